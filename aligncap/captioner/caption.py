@@ -1,0 +1,61 @@
+"""Captions of a test corpus by a trained captioner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from aligncap import artifacts
+from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
+from aligncap.captioner.example import Example
+from aligncap.captioner.generate import generate
+from aligncap.captioner.model import pick_device
+from aligncap.captioner.sources import model_folder
+from aligncap.config import Compute, Decoding
+from aligncap.progress import track
+
+
+def caption_testset(
+    decoding: Decoding,
+    compute: Compute,
+    checkpoint: CheckpointPaths,
+    llm_manifest: Path,
+    features: Path,
+    predicted: Path,
+    out: Path,
+) -> None:
+    """Caption every utterance of a test corpus from speech features, predicted clues and ASR transcript.
+
+    Args:
+        decoding: length and batch size.
+        compute: device and threads.
+        checkpoint: the trained captioner.
+        llm_manifest: the base LLM.
+        features: ``features`` artifact of the corpus.
+        predicted: ``clues`` artifact of the corpus, predicted; its ``p_sem_ids`` are of the ASR transcript.
+        out: the ``captions`` artifact, in the order of ``predicted``.
+    """
+    from aligncap.speech.features import load_features
+
+    model = load_checkpoint(checkpoint, model_folder(llm_manifest), pick_device(compute))
+    arrays = load_features(features)
+    examples = [
+        Example(r["utterance_id"], "", (), "", r["p_act"], tuple(r["p_sem_ids"]), arrays[r["utterance_id"]])
+        for r in artifacts.read_rows(predicted, "clues")
+    ]
+    order = sorted(range(len(examples)), key=lambda i: len(examples[i].p_sem_ids))
+    rows: dict[int, dict] = {}
+    starts = range(0, len(order), decoding.batch_size)
+    for start in track(starts, f"captions {checkpoint.system.parent.name}", len(starts)):
+        chunk = order[start : start + decoding.batch_size]
+        with torch.no_grad():
+            prompts = model.speech_prompts([examples[i] for i in chunk])
+        for i, (response,) in zip(chunk, generate(model, prompts, decoding.max_new_tokens), strict=True):
+            rows[i] = {
+                "utterance_id": examples[i].utterance_id,
+                "caption": model.decode(response.token_ids),
+                "n_tokens": len(response.token_ids),
+                "finished": response.finished,
+            }
+    artifacts.write([rows[i] for i in range(len(examples))], out, "captions", "caption_testset")

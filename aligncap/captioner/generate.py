@@ -1,0 +1,120 @@
+"""Decoding: greedy, or K samples of one prompt. The shared head of the prompts is encoded once (prefix cache)."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from aligncap.captioner.model import CaptionModel
+from aligncap.captioner.packing import Prompt, embed_prompt
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One response."""
+
+    token_ids: list[int]  # the end token included where it came
+    sum_logprob: float  # at temperature 1, nat
+    finished: bool
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to sample: nucleus sampling with a generator for each prompt, so that batch neighbours change nothing."""
+
+    samples: int
+    temperature: float
+    top_p: float
+    seeds: Sequence[int]  # one a prompt
+
+
+def _choose(logprobs: Tensor, sampling: Sampling, generators: Sequence[torch.Generator]) -> Tensor:
+    """Draw one token a row of ``[B * K, V]`` by inverting the nucleus's distribution function."""
+    scaled, order = (logprobs / sampling.temperature).softmax(-1).sort(descending=True)
+    cumulative = scaled.cumsum(-1)
+    inside = cumulative - scaled < sampling.top_p
+    mass = (scaled * inside).sum(-1, keepdim=True)
+    uniform = torch.cat([torch.rand(sampling.samples, 1, generator=g, dtype=torch.float64) for g in generators])
+    target = uniform.to(cumulative) * mass
+    index = (cumulative < target).sum(-1, keepdim=True)
+    return order.gather(1, torch.minimum(index, inside.sum(-1, keepdim=True) - 1)).squeeze(1)
+
+
+@torch.no_grad()
+def generate(
+    model: CaptionModel, prompts: Sequence[Prompt], max_new_tokens: int, sampling: Sampling | None = None
+) -> list[list[Generated]]:
+    """Continue each prompt, greedily or with ``sampling.samples`` samples.
+
+    Returns:
+        for each prompt, its responses (one where greedy).
+    """
+    from transformers import DynamicCache
+
+    device, llm = model.device, model.llm
+    head = llm.get_output_embeddings()
+    shared = min(len(os.path.commonprefix([p.before for p in prompts])), min(len(p.before) for p in prompts))
+    copies = sampling.samples if sampling else 1
+    generators = [torch.Generator().manual_seed(seed) for seed in sampling.seeds] if sampling else []
+
+    cache = DynamicCache()
+    if shared:
+        llm.get_decoder()(
+            input_ids=torch.tensor([prompts[0].before[:shared]], device=device), past_key_values=cache, use_cache=True
+        )
+        cache.batch_repeat_interleave(len(prompts))
+    # [shared head | padding | rest of the prompt]: the mask and the positions step over the padding.
+    rests = [
+        embed_prompt(Prompt(p.before[shared:], p.speech, p.after), llm.get_input_embeddings(), device) for p in prompts
+    ]
+    longest = max(len(rest) for rest in rests)
+    embeddings = torch.zeros(len(prompts), longest, rests[0].shape[1], device=device, dtype=rests[0].dtype)
+    mask = torch.zeros(len(prompts), shared + longest, dtype=torch.long, device=device)
+    mask[:, :shared] = 1
+    for row, rest in enumerate(rests):
+        embeddings[row, longest - len(rest) :] = rest
+        mask[row, shared + longest - len(rest) :] = 1
+    positions = (mask.cumsum(-1) - 1).clamp_min(0)
+    hidden = llm.get_decoder()(
+        inputs_embeds=embeddings,
+        attention_mask=mask,
+        position_ids=positions[:, shared:],
+        past_key_values=cache,
+        use_cache=True,
+    ).last_hidden_state[:, -1]
+    if copies > 1:
+        cache.batch_repeat_interleave(copies)
+        hidden, mask = hidden.repeat_interleave(copies, 0), mask.repeat_interleave(copies, 0)
+        positions = positions.repeat_interleave(copies, 0)
+    position = positions[:, -1:]
+
+    rows = len(hidden)
+    tokens: list[list[int]] = [[] for _ in range(rows)]
+    sums = torch.zeros(rows, dtype=torch.float64)
+    done = torch.zeros(rows, dtype=torch.bool)
+    for _ in range(max_new_tokens):
+        logprobs = head(hidden).float().log_softmax(-1).cpu()
+        chosen = _choose(logprobs, sampling, generators) if sampling else logprobs.argmax(-1)
+        sums += torch.where(done, 0.0, logprobs.gather(1, chosen[:, None]).squeeze(1).double())
+        for row in torch.nonzero(~done).flatten().tolist():
+            tokens[row].append(int(chosen[row]))
+        done |= chosen == model.end_id
+        if bool(done.all()):
+            break
+        mask = torch.cat([mask, mask.new_ones(rows, 1)], dim=1)
+        position = position + 1
+        hidden = llm.get_decoder()(
+            input_ids=chosen[:, None].to(device),
+            attention_mask=mask,
+            position_ids=position,
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state[:, -1]
+    results = [
+        Generated(tokens[r], float(sums[r]), bool(tokens[r]) and tokens[r][-1] == model.end_id) for r in range(rows)
+    ]
+    return [results[i * copies : (i + 1) * copies] for i in range(len(prompts))]

@@ -1,0 +1,185 @@
+"""The captioner: an LLM that reads text prompts or speech embeddings and gives response distributions.
+
+``LLM_0`` is the base model with the teacher's text-side LoRA merged in; the student is ``LLM_0`` plus a LoRA of its own
+plus the speech adapter. Text input (the teacher's side) is ``x_T = [instruction; P_act; P_sem]``, speech input is
+``x_S = [instruction; P_act; P_sem; A(f(s))]`` (paper, figure 4; the layout in the chat template is ours).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model, inject_adapter_in_model
+from torch import Tensor, nn
+
+from aligncap.captioner.adapter import SpeechAdapter, pad_features
+from aligncap.captioner.example import Example
+from aligncap.captioner.packing import Packed, Prompt, pack
+from aligncap.config import Adapter, Compute, Lora, Prompts
+from aligncap.errors import ModelError
+
+CONTENT = "\u241econtent\u241e"
+
+
+def pick_device(compute: Compute) -> torch.device:
+    """The device the config asks for; ``auto`` takes a GPU where there is one. Also fixes the number of threads."""
+    torch.set_num_threads(compute.threads)
+    if compute.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if compute.device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("compute.device: cuda, but torch sees no GPU; use 'auto' or 'cpu'")
+    return torch.device(compute.device)
+
+
+def lora_tensors(llm: nn.Module) -> dict[str, Tensor]:
+    """The LoRA parameters of a model, by name."""
+    return {name: p for name, p in llm.named_parameters() if "lora_" in name}
+
+
+def load_exactly(module_tensors: dict[str, Tensor], tensors: dict[str, Tensor], where: str) -> None:
+    """Copy ``tensors`` into ``module_tensors``; both must have the same names and shapes.
+
+    Raises:
+        ModelError: a name is missing or unexpected, or a shape differs.
+    """
+    if set(module_tensors) != set(tensors):
+        missing, extra = sorted(set(module_tensors) - set(tensors)), sorted(set(tensors) - set(module_tensors))
+        raise ModelError(
+            f"{where}: does not fit this model: missing {missing[:3]}, unexpected {extra[:3]}; "
+            "it was made with other settings or another base model"
+        )
+    with torch.no_grad():
+        for name, target in module_tensors.items():
+            if target.shape != tensors[name].shape:
+                raise ModelError(f"{where}: {name} has shape {list(tensors[name].shape)}, want {list(target.shape)}")
+            target.copy_(tensors[name])
+
+
+def _lora_config(lora: Lora) -> LoraConfig:
+    targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+    return LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, task_type="CAUSAL_LM"
+    )
+
+
+class CaptionModel(nn.Module):
+    """An LLM, its tokenizer and, on the speech side, an adapter.
+
+    Args:
+        folder: transformers folder of the base LLM.
+        prompts: the ``prompts`` section.
+        device: where it runs.
+    """
+
+    def __init__(self, folder: Path, prompts: Prompts, device: torch.device) -> None:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        super().__init__()
+        self.prompts = prompts
+        self.device = device
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        # sdpa and eager take the 4-D mask of packed sequences; flash-attention 2 does not.
+        self.llm: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa", dtype=torch.float32)
+        self.llm.to(device).requires_grad_(False).eval()
+        self.adapter: SpeechAdapter | None = None
+        self.end_id: int = self.tokenizer.eos_token_id
+        if self.end_id is None:
+            raise ModelError(f"{folder.name}: the tokenizer has no end token, so a caption could not end")
+        self._opening, self._closing = self._frame()
+
+    def _frame(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Ids before and after the user's content: the chat template's, with the instruction; or plain text."""
+        if self.prompts.chat_template and self.tokenizer.chat_template:
+            text = self.tokenizer.apply_chat_template(
+                [{"role": "user", "content": CONTENT}], tokenize=False, add_generation_prompt=True
+            )
+            before, after = text.split(CONTENT)
+        else:
+            before, after = self.tokenizer.bos_token or "", "\nAnswer:"
+        return self.encode(f"{before}{self.prompts.instruction}\n"), self.encode(after)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of a text, no special tokens added."""
+        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def response_ids(self, caption: str) -> list[int]:
+        """Token ids of a caption with the end token."""
+        return [*self.encode(caption.strip()), self.end_id]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of response ids, special tokens dropped, one line."""
+        return " ".join(self.tokenizer.decode(list(ids), skip_special_tokens=True).split())
+
+    @property
+    def width(self) -> int:
+        """Width of the LLM's embeddings."""
+        return int(self.llm.get_input_embeddings().weight.shape[1])
+
+    def merge_lora(self, lora: Lora, tensors: dict[str, Tensor]) -> None:
+        """Merge a LoRA into the weights: what makes ``LLM_0`` of the base model."""
+        wrapped = get_peft_model(self.llm, _lora_config(lora))
+        load_exactly(lora_tensors(self.llm), tensors, "the teacher's LoRA")
+        self.llm = wrapped.merge_and_unload()
+        self.llm.requires_grad_(False)
+
+    def add_lora(self, lora: Lora, tensors: dict[str, Tensor] | None = None) -> None:
+        """Add a trainable LoRA (B = 0, so that nothing changes yet), or one with these weights."""
+        self.llm = inject_adapter_in_model(_lora_config(lora), self.llm)
+        if tensors is not None:
+            load_exactly(lora_tensors(self.llm), tensors, "the LoRA")
+        self.llm.to(self.device)
+
+    def add_adapter(self, config: Adapter, n_layers: int, dim: int) -> SpeechAdapter:
+        """Add a speech adapter whose output is as loud as the LLM's own embeddings."""
+        self.adapter = SpeechAdapter(config, n_layers, dim, self.width)
+        self.adapter.match_scale(self.llm.get_input_embeddings().weight)
+        return self.adapter.to(self.device)
+
+    def _context(self, p_act: str, p_sem_ids: Sequence[int]) -> tuple[int, ...]:
+        ids: tuple[int, ...] = ()
+        if self.prompts.acoustic and p_act:
+            ids += self.encode(f"{p_act}\n")
+        if self.prompts.semantic and p_sem_ids:
+            ids += (*self.encode('Words: "'), *p_sem_ids, *self.encode('"\n'))
+        return ids
+
+    def text_prompt(self, p_act: str, p_sem_ids: Sequence[int]) -> Prompt:
+        """``x_T = [instruction; P_act; P_sem]``."""
+        return Prompt(self._opening + self._context(p_act, p_sem_ids), None, self._closing)
+
+    def speech_prompts(self, examples: Sequence[Example]) -> list[Prompt]:
+        """``x_S = [instruction; P_act; P_sem; A(f(s))]`` with predicted clues, one for each example."""
+        assert self.adapter is not None, "speech input needs an adapter"
+        features, mask = pad_features([example.features for example in examples])
+        speech = self.adapter(features.to(self.device), mask.to(self.device))
+        lead = self.encode("Speech: ")
+        return [
+            Prompt(self._opening + self._context(e.predicted_p_act, e.p_sem_ids) + lead, embeddings, self._closing)
+            for e, embeddings in zip(examples, speech, strict=True)
+        ]
+
+    def pack(self, prompts: Sequence[Prompt], responses: Sequence[Sequence[Sequence[int]]]) -> Packed:
+        """Lay prompts and responses into rows; see ``aligncap.captioner.packing.pack``."""
+        return pack(prompts, responses, self.llm.get_input_embeddings(), self.device)
+
+    def response_logits(self, packed: Packed) -> Tensor:
+        """Logits ``[N, V]``, fp32, that predict each response token; nothing else is projected."""
+        dtype = packed.embeddings.dtype
+        bias = torch.zeros(packed.mask.shape, dtype=dtype, device=self.device)
+        bias = bias.masked_fill(~packed.mask, torch.finfo(dtype).min)
+        hidden = self.llm.get_decoder()(
+            inputs_embeds=packed.embeddings,
+            attention_mask=bias,
+            position_ids=packed.positions,
+            use_cache=False,
+        ).last_hidden_state
+        return self.llm.get_output_embeddings()(hidden[packed.rows, packed.columns]).float()
+
+    def response_logps(self, packed: Packed, logits: Tensor | None = None) -> Tensor:
+        """Sum of the log-probabilities of each response's tokens, ``[n_responses]``, nat."""
+        logits = self.response_logits(packed) if logits is None else logits
+        token_logps = -nn.functional.cross_entropy(logits, packed.labels, reduction="none")
+        return torch.zeros(packed.n_responses, device=self.device).index_add(0, packed.owners, token_logps)

@@ -1,0 +1,1 @@
+"""Audio in: loading, prosody, features, transcripts."""

@@ -1,0 +1,114 @@
+"""Speech features of a corpus: the encoder's hidden states, pooled, once and for all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from aligncap import artifacts
+from aligncap.captioner.sources import model_folder
+from aligncap.config import Compute, Features
+from aligncap.errors import ArtifactError, ConfigError, ModelError
+from aligncap.progress import track
+from aligncap.speech.audio import load_audio
+from aligncap.speech.encoder import load_encoder
+
+BATCH = 64  # clips held in memory before they are written
+FLOAT16_MAX = float(np.finfo(np.float16).max)
+
+
+def extract_features(cfg: Features, compute: Compute, audio: Path, encoder_manifest: Path, out: Path) -> None:
+    """Encode every clip of an ``audio`` artifact and write the ``features`` artifact, ``BATCH`` clips at a time.
+
+    Args:
+        cfg: layers kept and frames pooled.
+        compute: device and threads.
+        audio: ``audio`` artifact; its paths are relative to the working directory.
+        encoder_manifest: manifest of the speech encoder.
+        out: file to write.
+
+    Raises:
+        AudioError: a clip changed since ``prepare_corpus`` checked it.
+        ConfigError: a layer that the encoder does not have.
+        ModelError: no such encoder, or values that are no fp16 numbers.
+    """
+    from aligncap.captioner.model import pick_device
+
+    clips = artifacts.read_rows(audio, "audio")
+    encoder = load_encoder(model_folder(encoder_manifest), pick_device(compute))
+
+    def batches() -> Iterator[list[dict[str, Any]]]:
+        rows: list[dict[str, Any]] = []
+        for clip in track(clips, "speech features"):
+            # The corpus's own limit was applied when it was prepared.
+            samples = load_audio(clip["audio_path"], max_duration_s=math.inf)
+            rows.append(_row(clip["utterance_id"], pool_layers(encoder.encode(samples), cfg)))
+            if len(rows) == BATCH:
+                yield rows
+                rows = []
+        yield rows
+
+    artifacts.write_batches(batches(), out, "features", "speech_features", {"features": cfg.model_dump(mode="json")})
+
+
+def _row(utterance_id: str, features: NDArray[np.float16]) -> dict[str, Any]:
+    n_layers, n_frames, dim = features.shape
+    return {
+        "utterance_id": utterance_id,
+        "n_layers": n_layers,
+        "n_frames": n_frames,
+        "dim": dim,
+        "dtype": "float16",
+        "data": features.tobytes(),
+    }
+
+
+def pool_layers(states: Tensor, cfg: Features) -> NDArray[np.float16]:
+    """Keep some layers and average groups of frames; a last group that is not full is the mean of what it has.
+
+    Args:
+        states: ``[n_layers + 1, n_frames, dim]``, from ``SpeechEncoder.encode``.
+        cfg: which layers, and how many frames a group.
+
+    Returns:
+        ``[len(cfg.layers), ceil(n_frames / cfg.pool), dim]``.
+
+    Raises:
+        ConfigError: a layer that the encoder does not have.
+        ModelError: a value that fp16 cannot hold.
+    """
+    if wrong := [layer for layer in cfg.layers if not 0 <= layer < len(states)]:
+        raise ConfigError(f"features.layers: {wrong[0]}, but this speech encoder has layers 0 to {len(states) - 1}")
+    kept = states[list(cfg.layers)]
+    pooled = torch.stack([group.mean(dim=1) for group in kept.split(cfg.pool, dim=1)], dim=1)
+    if not bool((pooled.abs() <= FLOAT16_MAX).all()):
+        raise ModelError(
+            f"speech encoder: a feature of layers {list(cfg.layers)} is NaN or beyond fp16; keep other features.layers"
+        )
+    return pooled.numpy().astype(np.float16)
+
+
+def load_features(path: Path) -> dict[str, NDArray[np.float16]]:
+    """Arrays ``[n_layers, n_frames, dim]`` by utterance id, read-only views of the file's buffers.
+
+    Raises:
+        ArtifactError: no such file, another schema, or a row whose data do not fill its shape.
+    """
+    table = artifacts.read_table(path, "features")
+    shapes = zip(*(table.column(name).to_pylist() for name in ("n_layers", "n_frames", "dim")), strict=True)
+    arrays = {}
+    for utterance, shape, data in zip(table.column("utterance_id").to_pylist(), shapes, table.column("data"), strict=True):
+        values = np.frombuffer(data.as_buffer(), np.float16)
+        if len(values) != math.prod(shape):
+            raise ArtifactError(
+                f"{path}: utterance {utterance}: {len(values)} values for shape {list(shape)}; delete it and run again"
+            )
+        arrays[utterance] = values.reshape(shape)
+    return arrays

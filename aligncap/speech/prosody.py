@@ -1,0 +1,158 @@
+"""Measured prosody: pitch, level, rate and pauses of a clip, and what they are against the speaker's own average.
+
+Captions of label-only corpora are written from it, and factuality is checked against it. Figures are Praat's, through
+praat-parselmouth: F0 by autocorrelation (Boersma 1993), intensity, and syllable nuclei in the way of de Jong and Wempe
+(2009): intensity peaks that rise at least 2 dB out of their surroundings and are voiced. Thresholds are ours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncap import artifacts
+from aligncap.clues import SCALES
+from aligncap.progress import track
+from aligncap.speech.audio import SAMPLE_RATE, load_audio
+
+STEP_S = 0.01
+PITCH_HZ = (65.0, 650.0)
+LEAST_VOICED = 5  # frames; fewer say nothing about pitch
+LEAST_VOICED_SHARE = 0.2  # of active frames; below it the clip is a whisper, whose syllables are not voiced
+ACTIVE_DB = 25.0  # a frame is speech when it is at most this far below the clip's loud frames (95th percentile)
+DIP_DB = 2.0  # a syllable nucleus rises this much out of the dips beside it
+SHORTEST_PAUSE_S = 0.15
+LEAST_CLIPS = 6  # clips of a speaker (or session) that terciles can be taken within
+MEASURE = {"pitch": "pitch_hz", "level": "level_db", "rate": "rate_hz"}
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Prosody:
+    """Figures of one clip; the units are those of the schema ``prosody``."""
+
+    pitch_hz: float | None
+    pitch_range_st: float | None
+    level_db: float
+    rate_hz: float
+    pause_share: float
+
+
+def measure(samples: NDArray[np.float32]) -> Prosody:
+    """Measure one clip.
+
+    Args:
+        samples: ``[n]``, mono, 16 kHz, full scale 1, not silent.
+
+    Returns:
+        Pitch is None where fewer than five frames are voiced, as in a whisper.
+    """
+    import parselmouth
+
+    padded = np.pad(samples.astype(np.float64), SAMPLE_RATE // 20)  # Praat wants 64 ms for one intensity frame
+    sound = parselmouth.Sound(padded, SAMPLE_RATE)
+    pitch = sound.to_pitch_ac(time_step=STEP_S, pitch_floor=PITCH_HZ[0], pitch_ceiling=PITCH_HZ[1])
+    intensity = sound.to_intensity(minimum_pitch=100.0, time_step=STEP_S, subtract_mean=True)
+    loudness = np.nan_to_num(intensity.values[0], nan=-300.0, neginf=-300.0)
+    active = loudness > np.percentile(loudness, 95) - ACTIVE_DB
+    speech = _bridge_gaps(active)
+    voiced_at = pitch.selected_array["frequency"] > 0
+    frames = np.clip(np.rint((intensity.xs() - pitch.xs()[0]) / STEP_S).astype(int), 0, len(voiced_at) - 1)
+    voiced = active & voiced_at[frames]
+    whispered = voiced.sum() < LEAST_VOICED_SHARE * active.sum()
+    nuclei = _nuclei(loudness, active if whispered else voiced)
+    spoken_s = max(float(speech.sum()) * STEP_S, STEP_S)
+    span = np.flatnonzero(speech)
+    pause = 1.0 - float(speech[span[0] : span[-1] + 1].mean()) if len(span) else 0.0
+    hertz = pitch.selected_array["frequency"][voiced_at]
+    power = np.mean(10.0 ** (loudness[active] / 10.0))
+    pitched = len(hertz) >= LEAST_VOICED
+    low, high = np.percentile(hertz, [10, 90]) if pitched else (1.0, 1.0)
+    return Prosody(
+        pitch_hz=round(float(np.median(hertz)), 3) if pitched else None,
+        pitch_range_st=round(12 * math.log2(high / low), 3) if pitched else None,
+        level_db=round(10 * math.log10(power) + 20 * math.log10(2e-5), 3),  # Praat: dB over 2e-5 of full scale 1
+        rate_hz=round(len(nuclei) / spoken_s, 3),
+        pause_share=round(pause, 4),
+    )
+
+
+def _bridge_gaps(active: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Frames of speech: active ones, and gaps too short to be a pause (stops, weak consonants)."""
+    speech = active.copy()
+    on = np.flatnonzero(active)
+    for before, after in zip(on[:-1], on[1:], strict=True):
+        if 1 < after - before <= SHORTEST_PAUSE_S / STEP_S:
+            speech[before:after] = True
+    return speech
+
+
+def _nuclei(loudness: Floats, allowed: NDArray[np.bool_]) -> NDArray[np.intp]:
+    from scipy.signal import find_peaks
+
+    peaks, _ = find_peaks(loudness, prominence=DIP_DB)
+    return peaks[allowed[peaks]]
+
+
+def reference_groups(audio: Sequence[Mapping[str, Any]]) -> list[str]:
+    """For each clip the name of the group that it is compared within.
+
+    The speaker where there are six clips of it, else the session where it has six, else the whole corpus.
+    """
+    speakers, sessions = ([str(row[key]) for row in audio] for key in ("speaker", "session"))
+    groups = []
+    for speaker, session in zip(speakers, sessions, strict=True):
+        if speaker and speakers.count(speaker) >= LEAST_CLIPS:
+            groups.append(f"speaker {speaker}")
+        elif session and sessions.count(session) >= LEAST_CLIPS:
+            groups.append(f"session {session}")
+        else:
+            groups.append("corpus")
+    return groups
+
+
+def terciles(values: Sequence[float | None], groups: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Name each value by the third of its group that it falls into.
+
+    Args:
+        values: one a clip; None is named as the middle third.
+        groups: of ``reference_groups``. Clips of the group ``corpus`` are compared with all clips of the corpus.
+        names: of the lower, middle and upper third.
+    """
+    known = np.array([np.nan if value is None else value for value in values], np.float64)
+    labels = np.array(groups)
+    cuts = {}
+    for group in set(groups):
+        members = known if group == "corpus" else known[labels == group]
+        members = members[~np.isnan(members)]
+        cuts[group] = np.percentile(members, [100 / 3, 200 / 3]) if len(members) else (-math.inf, math.inf)
+    named = []
+    for value, group in zip(known, groups, strict=True):
+        low, high = cuts[group]
+        named.append(names[0] if value < low else names[2] if value > high else names[1])
+    return named
+
+
+def measure_prosody(audio: Path, out: Path) -> None:
+    """Measure every clip of ``audio`` (schema ``audio``) and write ``out`` (schema ``prosody``).
+
+    Raises:
+        AudioError: a clip cannot be decoded any more.
+        ArtifactError: ``audio`` is not such an artifact.
+    """
+    clips = artifacts.read_rows(audio, "audio")
+    figures = [measure(load_audio(clip["audio_path"], math.inf)) for clip in track(clips, "measuring prosody")]
+    groups = reference_groups(clips)
+    named = {kind: terciles([getattr(f, MEASURE[kind]) for f in figures], groups, SCALES[kind]) for kind in SCALES}
+    rows = [
+        {"utterance_id": clip["utterance_id"], **vars(figure), **{kind: named[kind][number] for kind in SCALES}}
+        for number, (clip, figure) in enumerate(zip(clips, figures, strict=True))
+    ]
+    artifacts.write(rows, out, "prosody", rule="measure_prosody")

@@ -1,0 +1,36 @@
+"""Sentence embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BATCH = 64
+
+
+class SentenceEncoder:
+    """A sentence-transformers model on the CPU: its sentences are short, and a GPU has better to do.
+
+    Args:
+        folder: a sentence-transformers folder with safetensors weights.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        self._model: Any = SentenceTransformer(
+            str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
+        )
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embeddings ``[n, dim]`` of L2 norm 1, so that a dot product is the cosine similarity."""
+        if not texts:
+            return np.zeros((0, self._model.get_sentence_embedding_dimension()), np.float32)
+        vectors = self._model.encode(
+            list(texts), batch_size=BATCH, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, np.float32)

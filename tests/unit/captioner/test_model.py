@@ -1,0 +1,136 @@
+"""The captioner: batches, packed sequences, decoding and checkpoints do not change what a clip gets."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint, save_checkpoint
+from aligncap.captioner.generate import Sampling, generate
+from aligncap.captioner.model import CaptionModel, lora_tensors
+from aligncap.captioner.sources import model_folder
+from aligncap.config import Adapter, Lora, Prompts
+from aligncap.errors import ModelError
+
+ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
+
+
+@pytest.fixture
+def model(tiny_llm: Path) -> CaptionModel:
+    torch.manual_seed(0)
+    model = CaptionModel(model_folder(tiny_llm), Prompts(), torch.device("cpu"))
+    model.add_lora(LORA)
+    with torch.no_grad():
+        for tensor in lora_tensors(model.llm).values():
+            tensor.copy_(torch.randn_like(tensor) * 0.1)
+    model.add_adapter(ADAPTER, n_layers=2, dim=8)
+    return model.requires_grad_(False).eval()
+
+
+def test_one_clip_alone_equals_the_same_clip_in_a_padded_batch(model, examples):
+    responses = [[model.response_ids(e.captions[0])] for e in examples]
+    together = model.response_logps(model.pack(model.speech_prompts(examples), responses))
+    alone = [
+        model.response_logps(model.pack(model.speech_prompts([e]), [r]))
+        for e, r in zip(examples, responses, strict=True)
+    ]
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=0)
+
+
+def test_responses_packed_behind_one_prompt_do_not_see_each_other(model, examples):
+    answers = [model.response_ids(text) for text in ("calm", "very angry indeed", "sad")]
+    prompts = model.speech_prompts(examples[:2])
+    packed = model.response_logps(model.pack(prompts, [answers, answers[::-1]])).view(2, 3)
+    for row, prompt in enumerate(prompts):
+        for column, answer in enumerate(answers if row == 0 else answers[::-1]):
+            alone = model.response_logps(model.pack([prompt], [[answer]]))
+            torch.testing.assert_close(packed[row, column], alone[0], atol=1e-4, rtol=0)
+
+
+def test_text_and_speech_prompts_hold_their_parts(model, examples):
+    text = model.text_prompt("Emotion: sad.", model.encode("hello"))
+    words = model.decode(text.before + text.after)
+    assert Prompts().instruction in words and "Emotion: sad." in words and "hello" in words
+    (speech,) = model.speech_prompts(examples[:1])
+    assert speech.speech is not None and speech.speech.shape == (2, model.width)
+
+
+def test_prompt_parts_can_be_left_out(tiny_llm):
+    bare = CaptionModel(model_folder(tiny_llm), Prompts(acoustic=False, semantic=False), torch.device("cpu"))
+    words = bare.decode(bare.text_prompt("Emotion: sad.", bare.encode("hello")).before)
+    assert "Emotion" not in words and "hello" not in words
+
+
+def test_decoding_does_not_depend_on_neighbours_and_sums_its_own_log_probabilities(model, examples):
+    prompts = model.speech_prompts(examples)
+    greedy = generate(model, prompts, 8)
+    assert [g[0].token_ids for g in greedy] == [generate(model, [p], 8)[0][0].token_ids for p in prompts]
+    sampled = generate(model, prompts, 8, Sampling(3, 1.0, 0.9, list(range(len(prompts)))))
+    alone = generate(model, prompts[2:3], 8, Sampling(3, 1.0, 0.9, [2]))
+    assert [s.token_ids for s in sampled[2]] == [s.token_ids for s in alone[0]]
+    scored = model.response_logps(model.pack(prompts, [[s.token_ids for s in group] for group in sampled]))
+    sums = torch.tensor([s.sum_logprob for group in sampled for s in group])
+    torch.testing.assert_close(scored, sums, atol=1e-3, rtol=0)
+
+
+def test_a_narrow_nucleus_samples_the_greedy_caption(model, examples):
+    prompts = model.speech_prompts(examples[:2])
+    narrow = generate(model, prompts, 6, Sampling(2, 1.0, 1e-6, [0, 1]))
+    for greedy, samples in zip(generate(model, prompts, 6), narrow, strict=True):
+        assert all(sample.token_ids == greedy[0].token_ids for sample in samples)
+
+
+def test_merging_the_teacher_lora_equals_running_with_it(tiny_llm, model):
+    text = [model.text_prompt("Emotion: sad.", [40, 41])]
+    answer = [[model.response_ids("sad")]]
+    merged = CaptionModel(model_folder(tiny_llm), Prompts(), torch.device("cpu"))
+    merged.merge_lora(LORA, {n: t.clone() for n, t in lora_tensors(model.llm).items()})
+    torch.testing.assert_close(
+        merged.response_logps(merged.pack(text, answer)),
+        model.response_logps(model.pack(text, answer)),
+        atol=1e-4,
+        rtol=0,
+    )
+
+
+def checkpoint_of(model: CaptionModel, folder: Path) -> CheckpointPaths:
+    paths = CheckpointPaths.of(folder)
+    settings = {
+        "lora": LORA.model_dump(mode="json"),
+        "adapter": ADAPTER.model_dump(),
+        "prompts": Prompts().model_dump(),
+    }
+    save_checkpoint(paths, model, {}, {"w": torch.zeros(1)}, settings)
+    return paths
+
+
+def test_saved_and_reloaded_in_a_fresh_process_gives_the_same_logits(tiny_llm, model, tmp_path):
+    paths = checkpoint_of(model, tmp_path)
+    prompt, answer = model.text_prompt("Emotion: sad.", [40, 41]), model.response_ids("sad")
+    here = model.response_logits(model.pack([prompt], [[answer]]))
+    script = (
+        "import sys, json, torch; from pathlib import Path\n"
+        "from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint\n"
+        "m = load_checkpoint(CheckpointPaths.of(Path(sys.argv[1])), Path(sys.argv[2]), torch.device('cpu'))\n"
+        "p = m.text_prompt('Emotion: sad.', [40, 41]); a = m.response_ids('sad')\n"
+        "print(json.dumps(m.response_logits(m.pack([p], [[a]])).tolist()))\n"
+    )
+    command = [sys.executable, "-c", script, str(paths.adapter.parent), str(model_folder(tiny_llm))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    there = torch.tensor(json.loads(done.stdout.splitlines()[-1]))
+    torch.testing.assert_close(here, there, atol=1e-5, rtol=0)
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused(tiny_llm, model, tmp_path):
+    paths = checkpoint_of(model, tmp_path)
+    system = json.loads(paths.system.read_text())
+    system["adapter"]["queries"] = 3
+    paths.system.write_text(json.dumps(system))
+    with pytest.raises(ModelError, match="queries has shape"):
+        load_checkpoint(paths, model_folder(tiny_llm), torch.device("cpu"))
+    paths.lora.unlink()
+    with pytest.raises(ModelError, match="lora.safetensors: missing"):
+        load_checkpoint(paths, model_folder(tiny_llm), torch.device("cpu"))

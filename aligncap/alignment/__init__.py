@@ -1,0 +1,1 @@
+"""Speech-text alignment: the teacher, KD-Regularization, warm start."""

@@ -1,0 +1,118 @@
+"""Warm start of the speech adapter: it learns the clue tags by classification, with no LLM in the loop (ours).
+
+Without it the LLM learns to ignore the speech embeddings and says one caption for every clip (DESIGN section 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from aligncap import artifacts
+from aligncap.captioner.adapter import SpeechAdapter, pad_features
+from aligncap.captioner.example import Example
+from aligncap.captioner.sources import model_folder
+from aligncap.config import Adapter, Compute, WarmStart
+from aligncap.training.data import TrainingInputs, load_examples
+from aligncap.training.loop import Stage, finished, train
+
+# Targets by kind: the label of each utterance, by "corpus/utterance_id".
+Targets = Mapping[str, Mapping[str, str]]
+
+
+class WarmStartStage(Stage):
+    """Mean cross-entropy of one linear head a clue kind on the mean of the adapter's query states."""
+
+    def __init__(
+        self, adapter: SpeechAdapter, targets: Targets, train_set: list[Example], dev_set: list[Example], rate: float
+    ) -> None:
+        super().__init__()
+        self.adapter, self.targets, self.rate = adapter, targets, rate
+        self.sets = {"train": train_set, "dev": dev_set}
+        self.labels = {kind: sorted(set(values.values())) for kind, values in sorted(targets.items())}
+        width = adapter.queries.shape[1]
+        self.heads = nn.ModuleDict({kind: nn.Linear(width, len(labels)) for kind, labels in self.labels.items()})
+
+    def groups(self) -> list[tuple[float, dict[str, Tensor]]]:
+        """Everything of the adapter but the projection, which only the LLM can train; and the heads."""
+        names = {n: p for n, p in self.named_parameters() if not n.startswith(("adapter.project", "adapter.scale"))}
+        return [(self.rate, names)]
+
+    def items(self, split: str) -> int:
+        """Utterances."""
+        return len(self.sets[split])
+
+    def length(self, item: int) -> int:
+        """Frames."""
+        return self.sets["train"][item].features.shape[1]
+
+    def weight(self, split: str, item: int) -> float:
+        """Each utterance counts the same."""
+        return 1.0
+
+    def forward(self, split: str, items: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum over utterances of the mean cross-entropy over the kinds that have a target, and hits by kind."""
+        examples = [self.sets[split][i] for i in items]
+        features, mask = pad_features([e.features for e in examples])
+        device = self.adapter.queries.device
+        states = self.adapter.states(features.to(device), mask.to(device)).mean(1)
+        loss = states.new_zeros(())
+        logged = {}
+        for kind, labels in self.labels.items():
+            known = [(row, self.targets[kind][e.key]) for row, e in enumerate(examples) if e.key in self.targets[kind]]
+            if not known:
+                continue
+            logits = self.heads[kind](states[[row for row, _ in known]])
+            target = torch.tensor([labels.index(label) for _, label in known], device=device)
+            loss = loss + nn.functional.cross_entropy(logits, target, reduction="sum") / len(self.labels)
+            logged[f"accuracy_{kind}"] = (logits.argmax(-1) == target).float().sum()
+        return loss, logged
+
+
+def warm_start(
+    adapter: Adapter,
+    settings: WarmStart,
+    seed: int,
+    compute: Compute,
+    inputs: TrainingInputs,
+    targets: Path,
+    llm_manifest: Path,
+    adapter_out: Path,
+    log_out: Path,
+) -> None:
+    """Train a new adapter on the clue tags of the ``align`` and ``adapt`` utterances.
+
+    Args:
+        adapter: its architecture.
+        settings: the ``warm_start`` section.
+        seed: of initial weights, order and dropout.
+        compute: device and threads.
+        inputs: artifacts of the training corpora.
+        targets: the tagger's out-of-fold table, whose ``target`` column holds every utterance's tags.
+        llm_manifest: the base LLM, whose width the projection needs.
+        adapter_out: safetensors of the adapter.
+        log_out: training log.
+    """
+    from transformers import AutoConfig
+
+    table: dict[str, dict[str, str]] = {}
+    for row in artifacts.read_rows(targets, "tagger_predictions"):
+        if row["target"]:
+            table.setdefault(row["kind"], {})[f"{row['corpus']}/{row['utterance_id']}"] = row["target"]
+    train_set, dev_set = load_examples(inputs, ["align", "adapt"]), load_examples(inputs, ["dev"])
+    torch.manual_seed(seed)
+    n_layers, _, dim = train_set[0].features.shape
+    llm_width = AutoConfig.from_pretrained(model_folder(llm_manifest)).hidden_size
+    module = SpeechAdapter(adapter, n_layers, dim, llm_width)
+    module.fit_normalisation([example.features for example in train_set])
+    stage = WarmStartStage(module, table, train_set, dev_set, settings.learning_rate)
+    described = {"adapter": adapter.model_dump(), "warm_start": settings.model_dump(), "seed": seed}
+    files = [*inputs.files(), targets, llm_manifest]
+    train(stage, settings, compute, seed, "warm_start", "adapter", described, files, log_out)
+    with artifacts.atomic_path(adapter_out) as temporary:
+        save_file({n: t.detach().cpu().contiguous() for n, t in module.state_dict().items()}, temporary)
+    finished("warm_start", "adapter", described, files)

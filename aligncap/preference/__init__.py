@@ -1,0 +1,1 @@
+"""Preference optimisation: candidates, judges, pairs, training."""

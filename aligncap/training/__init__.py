@@ -1,0 +1,1 @@
+"""What every training stage shares: the plan, the data, the loop."""

@@ -1,0 +1,86 @@
+"""Who is used for what: roles and tagger folds of the training utterances, drawn once and read by every stage."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from aligncap import artifacts
+from aligncap.config import Splits, Tagger
+from aligncap.errors import CorpusError
+
+ROLES = ("adapt", "align", "preference", "dev")
+
+
+def plan_training(
+    splits: Splits,
+    tagger: Tagger,
+    seed: int,
+    audio: Mapping[str, Path],
+    references: Mapping[str, Path],
+    out: Path,
+) -> None:
+    """Draw a role and a tagger fold for every training utterance (DESIGN section 2, leakage rule 3; ours).
+
+    Whole speakers move together; where a corpus has none, whole sessions, else all utterances of one caption. In each
+    corpus the groups are shuffled and dealt to ``dev``, ``preference`` and ``adapt`` until each has its share of the
+    clips; the rest aligns.
+
+    Args:
+        splits: the shares.
+        tagger: whether folds are speakers or corpora, and how many.
+        seed: of the shuffle.
+        audio: audio artifact of each training corpus.
+        references: references artifact of each training corpus.
+        out: the plan.
+
+    Raises:
+        CorpusError: a corpus has too few groups to give every role one.
+    """
+    rows = []
+    for corpus_number, corpus in enumerate(sorted(audio)):
+        captions = {row["utterance_id"]: row for row in artifacts.read_rows(references[corpus], "labels")}
+        groups: dict[str, list[str]] = defaultdict(list)
+        for row in artifacts.read_rows(audio[corpus], "audio"):
+            utterance = row["utterance_id"]
+            own = captions[utterance]["caption_group"] or (captions[utterance]["captions"] or [utterance])[0]
+            groups[f"{corpus}/{row['speaker'] or row['session'] or own}"].append(utterance)
+        keys = sorted(groups)
+        random.Random(f"{seed}/{corpus}").shuffle(keys)
+        roles = _deal(corpus, keys, {key: len(groups[key]) for key in keys}, splits)
+        for position, key in enumerate(keys):
+            fold = corpus_number if tagger.folds == "corpus" else position % min(tagger.n_folds, len(keys))
+            rows += [
+                {"utterance_id": u, "corpus": corpus, "speaker_key": key, "role": roles[key], "fold": fold}
+                for u in groups[key]
+            ]
+    if len({row["fold"] for row in rows}) < 2:
+        raise CorpusError(
+            f"tagger.folds: {tagger.folds} gives one fold only, so no prediction can be out of fold; "
+            "use 'speaker', or add a training corpus"
+        )
+    artifacts.write(rows, out, "plan", "plan_training")
+
+
+def _deal(corpus: str, keys: list[str], sizes: Mapping[str, int], splits: Splits) -> dict[str, str]:
+    shares = {"dev": splits.dev, "preference": splits.preference, "adapt": splits.adapt}
+    wanted = {role: share * sum(sizes.values()) for role, share in shares.items() if share > 0}
+    if len(keys) <= len(wanted):
+        raise CorpusError(
+            f"corpus {corpus}: {len(keys)} speakers (or sessions) cannot be split into {len(wanted) + 1} roles; "
+            "set some of splits.dev, splits.preference, splits.adapt to 0 or add speakers"
+        )
+    roles: dict[str, str] = {}
+    remaining = list(keys)
+    for role, clips in wanted.items():
+        # At least one group each; then as many as bring the role nearest to its share.
+        dealt = 0
+        while remaining and (dealt == 0 or dealt + sizes[remaining[0]] / 2 <= clips):
+            if len(remaining) <= 1 + len([r for r in wanted if r not in roles.values() and r != role]):
+                break
+            dealt += sizes[remaining[0]]
+            roles[remaining.pop(0)] = role
+    roles.update({key: "align" for key in remaining})
+    return roles

@@ -1,0 +1,215 @@
+"""Warm start, teacher, alignment and preference training on tiny models: what trains, what is written."""
+
+import math
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from aligncap import artifacts
+from aligncap.alignment.kd import train_alignment
+from aligncap.alignment.losses import token_kl, top_k_and_tail
+from aligncap.alignment.stages import SpeechStage, caption_items, response_key, stack
+from aligncap.alignment.teacher import adapt_teacher, read_teacher_logits, write_teacher_logits
+from aligncap.alignment.warm_start import warm_start
+from aligncap.captioner.checkpoint import CheckpointPaths, build_model
+from aligncap.captioner.sources import model_folder
+from aligncap.config import (
+    Adapter,
+    Alignment,
+    Candidates,
+    Compute,
+    Lora,
+    Optimisation,
+    PreferenceTraining,
+    Prompts,
+    Teacher,
+    WarmStart,
+)
+from aligncap.errors import ArtifactError
+from aligncap.preference.candidates import sample_candidates
+from aligncap.preference.train import train_preference, write_reference_logps
+from aligncap.training.data import load_examples
+
+ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1, noise=0.0, dropout=0.0), Lora(rank=2, alpha=4)
+COMPUTE = Compute(device="cpu", threads=1)
+TEACHER = Teacher(top_k=8, adaptation=Optimisation(steps=3, batch_size=2, dev_every=2))
+
+
+@pytest.fixture(autouse=True)
+def in_tmp(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ALIGNCAP_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def parents(tmp_path, training_inputs, tiny_llm):
+    """Tagger targets, a warm-started adapter and the teacher's LoRA."""
+    targets = [
+        {
+            "utterance_id": row["utterance_id"],
+            "corpus": "tiny",
+            "kind": "emotion",
+            "target": row["emotion"],
+            "labels": ["angry", "sad"],
+            "probabilities": [0.5, 0.5],
+        }
+        for row in artifacts.read_rows(training_inputs.references["tiny"], "labels")
+    ]
+    artifacts.write(targets, tmp_path / "targets.parquet", "tagger_predictions", "test")
+    settings = WarmStart(steps=40, batch_size=8, dev_every=40, learning_rate=3e-3)
+    warm_start(ADAPTER, settings, 0, COMPUTE, training_inputs, tmp_path / "targets.parquet", tiny_llm,
+               tmp_path / "warm.safetensors", tmp_path / "warm.parquet")  # fmt: skip
+    adapt_teacher(TEACHER, LORA, Prompts(), 0, COMPUTE, training_inputs, tiny_llm, tmp_path / "llm0.safetensors",
+                  tmp_path / "llm0.parquet")  # fmt: skip
+    return tmp_path
+
+
+def align(folder, inputs, llm, kd_weight, name, steps=4):
+    logits = {"tiny": folder / "teacher.parquet"}
+    write_teacher_logits(TEACHER, LORA, Prompts(), COMPUTE, "tiny", inputs, llm, folder / "llm0.safetensors",
+                         logits["tiny"])  # fmt: skip
+    paths = CheckpointPaths.of(folder / name)
+    alignment = Alignment(kd_weight=kd_weight, steps=steps, batch_size=4, dev_every=2, dev_limit=2)
+    train_alignment(name, alignment, ADAPTER, LORA, Prompts(), 0, COMPUTE, inputs, logits if kd_weight else {}, 1.0,
+                    folder / "warm.safetensors", folder / "warm.safetensors", llm, folder / "llm0.safetensors", paths,
+                    {})  # fmt: skip
+    return paths
+
+
+def test_the_warm_start_learns_what_the_features_say(parents):
+    log = artifacts.read(parents / "warm.parquet", "training")
+    dev = log[(log.split == "dev") & (log.metric == "accuracy_emotion")]
+    assert dev.value.iloc[-1] == 1.0
+
+
+def test_teacher_logits_are_those_of_the_responses_that_alignment_trains_on(parents, training_inputs, tiny_llm):
+    align(parents, training_inputs, tiny_llm, 0.0, "sft")
+    rows = artifacts.read_rows(parents / "teacher.parquet", "teacher_logits")
+    plan = artifacts.read(training_inputs.plan, "plan")
+    assert {r["utterance_id"] for r in rows} == set(plan[plan.role == "align"].utterance_id)
+    for row in rows:
+        assert len(row["topk_ids"]) == len(row["response_ids"]) == len(row["tail_logprob"])
+        mass = sum(math.exp(p) for p in row["topk_logprobs"][0]) + math.exp(row["tail_logprob"][0])
+        assert mass == pytest.approx(1, abs=2e-3)
+
+
+def test_kd_and_sft_share_start_and_order_and_log_their_parts(parents, training_inputs, tiny_llm):
+    logs = {}
+    for name, weight in (("sft", 0.0), ("kd", 1.0)):
+        paths = align(parents, training_inputs, tiny_llm, weight, name)
+        assert {p.name for p in paths.adapter.parent.iterdir()} == {
+            "adapter.safetensors", "lora.safetensors", "system.json", "training.parquet"
+        }  # fmt: skip
+        log = artifacts.read(paths.log, "training")
+        logs[name] = log[log.split == "train"].set_index(["metric", "step"]).value
+    assert logs["sft"]["nll"][1] == pytest.approx(logs["kd"]["nll"][1], abs=1e-5)
+    assert "kl" not in logs["sft"] and logs["kd"]["kl"][1] > 0
+    assert logs["kd"]["loss"][1] == pytest.approx(logs["kd"]["nll"][1] + logs["kd"]["kl"][1], rel=1e-4)
+    assert not list((parents / "work").rglob("resume.safetensors")), "resume points go once the outputs are whole"
+
+
+def test_only_lora_and_adapter_move_in_alignment(parents, training_inputs, tiny_llm, monkeypatch):
+    seen = {}
+    forward = SpeechStage.forward
+
+    def watch(self, split, items):
+        if "base" not in seen:
+            seen["stage"] = self
+            seen["base"] = {n: p.detach().clone() for n, p in self.named_parameters() if not p.requires_grad}
+            seen["trained"] = {n: p.detach().clone() for n, p in self.named_parameters() if p.requires_grad}
+        return forward(self, split, items)
+
+    monkeypatch.setattr(SpeechStage, "forward", watch)
+    align(parents, training_inputs, tiny_llm, 1.0, "kd", steps=6)
+    now = dict(seen["stage"].named_parameters())
+    assert seen["base"] and all(torch.equal(now[n], p) for n, p in seen["base"].items())
+    still = [n for n, p in seen["trained"].items() if torch.equal(now[n], p)]
+    assert not still, f"trainable but unmoved: {still}"
+    assert all("lora_" in n or "adapter." in n for n in seen["trained"])
+
+
+def test_the_cached_teacher_gives_the_kl_of_a_live_one(parents, training_inputs, tiny_llm):
+    """The stored bucketed distributions give the KL that the teacher itself gives, up to half precision."""
+    align(parents, training_inputs, tiny_llm, 0.0, "sft")
+    cached = read_teacher_logits({"tiny": parents / "teacher.parquet"})
+    device = torch.device("cpu")
+    live = build_model(model_folder(tiny_llm), Prompts(), LORA, device, load_file(parents / "llm0.safetensors"))
+    for example, number in caption_items(load_examples(training_inputs, ["align"]))[:4]:
+        answer = live.response_ids(example.captions[number])
+        packed = live.pack([live.text_prompt(example.gold_p_act, example.p_sem_ids)], [[answer]])
+        with torch.no_grad():
+            logits = live.response_logits(packed)
+        student = torch.randn(logits.shape, generator=torch.Generator().manual_seed(0))
+        want = token_kl(student, top_k_and_tail(logits, TEACHER.top_k))
+        got = token_kl(student, stack([cached[response_key(example, number)]], device))
+        assert float(got) == pytest.approx(float(want), rel=1e-3)
+
+
+@pytest.fixture
+def aligned(parents, training_inputs, tiny_llm):
+    return align(parents, training_inputs, tiny_llm, 1.0, "kd")
+
+
+def pairs_from(candidates_path, out):
+    rows, by_utterance = [], {}
+    for row in artifacts.read_rows(candidates_path, "candidates"):
+        by_utterance.setdefault(row["utterance_id"], []).append(row)
+    for number, (utterance, group) in enumerate(sorted(by_utterance.items())):
+        better, worse = group[0], group[1]
+        rows.append(
+            {
+                "pair_id": f"{better['candidate_id']}>{worse['candidate_id']}",
+                "utterance_id": utterance,
+                "corpus": "tiny",
+                "kind": "factuality",
+                "chosen_id": better["candidate_id"],
+                "rejected_id": worse["candidate_id"],
+                "chosen_ids": better["token_ids"],
+                "rejected_ids": worse["token_ids"],
+                "margin": 1.0,
+                "role": "dev" if number == 0 else "train",
+            }
+        )
+    artifacts.write(rows, out, "preference_pairs", "test")
+
+
+def test_preference_training_starts_at_the_reference_and_prefers_the_chosen(
+    parents, training_inputs, tiny_llm, aligned
+):
+    sample_candidates(Candidates(utterances=8, samples=2), 0, COMPUTE, 6, training_inputs, aligned, tiny_llm,
+                      parents / "candidates.parquet")  # fmt: skip
+    again = parents / "again.parquet"
+    sample_candidates(Candidates(utterances=3, samples=2), 0, COMPUTE, 6, training_inputs, aligned, tiny_llm, again)
+    first = {r["candidate_id"]: r["caption"] for r in artifacts.read_rows(parents / "candidates.parquet", "candidates")}
+    for row in artifacts.read_rows(again, "candidates"):
+        assert first[row["candidate_id"]] == row["caption"], "a sample does not depend on what else is sampled"
+    pairs, logps = parents / "pairs.parquet", parents / "logps.parquet"
+    pairs_from(parents / "candidates.parquet", pairs)
+    write_reference_logps(COMPUTE, training_inputs, aligned, tiny_llm, pairs, logps)
+    paths = CheckpointPaths.of(parents / "aligncap")
+    training = PreferenceTraining(
+        steps=12, batch_size=4, learning_rate=1e-2, rpo_alpha=0.0, dev_every=6, stop_below=None
+    )
+    train_preference("aligncap", training, 0, COMPUTE, training_inputs, aligned, tiny_llm, pairs, logps, paths)
+    log = artifacts.read(paths.log, "training")
+    log = log[log.split == "train"].set_index(["metric", "step"]).value
+    assert log["dpo"][1] == pytest.approx(math.log(2), abs=1e-3)
+    assert log["margin"][12] > 0.5 and log["accuracy"][12] == 1.0
+    parent, child = load_file(aligned.adapter), load_file(paths.adapter)
+    assert all(torch.equal(parent[n], child[n]) for n in parent), "the speech adapter stays"
+    before, after = load_file(aligned.lora), load_file(paths.lora)
+    assert all(torch.equal(before[n], after[n]) for n in before if n.startswith("llm0."))
+    assert any(not torch.equal(before[n], after[n]) for n in before if n.startswith("student."))
+
+
+def test_reference_log_probs_of_another_policy_are_refused(parents, training_inputs, tiny_llm, aligned):
+    sample_candidates(Candidates(utterances=8, samples=2), 0, COMPUTE, 6, training_inputs, aligned, tiny_llm,
+                      parents / "candidates.parquet")  # fmt: skip
+    pairs, logps = parents / "pairs.parquet", parents / "logps.parquet"
+    pairs_from(parents / "candidates.parquet", pairs)
+    write_reference_logps(COMPUTE, training_inputs, aligned, tiny_llm, pairs, logps)
+    other = align(parents, training_inputs, tiny_llm, 0.0, "sft")
+    with pytest.raises(ArtifactError, match="another reference policy"):
+        train_preference("x", PreferenceTraining(steps=1), 0, COMPUTE, training_inputs, other, tiny_llm, pairs, logps,
+                         CheckpointPaths.of(parents / "x"))  # fmt: skip

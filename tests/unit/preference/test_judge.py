@@ -1,0 +1,149 @@
+"""The reference judge: order of scores, weights, what it reads."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+
+from aligncap import artifacts
+from aligncap.clues.checks import Truth
+from aligncap.clues.grammar import parse_clues
+from aligncap.config import Compute, Judge
+from aligncap.errors import ArtifactError
+from aligncap.preference.judges import score_candidates
+from aligncap.preference.judges.reference import Facts, grade_factuality, grade_faithfulness, judge
+
+REFERENCE = "The speaker sounds very sad, with a quiet voice."
+FACTS = Facts(
+    Truth("sad", level="low", rate="slow"),
+    tuple(parse_clues(REFERENCE)),
+    "strong",
+    "i will never see you here again",
+    (REFERENCE,),
+)
+WEIGHTS = (0.3, 0.4, 0.3)
+
+
+def factuality(caption):
+    return grade_factuality(caption, FACTS)[0]
+
+
+def faithfulness(caption, finished=True):
+    return grade_faithfulness(caption, FACTS, finished)[0]
+
+
+def test_factuality_orders_captions():
+    best = factuality("The speaker sounds very sad, with a quiet voice.")
+    right = factuality("The speaker sounds sad.")
+    mixed = factuality("The speaker sounds angry, a bit sad.")
+    silent = factuality("The speaker talks at length.")
+    near = factuality("The speaker sounds angry.")
+    far = factuality("The speaker sounds happy.")
+    worst = factuality("The speaker sounds happy, with a loud voice, speaking fast.")
+    assert best > right > mixed > silent >= near > far > worst >= 1
+    assert best <= 5
+
+
+def test_measured_prosody_counts_where_the_reference_is_silent():
+    assert factuality("Sad, speaking slowly.") > factuality("Sad.") > factuality("Sad, speaking fast.")
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "The speaker sounds sad because the war came.",
+        "He sounds sad, with a quiet voice.",
+        "Sad, saying i will never see you again.",
+        "The speaker sounds sad, at the hospital, quietly.",
+        "The speaker sounds sad, with a quiet voice and",
+        REFERENCE + " " + REFERENCE,
+    ],
+)
+def test_unfaithful_captions_lose_points(caption):
+    assert faithfulness(REFERENCE) == 5
+    assert faithfulness(caption) < 5
+
+
+def test_unfinished_and_overlong():
+    assert faithfulness(REFERENCE, finished=False) == 3
+    long = "The speaker sounds sad and quiet and low and slow and tired and weary and grey and dull and faint."
+    assert faithfulness(long) < faithfulness(REFERENCE)
+
+
+def test_overall_is_weighted_and_says_why():
+    opinion = judge(REFERENCE, FACTS, True, 0.5, WEIGHTS)
+    expected = 0.3 * 3 + 0.4 * opinion.factuality + 0.3 * opinion.faithfulness
+    assert opinion.overall == pytest.approx(expected)
+    assert "as labelled" in opinion.rationale and "similarity 0.50" in opinion.rationale
+    without = judge(REFERENCE, FACTS, True, None, WEIGHTS)
+    assert without.overall == pytest.approx((0.4 * opinion.factuality + 0.3 * opinion.faithfulness) / 0.7)
+    assert judge(REFERENCE, FACTS, True, None, (1.0, 0.0, 0.0)).overall > 1
+
+
+class WordEncoder:
+    def __init__(self, folder=None):
+        self.folder = folder
+
+    def encode(self, texts):
+        vectors = np.full((len(texts), 32), 1e-3)
+        for row, text in enumerate(texts):
+            for word in text.lower().split():
+                vectors[row, zlib.crc32(word.encode()) % 32] += 1
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def candidate_row(number, caption, corpus="tiny", utterance="u00", finished=True):
+    return {
+        "candidate_id": f"{corpus}/{utterance}#{number}",
+        "utterance_id": utterance,
+        "corpus": corpus,
+        "caption": caption,
+        "token_ids": [5, 6, number],
+        "sum_logprob": -3.0,
+        "temperature": 1.0,
+        "seed": 1,
+        "finished": finished,
+    }
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    import aligncap.captioner.sources as sources
+    import aligncap.text as text
+
+    monkeypatch.setattr(text, "SentenceEncoder", WordEncoder)
+    monkeypatch.setattr(sources, "model_folder", lambda manifest: manifest.parent)
+    nothing = {"caption_group": None, "intensity": None, "valence": None, "arousal": None, "transcript": None}
+    labels = [{"utterance_id": "u00", "captions": [REFERENCE], "emotion": "sad", **nothing}]
+    artifacts.write(labels, tmp_path / "labels", "labels", "test")
+    clues = [clue.to_dict() for clue in parse_clues(REFERENCE)]
+    gold = [{"utterance_id": "u00", "clues": clues, "p_act": "", "p_sem_ids": []}]
+    artifacts.write(gold, tmp_path / "gold", "clues", "test")
+    said = {"transcript": "hello", "language": "en", "source": "corpus", "avg_logprob": 0.0}
+    artifacts.write([{"utterance_id": "u00", **said}], tmp_path / "said", "transcripts", "test")
+    return tmp_path
+
+
+def _score(files, rows):
+    artifacts.write(rows, files / "candidates", "candidates", "test")
+    by_corpus = [{"tiny": files / name} for name in ("labels", "gold", "said")]
+    arguments = (Judge(), Compute(threads=1), files / "candidates", *by_corpus, files / "manifest.json")
+    score_candidates(*arguments, files / "scores")
+    return artifacts.read_rows(files / "scores", "judge_scores")
+
+
+def test_score_candidates_writes_a_row_each_and_tells_them_apart(files):
+    captions = [REFERENCE, "The speaker sounds sad.", "The speaker sounds happy.", "He is sad because of the war."]
+    rows = _score(files, [candidate_row(n, caption) for n, caption in enumerate(captions)])
+    assert [row["candidate_id"] for row in rows] == [f"tiny/u00#{n}" for n in range(4)]
+    overall = [row["overall"] for row in rows]
+    assert len(set(overall)) == 4 and max(overall) == overall[0]
+    for row in rows:
+        assert all(1 <= row[name] <= 5 for name in ("factuality", "faithfulness", "overall")) and row["rationale"]
+
+
+def test_candidate_of_no_training_utterance_is_refused(files):
+    with pytest.raises(ArtifactError, match="no training utterance"):
+        _score(files, [candidate_row(0, "x", utterance="u77")])

@@ -34,7 +34,7 @@ class TextStage(Stage):
             split: [model.response_ids(e.captions[n]) for e, n in pairs] for split, pairs in self.sets.items()
         }
 
-    def groups(self) -> list[tuple[float, dict[str, Tensor]]]:
+    def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
         """The LoRA."""
         return [(self.rate, lora_tensors(self.model.llm))]
 
@@ -94,7 +94,7 @@ class SpeechStage(TextStage):
         if kd_weight > 0:
             self.responses["train"] = [list(teacher[response_key(e, n)].ids) for e, n in train_set]
 
-    def groups(self) -> list[tuple[float, dict[str, Tensor]]]:
+    def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
         """The LoRA and the adapter."""
         assert self.model.adapter is not None
         adapter = {f"adapter.{n}": p for n, p in self.model.adapter.named_parameters()}

@@ -37,7 +37,7 @@ class WarmStartStage(Stage):
         width = adapter.queries.shape[1]
         self.heads = nn.ModuleDict({kind: nn.Linear(width, len(labels)) for kind, labels in self.labels.items()})
 
-    def groups(self) -> list[tuple[float, dict[str, Tensor]]]:
+    def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
         """Everything of the adapter but the projection, which only the LLM can train; and the heads."""
         names = {n: p for n, p in self.named_parameters() if not n.startswith(("adapter.project", "adapter.scale"))}
         return [(self.rate, names)]

@@ -86,7 +86,8 @@ class SpeechAdapter(nn.Module):
 
     def fit_normalisation(self, features: Sequence[NDArray[np.float16]]) -> None:
         """Store mean and standard deviation over all frames, per layer and dimension; kept with the checkpoint."""
-        count, total, square = 0, 0.0, 0.0
+        count = 0
+        total = square = torch.zeros(())
         for item in features:
             frames = torch.from_numpy(item.astype(np.float64))
             count += frames.shape[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from aligncap.errors import ModelError
 
@@ -29,7 +30,7 @@ def _convert_gguf(folder: Path) -> None:
     if len(files) != 1:
         raise ModelError(f"models: format gguf wants one .gguf file, got {[f.name for f in files]}")
     name = files[0].name
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype="float32")
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype="float32")
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     model.hf_quantizer = None
     if hasattr(model.config, "quantization_config"):

@@ -83,7 +83,7 @@ class CaptionModel(nn.Module):
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         # sdpa and eager take the 4-D mask of packed sequences; flash-attention 2 does not.
         self.llm: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa", dtype=torch.float32)
-        self.llm.to(device).requires_grad_(False).eval()
+        self.to(device).requires_grad_(False).eval()
         self.adapter: SpeechAdapter | None = None
         self.end_id: int = self.tokenizer.eos_token_id
         if self.end_id is None:

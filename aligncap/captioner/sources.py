@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 # Weights come as safetensors, GGUF or CTranslate2; a pickle could run code on loading.
 FORBIDDEN = (".bin.index.json", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py", ".msgpack", ".h5")
+# CTranslate2's model.bin and a part of a file may end in .bin too; a pickle is told by its first bytes.
+PICKLES = (b"PK\x03\x04", b"\x80")
 HF_PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.gguf"]
 
 
@@ -62,7 +64,7 @@ def fetch_model(source: ModelSource, manifest: Path) -> None:
         convert.convert(source.format, built)
         files = sorted(path for path in built.rglob("*") if path.is_file())
         for path in files:
-            if path.name.endswith(FORBIDDEN):
+            if path.name.endswith(FORBIDDEN) or (path.suffix == ".bin" and _is_pickle(path)):
                 raise ModelError(f"models: {source.name}: {path.name} may hold code; only data files are taken")
         listing = [
             {"path": str(p.relative_to(built)), "bytes": p.stat().st_size, "sha256": artifacts.file_digest(p)}
@@ -92,6 +94,11 @@ def model_folder(manifest: str | Path) -> Path:
                 f"{path}: {entry['bytes']} bytes expected, got {got}; delete {manifest.parent} and run again"
             )
     return manifest.parent
+
+
+def _is_pickle(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(4).startswith(PICKLES)
 
 
 def _split(entry: str) -> tuple[str, bool, str | None]:
@@ -124,15 +131,20 @@ def _resolve(uri: str, expected: str | None, scratch: Path, cache: dict[str, Pat
             raise ModelError(f"models: {name}: {uri}: no such file or folder")
         if path.is_file():
             _check(path, expected, uri)
+        elif expected:
+            raise ModelError(f"models: {name}: {uri}: a folder has no checksum; name its files, or leave sha256 empty")
         return path
     if scheme == "hf":
         repository, _, revision = rest.removeprefix("//").partition("@")
         if not revision:
             raise ModelError(f"models: {name}: {uri}: give a revision (hf://org/name@commit), or results may change")
+        if expected:
+            raise ModelError(f"models: {name}: {uri}: pinned by its revision, a commit; leave its sha256 empty")
         from huggingface_hub import snapshot_download
 
+        wanted = {"allow_patterns": HF_PATTERNS, "ignore_patterns": [f"*{end}" for end in FORBIDDEN]}
         try:
-            return Path(snapshot_download(repository, revision=revision, allow_patterns=HF_PATTERNS))
+            return Path(snapshot_download(repository, revision=revision, **wanted))
         except Exception as error:  # the hub raises many kinds; all mean that the weights cannot be had
             reason = " ".join(str(error).split())[:300]
             raise ModelError(f"models: {name}: {uri}: cannot be fetched from the hub: {reason}") from error
@@ -140,7 +152,7 @@ def _resolve(uri: str, expected: str | None, scratch: Path, cache: dict[str, Pat
 
 
 def _check(path: Path, expected: str | None, uri: str) -> None:
-    if expected is not None and (got := artifacts.file_digest(path)) != expected:
+    if expected and (got := artifacts.file_digest(path)) != expected:
         raise ModelError(f"models: {uri}: sha256 is {got}, the config says {expected}; the file is not what was meant")
 
 

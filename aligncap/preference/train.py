@@ -105,7 +105,7 @@ class PreferenceStage(Stage):
         self.model, self.settings, self.pairs = model, settings, pairs
         self.examples, self.reference = examples, reference
 
-    def groups(self) -> list[tuple[float, dict[str, Tensor]]]:
+    def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
         """The LoRA."""
         return [(self.settings.learning_rate, lora_tensors(self.model.llm))]
 

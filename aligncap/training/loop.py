@@ -41,7 +41,7 @@ class Stage(nn.Module):
     """What a training stage must say. ``forward`` is the loss, so that DDP sees it."""
 
     @abstractmethod
-    def groups(self) -> list[tuple[float, dict[str, Tensor]]]:
+    def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
         """Parameters that train, by name, with the learning rate of each group."""
 
     @abstractmethod

@@ -126,7 +126,7 @@ def test_random_language_models_load_and_are_seeded(tmp_path, family):
     model = CaptionModel(tmp_path / "a", Prompts(), torch.device("cpu"))
     assert model.decode(model.response_ids("sounds sad")) == "sounds sad"
     logits = model.response_logits(model.pack([model.text_prompt("", [])], [[model.response_ids("sad")]]))
-    assert logits.shape == (4, len(model.tokenizer))
+    assert logits.shape == (4, model.llm.config.vocab_size)
 
 
 def test_ctranslate2_reader_refuses_what_it_cannot_read(tmp_path):

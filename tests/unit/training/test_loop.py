@@ -24,7 +24,7 @@ class Line(Stage):
         self.calls, self.fail_after = 0, fail_after
 
     def groups(self):
-        return [(0.1, dict(self.line.named_parameters()))]
+        return [(0.3, dict(self.line.named_parameters()))]
 
     def items(self, split):
         return 24 if split == "train" else 4

@@ -1,0 +1,1 @@
+"""What people touch: the Python object and the command line."""

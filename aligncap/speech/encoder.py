@@ -19,12 +19,14 @@ from aligncap.errors import ModelError
 from aligncap.speech.audio import SAMPLE_RATE
 
 WINDOW = 30 * SAMPLE_RATE  # samples; what Whisper has positions for
-FFT, HOP = 400, 160  # samples; Whisper's analysis window and step
+FFT, HOP = 400, 160  # samples; Whisper's analysis window and step of its spectrogram
 CONVERTED = "encoder"  # subfolder of a converted CTranslate2 model
 
 
 class _Body(Protocol):
     """What differs between families: one window of samples ``[n]`` to hidden states ``[n_layers + 1, T, dim]``."""
+
+    extractor: Any
 
     def __call__(self, samples: Tensor) -> Tensor: ...
 
@@ -35,6 +37,7 @@ class SpeechEncoder:
     def __init__(self, body: _Body, device: torch.device) -> None:
         self._body = body
         self._device = device
+        self.mel = body.extractor  # transformers' feature extractor: what the first layer reads
 
     @torch.inference_mode()
     def encode(self, samples: NDArray[np.float32]) -> Tensor:
@@ -69,37 +72,21 @@ def load_encoder(folder: Path, device: torch.device) -> SpeechEncoder:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder}: not a speech encoder that transformers can load: {error}".split("\n")[0]) from error
+        raise ModelError(
+            f"{folder}: not a speech encoder that transformers can load: {error}".split("\n")[0]
+        ) from error
     body = _Whisper(folder) if config.model_type == "whisper" else _Generic(folder)
     return SpeechEncoder(body.to(device).eval().requires_grad_(False), device)
 
 
-def log_mel(samples: Tensor, filters: Tensor) -> Tensor:
-    """Whisper's log-mel spectrogram of the real samples.
-
-    Args:
-        samples: ``[n]``, 16 kHz.
-        filters: ``[n_mels, FFT // 2 + 1]``.
-
-    Returns:
-        ``[n_mels, max(1, n // HOP)]``, equal to the first frames of Whisper's own of the clip padded to 30 s.
-    """
-    # Zeros after the end, as Whisper's padding has them: torch would mirror the signal there.
-    padded = nn.functional.pad(samples, (0, FFT))
-    window = torch.hann_window(FFT, device=samples.device)
-    power = torch.stft(padded, FFT, HOP, window=window, return_complex=True).abs() ** 2
-    log_power = torch.log10((filters @ power[:, : max(1, len(samples) // HOP)]).clamp(min=1e-10))
-    return (torch.maximum(log_power, log_power.max() - 8) + 4) / 4
-
-
 class _Whisper(nn.Module):
     def __init__(self, folder: Path) -> None:
-        from transformers.audio_utils import mel_filter_bank
+        from transformers import WhisperFeatureExtractor
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
         super().__init__()
         # The encoder's weights carry a prefix in folders of a whole Whisper.
-        self.encoder, report = WhisperEncoder.from_pretrained(
+        loaded: Any = WhisperEncoder.from_pretrained(
             folder,
             local_files_only=True,
             use_safetensors=True,
@@ -108,26 +95,22 @@ class _Whisper(nn.Module):
             key_mapping={r"^(model\.)?encoder\.": ""},
             output_loading_info=True,
         )
+        self.encoder, report = loaded
         if report["missing_keys"]:
             missing = sorted(report["missing_keys"])
-            raise ModelError(f"{folder}: lacks {len(missing)} weights of the encoder, such as {missing[0]}; fetch again")
-        filters = mel_filter_bank(
-            num_frequency_bins=FFT // 2 + 1,
-            num_mel_filters=self.encoder.config.num_mel_bins,
-            min_frequency=0.0,
-            max_frequency=SAMPLE_RATE / 2,
-            sampling_rate=SAMPLE_RATE,
-            norm="slaney",
-            mel_scale="slaney",
-        )
-        self.register_buffer("filters", torch.from_numpy(filters.T).float().contiguous())
+            raise ModelError(
+                f"{folder}: lacks {len(missing)} weights of the encoder, such as {missing[0]}; fetch again"
+            )
+        self.extractor = WhisperFeatureExtractor(feature_size=self.encoder.config.num_mel_bins)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Hidden states ``[n_layers + 1, T, dim]`` of samples ``[n]``, at most 30 s."""
-        assert isinstance(self.filters, Tensor)
-        mel = log_mel(samples, self.filters)
+        # Zeros after the end, as Whisper's own padding has them: the spectrogram would mirror the signal there.
+        padded = np.pad(samples.cpu().numpy(), (0, FFT))
+        ready = self.extractor(padded, sampling_rate=SAMPLE_RATE, padding="do_not_pad", return_tensors="pt")
+        mel = ready.input_features[:, :, : max(1, len(samples) // HOP)].to(samples.device)  # [1, n_mels, 2 T]
         encoder: Any = self.encoder
-        hidden = nn.functional.gelu(encoder.conv1(mel[None]))
+        hidden = nn.functional.gelu(encoder.conv1(mel))
         hidden = nn.functional.gelu(encoder.conv2(hidden)).transpose(1, 2)  # [1, T, dim]
         hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
         states = [hidden]

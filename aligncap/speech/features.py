@@ -15,7 +15,7 @@ from torch import Tensor
 from aligncap import artifacts
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, Features
-from aligncap.errors import ArtifactError, ConfigError, ModelError
+from aligncap.errors import ArtifactError, ModelError
 from aligncap.progress import track
 from aligncap.speech.audio import load_audio
 from aligncap.speech.encoder import load_encoder
@@ -36,8 +36,7 @@ def extract_features(cfg: Features, compute: Compute, audio: Path, encoder_manif
 
     Raises:
         AudioError: a clip changed since ``prepare_corpus`` checked it.
-        ConfigError: a layer that the encoder does not have.
-        ModelError: no such encoder, or values that are no fp16 numbers.
+        ModelError: no such encoder, a layer that it does not have, or a value that fp16 cannot hold.
     """
     from aligncap.captioner.model import pick_device
 
@@ -70,7 +69,7 @@ def _row(utterance_id: str, features: NDArray[np.float16]) -> dict[str, Any]:
     }
 
 
-def pool_layers(states: Tensor, cfg: Features) -> NDArray[np.float16]:
+def pool_layers(states: Tensor | NDArray[np.float32], cfg: Features) -> NDArray[np.float16]:
     """Keep some layers and average groups of frames; a last group that is not full is the mean of what it has.
 
     Args:
@@ -81,12 +80,13 @@ def pool_layers(states: Tensor, cfg: Features) -> NDArray[np.float16]:
         ``[len(cfg.layers), ceil(n_frames / cfg.pool), dim]``.
 
     Raises:
-        ConfigError: a layer that the encoder does not have.
-        ModelError: a value that fp16 cannot hold.
+        ModelError: a layer that the encoder does not have, or a value that fp16 cannot hold.
     """
     if wrong := [layer for layer in cfg.layers if not 0 <= layer < len(states)]:
-        raise ConfigError(f"features.layers: {wrong[0]}, but this speech encoder has layers 0 to {len(states) - 1}")
-    kept = states[list(cfg.layers)]
+        raise ModelError(
+            f"features.layers: the speech encoder has hidden states 0 to {len(states) - 1}, got {wrong[0]}"
+        )
+    kept = torch.as_tensor(states)[list(cfg.layers)]
     pooled = torch.stack([group.mean(dim=1) for group in kept.split(cfg.pool, dim=1)], dim=1)
     if not bool((pooled.abs() <= FLOAT16_MAX).all()):
         raise ModelError(
@@ -104,7 +104,9 @@ def load_features(path: Path) -> dict[str, NDArray[np.float16]]:
     table = artifacts.read_table(path, "features")
     shapes = zip(*(table.column(name).to_pylist() for name in ("n_layers", "n_frames", "dim")), strict=True)
     arrays = {}
-    for utterance, shape, data in zip(table.column("utterance_id").to_pylist(), shapes, table.column("data"), strict=True):
+    for utterance, shape, data in zip(
+        table.column("utterance_id").to_pylist(), shapes, table.column("data"), strict=True
+    ):
         values = np.frombuffer(data.as_buffer(), np.float16)
         if len(values) != math.prod(shape):
             raise ArtifactError(

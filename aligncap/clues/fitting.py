@@ -1,0 +1,151 @@
+"""Fitting the clue tagger: linear heads on principal components, out-of-fold predictions, temperature. Ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncap.clues import CLASSES, SCALES
+from aligncap.config import Tagger as TaggerSettings
+
+LABELS: dict[str, tuple[str, ...]] = {"emotion": CLASSES, "intensity": ("normal", "strong"), **SCALES}
+COMPONENTS = 256
+ITERATIONS = 300
+ABSENT = -np.inf  # logit of a label that a training fold did not have
+
+Array = NDArray[np.float32]
+Statistics = tuple[Array, Array]  # mean [F], scale [F]
+
+
+def statistics(pooled_rows: Array) -> Statistics:
+    """Mean and scale of each column of [N, F]; the scale of a constant column is 1."""
+    scale = pooled_rows.std(axis=0)
+    return pooled_rows.mean(axis=0), np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
+
+
+def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """Row-wise softmax of [N, C] in float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    exponentials = np.exp(shifted)
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A linear classifier on standardised pooled features: labels, weight [C, F], bias [C], temperature."""
+
+    labels: tuple[str, ...]
+    weight: Array
+    bias: Array
+    temperature: float = 1.0
+
+    def logits(self, standardised: Array) -> NDArray[Any]:
+        """[N, F] -> [N, C], not divided by the temperature."""
+        return standardised @ self.weight.T + self.bias
+
+
+def fit_heads(rows: Array, targets: Mapping[str, Sequence[str]], strength: float, seed: int) -> dict[str, Head]:
+    """Fit one head a kind on standardised rows.
+
+    Args:
+        rows: [N, F], standardised.
+        targets: kind -> label of each row, "" where unknown.
+        strength: inverse L2 strength C.
+        seed: of the randomised PCA.
+
+    Returns:
+        Heads of the kinds that have at least two labels among these rows, at temperature 1.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+
+    pca = PCA(min(COMPONENTS, *rows.shape), svd_solver="randomized", random_state=seed).fit(rows)
+    reduced = pca.transform(rows)
+    heads = {}
+    for kind, labels in targets.items():
+        known = np.array([label != "" for label in labels])
+        present = [label for label in LABELS[kind] if label in set(labels)]
+        if len(present) < 2:
+            continue
+        wanted = np.array([present.index(label) for label in labels if label])
+        model = LogisticRegression(C=strength, class_weight="balanced", max_iter=ITERATIONS)
+        model.fit(reduced[known], wanted)
+        coefficients, intercept = model.coef_, model.intercept_
+        if len(present) == 2:  # scikit-learn keeps one row: sigmoid(z) = softmax(0, z)
+            coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
+            intercept = np.concatenate([np.zeros_like(intercept), intercept])
+        weight = coefficients @ pca.components_
+        bias = intercept - weight @ pca.mean_
+        heads[kind] = Head(tuple(present), weight.astype(np.float32), bias.astype(np.float32))
+    return heads
+
+
+def fit_temperature(logits: NDArray[Any], wanted: NDArray[np.int64]) -> float:
+    """The temperature in 0.05-20 that minimises the negative log-likelihood of ``wanted`` [N] under logits [N, C]."""
+    from scipy.optimize import minimize_scalar
+
+    def loss(log_temperature: float) -> float:
+        chosen = softmax(logits / np.exp(log_temperature))[np.arange(len(wanted)), wanted]
+        return float(-np.log(np.maximum(chosen, 1e-12)).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
+
+
+def out_of_fold(
+    rows: Array,
+    targets: Mapping[str, Sequence[str]],
+    folds: NDArray[np.int64],
+    corpora: Sequence[str],
+    settings: TaggerSettings,
+    seed: int,
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, tuple[str, ...]], dict[str, float]]:
+    """Predict every row by a model that did not see its fold.
+
+    Args:
+        rows: [N, F], pooled.
+        targets: kind -> label of each row, "" where unknown.
+        folds: [N], the plan's.
+        corpora: corpus of each row, whose statistics ``normalise: corpus`` uses.
+        settings: the tagger's section.
+        seed: of the PCA.
+
+    Returns:
+        Calibrated probabilities [N, C] (NaN where no other fold has two labels of the kind), the labels of the
+        columns, and the fitted temperatures, each by kind.
+    """
+    labels = {k: tuple(x for x in LABELS[k] if x in set(t)) for k, t in targets.items() if len(set(t) - {""}) > 1}
+    logits = {kind: np.full((len(rows), len(names)), np.nan) for kind, names in labels.items()}
+    for fold in np.unique(folds):
+        inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        if len(outside) < 2:
+            continue
+        standardised = standardised_rows(rows, corpora, settings.normalise, outside)
+        known = {kind: [targets[kind][i] for i in outside.tolist()] for kind in labels}
+        for kind, head in fit_heads(standardised[outside], known, settings.l2, seed).items():
+            columns = [labels[kind].index(label) for label in head.labels]
+            logits[kind][inside] = ABSENT
+            logits[kind][np.ix_(inside, np.array(columns))] = head.logits(standardised[inside])
+    probabilities, temperatures = {}, {}
+    for kind, names in labels.items():
+        usable = [i for i, t in enumerate(targets[kind]) if t and logits[kind][i, names.index(t)] > ABSENT]
+        wanted = np.array([names.index(targets[kind][i]) for i in usable], dtype=np.int64)
+        temperatures[kind] = fit_temperature(logits[kind][usable], wanted) if usable else 1.0
+        probabilities[kind] = softmax(logits[kind] / temperatures[kind])
+    return probabilities, labels, temperatures
+
+
+def standardised_rows(rows: Array, corpora: Sequence[str], normalise: str, training: NDArray[np.int64]) -> Array:
+    """Rows standardised by the training rows' statistics, or each corpus by its own."""
+    if normalise == "train":
+        mean, scale = statistics(rows[training])
+        return (rows - mean) / scale
+    result = np.empty_like(rows)
+    names = np.array(corpora)
+    for name in np.unique(names):
+        mean, scale = statistics(rows[names == name])
+        result[names == name] = (rows[names == name] - mean) / scale
+    return result

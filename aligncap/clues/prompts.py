@@ -1,0 +1,253 @@
+"""What clues become: the acoustic prompt, the semantic prompt, a fixed sentence, a contradicted caption.
+
+``P_act = template(clues)`` and ``P_sem = tokenizer(transcript)`` are the paper's; the wording is ours.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aligncap import artifacts
+from aligncap.clues import CLASSES, KINDS, SCALES, Clue, canonical
+from aligncap.clues.chunks import Mention
+from aligncap.clues.grammar import INTENSITY_FACTOR, dominant_emotion, find_mentions, parse_clues
+from aligncap.clues.lexicon import CUE, emotion_weight
+from aligncap.config import Prompts
+
+MAX_EMOTIONS = 2  # emotions named in P_act
+
+_LEVEL = {"low": "quiet", "high": "loud"}
+_PITCH = {"low": "low-pitched", "high": "high-pitched"}
+_RATE = {"slow": "slowly", "fast": "fast"}
+_DEGREE = {"weak": "a little ", "strong": "very "}
+UNSURE = "The speaker's feelings are hard to tell from the voice."
+
+# The same word class in every row, so that a swap keeps the grammar of the caption.
+_SWAP_EMOTION = {
+    "ADJ": {
+        "angry": "angry",
+        "happy": "happy",
+        "sad": "sad",
+        "neutral": "neutral",
+        "surprised": "surprised",
+        "fearful": "frightened",
+        "disgusted": "disgusted",
+    },
+    "NOUN": {
+        "angry": "anger",
+        "happy": "joy",
+        "sad": "sadness",
+        "neutral": "indifference",
+        "surprised": "surprise",
+        "fearful": "fear",
+        "disgusted": "disgust",
+    },
+    "ADV": {
+        "angry": "angrily",
+        "happy": "happily",
+        "sad": "sadly",
+        "neutral": "calmly",
+        "surprised": "incredulously",
+        "fearful": "fearfully",
+        "disgusted": "disgustedly",
+    },
+}
+_OPPOSITES = (
+    ("loud", "quiet"),
+    ("loudly", "quietly"),
+    ("louder", "quieter"),
+    ("shouting", "whispering"),
+    ("shouted", "whispered"),
+    ("high", "low"),
+    ("higher", "lower"),
+    ("high-pitched", "low-pitched"),
+    ("raised", "lowered"),
+    ("rising", "falling"),
+    ("shrill", "deep"),
+    ("fast", "slow"),
+    ("faster", "slower"),
+    ("quickly", "slowly"),
+)
+_OPPOSITE = {a: b for pair in _OPPOSITES for a, b in (pair, pair[::-1])} | {
+    "soft": "loud",
+    "softly": "loudly",
+    "hushed": "loud",
+    "faint": "loud",
+    "quick": "slow",
+    "rapid": "slow",
+    "hurried": "slow",
+    "brisk": "slow",
+    "rapidly": "slowly",
+    "unhurried": "hurried",
+    "squeaky": "deep",
+}
+
+
+def _ranked(clues: Sequence[Clue]) -> list[str]:
+    """Labels of the asserted emotions, dominant first."""
+    asserted = [c for c in clues if c.kind == "emotion" and not c.negated]
+    asserted.sort(key=lambda c: -emotion_weight(c.word) * INTENSITY_FACTOR[c.intensity])
+    return list(dict.fromkeys(c.lemma for c in asserted))
+
+
+def acoustic_prompt(clues: Sequence[Clue]) -> str:
+    """``P_act``: "Emotion: sad. Level: low. Rate: slow."; empty where nothing is asserted.
+
+    Kinds come in the order of ``KINDS``, unknown ones and denied clues are left out, as are values of "mid" and
+    intensities of "normal", which say nothing. Of several emotions the ``MAX_EMOTIONS`` firmest are named.
+    """
+    parts = []
+    for kind in KINDS:
+        values = [c.lemma for c in clues if c.kind == kind and not c.negated and c.lemma not in ("mid", "normal")]
+        if kind == "emotion":
+            values = _ranked(clues)[:MAX_EMOTIONS]
+        if values:
+            parts.append(f"{kind.capitalize()}: {', '.join(dict.fromkeys(values))}.")
+    return " ".join(parts)
+
+
+def template_caption(clues: Sequence[Clue]) -> str:
+    """The fixed sentence of the system ``tag_template``.
+
+    "The speaker sounds sad, with a quiet voice, speaking slowly."
+    Where the emotion is unknown it says only how the voice is; where that is unknown too, that feelings are hard to
+    tell. Never empty.
+    """
+    values = {c.kind: c.lemma for c in reversed(clues) if not c.negated and c.kind != "emotion"}
+    # one adjective for the dominant class's own label: a parsed "worried" stays worried
+    dominant = dominant_emotion(clues)
+    emotion = next((label for label in _ranked(clues) if canonical(label) == dominant), None)
+    qualities = [_LEVEL.get(values.get("level", "")), _PITCH.get(values.get("pitch", ""))]
+    voice = ", ".join(q for q in qualities if q)
+    rate = _RATE.get(values.get("rate", ""))
+    if emotion is None:
+        if voice:
+            return f"The voice is {voice.replace(', ', ' and ')}" + (f", speaking {rate}." if rate else ".")
+        return f"The speaker talks {rate}." if rate else UNSURE
+    sentence = f"The speaker sounds {_DEGREE.get(values.get('intensity', ''), '')}{emotion}"
+    return sentence + (f", with a {voice} voice" if voice else "") + (f", speaking {rate}" if rate else "") + "."
+
+
+def swap_clue(caption: str, rng: random.Random) -> str | None:
+    """The same caption with one clue contradicted, for hard negatives; None where no clue can be swapped.
+
+    Either every plain word of the dominant emotion's class becomes a word of another class, or one vocal attribute
+    becomes its opposite. The result is parsed again: a swap that the parser does not read as contradicting is not
+    returned.
+
+    Args:
+        caption: any caption.
+        rng: draws the clue and the class that replaces it.
+    """
+    found = find_mentions(caption.strip())
+    dominant = dominant_emotion(caption)
+    options: list[list[Mention]] = []
+    emotions = [m for m in found if m.kind == "emotion" and not m.negated and canonical(m.value) == dominant]
+    firm = [m for m in emotions if m.weight > CUE] or emotions
+    if firm and dominant is not None:
+        options.append(firm)
+    options += [[m] for m in found if m.kind in SCALES and not m.negated]
+    rng.shuffle(options)
+    for mentions in options:
+        swapped = _swap(caption.strip(), mentions, rng)
+        if swapped is not None and _contradicts(mentions[0], dominant, swapped):
+            return swapped
+    return None
+
+
+def _swap(caption: str, mentions: Sequence[Mention], rng: random.Random) -> str | None:
+    target = rng.choice([c for c in CLASSES if c != canonical(mentions[0].value)])
+    text = caption
+    for mention in sorted(mentions, key=lambda m: -m.begin):
+        word = caption[mention.begin : mention.finish]
+        if mention.kind == "emotion":
+            word_class = "ADJ" if mention.pos in ("ADJ", "VERB", "PROPN") else mention.pos
+            new = None if " " in word else _SWAP_EMOTION.get(word_class, {}).get(target)
+        else:
+            new = _opposite(word)
+        if new is None:
+            return None
+        if word[0].isupper():
+            new = new[0].upper() + new[1:]
+        before = text[: mention.begin]
+        article = "an" if new[0].lower() in "aeiou" else "a"
+        before = re.sub(r"\b([Aa])n? $", rf"\g<1>{article[1:]} ", before)
+        text = before + new + text[mention.finish :]
+    return text
+
+
+def _opposite(word: str) -> str | None:
+    """The phrase with its one swappable word replaced: "raised intonation" -> "lowered intonation"."""
+    if word.lower() in _OPPOSITE:
+        return _OPPOSITE[word.lower()]
+    parts = word.split(" ")
+    places = [i for i, part in enumerate(parts) if part.lower() in _OPPOSITE]
+    if len(places) != 1:
+        return None
+    parts[places[0]] = _OPPOSITE[parts[places[0]].lower()]
+    return " ".join(parts)
+
+
+def _contradicts(mention: Mention, dominant: str | None, swapped: str) -> bool:
+    if mention.kind == "emotion":
+        return dominant_emotion(swapped) not in (None, dominant)
+    values = {c.lemma for c in parse_clues(swapped) if c.kind == mention.kind and not c.negated}
+    return bool(values) and mention.value not in values
+
+
+def semantic_ids(tokenizer: Any, transcript: str, max_tokens: int) -> list[int]:
+    """``P_sem``: the LLM tokenizer's ids of a transcript, without special tokens, at most ``max_tokens``."""
+    text = " ".join(transcript.split())
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+    return [int(i) for i in ids[:max_tokens]]
+
+
+def load_tokenizer(llm_manifest: str | Path) -> Any:
+    """The LLM's tokenizer, from its model manifest. Raises ``ModelError`` where the model's files are not there."""
+    from transformers import AutoTokenizer
+
+    from aligncap.captioner.sources import model_folder
+
+    return AutoTokenizer.from_pretrained(str(model_folder(llm_manifest)))
+
+
+def clue_row(
+    utterance_id: str, clues: Sequence[Clue], transcript: str, tokenizer: Any, settings: Prompts
+) -> dict[str, Any]:
+    """One row of a ``clues`` artifact."""
+    return {
+        "utterance_id": utterance_id,
+        "clues": [clue.to_dict() for clue in clues],
+        "p_act": acoustic_prompt(clues),
+        "p_sem_ids": semantic_ids(tokenizer, transcript, settings.max_semantic_tokens),
+    }
+
+
+def read_transcripts(path: str | Path) -> Mapping[str, str]:
+    """Utterance id -> transcript."""
+    return {row["utterance_id"]: row["transcript"] for row in artifacts.read_rows(path, "transcripts")}
+
+
+def write_gold_clues(
+    prompts: Prompts, references: str | Path, transcripts: str | Path, llm_manifest: str | Path, out: str | Path
+) -> None:
+    """Rule ``parse_clues``: the clues of each utterance's first reference caption, and its two prompts.
+
+    Args:
+        prompts: ``max_semantic_tokens`` is used.
+        references: artifact ``labels``; an utterance without a caption gets no clues.
+        transcripts: artifact ``transcripts``; an utterance that it lacks gets an empty ``P_sem``.
+        llm_manifest: manifest of the LLM, for its tokenizer.
+        out: artifact ``clues``.
+    """
+    tokenizer = load_tokenizer(llm_manifest)
+    said = read_transcripts(transcripts)
+    rows = []
+    for row in artifacts.read_rows(references, "labels"):
+        clues = parse_clues(row["captions"][0]) if row["captions"] else []
+        rows.append(clue_row(row["utterance_id"], clues, said.get(row["utterance_id"], ""), tokenizer, prompts))
+    artifacts.write(rows, out, "clues", "parse_clues")

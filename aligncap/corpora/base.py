@@ -1,0 +1,262 @@
+"""What every corpus looks like to the pipeline: one adapter interface, and the tables that adapters read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from aligncap.clues import EMOTIONS
+from aligncap.errors import CorpusError
+
+LEVELS = ("low", "mid", "high")
+INTENSITIES = ("normal", "strong")
+VALUES = {"emotion": (*EMOTIONS, "other"), "intensity": INTENSITIES, "valence": LEVELS, "arousal": LEVELS}
+# Names that published corpora give to the same emotions.
+ALIASES = {
+    "anger": "angry",
+    "happiness": "happy",
+    "joy": "happy",
+    "sadness": "sad",
+    "surprise": "surprised",
+    "fear": "fearful",
+    "disgust": "disgusted",
+    "contempt": "contemptuous",
+    "worry": "worried",
+}
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One clip as its corpus describes it."""
+
+    utterance_id: str
+    audio_path: Path  # relative to the working directory, or absolute
+    where: str  # file and row that it comes from, for messages
+    speaker: str = ""  # empty where unknown
+    session: str = ""  # empty where unknown
+    language: str = ""  # ISO 639-1; empty where the corpus does not say
+    captions: tuple[str, ...] = ()  # the corpus's own; empty for a corpus with labels only
+    caption_group: str | None = None
+    emotion: str | None = None  # one of aligncap.clues.EMOTIONS, or "other"
+    intensity: str | None = None  # normal or strong
+    valence: str | None = None  # low, mid or high
+    arousal: str | None = None  # low, mid or high
+    transcript: str | None = None
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be used; ``on_error`` of the corpus decides what becomes of it."""
+
+    utterance_id: str
+    audio_path: str
+    reason: str  # one line: what, where, the value got, the remedy
+
+
+class Adapter(Protocol):
+    """One corpus format. An adapter decodes no audio: ``prepare_corpus`` does, for all of them."""
+
+    has_captions: bool  # every utterance must carry captions of its own
+
+    def iter_utterances(self) -> Iterator[Utterance | BadRow]:
+        """Every clip in the order of the corpus, or what is wrong with its row.
+
+        Raises:
+            CorpusError: the corpus as a whole is unusable: no such folder, no such column, nothing in it.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table, or what is wrong with it."""
+
+    where: str  # "folder/table.csv: row 3"
+    values: Mapping[str, Any]
+    problem: str | None = None
+
+    def text(self, column: str | None) -> str:
+        """The stripped text of a cell; empty where the column or the value is absent."""
+        value = self.values.get(column) if column is not None else None
+        return "" if value is None else str(value).strip()
+
+    def bad(self, reason: str, utterance_id: str = "", audio_path: str = "") -> BadRow:
+        """This row as one that cannot be used."""
+        return BadRow(utterance_id, audio_path, f"{self.where}: {reason}")
+
+
+def display(path: str | Path) -> str:
+    """A path for messages and artifacts: relative to the working directory, so that none is absolute."""
+    return os.path.relpath(path)
+
+
+def _undecodable(text: str) -> str | None:
+    """The first byte of a surrogate-escaped text that is not UTF-8, as a message; None where all of it is."""
+    wrong = next((character for character in text if "\udc80" <= character <= "\udcff"), None)
+    if wrong is None:
+        return None
+    return f"byte 0x{ord(wrong) - 0xDC00:02x} is not UTF-8; save the file as UTF-8"
+
+
+def read_table(path: Path, quoting: int = csv.QUOTE_MINIMAL) -> tuple[list[str], list[Row]]:
+    """Read a CSV, TSV, JSONL or Parquet table.
+
+    Args:
+        path: its extension says which of the four it is.
+        quoting: of the csv module; ``csv.QUOTE_NONE`` for tables that use quotation marks as plain text.
+
+    Returns:
+        The column names, and the rows. A row that is broken on its own carries its ``problem``.
+
+    Raises:
+        CorpusError: no such file, an unknown format, or one that is broken as a whole.
+    """
+    name = display(path)
+    if not path.is_file():
+        raise CorpusError(f"{name}: no such file; set 'root' of the corpus to where it lies")
+    kind = path.suffix.lower()
+    if kind == ".parquet":
+        rows = _read_parquet(path)
+    elif kind in (".csv", ".tsv"):
+        rows = _read_csv(path, "," if kind == ".csv" else "\t", quoting)
+    elif kind in (".jsonl", ".ndjson"):
+        rows = _read_jsonl(path)
+    else:
+        raise CorpusError(f"{name}: extension '{kind}', expected .csv, .tsv, .jsonl or .parquet; convert the table")
+    if not rows:
+        raise CorpusError(f"{name}: has no rows; put one row a clip into it")
+    columns = list(dict.fromkeys(column for row in rows for column in row.values))
+    return columns, rows
+
+
+def _read_parquet(path: Path) -> list[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        records = pq.read_table(path).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise CorpusError(
+            f"{display(path)}: not a Parquet file ({' '.join(str(error).split())}); write it again"
+        ) from None
+    return [Row(f"{display(path)}: row {number}", record) for number, record in enumerate(records, start=1)]
+
+
+def _decoded(path: Path) -> str:
+    return path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+
+
+def _read_csv(path: Path, delimiter: str, quoting: int) -> list[Row]:
+    name = display(path)
+    text = _decoded(path)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)  # type: ignore[arg-type]
+    rows: list[Row] = []
+    try:
+        header = [cell.strip() for cell in next(reader, [])]
+        if problem := _undecodable("".join(header)):
+            raise CorpusError(f"{name}: header: {problem}")
+        for cells in reader:
+            if not cells:
+                continue
+            where = f"{name}: line {reader.line_num}"
+            if problem := _undecodable("".join(cells)):
+                rows.append(Row(where, {}, problem))
+            elif len(cells) != len(header):
+                wrong = f"{len(cells)} cells, the header has {len(header)}; quote cells that hold a '{delimiter}'"
+                rows.append(Row(where, {}, wrong))
+            else:
+                rows.append(Row(where, dict(zip(header, cells, strict=True))))
+    except csv.Error as error:
+        raise CorpusError(f"{name}: line {reader.line_num}: not a table ({error}); export it again as UTF-8") from None
+    return rows
+
+
+def _read_jsonl(path: Path) -> list[Row]:
+    rows = []
+    for number, line in enumerate(_decoded(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{display(path)}: line {number}"
+        if problem := _undecodable(line):
+            rows.append(Row(where, {}, problem))
+            continue
+        try:
+            value = json.loads(line)
+            json.dumps(value, ensure_ascii=False).encode()  # refuses lone surrogates, which no artifact can hold
+        except (ValueError, RecursionError) as error:
+            rows.append(Row(where, {}, f"not JSON ({error}); write one JSON object a line"))
+            continue
+        if isinstance(value, dict):
+            rows.append(Row(where, value))
+        else:
+            rows.append(Row(where, {}, f"holds {line.strip()[:40]!r}; write one JSON object a line"))
+    return rows
+
+
+def require_columns(path: Path, columns: Sequence[str], wanted: Sequence[str]) -> None:
+    """Raise ``CorpusError`` where a table lacks a column."""
+    if missing := [column for column in wanted if column not in columns]:
+        raise CorpusError(
+            f"{display(path)}: no column {', '.join(map(repr, missing))}; it has {', '.join(columns) or 'none'}"
+        )
+
+
+def label(row: Row, kind: str, column: str | None) -> str | None:
+    """A label of ``VALUES`` from a cell: lower-cased, aliases resolved; None where the cell is empty.
+
+    Raises:
+        ValueError: another value, with a message that names it and what is possible.
+    """
+    value = row.text(column).lower()
+    value = ALIASES.get(value, value) if kind == "emotion" else value
+    if value and value not in VALUES[kind]:
+        raise ValueError(f"{kind} {row.text(column)!r}, expected one of {', '.join(VALUES[kind])}; correct the table")
+    return value or None
+
+
+def each_row(rows: Sequence[Row], read: Callable[[Row], Utterance | BadRow]) -> Iterator[Utterance | BadRow]:
+    """Apply ``read`` to every sound row; a broken one, or one that ``read`` refuses by ``ValueError``, is a bad row."""
+    for row in rows:
+        if row.problem is not None:
+            yield row.bad(row.problem)
+            continue
+        try:
+            yield read(row)
+        except ValueError as error:
+            yield row.bad(str(error))
+
+
+def draw(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:
+    """All utterances in an order of which every beginning is spread evenly over emotions, then speakers.
+
+    A speaker is the session where no speaker is known. Equal inputs and seeds give equal orders.
+    """
+    generator = random.Random(seed)
+    waiting: dict[tuple[str, str], list[Utterance]] = defaultdict(list)
+    for utterance in utterances:
+        waiting[(utterance.emotion or "", utterance.speaker or utterance.session)].append(utterance)
+    for group in waiting.values():
+        generator.shuffle(group)
+    keys = list(waiting)
+    generator.shuffle(keys)
+    drawn: list[Utterance] = []
+    emotions: Counter[str] = Counter()
+    speakers: Counter[str] = Counter()
+    pairs: Counter[tuple[str, str]] = Counter()
+    while keys:
+        key = min(keys, key=lambda k: (emotions[k[0]], speakers[k[1]], pairs[k]))
+        drawn.append(waiting[key].pop())
+        emotions[key[0]] += 1
+        speakers[key[1]] += 1
+        pairs[key] += 1
+        if not waiting[key]:
+            keys.remove(key)
+    return drawn

@@ -1,0 +1,189 @@
+"""References: the captions that a corpus carries, or captions written for a corpus that has labels only.
+
+Written captions say the label and the measured prosody. They come from the project's caption grammar, or from a bank
+file whose captions are dealt out so that each is used about equally.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aligncap import artifacts
+from aligncap.clues import SCALES
+from aligncap.config import Corpus
+from aligncap.corpora.base import VALUES, display, read_table, require_columns
+from aligncap.corpora.caption_grammar import Facts, emotions, write_caption
+from aligncap.errors import CorpusError
+
+logger = logging.getLogger(__name__)
+
+WRITTEN_BY = "labels"  # the grammar for corpora that have labels only
+ATTEMPTS = 20  # for a second caption of an utterance that is not the first one again
+
+
+@dataclass(frozen=True)
+class BankCaption:
+    """One caption of a bank and what it says; "any" fits every clip."""
+
+    caption: str
+    emotion: str
+    intensity: str
+    level: str
+    pitch: str
+    rate: str
+
+    def fits(self, facts: Facts) -> bool:
+        """Whether it contradicts nothing known of a clip."""
+        measured = all(getattr(self, kind) in ("any", getattr(facts, kind)) for kind in SCALES)
+        return measured and self.emotion == facts.emotion and self.intensity in ("any", facts.intensity)
+
+
+def read_bank(path: Path) -> list[BankCaption]:
+    """Read a caption bank: a table with caption, emotion, intensity, level, pitch and rate.
+
+    Raises:
+        CorpusError: no such file or column, an empty caption, or a value that is none of the vocabulary.
+    """
+    columns, rows = read_table(path)
+    allowed: dict[str, tuple[str, ...]] = {
+        "emotion": VALUES["emotion"],
+        "intensity": (*VALUES["intensity"], "any"),
+        **{kind: (*values, "any") for kind, values in SCALES.items()},
+    }
+    require_columns(path, columns, ("caption", *allowed))
+    bank = []
+    for row in rows:
+        if row.problem is not None:
+            raise CorpusError(f"{row.where}: {row.problem}")
+        if not row.text("caption"):
+            raise CorpusError(f"{row.where}: 'caption' is empty; write one or delete the row")
+        for kind, values in allowed.items():
+            if row.text(kind) not in values:
+                raise CorpusError(f"{row.where}: {kind} {row.text(kind)!r}, expected one of {', '.join(values)}")
+        bank.append(BankCaption(row.text("caption"), **{kind: row.text(kind) for kind in allowed}))
+    return bank
+
+
+def deal_captions(
+    facts: Mapping[str, Facts], bank: Sequence[BankCaption], per_utterance: int, seed: int, source: str
+) -> dict[str, list[str]]:
+    """Deal the captions of a bank to clips that they fit, each used about equally.
+
+    Args:
+        facts: utterance_id -> what is known.
+        bank: captions.
+        per_utterance: captions a clip gets, all different.
+        seed: of the order in which clips are served and ties are broken.
+        source: the bank's name, for messages.
+
+    Raises:
+        CorpusError: fewer than ``per_utterance`` captions fit a clip.
+    """
+    generator = random.Random(seed)
+    shuffled = generator.sample(list(bank), len(bank))
+    by_emotion: dict[str, list[BankCaption]] = defaultdict(list)
+    for entry in shuffled:
+        by_emotion[entry.emotion].append(entry)
+    used: Counter[BankCaption] = Counter()
+    dealt: dict[str, list[str]] = {}
+    for utterance in generator.sample(list(facts), len(facts)):
+        known = facts[utterance]
+        fitting = [entry for entry in by_emotion[known.emotion] if entry.fits(known)]
+        if len(fitting) < per_utterance:
+            raise CorpusError(
+                f"{source}: {len(fitting)} captions fit {utterance} ({known}), {per_utterance} are needed; "
+                "add captions with value 'any', or use captions.source: grammar"
+            )
+        # The least used first; of those the narrowest, which have the fewest clips to go to.
+        chosen = sorted(fitting, key=lambda entry: (used[entry], _width(entry)))[:per_utterance]
+        used.update(chosen)
+        dealt[utterance] = [entry.caption for entry in chosen]
+    return dealt
+
+
+def _width(entry: BankCaption) -> int:
+    return sum(getattr(entry, kind) == "any" for kind in SCALES)
+
+
+def write_from_grammar(facts: Mapping[str, Facts], per_utterance: int, seed: int) -> dict[str, list[str]]:
+    """Write captions with the project's grammar.
+
+    A caption depends on the seed, its utterance and what is known of it, so it stays when other clips come or go.
+
+    Raises:
+        CorpusError: the grammar has no words for an emotion.
+    """
+    written: dict[str, list[str]] = {}
+    for utterance, known in facts.items():
+        if known.emotion not in emotions(WRITTEN_BY):
+            raise CorpusError(
+                f"{utterance}: emotion '{known.emotion}', the caption grammar knows {', '.join(emotions(WRITTEN_BY))}; "
+                "correct the label or leave the clip out"
+            )
+        generator = random.Random(f"{seed} {utterance}")
+        captions: list[str] = []
+        for _ in range(ATTEMPTS * per_utterance):
+            if len(captions) == per_utterance:
+                break
+            caption = write_caption(known, WRITTEN_BY, generator)
+            if caption not in captions:
+                captions.append(caption)
+        written[utterance] = captions
+    return written
+
+
+def facts_of(label: Mapping[str, Any], prosody: Mapping[str, Any]) -> Facts:
+    """What is known of a clip without captions: its label and its measured prosody."""
+    if label["emotion"] in (None, "other"):
+        raise CorpusError(
+            f"{label['utterance_id']}: emotion {label['emotion']!r}, but captions are to be written from it; "
+            "give labels or captions, or leave the clip out"
+        )
+    return Facts(label["emotion"], label["intensity"] or "normal", **{kind: prosody[kind] for kind in SCALES})
+
+
+def write_references(cfg: Corpus, audio: Path, labels: Path, prosody: Path, out: Path, rule: str) -> None:
+    """Write the references of a corpus: its labels with captions filled in.
+
+    Args:
+        cfg: the corpus; ``captions`` says where captions come from.
+        audio: schema ``audio``; the utterances, in order.
+        labels: schema ``labels``.
+        prosody: schema ``prosody``.
+        out: schema ``labels``, every row with at least one caption.
+        rule: producing rule, for the metadata.
+
+    Raises:
+        CorpusError: captions are wanted from the corpus, the bank or a label, and are not there.
+        ArtifactError: an input is not the artifact it should be.
+    """
+    rows = {row["utterance_id"]: row for row in artifacts.read_rows(labels, "labels")}
+    measured = {row["utterance_id"]: row for row in artifacts.read_rows(prosody, "prosody")}
+    order = [row["utterance_id"] for row in artifacts.read_rows(audio, "audio")]
+    source = cfg.captions.source
+    if source == "auto":
+        source = "corpus" if any(row["captions"] for row in rows.values()) else "grammar"
+    if source == "corpus":
+        captions = {utterance: rows[utterance]["captions"] for utterance in order}
+        if missing := [utterance for utterance in order if not captions[utterance]]:
+            raise CorpusError(f"{display(labels)}: {missing[0]} has no caption; use captions.source: grammar or bank")
+    else:
+        # A clip of no emotion that could be written down keeps its own caption, where it has one.
+        own = {u: rows[u]["captions"] for u in order if rows[u]["captions"] and rows[u]["emotion"] in (None, "other")}
+        if own:
+            logger.warning("%s: %d clips without a label keep their own captions", display(labels), len(own))
+        facts = {u: facts_of(rows[u], measured[u]) for u in order if u not in own}
+        count, seed = cfg.captions.per_utterance, cfg.captions.seed
+        if source == "bank":
+            path = Path(cfg.captions.bank or "")
+            captions = own | deal_captions(facts, read_bank(path), count, seed, display(path))
+        else:
+            captions = own | write_from_grammar(facts, count, seed)
+    filled = [{**rows[utterance], "captions": captions[utterance]} for utterance in order]
+    artifacts.write(filled, out, "labels", rule=rule, notes={"caption_source": source})

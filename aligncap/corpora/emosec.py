@@ -1,0 +1,45 @@
+"""emosec: Mandarin speech with human emotion captions, the larger part of SECap's published test set.
+
+Xu et al., AAAI 2024 (repository thuhcsi/SECap, no licence file: research use). The captions are the hand translations
+into English; clips that share a Chinese caption form one caption group. No wording of this project comes from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from aligncap.corpora.base import BadRow, Row, Utterance, each_row, label, read_table, require_columns
+
+
+class Emosec:
+    """Adapter of emosec."""
+
+    has_captions = True
+
+    def __init__(self, root: Path) -> None:
+        """Take the folder that holds ``utterances.jsonl`` and ``audio/``."""
+        self.root = root
+
+    def iter_utterances(self) -> Iterator[Utterance | BadRow]:
+        """Every clip, in the order of the table."""
+        table = self.root / "utterances.jsonl"
+        columns, rows = read_table(table)
+        require_columns(table, columns, ("id", "audio", "session", "caption_en", "caption_zh", "emotion"))
+        yield from each_row(rows, self._read)
+
+    def _read(self, row: Row) -> Utterance:
+        caption = row.text("caption_en")
+        return Utterance(
+            utterance_id=row.text("id"),
+            audio_path=self.root / row.text("audio"),
+            where=row.where,
+            session=row.text("session"),
+            language="zh",
+            captions=(caption,) if caption else (),
+            caption_group=row.text("caption_zh") or None,
+            emotion=label(row, "emotion", "emotion"),
+            valence=label(row, "valence", "valence"),
+            arousal=label(row, "arousal", "arousal"),
+            transcript=row.text("transcript_zh") or None,
+        )

@@ -1,0 +1,163 @@
+"""A corpus as the pipeline wants it: every clip decoded once, described by two tables; a third lists the skipped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from aligncap import artifacts
+from aligncap.config import Corpus
+from aligncap.corpora.base import Adapter, BadRow, Utterance, display, draw
+from aligncap.errors import AudioError, CorpusError
+from aligncap.progress import track
+from aligncap.speech.audio import decode
+
+logger = logging.getLogger(__name__)
+
+RULE = "prepare_corpus"
+
+
+def make_adapter(cfg: Corpus, seed: int, wav_folder: Path) -> Adapter:
+    """The adapter that a corpus names.
+
+    Args:
+        cfg: the corpus.
+        seed: of the experiment.
+        wav_folder: where a synthetic corpus puts its clips.
+
+    Raises:
+        CorpusError: ``root`` is not there, or is no table that can be read.
+    """
+    from aligncap.corpora.emosec import Emosec
+    from aligncap.corpora.manifest import Manifest
+    from aligncap.corpora.nemo import Nemo
+    from aligncap.corpora.ravdess import Ravdess
+    from aligncap.corpora.synthetic import Synthetic
+
+    if cfg.adapter == "synthetic":
+        return Synthetic(cfg, seed, wav_folder)
+    root = Path(cfg.root or "")
+    if cfg.adapter == "manifest":
+        return Manifest(root, cfg.columns)
+    if not root.is_dir():
+        raise CorpusError(f"{display(root)}: no such folder; set 'root' of the corpus to where '{cfg.adapter}' lies")
+    folders: dict[str, type[Emosec] | type[Nemo] | type[Ravdess]] = {"emosec": Emosec, "nemo": Nemo, "ravdess": Ravdess}
+    return folders[cfg.adapter](root)
+
+
+def prepare_corpus(name: str, cfg: Corpus, seed: int, audio_out: Path, labels_out: Path, skipped_out: Path) -> None:
+    """Read a corpus through its adapter and write its three tables.
+
+    Args:
+        name: of the corpus, for messages.
+        cfg: the corpus. ``limit`` draws clips evenly over emotions and speakers; a clip that turns out bad is replaced.
+        seed: of the draw, and of a synthetic corpus.
+        audio_out: schema ``audio``; a synthetic corpus puts its clips into ``wav/`` beside it.
+        labels_out: schema ``labels``; same utterances, same order.
+        skipped_out: schema ``skipped``: what was left out, and why.
+
+    Raises:
+        CorpusError: the corpus is unusable as a whole, nothing of it is left, or a row is bad and ``on_error`` is fail.
+        AudioError: a clip is bad and ``on_error`` is fail.
+    """
+    adapter = make_adapter(cfg, seed, Path(audio_out).parent / "wav")
+    found: list[Utterance] = []
+    skipped: list[BadRow] = []
+    for item in _checked(adapter.iter_utterances(), cfg, _wants_captions(cfg, adapter, name)):
+        if isinstance(item, Utterance):
+            found.append(item)
+        elif cfg.on_error == "fail":
+            raise CorpusError(item.reason)
+        else:
+            skipped.append(item)
+    clips: dict[str, dict[str, Any]] = {}
+    wanted = len(found) if cfg.limit is None else min(cfg.limit, len(found))
+    order = found if cfg.limit is None else draw(found, seed)
+    for utterance in track(order, f"decoding {name}"):
+        if len(clips) == wanted:
+            break
+        try:
+            clips[utterance.utterance_id] = _audio_row(utterance, cfg)
+        except AudioError as error:
+            if cfg.on_error == "fail":
+                raise AudioError(f"{utterance.where}: {error}") from error
+            path = display(utterance.audio_path)
+            skipped.append(BadRow(utterance.utterance_id, path, f"{utterance.where}: {error}"))
+    if not clips:
+        first = f"; first reason: {skipped[0].reason}" if skipped else ""
+        raise CorpusError(f"corpus '{name}': all {len(skipped)} clips were skipped, none is left{first}")
+    if skipped:
+        logger.warning("corpus '%s': %d clips skipped, listed in %s", name, len(skipped), display(skipped_out))
+    kept = [utterance for utterance in found if utterance.utterance_id in clips]
+    notes = {"corpus": name, "adapter": cfg.adapter, "synthetic": cfg.adapter == "synthetic"}
+    artifacts.write([clips[utterance.utterance_id] for utterance in kept], audio_out, "audio", RULE, notes)
+    artifacts.write([_labels_row(utterance) for utterance in kept], labels_out, "labels", RULE, notes)
+    artifacts.write([vars(row) for row in skipped], skipped_out, "skipped", RULE, notes)
+
+
+def _wants_captions(cfg: Corpus, adapter: Adapter, name: str) -> bool:
+    """Whether a clip needs captions of its own; else it needs a label that one can be written from."""
+    if cfg.captions.source == "corpus" and not adapter.has_captions:
+        raise CorpusError(
+            f"corpus '{name}': captions.source is 'corpus' but it has no captions; use grammar or bank, or, for a "
+            "manifest, name the column in columns.caption"
+        )
+    return adapter.has_captions and cfg.captions.source in ("auto", "corpus")
+
+
+def _checked(items: Iterator[Utterance | BadRow], cfg: Corpus, wants_captions: bool) -> Iterator[Utterance | BadRow]:
+    """What holds for every corpus: ids are there and unique, and each clip has, or can be given, a caption."""
+    seen: dict[str, str] = {}
+    for item in items:
+        if isinstance(item, BadRow):
+            yield item
+            continue
+        problem = None
+        if not item.utterance_id:
+            problem = "the utterance id is empty; give each clip one of its own"
+        elif item.utterance_id in seen:
+            problem = (
+                f"utterance id '{item.utterance_id}' is taken by {seen[item.utterance_id]}; give each clip its own"
+            )
+        elif not (item.language or cfg.language):
+            problem = "language unknown; set 'language' of the corpus, or map a column to it"
+        elif wants_captions and not item.captions:
+            problem = "the caption is empty; write one, or set captions.source to grammar or bank"
+        elif not item.captions and item.emotion in (None, "other"):
+            problem = f"emotion {item.emotion!r}, but captions are to be written from it; give a label or a caption"
+        if problem is None:
+            seen[item.utterance_id] = item.where
+            yield item
+        else:
+            yield BadRow(item.utterance_id, display(item.audio_path), f"{item.where}: {problem}")
+
+
+def _audio_row(utterance: Utterance, cfg: Corpus) -> dict[str, Any]:
+    path = display(utterance.audio_path)
+    clip = decode(path, cfg.max_duration_s)
+    return {
+        "utterance_id": utterance.utterance_id,
+        "audio_path": path,
+        "audio_sha256": artifacts.file_digest(path),
+        "sample_rate": clip.file_rate,
+        "duration_s": round(clip.duration_s, 6),
+        "speaker": utterance.speaker,
+        "session": utterance.session,
+        "language": utterance.language or cfg.language,
+        "split": cfg.role,
+    }
+
+
+def _labels_row(utterance: Utterance) -> dict[str, Any]:
+    return {
+        "utterance_id": utterance.utterance_id,
+        "captions": list(utterance.captions),
+        "caption_group": utterance.caption_group,
+        "emotion": utterance.emotion,
+        "intensity": utterance.intensity,
+        "valence": utterance.valence,
+        "arousal": utterance.arousal,
+        "transcript": utterance.transcript,
+    }

@@ -1,0 +1,160 @@
+"""The emotion grammar parser on hand-written captions: emotions, negation, contrast, intensity, attributes."""
+
+import pytest
+
+from aligncap.clues import CLASSES, EMOTIONS, KINDS, Clue, canonical
+from aligncap.clues.grammar import dominant_emotion, parse_clues, parse_many
+
+DOMINANT = [
+    ("The speaker sounds furious.", "angry"),
+    ("slightly annoyed", "angry"),
+    ("She shouts angrily.", "angry"),
+    ("barely contained rage", "angry"),
+    ("I am so angry I could scream", "angry"),
+    ("Cheerful and in good spirits.", "happy"),
+    ("tears of joy", "happy"),
+    ("She cannot hide her joy.", "happy"),
+    ("Laughing, full of delight.", "happy"),
+    ("The voice is full of sadness.", "sad"),
+    ("In tears, the voice broken.", "sad"),
+    ("The mood is low.", "sad"),
+    ("an upset tone", "sad"),
+    ("Calm and matter-of-fact.", "neutral"),
+    ("no emotion at all", "neutral"),
+    ("neither happy nor sad", "neutral"),
+    ("hard to say, no particular mood", "neutral"),
+    ("devoid of any feeling", "neutral"),
+    ("Taken aback by the news.", "surprised"),
+    ("She finds it hard to believe.", "surprised"),
+    ("pleasantly surprised", "surprised"),
+    ("Shaking with fear.", "fearful"),
+    ("a worried mother", "fearful"),
+    ("Nervous and ill at ease.", "fearful"),
+    ("Sick with revulsion.", "disgusted"),
+    ("laughing scornfully", "disgusted"),
+    ("nothing but contempt", "disgusted"),
+]
+NEGATION = [
+    ("She is not at all angry.", None),
+    ("She isn't happy.", None),
+    ("anything but happy", None),
+    ("There is no trace of fear in the voice.", None),
+    ("He never loses his temper.", None),
+    ("without any anger, she sounds sad", "sad"),
+    ("Far from happy, the speaker is grieving.", "sad"),
+    ("Not angry but sad.", "sad"),
+    ("rather than panic, there is grief", "sad"),
+    ("without anger, fear or sadness, just plain and neutral", "neutral"),
+    ("Anger is completely absent; the speaker is relaxed.", "neutral"),
+    ("The speaker does not sound sad or angry; she sounds amused.", "happy"),
+    ("The speaker is not happy, he is devastated.", "sad"),
+    ("He's anything but calm: he is raging.", "angry"),
+    ("not only sad but also angry", "angry"),
+]
+CONTRAST = [
+    ("calm on the surface, but furious", "angry"),
+    ("Furious underneath a calm manner.", "angry"),
+    ("outwardly polite, inwardly seething", "angry"),
+    ("very angry, yet calm in appearance", "angry"),
+    ("The speaker sounds happy but a little sad.", "sad"),
+    ("Though tired, she is cheerful.", "happy"),
+    ("cheerful, though slightly nervous", "happy"),
+    ("The tone is cheerful despite the sorrow.", "happy"),
+    ("trying to sound cheerful, deeply unhappy", "sad"),
+    ("Feigned joy hides real grief.", "sad"),
+    ("more sad than angry", "sad"),
+    ("less angry than sad", "sad"),
+    ("Happy yet anxious", "fearful"),
+]
+NOTHING = [
+    ("", None),
+    ("A man speaks about the weather.", None),
+    ("Loud and fast.", None),
+    ("angry, happy, sad and afraid", None),
+    ("The speaker's feelings are hard to tell from the voice.", None),
+]
+
+
+@pytest.mark.parametrize(("caption", "expected"), DOMINANT + NEGATION + CONTRAST + NOTHING)
+def test_dominant_emotion(caption, expected):
+    assert dominant_emotion(caption) == expected
+    assert dominant_emotion(parse_clues(caption)) == expected
+
+
+@pytest.mark.parametrize(
+    ("caption", "kind", "values"),
+    [
+        ("a loud voice", "level", {"high"}),
+        ("She whispers.", "level", {"low"}),
+        ("in a low voice", "level", {"low"}),
+        ("The volume drops.", "level", {"low"}),
+        ("Her voice is slightly raised.", "level", {"high"}),
+        ("neither loud nor soft", "level", {"mid"}),
+        ("moderate volume", "level", {"mid"}),
+        ("a high voice", "pitch", {"high"}),
+        ("a deep voice", "pitch", {"low"}),
+        ("deep sorrow", "pitch", set()),
+        ("in high spirits", "pitch", set()),
+        ("low in both pitch and volume", "pitch", {"low"}),
+        ("low in both pitch and volume", "level", {"low"}),
+        ("The pitch rises.", "pitch", {"high"}),
+        ("high-pitched and shrill", "pitch", {"high"}),
+        ("raised intonation", "pitch", {"high"}),
+        ("speaking very fast", "rate", {"fast"}),
+        ("slow, drawn-out phrases", "rate", {"slow"}),
+        ("an even, steady tempo", "rate", {"mid"}),
+        ("The pace is no faster or slower than usual.", "rate", {"mid"}),
+        ("a trembling voice", "timbre", {"trembling"}),
+        ("husky and breathy", "timbre", {"hoarse", "breathy"}),
+        ("with many pauses", "pause", {"many"}),
+    ],
+)
+def test_vocal_attributes(caption, kind, values):
+    assert {c.lemma for c in parse_clues(caption) if c.kind == kind and not c.negated} == values
+
+
+@pytest.mark.parametrize(
+    ("caption", "intensity"),
+    [
+        ("very sad", "strong"),
+        ("deep sorrow", "strong"),
+        ("a touch of sadness", "weak"),
+        ("mildly surprised", "weak"),
+        ("sad", "normal"),
+        ("furious", "strong"),
+        ("slightly furious", "normal"),
+        ("a hint of worry", "weak"),
+        ("sad to the core", "strong"),
+    ],
+)
+def test_intensity_of_the_emotion(caption, intensity):
+    clues = parse_clues(caption)
+    assert clues[0].kind == "emotion" and clues[0].intensity == intensity
+    assert [c.lemma for c in clues if c.kind == "intensity"] == ([] if intensity == "normal" else [intensity])
+
+
+def test_denied_clues_stay_visible_as_denied():
+    clues = parse_clues("not loud, and not angry")
+    assert {(c.kind, c.lemma) for c in clues if c.negated} == {("level", "high"), ("emotion", "angry")}
+
+
+def test_words_are_those_of_the_caption():
+    caption = "Deeply Sad, with a HIGH-pitched voice."
+    assert all(c.word in caption for c in parse_clues(caption))
+
+
+def test_finer_labels_are_kept_and_kinds_are_known():
+    clues = parse_clues("Worried, scornful and calm, loud, slow, hoarse, pausing.")
+    assert {c.lemma for c in clues if c.kind == "emotion"} == {"worried", "contemptuous", "calm"}
+    assert {c.kind for c in clues} <= set(KINDS)
+
+
+def test_canonical_labels():
+    assert {canonical(label) for label in EMOTIONS} == set(CLASSES)
+    assert canonical("other") is None and canonical(None) is None
+
+
+def test_clue_round_trip_and_many():
+    clues = parse_clues("very sad")
+    assert [Clue.from_dict(c.to_dict()) for c in clues] == clues
+    assert parse_many(["very sad", ""]) == [clues, []]

@@ -1,0 +1,56 @@
+"""What is accepted as audio, and how it comes out. What is refused is in tests/faults/test_bad_input.py."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from aligncap.speech.audio import SAMPLE_RATE, decode, load_audio
+
+
+def tone(rate: int, seconds: float = 0.5, hertz: float = 440.0) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * hertz * np.arange(int(rate * seconds)) / rate)
+
+
+@pytest.mark.parametrize(
+    ("rate", "subtype"), [(8_000, "PCM_U8"), (16_000, "PCM_16"), (44_100, "PCM_24"), (192_000, "FLOAT")]
+)
+def test_rates_and_depths_come_out_as_16_khz(tmp_path: Path, rate: int, subtype: str) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(rate), rate, subtype)
+    clip = decode(path)
+    assert clip.file_rate == rate
+    assert clip.duration_s == pytest.approx(0.5, abs=0.001)
+    assert clip.samples.dtype == np.float32
+    peak = np.abs(np.fft.rfft(clip.samples)).argmax() / clip.duration_s
+    assert peak == pytest.approx(440, abs=3)
+
+
+def test_channels_are_averaged(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.stack([tone(16_000), np.zeros(8_000)], axis=1), 16_000, "FLOAT")
+    assert np.allclose(load_audio(path), tone(16_000) / 2, atol=1e-6)
+
+
+def test_content_decides_not_the_extension(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(16_000), 16_000, format="FLAC")
+    assert len(load_audio(path)) == SAMPLE_RATE // 2
+
+
+def test_what_libsndfile_cannot_read_goes_through_ffmpeg(tmp_path: Path) -> None:
+    import av
+
+    path = tmp_path / "a.m4a"
+    samples = tone(16_000, 1.0).astype(np.float32)
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=16_000, layout="mono")
+        for start in range(0, 16_000, 1000):
+            frame = av.AudioFrame.from_ndarray(samples[None, start : start + 1000], format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 16_000, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    clip = decode(path)
+    assert clip.duration_s == pytest.approx(1.0, abs=0.1)
+    assert np.abs(clip.samples).max() == pytest.approx(0.5, abs=0.1)

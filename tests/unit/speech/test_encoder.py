@@ -1,0 +1,107 @@
+"""Encoder, features and transcripts on a random Whisper; the real one where it has been fetched."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aligncap import artifacts
+from aligncap.captioner.sources import fetch_model, model_folder
+from aligncap.config import Compute, Features, ModelSource, Transcripts
+from aligncap.errors import CorpusError, ModelError
+from aligncap.speech.asr import Transcriber, write_transcripts
+from aligncap.speech.encoder import load_encoder
+from aligncap.speech.features import extract_features, load_features, pool_layers
+
+REAL = Path(__file__).parents[3] / "models" / "whisper-base"
+
+
+@pytest.fixture(scope="module")
+def whisper(tmp_path_factory) -> Path:
+    manifest = tmp_path_factory.mktemp("models") / "tiny-whisper" / "manifest.json"
+    fetch_model(ModelSource(name="tiny-whisper", files=("random:whisper",)), manifest)
+    return manifest
+
+
+def tone(seconds: float) -> np.ndarray:
+    time = np.arange(int(16_000 * seconds)) / 16_000
+    return (0.1 * np.sin(2 * np.pi * 220 * time)).astype(np.float32)
+
+
+@pytest.fixture
+def audio(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    rows = []
+    for number, seconds in enumerate((0.5, 1.3)):
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, tone(seconds), 16_000)
+        rows.append(
+            dict(utterance_id=f"u{number}", audio_path=str(path), audio_sha256="", sample_rate=16_000,
+                 duration_s=seconds, speaker="", session="", language="en", split="train")
+        )  # fmt: skip
+    artifacts.write(rows, tmp_path / "audio.parquet", "audio", "test")
+    return tmp_path / "audio.parquet"
+
+
+def test_only_real_frames_come_out(whisper):
+    encoder = load_encoder(model_folder(whisper), torch.device("cpu"))
+    assert encoder.encode(tone(1.0)).shape == (4, 50, 32)
+    assert encoder.encode(tone(31.0)).shape == (4, 1550, 32), "longer than a window"
+
+
+def test_pooling_averages_real_frames_only():
+    states = np.arange(2 * 6 * 1, dtype=np.float32).reshape(2, 6, 1)
+    pooled = pool_layers(states, Features(layers=(1,), pool=4))
+    assert pooled.dtype == np.float16 and pooled[0, :, 0].tolist() == [7.5, 10.5]
+    with pytest.raises(ModelError, match="hidden states 0 to 1, got 3"):
+        pool_layers(states, Features(layers=(3,)))
+
+
+def test_features_are_stored_and_read_as_they_are(whisper, audio, tmp_path):
+    out = tmp_path / "features.parquet"
+    config = Features(layers=(0, 2), pool=4)
+    extract_features(config, Compute(device="cpu", threads=1), audio, whisper, out)
+    features = load_features(out)
+    encoder = load_encoder(model_folder(whisper), torch.device("cpu"))
+    assert {name: array.shape for name, array in features.items()} == {"u0": (2, 7, 32), "u1": (2, 17, 32)}
+    soundfile = pytest.importorskip("soundfile")
+    samples, _ = soundfile.read(tmp_path / "1.wav", dtype="float32")
+    np.testing.assert_array_equal(features["u1"], pool_layers(encoder.encode(samples).numpy(), config))
+
+
+def test_transcripts_are_the_corpus_own_or_asr_never_a_test_corpus_own(whisper, audio, tmp_path):
+    labels = [
+        dict(utterance_id=f"u{i}", captions=[], caption_group=None, emotion=None, intensity=None, valence=None,
+             arousal=None, transcript=text)
+        for i, text in enumerate(("hello", None))
+    ]  # fmt: skip
+    compute, out = Compute(device="cpu", threads=1), tmp_path / "transcripts.parquet"
+    artifacts.write(labels, tmp_path / "labels.parquet", "labels", "test")
+    with pytest.raises(CorpusError, match="u1 has no transcript"):
+        write_transcripts(Transcripts(), compute, "train", audio, tmp_path / "labels.parquet", None, out)
+    labels[1]["transcript"] = "there"
+    artifacts.write(labels, tmp_path / "labels.parquet", "labels", "test")
+    write_transcripts(Transcripts(), compute, "train", audio, tmp_path / "labels.parquet", None, out)
+    assert artifacts.read(out, "transcripts").transcript.tolist() == ["hello", "there"]
+    with pytest.raises(CorpusError, match="may not be read"):
+        write_transcripts(Transcripts(), compute, "test", audio, tmp_path / "labels.parquet", None, out)
+    write_transcripts(Transcripts(), compute, "test", audio, None, whisper, out)
+    table = artifacts.read(out, "transcripts")
+    assert table.source.tolist() == ["asr", "asr"] and (table.avg_logprob < 0).all()
+
+
+@pytest.mark.models
+@pytest.mark.skipif(not REAL.is_dir(), reason="models/whisper-base has not been fetched")
+def test_the_mapped_encoder_equals_ctranslate2():
+    import ctranslate2
+
+    encoder = load_encoder(REAL, torch.device("cpu"))
+    samples = np.pad(tone(3.0), (0, 27 * 16_000))
+    mel = encoder.mel(samples, sampling_rate=16_000, padding="do_not_pad", return_tensors="np").input_features
+    model = ctranslate2.models.Whisper(str(REAL), device="cpu", compute_type="float32")
+    want = np.array(model.encode(ctranslate2.StorageView.from_array(mel.astype(np.float32))))
+    np.testing.assert_allclose(encoder.encode(samples).numpy()[-1], want[0], atol=5e-3)
+    samples = tone(2.0)
+    transcriber = Transcriber(REAL, Compute(device="cpu", threads=2))
+    assert transcriber.transcribe(samples, "en") == transcriber.transcribe(samples, "en")

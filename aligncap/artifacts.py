@@ -194,7 +194,9 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("rejected_id", TEXT, "candidate"),
             _field("chosen_ids", IDS, "token ids, trained on as they are"),
             _field("rejected_ids", IDS, "token ids, trained on as they are"),
-            _field("margin", F64, "difference of the overall scores; 0 for a clue swap, which no judge saw", unit="points"),
+            _field(
+                "margin", F64, "difference of the overall scores; 0 for a clue swap, which no judge saw", unit="points"
+            ),
             _field("role", TEXT, "train or dev"),
         ]
     ),
@@ -289,7 +291,7 @@ def write(
     Raises:
         ArtifactError: a column is missing, unknown or of another type, or a required value is null.
     """
-    records = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows)
+    records: Any = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows)
     write_batches([records], path, schema, rule, notes)
 
 

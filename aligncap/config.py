@@ -161,7 +161,7 @@ class Lora(Section):
     """Low-rank adapters on the LLM (peft)."""
 
     rank: Count = 16
-    alpha: Positive = 32
+    alpha: Count = 32
     dropout: Fraction = 0.0
     targets: tuple[str, ...] | Literal["all-linear"] = Field("all-linear", description="module names that get one")
 
@@ -535,7 +535,7 @@ PAIR_SECTIONS = ("preference.candidates", "preference.judge", "preference.pairs"
 def pairs_name(config: AlignCapConfig, name: str) -> str:
     """Name of the candidates, judge scores, pairs and reference log-probs that a preference system trains on.
 
-    The parent's name where the settings are the experiment's own, else the first system of that parent that shares them.
+    The parent's name where the settings are the experiment's own, else the first system that shares parent and settings.
     """
     parent = lineage(config, name).parent
     assert parent is not None  # resolve_system refuses a preference system without one

@@ -103,7 +103,7 @@ class SpeechAdapter(nn.Module):
             self.scale.copy_(embeddings.float().pow(2).mean().sqrt())
 
     def states(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Query states ``[B, K, W]`` before the projection; ``features [B, L, T, D]``, ``mask [B, T]`` True on frames."""
+        """Query states ``[B, K, W]`` of ``features [B, L, T, D]``, whose ``mask [B, T]`` is True on frames."""
         normed = (features - self.mean) / self.std
         mixed = torch.einsum("l,bltd->btd", self.layer_logits.softmax(0), normed)
         frames = self.frame_norm(self.reduce(mixed))

@@ -77,7 +77,10 @@ def _convert_whisper(folder: Path) -> None:
     }
     for layer in range(n_layers):
         source, target = f"encoder/layer_{layer}", f"layers.{layer}"
-        for part, old in (("self_attn_layer_norm", "self_attention/layer_norm"), ("final_layer_norm", "ffn/layer_norm")):
+        for part, old in (
+            ("self_attn_layer_norm", "self_attention/layer_norm"),
+            ("final_layer_norm", "ffn/layer_norm"),
+        ):
             state[f"{target}.{part}.weight"] = tensors[f"{source}/{old}/gamma"]
             state[f"{target}.{part}.bias"] = tensors[f"{source}/{old}/beta"]
         fused = f"{source}/self_attention/linear_0"
@@ -88,7 +91,11 @@ def _convert_whisper(folder: Path) -> None:
                 state[f"{target}.self_attn.{name}_proj.bias"] = bias.clone()
             elif float(bias.abs().max()) > 0:
                 raise ModelError("models: whisper: the keys have a bias, which Whisper does not; wrong file?")
-        for name, old in (("self_attn.out_proj", "self_attention/linear_1"), ("fc1", "ffn/linear_0"), ("fc2", "ffn/linear_1")):
+        for name, old in (
+            ("self_attn.out_proj", "self_attention/linear_1"),
+            ("fc1", "ffn/linear_0"),
+            ("fc2", "ffn/linear_1"),
+        ):
             state[f"{target}.{name}.weight"] = tensors[f"{source}/{old}/weight"]
             state[f"{target}.{name}.bias"] = tensors[f"{source}/{old}/bias"]
     encoder = WhisperEncoder(config)

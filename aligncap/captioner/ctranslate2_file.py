@@ -54,7 +54,9 @@ def read_variables(path: Path) -> dict[str, NDArray]:
             kind, size = take("BI")
             if kind not in DTYPES:
                 raise ModelError(f"{path.name}: {name} has CTranslate2 type {kind}, which is not read here")
-            variables[name] = np.frombuffer(data, DTYPES[kind], size // np.dtype(DTYPES[kind]).itemsize, at).reshape(shape)
+            variables[name] = np.frombuffer(data, DTYPES[kind], size // np.dtype(DTYPES[kind]).itemsize, at).reshape(
+                shape
+            )
             at += size
         (aliases,) = take("I")
         for _ in range(aliases):

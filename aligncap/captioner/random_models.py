@@ -28,7 +28,9 @@ def write_random(family: str, folder: Path) -> None:
     """
     import torch
 
-    writers: dict[str, Callable[[Path], None]] = {name: _causal(name) for name in ("llama", "qwen2", "gemma", "gpt2", "phi")}
+    writers: dict[str, Callable[[Path], None]] = {
+        name: _causal(name) for name in ("llama", "qwen2", "gemma", "gpt2", "phi")
+    }
     writers |= {"whisper": _write_whisper, "bert": _write_bert}
     if family not in writers:
         raise ModelError(f"models: random:{family}: unknown family; use {', '.join(writers)}")
@@ -75,7 +77,14 @@ def _causal(family: str) -> Callable[[Path], None]:
 def _write_whisper(folder: Path) -> None:
     from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
-    special = ("<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|translate|>", "<|notimestamps|>")
+    special = (
+        "<|endoftext|>",
+        "<|startoftranscript|>",
+        "<|en|>",
+        "<|transcribe|>",
+        "<|translate|>",
+        "<|notimestamps|>",
+    )
     tokenizer = _byte_tokenizer(special, eos_token=special[0], bos_token=special[0], pad_token=special[0])
     ids = {name: tokenizer.convert_tokens_to_ids(name) for name in special}
     config = WhisperConfig(

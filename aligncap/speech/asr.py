@@ -24,9 +24,10 @@ class Transcriber:
 
     def __init__(self, folder: Path, compute: Compute, beam_size: int = 1) -> None:
         self.beam_size = beam_size
+        import torch
+
         self.fast: Any = None
         if (folder / "model.bin").is_file():
-            import torch
             from faster_whisper import WhisperModel
 
             cuda = compute.device != "cpu" and torch.cuda.is_available()
@@ -42,9 +43,11 @@ class Transcriber:
         from aligncap.captioner.model import pick_device
 
         self.device = pick_device(compute)
-        self.model = WhisperForConditionalGeneration.from_pretrained(folder).to(self.device).eval()
+        self.model: Any = WhisperForConditionalGeneration.from_pretrained(folder)
+        self.model.requires_grad_(False).eval()
+        torch.nn.Module.to(self.model, self.device)
         self.extractor = WhisperFeatureExtractor.from_pretrained(folder)
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
 
     def transcribe(
         self,

@@ -19,6 +19,7 @@ import shutil
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +195,8 @@ def train(
     batches = draw_batches(stage, settings, seed)
     world, process = accelerator.num_processes, accelerator.process_index
 
-    with tracking.stage(rule, name, described) as recorder:
+    main = accelerator.is_main_process
+    with tracking.stage(rule, name, described) if main else nullcontext(tracking.Recorder()) as recorder:
 
         def record(step: int, split: str, values: Mapping[str, float]) -> None:
             for metric, value in values.items():
@@ -231,7 +233,7 @@ def train(
             if reason is not None:
                 logger.info("%s %s: stopped after step %d: %s", rule, name, step, reason)
                 break
-            if step % settings.save_every == 0 and accelerator.is_main_process:
+            if step % settings.save_every == 0 and main:
                 resume.save(step, parameters, optimizer, log)
     stage.eval()
     artifacts.write(log, log_out, "training", rule, {"name": name})

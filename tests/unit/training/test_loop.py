@@ -9,7 +9,6 @@ from torch import nn
 from aligncap import artifacts
 from aligncap.config import Compute, Optimisation
 from aligncap.errors import ModelError
-
 from aligncap.training.loop import Stage, draw_batches, finished, learning_rate_factor, train
 
 

@@ -1,0 +1,79 @@
+# AlignCap. `make help` lists what there is; `make demo` is the place to start.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+# The environment is made again only when what it is made of changes.
+STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
+RUN := $(PY) tools/run_pipeline.py
+CONFIG ?= experiments/smoke.yaml
+PORT ?= 5000
+
+export MLFLOW_DISABLE_TELEMETRY := true
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: help setup demo emosec smoke run report test lint format lock mlflow mlflow-sync clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## make .venv with the versions of requirements.lock (Python 3.11); instant once it is there
+
+$(STAMP):
+	@python=; for name in $${PYTHON:-python3.11 python3 python}; do \
+	  if "$$name" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then python="$$name"; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then echo "setup: no Python 3.11 found; install it or set PYTHON=/path/to/python3.11" >&2; exit 1; fi; \
+	[ -x $(PY) ] || "$$python" -m venv $(VENV)
+	$(PIP) install --quiet "$$(grep '^torch==' requirements.lock)"
+	$(PIP) install --quiet --no-deps -r requirements.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@rm -f $(VENV)/.installed-*
+	@touch $@
+
+demo: setup ## train and compare everything on the embedded synthetic corpora (config.yaml)
+	$(RUN)
+
+emosec: setup ## train on RAVDESS and nEMO, test on EMOSEC (data in ../shared/data)
+	$(RUN) --configfile experiments/emosec.yaml
+
+smoke: setup ## the whole pipeline on random tiny models, in minutes; its numbers mean nothing
+	$(RUN) --configfile experiments/smoke.yaml
+
+run: setup ## any experiment: make run CONFIG=experiments/mine.yaml
+	$(RUN) --configfile $(CONFIG)
+
+report: setup ## bring only the report of CONFIG up to date, with what it stands on
+	$(RUN) --configfile $(CONFIG) --until report
+
+test: setup ## unit, fault and workflow tests; says what was skipped and why
+	$(PY) -m pytest tests -q -rs
+
+lint: setup ## ruff, snakefmt, mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/snakefmt --check Snakefile rules
+	$(VENV)/bin/mypy
+
+format: setup ## let ruff and snakefmt rewrite the sources
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/snakefmt Snakefile rules
+
+lock: setup ## write requirements.lock and envs/*.yaml from what .venv holds
+	$(PY) tools/lock.py
+
+mlflow: setup ## compare runs in MLflow on http://127.0.0.1:5000 (PORT=...)
+	@mkdir -p mlruns/artifacts
+	$(VENV)/bin/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 \
+	  --backend-store-uri sqlite:///mlruns/mlflow.db --artifacts-destination mlruns/artifacts
+
+mlflow-sync: setup ## import what MLflow missed while its store was down
+	$(PY) -m aligncap.tracking
+
+clean: ## remove results, logs and resume states; models, MLflow and .venv stay
+	rm -rf results work logs .snakemake

@@ -1,0 +1,1 @@
+"""Scoring captions: metrics, hallucinations, intervals, tables, report."""

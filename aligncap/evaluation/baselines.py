@@ -1,0 +1,127 @@
+"""Systems without an LLM: one constant caption, the clue tags in a fixed sentence, captions that others wrote."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from aligncap import artifacts
+from aligncap.clues import Clue
+from aligncap.clues.prompts import template_caption
+from aligncap.corpora.base import read_table
+from aligncap.errors import CorpusError
+from aligncap.evaluation.metrics import Encoder
+
+logger = logging.getLogger(__name__)
+
+
+def central_caption(captions: Sequence[str], encoder: Encoder) -> str:
+    """The caption with the highest mean sentence similarity to all captions, each counted as often as it occurs.
+
+    Raises:
+        CorpusError: there is none.
+    """
+    if not captions:
+        raise CorpusError("constant: the training corpora have no captions; give one of them captions")
+    distinct = sorted(set(captions))
+    vectors = dict(zip(distinct, encoder.encode(distinct), strict=True))
+    mean = np.mean([vectors[caption] for caption in captions], axis=0)
+    return distinct[int(np.argmax([vectors[caption] @ mean for caption in distinct]))]
+
+
+def _rows(captions: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"utterance_id": name, "caption": caption, "n_tokens": len(caption.split()), "finished": True}
+        for name, caption in captions.items()
+    ]
+
+
+def caption_baseline(
+    stage: Literal["constant", "tag_template"],
+    seed: int,
+    plan: Path,
+    references: Mapping[str, Path],
+    predicted: Path,
+    encoder_manifest: Path,
+    out: Path,
+) -> None:
+    """Caption a test corpus without an LLM.
+
+    Args:
+        stage: constant (DESIGN section 7; the one training caption that is nearest to all) or tag_template.
+        seed: neither of the two draws anything; kept so that every stage is called alike.
+        plan: the training utterances.
+        references: training corpus -> ``labels`` artifact.
+        predicted: predicted clues of the test corpus.
+        encoder_manifest: sentence encoder, read for ``constant`` only.
+        out: the ``captions`` artifact, in the order of ``predicted``.
+    """
+    del seed
+    rows = artifacts.read_rows(predicted, "clues")
+    if stage == "tag_template":
+        spoken = {r["utterance_id"]: template_caption([Clue.from_dict(c) for c in r["clues"]]) for r in rows}
+    else:
+        from aligncap.captioner.sources import model_folder
+        from aligncap.text import SentenceEncoder
+
+        planned = {(row["corpus"], row["utterance_id"]) for row in artifacts.read_rows(plan, "plan")}
+        captions = [
+            caption
+            for corpus, path in references.items()
+            for row in artifacts.read_rows(path, "labels")
+            if (corpus, row["utterance_id"]) in planned
+            for caption in row["captions"]
+        ]
+        constant = central_caption(captions, SentenceEncoder(model_folder(encoder_manifest)))
+        logger.info("constant: %s", constant)
+        spoken = {row["utterance_id"]: constant for row in rows}
+    artifacts.write(_rows(spoken), out, "captions", "caption_baseline")
+
+
+def import_captions(source: Path, audio: Path, out: Path) -> None:
+    """Take over captions from a JSONL, CSV, TSV or Parquet table with ``id`` or ``utterance_id``, and ``caption``.
+
+    ``caption_en`` is taken where there is no ``caption``. Rows of utterances that the corpus does not have are left
+    out; a caption for every utterance of the corpus must be there.
+
+    Args:
+        source: the file.
+        audio: ``audio`` artifact of the test corpus.
+        out: the ``captions`` artifact, in the order of ``audio``.
+
+    Raises:
+        CorpusError: the file is missing or not such a table, an id comes twice, or an utterance has no caption.
+    """
+    if not Path(source).is_file():
+        raise CorpusError(f"{source}: no such file of captions; check systems.*.captions in the config")
+    columns, table = read_table(Path(source))
+    found = {name: next((c for c in names if c in columns), None) for name, names in _COLUMNS.items()}
+    for name, names in _COLUMNS.items():
+        if found[name] is None:
+            raise CorpusError(f"{source}: no column {' or '.join(names)}; it has {', '.join(columns)}")
+    captions: dict[str, str] = {}
+    for row in table:
+        if row.problem:
+            raise CorpusError(f"{row.where}: {row.problem}")
+        key, caption = (" ".join(row.text(found[name]).split()) for name in ("id", "caption"))
+        if key in captions:
+            raise CorpusError(f"{row.where}: '{key}' comes twice; keep one caption an utterance")
+        captions[key] = caption
+    wanted = [row["utterance_id"] for row in artifacts.read_rows(audio, "audio")]
+    missing = [name for name in wanted if not captions.get(name)]
+    if missing:
+        raise CorpusError(
+            f"{source}: {len(missing)} of {len(wanted)} utterances have no caption, first '{missing[0]}'; "
+            "add them, or leave this corpus out of systems.*.captions"
+        )
+    unused = len(captions) - len(wanted)
+    if unused:
+        logger.info("%s: %d captions of utterances that the corpus does not have were left out", source, unused)
+    artifacts.write(_rows({name: captions[name] for name in wanted}), out, "captions", "import_captions")
+
+
+_COLUMNS = {"id": ("utterance_id", "id"), "caption": ("caption", "caption_en")}

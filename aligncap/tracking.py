@@ -1,0 +1,391 @@
+"""Tracking: one MLflow run a pipeline run, below it a run a stage, with live curves; nothing here can break a stage.
+
+Every row goes to ``work/tracking/{experiment}/{rule}-{name}.jsonl`` first, flushed, and that log is the truth: a thread
+lays it into MLflow while the stage runs, and ``sync`` (end of the pipeline, ``make mlflow-sync``) imports what the
+store has not seen, be it because the store was down or because the stage ended before MLflow was worth importing.
+
+A run is known by a uid that stands in its log: a stage that was killed and starts again with the same settings goes on
+in its run; after it has finished, or with other settings, it gets a new one.
+
+Tracking is on where ``ALIGNCAP_TRACKING_URI`` and ``ALIGNCAP_EXPERIMENT`` are set, which the workflow does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import math
+import os
+import re
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aligncap.artifacts import write_json
+from aligncap.config import AlignCapConfig
+
+logger = logging.getLogger(__name__)
+
+URI_VARIABLE = "ALIGNCAP_TRACKING_URI"
+EXPERIMENT_VARIABLE = "ALIGNCAP_EXPERIMENT"
+LIVE_AFTER_S = 5.0  # a shorter stage does not pay for `import mlflow` (1-2 s); `sync` imports its log
+FLUSH_EVERY_S = 2.0
+CLOSE_WITHIN_S = 20.0
+_ROOT = Path("work")
+_SECRET = re.compile(r"(^|[._-])(api_?key|key|password|passwd|secret|credentials?|(access|auth|api|hf|bearer)_?token)$")
+_USERINFO = re.compile(r"(://)[^/@\s]+@")
+_MAX_VALUE = 6000  # characters MLflow keeps of a parameter
+Row = dict[str, Any]
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as ``a.b.c`` -> text, without secrets: such values become ``***``, as does ``user:pass@``."""
+    found: dict[str, str] = {}
+    for key, value in params.items():
+        name = re.sub(r"[^\w./ -]", "-", f"{prefix}{key}")
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{name}.")
+        elif _SECRET.search(name.lower()):
+            found[name] = "***"
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+            found[name] = _USERINFO.sub(r"\1***@", text)[:_MAX_VALUE]
+    return found
+
+
+def _relative(path: str | Path) -> str:
+    """Text of a path, relative to the project root where it lies below it."""
+    absolute = Path(path).absolute()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
+
+
+def _file_stem(name: str) -> str:
+    return re.sub(r"[^\w.@-]", "-", name)
+
+
+def _log_path(experiment: str, rule: str, name: str) -> Path:
+    stem = _file_stem(f"{rule}-{name}" if name else rule)
+    return _ROOT / "tracking" / experiment / f"{stem}.jsonl"
+
+
+def _parent_path(experiment: str) -> Path:
+    return _ROOT / f"mlflow_parent_{experiment}.json"
+
+
+def _read_log(path: Path) -> list[Row]:
+    """Rows of a log; a last line that a kill cut short is left out."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        with contextlib.suppress(json.JSONDecodeError):
+            rows.append(json.loads(line))
+    return rows
+
+
+def _attempts(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of each uid, in order."""
+    attempts: dict[str, list[Row]] = {}
+    for row in rows:
+        attempts.setdefault(row["uid"], []).append(row)
+    return attempts
+
+
+def _status(rows: Sequence[Row]) -> str | None:
+    """How an attempt ended, None where it has not, or has been opened again since."""
+    marks = [row for row in rows if row["kind"] in ("open", "close")]
+    return marks[-1]["status"] if marks and marks[-1]["kind"] == "close" else None
+
+
+class _Log:
+    """The JSONL log of one stage, opened for one attempt."""
+
+    def __init__(self, path: Path, opening: Row) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        attempts = _attempts(_read_log(path))
+        uid, earlier = list(attempts.items())[-1] if attempts else ("", [])
+        resumes = bool(earlier) and earlier[0].get("digest") == opening["digest"] and _status(earlier) != "FINISHED"
+        self.uid = uid if resumes else uuid.uuid4().hex
+        self.rows: list[Row] = earlier if resumes else []
+        self._seen = {(r["step"], r["split"], r["metric"]) for r in self.rows if r["kind"] == "metric"}
+        self._lock = threading.Lock()
+        self._stream: io.TextIOWrapper = path.open("a", encoding="utf-8")
+        if self._stream.tell() and not path.read_bytes().endswith(b"\n"):
+            self._stream.write("\n")  # after a line that a kill cut short
+        self.append({"kind": "open", **opening})
+        self.opening = self.rows[0]
+
+    def append(self, row: Row) -> None:
+        """Add a row. A value that an earlier, interrupted attempt has logged for the same step is kept instead."""
+        with self._lock:
+            if row["kind"] == "metric":
+                key = (row["step"], row["split"], row["metric"])
+                if key in self._seen:
+                    return
+                self._seen.add(key)
+            row = {**row, "uid": self.uid}
+            self._stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+            self._stream.flush()
+            self.rows.append(row)
+
+    def taken(self, start: int) -> list[Row]:
+        """Rows from ``start`` on."""
+        with self._lock:
+            return self.rows[start:]
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _Live(threading.Thread):
+    """Lays a log into the store while its stage runs."""
+
+    def __init__(self, log: _Log, uri: str, experiment: str) -> None:
+        super().__init__(name="tracking", daemon=True)
+        self._log, self._uri, self._experiment = log, uri, experiment
+        self._done = threading.Event()
+        self._store: Any = None
+        self._run_id = ""
+        self._written = 0
+        self._failures = 0
+
+    def run(self) -> None:
+        """Wait, connect, write; on failure warn once and try a few times more."""
+        wait = LIVE_AFTER_S
+        while not self._done.wait(wait):
+            wait = FLUSH_EVERY_S * (1 + self._failures)
+            if not self._write():
+                return
+        if self._store is not None:
+            self._write()
+
+    def _write(self) -> bool:
+        try:
+            if self._store is None:
+                from aligncap.mlflow_store import Store
+
+                store = Store(self._uri, self._experiment)
+                self._run_id = store.open(self._log.opening)
+                self._store = store
+            rows = self._log.taken(self._written)
+            self._store.write(self._run_id, rows)
+            self._written += len(rows)
+            if rows and rows[-1]["kind"] == "close":
+                self._store.close(self._run_id, rows[-1]["status"], rows[-1]["time"], self._written)
+        except Exception as error:  # whatever the store does, the stage goes on
+            self._failures += 1
+            if self._failures == 1:
+                _warn(error, self._log.path)
+            return self._failures < 4
+        return True
+
+    def finish(self) -> None:
+        """Write what is left, but do not keep the stage waiting for a store that hangs."""
+        self._done.set()
+        if self.is_alive():
+            self.join(CLOSE_WITHIN_S)
+
+
+def _warn(error: Exception, path: Path) -> None:
+    reason = _USERINFO.sub(r"\1***@", " ".join(str(error).split()))[:160]
+    logger.warning(
+        "tracking: store unavailable (%s); rows stay in %s, import them with `make mlflow-sync`", reason, path
+    )
+
+
+class Recorder:
+    """What a stage reports. Every method is cheap, returns nothing and never raises; without a log it does nothing."""
+
+    def __init__(self, log: _Log | None = None) -> None:
+        self._log = log
+
+    def _append(self, row: Row) -> None:
+        if self._log is None:
+            return
+        try:
+            self._log.append(row)
+        except (OSError, TypeError, ValueError) as error:
+            log, self._log = self._log, None
+            logger.warning("tracking: %s cannot be written (%s); this stage goes on untracked", log.path, error)
+
+    def metric(self, step: int, split: str, metric: str, value: float) -> None:
+        """One value of the curve ``{split}/{metric}``; ``step`` is 1-based. NaN is kept as NaN."""
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        self._append(
+            {"kind": "metric", "step": int(step), "split": split, "metric": metric, "value": number, "time": _now()}
+        )
+
+    def params(self, params: Mapping[str, Any]) -> None:
+        """Further settings, nested or flat; a key that the run has keeps its value."""
+        self._append({"kind": "params", "params": flat(params), "time": _now()})
+
+    def link(self, name: str, path: str | Path) -> None:
+        """Name a file that stays where it is (a checkpoint, a Parquet file): the tag ``link.{name}``."""
+        self._append({"kind": "link", "name": name, "path": _relative(path), "time": _now()})
+
+    def artifact(self, path: str | Path) -> None:
+        """Show a file in MLflow's artifact view: a hard link beside a SQLite store, else an upload."""
+        self._append({"kind": "artifact", "path": _relative(path), "time": _now()})
+
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Show rows of equal columns as the artifact ``{name}.json``, in the form MLflow draws as a table."""
+        if self._log is None or not rows:
+            return
+        columns = list(rows[0])
+        path = self._log.path.with_suffix("") / f"{_file_stem(name)}.json"
+        try:
+            write_json({"columns": columns, "data": [[row.get(c) for c in columns] for row in rows]}, path)
+        except (OSError, TypeError, ValueError) as error:
+            logger.warning("tracking: table %s cannot be written (%s); the stage goes on", name, error)
+            return
+        self.artifact(path)
+
+
+def _opening(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any] | None, parent: str) -> Row:
+    settings = flat(params)
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+    tagged = {**flat(tags or {}), "rule": rule, "name": name, "settings": digest}
+    run_name = f"{rule}/{name}" if name else rule
+    return {
+        "digest": digest, "params": settings, "tags": tagged, "parent": parent, "run_name": run_name, "time": _now(),
+    }  # fmt: skip
+
+
+def _parent_uid(experiment: str) -> str:
+    try:
+        return str(json.loads(_parent_path(experiment).read_text(encoding="utf-8"))["uid"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+@contextlib.contextmanager
+def stage(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any] | None = None) -> Iterator[Recorder]:
+    """Track one stage: a child run of the pipeline's run, known by rule, name and the digest of ``params``.
+
+    Args:
+        rule: the workflow rule.
+        name: what tells its jobs apart, such as the system or ``kd/synthetic_de``.
+        params: the settings that the stage depends on, nested or flat; secrets are masked before anything is written.
+        tags: further tags of the run, for example seed and stage.
+
+    Yields:
+        a recorder; one that does nothing where tracking is off. Errors of the body pass through unchanged.
+    """
+    uri, experiment = os.environ.get(URI_VARIABLE, ""), os.environ.get(EXPERIMENT_VARIABLE, "")
+    log = live = None
+    if uri and experiment:
+        try:
+            path = _log_path(experiment, rule, name)
+            log = _Log(path, _opening(rule, name, params, tags, _parent_uid(experiment)))
+            live = _Live(log, uri, experiment)
+            live.start()
+        except (OSError, RuntimeError, TypeError, ValueError, KeyError) as error:
+            logger.warning("tracking: %s is not tracked (%s)", rule, error)
+    recorder = Recorder(log)
+    status = "FAILED"
+    try:
+        yield recorder
+        status = "FINISHED"
+    except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    finally:
+        recorder._append({"kind": "close", "status": status, "time": _now()})
+        if live is not None and log is not None:
+            live.finish()
+            log.close()
+
+
+def start_pipeline(config: AlignCapConfig) -> None:
+    """Open the pipeline's run, before any job: make the store, and tell the jobs their parent in ``work/``.
+
+    A pipeline that was interrupted goes on in its run. A store that cannot be had costs one warning.
+    """
+    if not config.tracking.enabled:
+        return
+    experiment = config.experiment
+    path = _log_path(experiment, "pipeline", "")
+    try:
+        opening = _opening("pipeline", "", config.model_dump(mode="json"), None, "")
+        opening["run_name"] = f"{experiment}-{opening['digest'][:8]}"
+        log = _Log(path, opening)
+        log.close()
+        write_json({"uid": log.uid, "run_name": opening["run_name"]}, _parent_path(experiment))
+    except (OSError, TypeError, ValueError) as error:
+        logger.warning("tracking: %s cannot be written (%s); the pipeline goes on untracked", path, error)
+        return
+    try:
+        from aligncap.mlflow_store import Store
+
+        Store(config.tracking.uri, experiment).open(log.opening)
+    except Exception as error:
+        _warn(error, path)
+
+
+def finish_pipeline(experiment: str, ok: bool) -> None:
+    """Close the pipeline's run, import what the store has not seen, and mark stages that never ended as killed."""
+    uri, uid = os.environ.get(URI_VARIABLE, ""), _parent_uid(experiment)
+    if not uri or not uid:
+        return
+    for path in sorted((_ROOT / "tracking" / experiment).glob("*.jsonl")):
+        attempts = _attempts(_read_log(path))
+        for attempt, rows in attempts.items():
+            if _status(rows) is None:
+                status = ("FINISHED" if ok else "FAILED") if attempt == uid else "KILLED"
+                row = {"kind": "close", "status": status, "time": _now(), "uid": attempt}
+                with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps(row) + "\n")
+    sync(experiment, uri)
+
+
+def sync(experiment: str, uri: str) -> int:
+    """Import into the store what it has not seen of an experiment's logs.
+
+    Returns:
+        the number of runs written; 0 with one warning where the store cannot be had.
+    """
+    folder = _ROOT / "tracking" / experiment
+    parent_log = _log_path(experiment, "pipeline", "")
+    written = 0
+    try:
+        from aligncap.mlflow_store import Store
+
+        store = Store(uri, experiment)
+        complete = store.complete()
+        for path in sorted(folder.glob("*.jsonl"), key=lambda p: (p != parent_log, p)):  # parents before children
+            for uid, rows in _attempts(_read_log(path)).items():
+                if rows[0]["kind"] != "open" or complete.get(uid) == str(len(rows)):
+                    continue
+                run_id = store.open(rows[0])
+                store.write(run_id, rows)
+                status = _status(rows)
+                if status is not None:
+                    store.close(run_id, status, rows[-1]["time"], len(rows))
+                written += 1
+    except Exception as error:
+        _warn(error, folder)
+    return written
+
+
+def main() -> None:
+    """Import the logs of every experiment: ``python -m aligncap.tracking``, that is ``make mlflow-sync``."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    uri = os.environ.get(URI_VARIABLE) or AlignCapConfig.model_fields["tracking"].default.uri
+    for folder in sorted((_ROOT / "tracking").glob("*/")):
+        logger.info("%s: %d runs written to MLflow", folder.name, sync(folder.name, uri))
+
+
+if __name__ == "__main__":
+    main()

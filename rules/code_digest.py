@@ -1,0 +1,111 @@
+"""Digest of the code that a script runs: its own and that of every aligncap module it can import.
+
+Snakemake sees only the script file, and by its mtime; a digest in ``params`` sees the whole closure, by content. It is
+taken over the syntax trees without docstrings, so a comment does not cost an hour of training.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+PACKAGE = "aligncap"
+# What these hold reaches an artifact through ``params`` (config) or not at all (logging, progress, tracking, version).
+NOT_IN_ARTIFACTS = frozenset(
+    {PACKAGE, *(f"{PACKAGE}.{name}" for name in ("config", "job", "mlflow_store", "progress", "tracking"))}
+)
+
+
+@cache
+def package_folder() -> Path:
+    """Folder of the package that scripts will import."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"{PACKAGE} is not installed; run `make setup` (pip install -e .)")
+    return Path(spec.submodule_search_locations[0])
+
+
+@cache
+def module_file(dotted: str) -> Path | None:
+    """The file of a dotted module of the package, None where there is no such module."""
+    base = package_folder().joinpath(*dotted.split(".")[1:])
+    return next((path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()), None)
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Syntax tree without docstrings and without what only a type checker reads."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        for field in ("body", "orelse"):
+            block = getattr(node, field, None)
+            if isinstance(block, list):
+                setattr(node, field, [s for s in block if not _is_text(s) and not _is_type_checking(s)])
+    return tree
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(getattr(statement.value, "value", None), str)
+
+
+def _is_type_checking(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING")
+
+
+def imported(tree: ast.Module, dotted: str, is_package: bool) -> Iterator[str]:
+    """Modules of the package that this one imports anywhere in it, or names in a string for importlib."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parent = node.module or ""
+            if node.level:
+                parts = dotted.split(".")
+                kept = parts[: len(parts) - node.level + is_package]
+                parent = ".".join([*kept, *filter(None, [node.module])])
+            yield parent
+            yield from (f"{parent}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if re.fullmatch(rf"{PACKAGE}(\.\w+)+", node.value):
+                yield node.value
+            elif re.fullmatch(rf"{PACKAGE}(\.\w+)+\.", node.value):  # the head of f"aligncap.corpora.{name}"
+                folder = package_folder().joinpath(*node.value.rstrip(".").split(".")[1:])
+                yield from (f"{node.value}{path.stem}" for path in sorted(folder.glob("*.py")))
+
+
+def closure(script: Path) -> dict[str, Path]:
+    """Every module of the package that the script can reach, by name."""
+    found: dict[str, Path] = {}
+    pending = list(imported(parsed(script), "", False))
+    while pending:
+        dotted = pending.pop()
+        path = module_file(dotted) if dotted.split(".")[0] == PACKAGE else None
+        if path is None or dotted in found or dotted in NOT_IN_ARTIFACTS:
+            continue
+        found[dotted] = path
+        pending += imported(parsed(path), dotted, path.name == "__init__.py")
+        pending.append(dotted.rpartition(".")[0])  # importing a module runs its package
+    return found
+
+
+@cache
+def _own_digest(path: Path) -> str:
+    """Of one module: its syntax, and the bytes of files beside it that it names (word lists, templates)."""
+    tree = parsed(path)
+    digest = hashlib.sha256(ast.dump(tree).encode())
+    names = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    for name in sorted(n for n in names if re.fullmatch(r"[\w/-]+(\.\w+)+", n)):
+        for data in sorted(path.parent.rglob(Path(name).name)):
+            if data.suffix != ".py":
+                digest.update(data.read_bytes())
+    return digest.hexdigest()
+
+
+def code_digest(script: str | Path) -> str:
+    """sha256 over the script and its import closure in the package, 16 hexadecimal digits."""
+    modules = closure(Path(script))
+    parts = [_own_digest(Path(script)), *(f"{name} {_own_digest(modules[name])}" for name in sorted(modules))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

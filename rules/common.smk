@@ -1,0 +1,216 @@
+"""What the other files of rules/ share: the typed config, names of systems and corpora, params and paths."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+from aligncap.config import lineage, pairs_name, resolve_system, variant
+from aligncap.config import parse as parse_config  # Snakemake runs this file in a namespace that has a `parse`
+from aligncap.errors import ConfigError
+from snakemake.exceptions import WorkflowError
+
+
+include: "code_digest.py"
+
+
+try:
+    settings = parse_config(config)
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+TRAIN, TEST = settings.corpus_names("train"), settings.corpus_names("test")
+STAGES = {system: lineage(settings, system).stage for system in settings.systems}
+EFFECTIVE = {system: resolve_system(settings, system) for system in settings.systems}
+THREADS = settings.compute.threads
+
+
+def of_stage(*stages):
+    return [system for system, stage in STAGES.items() if stage in stages]
+
+
+def models_by_name():
+    roles = settings.models.model_dump()
+    named = {source["name"]: source for source in roles.values()}
+    for role, source in roles.items():
+        if source != named[source["name"]]:
+            raise WorkflowError(
+                f"config: models.{role}.name: '{source['name']}' names two different sources; rename one"
+            )
+    return {source.name: source for source in (getattr(settings.models, role) for role in roles)}
+
+
+MODELS = models_by_name()
+# Artifacts that systems share when their effective settings are equal: name -> a system that has these settings.
+WARM_START_SECTIONS, TEACHER_SECTIONS = ("adapter", "warm_start", "seed"), ("prompts", "teacher")
+WARM_START = {variant(settings, s, WARM_START_SECTIONS): s for s in of_stage("alignment")}
+TEACHER = {variant(settings, s, TEACHER_SECTIONS): s for s in of_stage("alignment")}
+PAIRS = {pairs_name(settings, s): s for s in of_stage("preference")}
+
+# Run identity and secrets travel by the environment: in params they would make rules run again.
+os.environ.update(
+    ALIGNCAP_EXPERIMENT=settings.experiment,
+    ALIGNCAP_TRACKING_URI=settings.tracking.uri if settings.tracking.enabled else "",
+)
+
+
+def one_of(names):
+    return "|".join(re.escape(name) for name in names) or "(?!)"
+
+
+pathvars:
+    results=f"results/{settings.experiment}",
+    logs=f"logs/{settings.experiment}",
+    benchmarks=f"results/{settings.experiment}/benchmarks",
+
+
+wildcard_constraints:
+    model=one_of(MODELS),
+    corpus=one_of(settings.corpora),
+    system=one_of(settings.systems),
+    variant=one_of([*WARM_START, *TEACHER]),
+    pairs=one_of(PAIRS),
+
+
+def plain(section, only=None, without=None):
+    """A config section as a sorted plain dict, or the part of it that a rule depends on."""
+    return json.loads(json.dumps(section.model_dump(mode="json", include=only, exclude=without), sort_keys=True))
+
+
+def digest(script):
+    return code_digest(Path(workflow.basedir) / "workflow_scripts" / f"{script}.py")
+
+
+def existing(*files):
+    """Files outside the project that a rule reads; the DAG must build on a machine that lacks them."""
+    return [file for file in files if file and Path(file).is_file()]
+
+
+def model(role):
+    return f"models/{getattr(settings.models, role).name}/manifest.json"
+
+
+def of_train(path):
+    """The artifact of every training corpus, in the order of the config."""
+    return [path.replace("{corpus}", corpus) for corpus in TRAIN]
+
+
+def of_test(path):
+    """The artifact of every test corpus: for scoring and the report."""
+    return [path.replace("{corpus}", corpus) for corpus in TEST]
+
+
+def checkpoint_of(system="{system}"):
+    """The four files of a checkpoint, in the order of `CheckpointPaths`."""
+    files = ("adapter.safetensors", "lora.safetensors", "system.json", "training.parquet")
+    return [f"<results>/checkpoints/{system}/{file}" for file in files]
+
+
+def named_checkpoint():
+    return dict(zip(("adapter", "lora", "system", "log"), checkpoint_of(), strict=True))
+
+
+def parent_of(system):
+    return lineage(settings, system).parent
+
+
+def teacher_lora():
+    return ["<results>/teacher/lora.safetensors"] if settings.teacher.adapt else []
+
+
+def training_inputs():
+    """What every training stage reads; `aligncap.job.training_inputs` puts it together again."""
+    return {
+        "plan": "<results>/plan.parquet",
+        "features": of_train("<results>/features/{corpus}.parquet"),
+        "references": of_train("<results>/corpora/{corpus}/references.parquet"),
+        "gold": of_train("<results>/clues/{corpus}/gold.parquet"),
+        "predicted": of_train("<results>/clues/{corpus}/predicted.parquet"),
+    }
+
+
+def own_text(corpus):
+    """Labels that hold a corpus's own transcripts: read for training corpora only."""
+    if settings.corpora[corpus].role == "train" and settings.transcripts.train_source == "corpus":
+        return [f"<results>/corpora/{corpus}/labels.parquet"]
+    return []
+
+
+def asr_of(corpus):
+    """The ASR, where there is something for it to do: a manifest may lack text, and a translation is its work."""
+    may_lack = settings.corpora[corpus].adapter == "manifest" or settings.transcripts.task == "translate"
+    return [model("asr")] if may_lack or not own_text(corpus) else []
+
+
+def teacher_logits_of(system):
+    """Cached teacher distributions of a system; none where it learns from captions alone."""
+    if EFFECTIVE[system].alignment.kd_weight == 0:
+        return []
+    name = variant(settings, system, TEACHER_SECTIONS)
+    return of_train(f"<results>/teacher_logits/{name}/{{corpus}}.parquet")
+
+
+INPUTS = training_inputs()
+DESCRIPTION = {
+    "experiment": settings.experiment,
+    "corpora": TRAIN,
+    "models": {role: plain(getattr(settings.models, role)) for role in ("asr", "llm", "speech_encoder")},
+    **{name: plain(getattr(settings, name)) for name in ("decoding", "features", "tagger", "transcripts")},
+}
+
+
+def evaluations():
+    """{(system, test corpus): evaluation}; an external system may have captions of some corpora only."""
+    return {
+        (system, corpus): f"<results>/evaluation/{system}/{corpus}.parquet"
+        for system in settings.systems
+        for corpus in TEST
+        if STAGES[system] != "external" or corpus in lineage(settings, system).captions
+    }
+
+
+def mark(system):
+    """What kind of row it is; statistics of unlabelled test audio make every reader of predicted clues transductive."""
+    if STAGES[system] == "external":
+        return "external"
+    reads_clues = STAGES[system] in ("tag_template", "alignment", "preference")
+    return "transductive" if reads_clues and settings.tagger.normalise == "corpus" else "zero-shot"
+
+
+MARKS = {system: mark(system) for system in settings.systems} | {
+    corpus: "synthetic" for corpus in TEST if settings.corpora[corpus].adapter == "synthetic"
+}
+
+
+def training_logs():
+    logs = {f"warm_start {name}": f"<results>/warm_start/{name}/training.parquet" for name in WARM_START}
+    if settings.teacher.adapt and WARM_START:
+        logs["adapt_teacher"] = "<results>/teacher/training.parquet"
+    for system in of_stage("alignment", "preference"):
+        logs[system] = f"<results>/checkpoints/{system}/training.parquet"
+    return logs
+
+
+def targets():
+    return ["<results>/report.html", "<results>/tables/zero_shot.parquet", "<results>/run.json"]
+
+
+onstart:
+    if settings.tracking.enabled:
+        from aligncap.tracking import start_pipeline
+
+        start_pipeline(settings)
+
+
+onsuccess:
+    if settings.tracking.enabled:
+        from aligncap.tracking import finish_pipeline
+
+        finish_pipeline(settings.experiment, ok=True)
+
+
+onerror:
+    if settings.tracking.enabled:
+        from aligncap.tracking import finish_pipeline
+
+        finish_pipeline(settings.experiment, ok=False)

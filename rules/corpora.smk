@@ -1,0 +1,121 @@
+"""Corpora: clips and labels, captions, prosody, transcripts and speech features."""
+
+
+rule prepare_corpus:
+    input:
+        table=lambda w: existing(settings.corpora[w.corpus].root),
+    output:
+        audio="<results>/corpora/{corpus}/audio.parquet",
+        labels="<results>/corpora/{corpus}/labels.parquet",
+        skipped="<results>/corpora/{corpus}/skipped.parquet",
+    log:
+        "<logs>/prepare_corpus/{corpus}.log",
+    benchmark:
+        "<benchmarks>/prepare_corpus/{corpus}.tsv"
+    conda:
+        "../envs/speech.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=120,
+    params:
+        corpus=lambda w: plain(settings.corpora[w.corpus], without={"captions"}),
+        seed=settings.seed,
+        code=digest("prepare_corpus"),
+    script:
+        "../workflow_scripts/prepare_corpus.py"
+
+
+rule measure_prosody:
+    input:
+        audio="<results>/corpora/{corpus}/audio.parquet",
+    output:
+        prosody="<results>/corpora/{corpus}/prosody.parquet",
+    log:
+        "<logs>/measure_prosody/{corpus}.log",
+    benchmark:
+        "<benchmarks>/measure_prosody/{corpus}.tsv"
+    conda:
+        "../envs/speech.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=120,
+    params:
+        code=digest("measure_prosody"),
+    script:
+        "../workflow_scripts/measure_prosody.py"
+
+
+rule write_references:
+    input:
+        audio="<results>/corpora/{corpus}/audio.parquet",
+        labels="<results>/corpora/{corpus}/labels.parquet",
+        prosody="<results>/corpora/{corpus}/prosody.parquet",
+        bank=lambda w: existing(settings.corpora[w.corpus].captions.bank),
+    output:
+        references="<results>/corpora/{corpus}/references.parquet",
+    log:
+        "<logs>/write_references/{corpus}.log",
+    benchmark:
+        "<benchmarks>/write_references/{corpus}.tsv"
+    conda:
+        "../envs/speech.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        corpus=lambda w: plain(settings.corpora[w.corpus]),
+        code=digest("write_references"),
+    script:
+        "../workflow_scripts/write_references.py"
+
+
+rule transcripts:
+    input:
+        audio="<results>/corpora/{corpus}/audio.parquet",
+        labels=lambda w: own_text(w.corpus),
+        asr=lambda w: asr_of(w.corpus),
+    output:
+        transcripts="<results>/transcripts/{corpus}.parquet",
+    log:
+        "<logs>/transcripts/{corpus}.log",
+    benchmark:
+        "<benchmarks>/transcripts/{corpus}.tsv"
+    conda:
+        "../envs/speech.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=3000,
+        runtime=240,
+    params:
+        transcripts=plain(settings.transcripts),
+        compute=plain(settings.compute),
+        role=lambda w: settings.corpora[w.corpus].role,
+        code=digest("transcripts"),
+    script:
+        "../workflow_scripts/transcripts.py"
+
+
+rule speech_features:
+    input:
+        audio="<results>/corpora/{corpus}/audio.parquet",
+        encoder=model("speech_encoder"),
+    output:
+        features="<results>/features/{corpus}.parquet",
+    log:
+        "<logs>/speech_features/{corpus}.log",
+    benchmark:
+        "<benchmarks>/speech_features/{corpus}.tsv"
+    conda:
+        "../envs/speech.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=240,
+    params:
+        features=plain(settings.features),
+        compute=plain(settings.compute),
+        code=digest("speech_features"),
+    script:
+        "../workflow_scripts/speech_features.py"

@@ -1,0 +1,130 @@
+"""Speech-text alignment: warm start, teacher, and every system of stage `alignment`."""
+
+
+rule warm_start:
+    input:
+        **INPUTS,
+        targets="<results>/tagger/out_of_fold.parquet",
+        llm=model("llm"),
+    output:
+        adapter="<results>/warm_start/{variant}/adapter.safetensors",
+        log="<results>/warm_start/{variant}/training.parquet",
+    log:
+        "<logs>/warm_start/{variant}.log",
+    benchmark:
+        "<benchmarks>/warm_start/{variant}.tsv"
+    conda:
+        "../envs/llm.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=240,
+    params:
+        corpora=TRAIN,
+        adapter=lambda w: plain(EFFECTIVE[WARM_START[w.variant]].adapter),
+        warm_start=lambda w: plain(EFFECTIVE[WARM_START[w.variant]].warm_start),
+        seed=lambda w: EFFECTIVE[WARM_START[w.variant]].seed,
+        compute=plain(settings.compute),
+        code=digest("warm_start"),
+    script:
+        "../workflow_scripts/warm_start.py"
+
+
+if settings.teacher.adapt:
+
+    rule adapt_teacher:
+        input:
+            **INPUTS,
+            llm=model("llm"),
+        output:
+            lora="<results>/teacher/lora.safetensors",
+            log="<results>/teacher/training.parquet",
+        log:
+            "<logs>/adapt_teacher/teacher.log",
+        benchmark:
+            "<benchmarks>/adapt_teacher/teacher.tsv"
+        conda:
+            "../envs/llm.yaml"
+        threads: THREADS
+        resources:
+            gpu=1,
+            mem_mb=6000,
+            runtime=720,
+        params:
+            corpora=TRAIN,
+            teacher=plain(settings.teacher, only={"adapt", "adaptation"}),
+            lora=plain(settings.lora),
+            prompts=plain(settings.prompts),
+            seed=settings.seed,
+            compute=plain(settings.compute),
+            code=digest("adapt_teacher"),
+        script:
+            "../workflow_scripts/adapt_teacher.py"
+
+
+rule teacher_logits:
+    input:
+        **INPUTS,
+        llm=model("llm"),
+        teacher_lora=teacher_lora(),
+    output:
+        logits="<results>/teacher_logits/{variant}/{corpus}.parquet",
+    log:
+        "<logs>/teacher_logits/{variant}/{corpus}.log",
+    benchmark:
+        "<benchmarks>/teacher_logits/{variant}/{corpus}.tsv"
+    conda:
+        "../envs/llm.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=6000,
+        runtime=720,
+    params:
+        corpora=TRAIN,
+        teacher=lambda w: plain(EFFECTIVE[TEACHER[w.variant]].teacher, without={"adaptation"}),
+        lora=plain(settings.lora),
+        prompts=lambda w: plain(EFFECTIVE[TEACHER[w.variant]].prompts),
+        compute=plain(settings.compute),
+        code=digest("teacher_logits"),
+    script:
+        "../workflow_scripts/teacher_logits.py"
+
+
+rule train_alignment:
+    input:
+        **INPUTS,
+        teacher_logits=lambda w: teacher_logits_of(w.system),
+        warm_start=lambda w: f"<results>/warm_start/{variant(settings, w.system, WARM_START_SECTIONS)}/adapter.safetensors",
+        tagger="<results>/tagger/tagger.safetensors",
+        llm=model("llm"),
+        teacher_lora=teacher_lora(),
+    output:
+        **named_checkpoint(),
+    log:
+        "<logs>/train_alignment/{system}.log",
+    benchmark:
+        "<benchmarks>/train_alignment/{system}.tsv"
+    wildcard_constraints:
+        system=one_of(of_stage("alignment")),
+    conda:
+        "../envs/llm.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=1440,
+    params:
+        corpora=TRAIN,
+        alignment=lambda w: plain(EFFECTIVE[w.system].alignment),
+        adapter=lambda w: plain(EFFECTIVE[w.system].adapter),
+        lora=lambda w: plain(EFFECTIVE[w.system].lora),
+        prompts=lambda w: plain(EFFECTIVE[w.system].prompts),
+        seed=lambda w: EFFECTIVE[w.system].seed,
+        temperature=lambda w: EFFECTIVE[w.system].teacher.temperature,
+        description=DESCRIPTION,
+        compute=plain(settings.compute),
+        code=digest("train_alignment"),
+    script:
+        "../workflow_scripts/train_alignment.py"

@@ -1,0 +1,20 @@
+"""Weights."""
+
+
+rule fetch_model:
+    output:
+        manifest="models/{model}/manifest.json",
+    log:
+        "<logs>/fetch_model/{model}.log",
+    benchmark:
+        "<benchmarks>/fetch_model/{model}.tsv"
+    conda:
+        "../envs/speech.yaml"
+    resources:
+        mem_mb=6000,
+        runtime=60,
+    params:
+        source=lambda w: plain(MODELS[w.model]),
+        code=digest("fetch_model"),
+    script:
+        "../workflow_scripts/fetch_model.py"

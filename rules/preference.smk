@@ -1,0 +1,148 @@
+"""Preference optimisation: candidates, scores, pairs, reference log-probabilities, and stage `preference`."""
+
+
+rule candidates:
+    input:
+        **INPUTS,
+        parent=lambda w: checkpoint_of(parent_of(PAIRS[w.pairs])),
+        llm=model("llm"),
+    output:
+        candidates="<results>/candidates/{pairs}.parquet",
+    log:
+        "<logs>/candidates/{pairs}.log",
+    benchmark:
+        "<benchmarks>/candidates/{pairs}.tsv"
+    conda:
+        "../envs/llm.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=6000,
+        runtime=720,
+    params:
+        corpora=TRAIN,
+        candidates=lambda w: plain(EFFECTIVE[PAIRS[w.pairs]].preference.candidates),
+        seed=lambda w: EFFECTIVE[parent_of(PAIRS[w.pairs])].seed,
+        max_new_tokens=settings.decoding.max_new_tokens,
+        compute=plain(settings.compute),
+        code=digest("candidates"),
+    script:
+        "../workflow_scripts/candidates.py"
+
+
+rule judge_scores:
+    input:
+        candidates="<results>/candidates/{pairs}.parquet",
+        references=of_train("<results>/corpora/{corpus}/references.parquet"),
+        gold=of_train("<results>/clues/{corpus}/gold.parquet"),
+        transcripts=of_train("<results>/transcripts/{corpus}.parquet"),
+        prosody=of_train("<results>/corpora/{corpus}/prosody.parquet"),
+        encoder=model("sentence_encoder"),
+    output:
+        scores="<results>/judge_scores/{pairs}.parquet",
+    log:
+        "<logs>/judge_scores/{pairs}.log",
+    benchmark:
+        "<benchmarks>/judge_scores/{pairs}.tsv"
+    conda:
+        "../envs/llm.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=3000,
+        runtime=240,
+    params:
+        corpora=TRAIN,
+        judge=lambda w: plain(EFFECTIVE[PAIRS[w.pairs]].preference.judge),
+        compute=plain(settings.compute),
+        code=digest("judge_scores"),
+    script:
+        "../workflow_scripts/judge_scores.py"
+
+
+rule preference_pairs:
+    input:
+        candidates="<results>/candidates/{pairs}.parquet",
+        scores="<results>/judge_scores/{pairs}.parquet",
+        gold=of_train("<results>/clues/{corpus}/gold.parquet"),
+        references=of_train("<results>/corpora/{corpus}/references.parquet"),
+        plan="<results>/plan.parquet",
+        llm=model("llm"),
+    output:
+        pairs="<results>/preference_pairs/{pairs}.parquet",
+    log:
+        "<logs>/preference_pairs/{pairs}.log",
+    benchmark:
+        "<benchmarks>/preference_pairs/{pairs}.tsv"
+    conda:
+        "../envs/llm.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        corpora=TRAIN,
+        pairs=lambda w: plain(EFFECTIVE[PAIRS[w.pairs]].preference.pairs),
+        seed=lambda w: EFFECTIVE[parent_of(PAIRS[w.pairs])].seed,
+        max_new_tokens=settings.decoding.max_new_tokens,
+        code=digest("preference_pairs"),
+    script:
+        "../workflow_scripts/preference_pairs.py"
+
+
+rule reference_logps:
+    input:
+        **INPUTS,
+        parent=lambda w: checkpoint_of(parent_of(PAIRS[w.pairs])),
+        llm=model("llm"),
+        pairs="<results>/preference_pairs/{pairs}.parquet",
+    output:
+        logps="<results>/reference_logps/{pairs}.parquet",
+    log:
+        "<logs>/reference_logps/{pairs}.log",
+    benchmark:
+        "<benchmarks>/reference_logps/{pairs}.tsv"
+    conda:
+        "../envs/llm.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=6000,
+        runtime=240,
+    params:
+        corpora=TRAIN,
+        compute=plain(settings.compute),
+        code=digest("reference_logps"),
+    script:
+        "../workflow_scripts/reference_logps.py"
+
+
+rule train_preference:
+    input:
+        **INPUTS,
+        parent=lambda w: checkpoint_of(parent_of(w.system)),
+        llm=model("llm"),
+        pairs=lambda w: f"<results>/preference_pairs/{pairs_name(settings, w.system)}.parquet",
+        reference_logps=lambda w: f"<results>/reference_logps/{pairs_name(settings, w.system)}.parquet",
+    output:
+        **named_checkpoint(),
+    log:
+        "<logs>/train_preference/{system}.log",
+    benchmark:
+        "<benchmarks>/train_preference/{system}.tsv"
+    wildcard_constraints:
+        system=one_of(of_stage("preference")),
+    conda:
+        "../envs/llm.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=8000,
+        runtime=1440,
+    params:
+        corpora=TRAIN,
+        training=lambda w: plain(EFFECTIVE[w.system].preference.training()),
+        seed=lambda w: EFFECTIVE[w.system].seed,
+        compute=plain(settings.compute),
+        code=digest("train_preference"),
+    script:
+        "../workflow_scripts/train_preference.py"

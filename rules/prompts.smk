@@ -1,0 +1,109 @@
+"""Clues and prompts: parsed from captions on the text side, predicted from speech on the other."""
+
+
+rule parse_clues:
+    input:
+        references="<results>/corpora/{corpus}/references.parquet",
+        transcripts="<results>/transcripts/{corpus}.parquet",
+        llm=model("llm"),
+    output:
+        gold="<results>/clues/{corpus}/gold.parquet",
+    log:
+        "<logs>/parse_clues/{corpus}.log",
+    benchmark:
+        "<benchmarks>/parse_clues/{corpus}.tsv"
+    conda:
+        "../envs/llm.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        prompts=plain(settings.prompts, only={"max_semantic_tokens"}),
+        code=digest("parse_clues"),
+    script:
+        "../workflow_scripts/parse_clues.py"
+
+
+rule plan_training:
+    input:
+        audio=of_train("<results>/corpora/{corpus}/audio.parquet"),
+        references=of_train("<results>/corpora/{corpus}/references.parquet"),
+    output:
+        plan="<results>/plan.parquet",
+    log:
+        "<logs>/plan_training/plan.log",
+    benchmark:
+        "<benchmarks>/plan_training/plan.tsv"
+    conda:
+        "../envs/llm.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        corpora=TRAIN,
+        splits=plain(settings.splits),
+        tagger=plain(settings.tagger, only={"folds", "n_folds"}),
+        seed=settings.seed,
+        code=digest("plan_training"),
+    script:
+        "../workflow_scripts/plan_training.py"
+
+
+rule train_tagger:
+    input:
+        plan="<results>/plan.parquet",
+        features=of_train("<results>/features/{corpus}.parquet"),
+        references=of_train("<results>/corpora/{corpus}/references.parquet"),
+        prosody=of_train("<results>/corpora/{corpus}/prosody.parquet"),
+    output:
+        weights="<results>/tagger/tagger.safetensors",
+        predictions="<results>/tagger/out_of_fold.parquet",
+    log:
+        "<logs>/train_tagger/tagger.log",
+    benchmark:
+        "<benchmarks>/train_tagger/tagger.tsv"
+    conda:
+        "../envs/llm.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=60,
+    params:
+        corpora=TRAIN,
+        tagger=plain(settings.tagger, without={"threshold"}),
+        seed=settings.seed,
+        compute=plain(settings.compute),
+        code=digest("train_tagger"),
+    script:
+        "../workflow_scripts/train_tagger.py"
+
+
+rule predict_clues:
+    input:
+        weights="<results>/tagger/tagger.safetensors",
+        features="<results>/features/{corpus}.parquet",
+        transcripts="<results>/transcripts/{corpus}.parquet",
+        out_of_fold=lambda w: ["<results>/tagger/out_of_fold.parquet"] if w.corpus in TRAIN else [],
+        llm=model("llm"),
+    output:
+        predicted="<results>/clues/{corpus}/predicted.parquet",
+    log:
+        "<logs>/predict_clues/{corpus}.log",
+    benchmark:
+        "<benchmarks>/predict_clues/{corpus}.tsv"
+    conda:
+        "../envs/llm.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=3000,
+        runtime=30,
+    params:
+        tagger=plain(settings.tagger),
+        prompts=plain(settings.prompts),
+        role=lambda w: settings.corpora[w.corpus].role,
+        compute=plain(settings.compute),
+        code=digest("predict_clues"),
+    script:
+        "../workflow_scripts/predict_clues.py"

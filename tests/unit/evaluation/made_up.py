@@ -1,0 +1,117 @@
+"""A small made-up test corpus, written as artifacts, and a sentence encoder that counts words."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from aligncap import artifacts
+
+LABELS = ("angry", "sad", "happy", "neutral")
+REFERENCES = {
+    "angry": "The speaker sounds angry and speaks in a loud voice.",
+    "sad": "A sad, quiet voice, close to tears.",
+    "happy": "Cheerful and bright, speaking fast.",
+    "neutral": "A neutral, matter-of-fact tone.",
+}
+
+
+class WordEncoder:
+    """Unit vectors of hashed words: captions that share words are alike."""
+
+    def __init__(self, folder: object = None) -> None:
+        self.folder = folder
+
+    def encode(self, texts) -> np.ndarray:
+        vectors = np.full((len(texts), 64), 1e-3, dtype=np.float32)
+        for row, text in enumerate(texts):
+            for word in text.lower().replace(".", "").replace(",", "").split():
+                vectors[row, zlib.crc32(word.encode()) % 64] += 1
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def use_word_encoder(monkeypatch) -> None:
+    """Put ``WordEncoder`` where the product loads the real one."""
+    import aligncap.captioner.sources as sources
+    import aligncap.text as text
+
+    monkeypatch.setattr(text, "SentenceEncoder", WordEncoder)
+    monkeypatch.setattr(sources, "model_folder", lambda manifest: Path(manifest).parent)
+
+
+def write_corpus(folder: Path, clips: int = 12, sessions: int = 0, captions: bool = True) -> dict[str, Path]:
+    """Audio, references, prosody, transcripts and predicted clues of ``clips`` utterances u00, u01 …"""
+    names = [f"u{number:02d}" for number in range(clips)]
+    labels = [LABELS[number % len(LABELS)] for number in range(clips)]
+    paths = {name: folder / f"{name}.parquet" for name in ("audio", "labels", "prosody", "transcripts", "clues")}
+    audio = {
+        "audio_path": "x.wav",
+        "audio_sha256": "0",
+        "sample_rate": 16000,
+        "duration_s": 2.0,
+        "speaker": "",
+        "language": "en",
+        "split": "test",
+    }
+    artifacts.write(
+        [{"utterance_id": n, "session": f"s{i % sessions}" if sessions else "", **audio} for i, n in enumerate(names)],
+        paths["audio"],
+        "audio",
+        "test",
+    )
+    nothing = {"caption_group": None, "intensity": None, "valence": None, "arousal": None, "transcript": None}
+    artifacts.write(
+        [
+            {"utterance_id": n, "captions": [REFERENCES[label]] if captions else [], "emotion": label, **nothing}
+            for n, label in zip(names, labels, strict=True)
+        ],
+        paths["labels"],
+        "labels",
+        "test",
+    )
+    numbers = {"pitch_hz": 150.0, "pitch_range_st": 5.0, "level_db": -20.0, "rate_hz": 4.0, "pause_share": 0.1}
+    artifacts.write(
+        [{"utterance_id": n, **numbers, "pitch": "mid", "level": "high", "rate": "slow"} for n in names],
+        paths["prosody"],
+        "prosody",
+        "test",
+    )
+    said = {"transcript": "come over here right now please", "language": "en", "source": "asr", "avg_logprob": -0.2}
+    artifacts.write([{"utterance_id": n, **said} for n in names], paths["transcripts"], "transcripts", "test")
+    artifacts.write(
+        [
+            {
+                "utterance_id": n,
+                "clues": [
+                    {
+                        "kind": "emotion",
+                        "word": label,
+                        "lemma": label,
+                        "intensity": "normal",
+                        "negated": False,
+                        "probability": 0.8,
+                    }
+                ],
+                "p_act": f"Emotion: {label}.",
+                "p_sem_ids": [1],
+            }
+            for n, label in zip(names, labels, strict=True)
+        ],
+        paths["clues"],
+        "clues",
+        "test",
+    )
+    return paths
+
+
+def write_captions(path: Path, captions: dict[str, str], finished: bool = True) -> Path:
+    """A captions artifact."""
+    artifacts.write(
+        [{"utterance_id": n, "caption": c, "n_tokens": 5, "finished": finished} for n, c in captions.items()],
+        path,
+        "captions",
+        "test",
+    )
+    return path

@@ -1,0 +1,79 @@
+"""What counts as a hallucination and what does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from aligncap.clues.checks import Truth, factuality_flags, faithfulness_flags
+from aligncap.clues.grammar import parse_clues
+from aligncap.evaluation.hallucination import METRICS, examine
+
+
+@pytest.mark.parametrize(
+    ("caption", "truth", "kinds"),
+    [
+        ("The speaker sounds sad.", Truth("angry"), ["emotion"]),
+        ("The speaker sounds angry.", Truth("angry"), []),
+        ("The speaker sounds angry.", Truth(), []),
+        ("Speaking in a loud voice.", Truth(level="low"), ["level"]),
+        ("Speaking in a loud voice.", Truth(level="mid"), []),
+        ("Speaking in a loud voice.", Truth(level="high"), []),
+        ("The speaker sounds sad and speaks fast.", Truth("sad", rate="slow"), ["rate"]),
+        ("A high-pitched voice.", Truth(pitch="low"), ["pitch"]),
+        ("The voice is there.", Truth("angry", "low", "low", "slow"), []),
+        ("The speaker is not angry.", Truth("angry"), ["emotion"]),
+    ],
+)
+def test_factuality(caption, truth, kinds):
+    assert [flag.split(":")[0] for flag in factuality_flags(parse_clues(caption), truth)] == kinds
+
+
+@pytest.mark.parametrize(
+    ("caption", "kinds"),
+    [
+        ("The speaker sounds sad and speaks quietly.", set()),
+        ("Angry, with a raised voice", set()),
+        ("The speaker is sad because the train left.", {"event", "place"}),
+        ("She sounds sad.", {"gender"}),
+        ("Sad, as if the whole family had left.", {"event", "person"}),
+        ("Speaking sadly to her mother at the hospital.", {"gender", "person", "place"}),
+        ("A sad voice, thinking of Robert.", {"person"}),
+        ("The speaker says come over here right now angrily.", {"transcript"}),
+        ("The speaker sounds sad and", {"unfinished"}),
+        ("", {"off_instruction"}),
+        ("Sure, a sad voice.", {"off_instruction"}),
+        ("I am sad.", {"off_instruction"}),
+        ("very sad tone, very sad tone, very sad tone, very sad tone", {"off_instruction"}),
+        ("A sad voice. A quiet tone. A slow pace.", {"off_instruction"}),
+        ("Bananas grow well.", {"off_instruction"}),
+        ("sad " * 70, {"off_instruction"}),
+    ],
+)
+def test_faithfulness(caption, kinds):
+    flags = faithfulness_flags(caption, "Come over here right now!", ["A plain reference."])
+    assert {flag.split(":")[0] for flag in flags} == kinds
+
+
+def test_what_a_reference_or_the_transcript_names_is_not_invented():
+    text = "She sounds sad and misses her mother."
+    assert faithfulness_flags(text, "", [text]) == []
+    assert faithfulness_flags("A sad voice, missing a friend.", "my friend is gone", []) == []
+    # A transcript does not tell the speaker's gender.
+    assert faithfulness_flags("She sounds sad.", "she is gone", []) == ["gender: she"]
+
+
+def test_length_limit_is_unfinished():
+    assert faithfulness_flags("A sad voice.", "", [], finished=False)[0].startswith("unfinished")
+
+
+def test_saying_nothing_is_no_success():
+    verdict = examine("The voice speaks at length.", Truth("sad"), "", [])
+    assert set(verdict.values) == set(METRICS)
+    assert verdict.dominant is None and verdict.values["coverage"] == 0 and verdict.values["emotion_agreement"] == 0
+    assert verdict.values["factuality_hallucination"] == 0
+    assert verdict.values["factuality_hallucination_covered"] is None
+
+
+def test_nothing_known_gives_no_figure():
+    values = examine("The speaker sounds sad.", Truth(), "", []).values
+    assert values["emotion_agreement"] is None and values["factuality_hallucination"] is None

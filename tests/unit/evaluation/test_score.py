@@ -1,0 +1,120 @@
+"""score_captions: one job, all systems, the chance row, absent metrics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_up import LABELS, REFERENCES, use_word_encoder, write_captions, write_corpus
+
+from aligncap import artifacts
+from aligncap.config import Compute, Evaluation
+from aligncap.errors import ArtifactError, MetricError
+from aligncap.evaluation import java
+from aligncap.evaluation.score import derangement, read_gold, score_captions
+
+SETTINGS = Evaluation(bootstrap=50, derangements=5)
+
+
+def _run(tmp_path, paths, captions, systems=None, settings=SETTINGS):
+    files = {name: write_captions(tmp_path / f"captions/{name}.parquet", own) for name, own in captions.items()}
+    outs = {name: tmp_path / f"evaluation/{name}/c.parquet" for name in systems or captions}
+    score_captions(
+        settings,
+        Compute(threads=1),
+        "c",
+        paths["labels"],
+        paths["prosody"],
+        paths["transcripts"],
+        paths["audio"],
+        files,
+        tmp_path / "manifest.json",
+        outs,
+    )
+    return outs
+
+
+def _perfect(clips=12):
+    return {f"u{n:02d}": REFERENCES[LABELS[n % 4]] for n in range(clips)}
+
+
+@pytest.mark.java
+def test_perfect_constant_and_chance(tmp_path, monkeypatch):
+    use_word_encoder(monkeypatch)
+    paths = write_corpus(tmp_path)
+    constant = dict.fromkeys(_perfect(), "The speaker sounds sad because of the war.")
+    outs = _run(tmp_path, paths, {"good": _perfect(), "constant": constant}, ["chance", "good", "constant"])
+    notes = {name: artifacts.read_notes(path, "evaluation") for name, path in outs.items()}
+    good, flat, chance = (notes[name]["figures"] for name in ("good", "constant", "chance"))
+    assert notes["good"]["unavailable"] == {}
+    assert good["bleu4"]["value"] == pytest.approx(1) and good["emotion_agreement_macro"]["value"] == 1
+    assert good["similarity"]["value"] == pytest.approx(1, abs=1e-5) and good["length_ratio"]["value"] == 1
+    assert flat["emotion_agreement_macro"]["value"] == 0.25 and flat["collapse"]["value"] == 1
+    assert flat["faithfulness_hallucination"]["value"] == 1
+    assert flat["emotion_agreement"]["value"] < chance["emotion_agreement"]["value"] + 0.2 < 0.7
+    assert chance["bleu4"]["value"] < good["bleu4"]["value"]
+    for figures in notes.values():
+        for metric, figure in figures["figures"].items():
+            assert figure["n"] == 12, metric
+            if figure["ci_low"] is not None:
+                assert figure["ci_low"] - 1e-9 <= figure["value"] <= figure["ci_high"] + 1e-9, metric
+    rows = artifacts.read_rows(outs["constant"], "evaluation")
+    assert [row["utterance_id"] for row in rows] == [f"u{n:02d}" for n in range(12)]
+    assert any("war" in flag for flag in rows[0]["flags"]) and rows[0]["dominant"] == "sad"
+    # "fast" (measured: slow) and "quiet" (measured: high): two of four references go against measured prosody.
+    assert good["factuality_hallucination"]["value"] == 0.5
+
+
+@pytest.mark.java
+def test_equal_inputs_give_equal_bytes(tmp_path, monkeypatch):
+    use_word_encoder(monkeypatch)
+    paths = write_corpus(tmp_path)
+    first = _run(tmp_path / "1", paths, {"good": _perfect()}, ["chance", "good"])
+    second = _run(tmp_path / "2", paths, {"good": _perfect()}, ["chance", "good"])
+    assert all(first[name].read_bytes() == second[name].read_bytes() for name in first)
+
+
+def test_without_java_the_rest_is_scored(tmp_path, monkeypatch):
+    use_word_encoder(monkeypatch)
+
+    def fail():
+        raise MetricError("java: none")
+
+    monkeypatch.setattr(java, "find_java", fail)
+    outs = _run(tmp_path, write_corpus(tmp_path), {"good": _perfect()})
+    notes = artifacts.read_notes(outs["good"], "evaluation")
+    assert "bleu4" not in notes["figures"] and "java" in notes["unavailable"]["bleu4"]
+    assert notes["figures"]["emotion_agreement"]["value"] == 1
+    row = artifacts.read_rows(outs["good"], "evaluation")[0]
+    assert dict(zip(row["metric_names"], row["metric_values"], strict=True))["bleu4"] is None
+
+
+def test_corpus_without_captions_has_agreement_only(tmp_path, monkeypatch):
+    use_word_encoder(monkeypatch)
+    paths = write_corpus(tmp_path, captions=False)
+    notes = artifacts.read_notes(_run(tmp_path, paths, {"good": _perfect()})["good"], "evaluation")
+    assert "no reference captions" in notes["unavailable"]["similarity"]
+    assert {"similarity", "bleu4", "length_ratio"}.isdisjoint(notes["figures"])
+    assert notes["figures"]["emotion_agreement"]["value"] == 1
+    with pytest.raises(MetricError, match="two"):
+        _run(tmp_path, paths, {"good": _perfect()}, ["chance", "good"])
+
+
+def test_other_utterances_are_refused(tmp_path, monkeypatch):
+    use_word_encoder(monkeypatch)
+    with pytest.raises(ArtifactError, match="'u11'"):
+        _run(tmp_path, write_corpus(tmp_path), {"short": _perfect(11)})
+
+
+def test_clusters_are_sessions_where_there_are_ten(tmp_path):
+    def clusters(folder, sessions):
+        p = write_corpus(folder, 20, sessions)
+        return set(read_gold(p["labels"], p["prosody"], p["transcripts"], p["audio"]).cluster.values())
+
+    assert clusters(tmp_path / "ten", 10) == {f"s{n}" for n in range(10)}
+    assert clusters(tmp_path / "nine", 9) == set(REFERENCES.values())
+
+
+def test_derangement_leaves_nothing_in_place():
+    generator = np.random.default_rng(0)
+    orders = [tuple(derangement(4, generator)) for _ in range(300)]
+    assert all(order[n] != n for order in orders for n in range(4)) and len(set(orders)) == 9

@@ -1,0 +1,75 @@
+"""The zero-shot table in all its forms."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+from made_up import LABELS, REFERENCES, use_word_encoder, write_captions, write_corpus
+
+from aligncap import artifacts
+from aligncap.config import Compute, Evaluation
+from aligncap.evaluation.score import score_captions
+from aligncap.evaluation.tables import paired_differences, render_terminal, write_zero_shot
+
+SETTINGS = Evaluation(meteor=False, bootstrap=50, derangements=3)
+
+
+@pytest.fixture
+def evaluated(tmp_path, monkeypatch):
+    use_word_encoder(monkeypatch)
+    paths = write_corpus(tmp_path)
+    captions = {
+        "kd": {f"u{n:02d}": REFERENCES[LABELS[n % 4]] for n in range(12)},
+        "sft": {f"u{n:02d}": REFERENCES["sad"] for n in range(12)},
+        "secap": {f"u{n:02d}": REFERENCES["angry"] for n in range(12)},
+    }
+    files = {name: write_captions(tmp_path / f"{name}.parquet", own) for name, own in captions.items()}
+    outs = {name: tmp_path / f"evaluation/{name}/demo.parquet" for name in ("chance", *captions)}
+    gold = (paths["labels"], paths["prosody"], paths["transcripts"], paths["audio"])
+    score_captions(SETTINGS, Compute(threads=1), "demo", *gold, files, tmp_path / "m", outs)
+    return outs
+
+
+def _write(tmp_path, outs, systems):
+    tables = [tmp_path / f"tables/zero_shot.{kind}" for kind in ("parquet", "csv", "md", "tex")]
+    marks = {"secap": "external", "kd": "zero-shot", "demo": "synthetic"}
+    write_zero_shot(SETTINGS, {(name, "demo"): outs[name] for name in systems}, tmp_path / "evaluation", marks, *tables)
+    return tables
+
+
+@pytest.mark.java
+def test_all_forms(tmp_path, evaluated):
+    parquet, as_csv, md, tex = _write(tmp_path, evaluated, list(evaluated))
+    rows = artifacts.read_rows(parquet, "table")
+    assert {row["system"] for row in rows} == set(evaluated)
+    with as_csv.open() as stream:
+        assert len(list(csv.DictReader(stream))) == len(rows)
+    text = md.read_text()
+    assert "## demo (synthetic)" in text and "| `secap` | external |" in text
+    assert "meteor is absent: switched off" in text and "METEOR |" not in text
+    assert "`kd` - `sft` | agreement (macro) | +0.750" in text
+    assert r"\toprule" in tex.read_text() and "–" not in tex.read_text()
+    shown = render_terminal(parquet, width=140)
+    assert "secap (external)" in shown and "1.000" in shown
+
+
+@pytest.mark.java
+def test_rows_of_earlier_systems_are_kept_unless_of_other_utterances(tmp_path, evaluated):
+    parquet, _, md, _ = _write(tmp_path, evaluated, ["kd"])
+    assert {row["system"] for row in artifacts.read_rows(parquet, "table")} == set(evaluated)
+    assert "| `sft` | kept |" in md.read_text()
+    rows = artifacts.read_rows(evaluated["sft"], "evaluation")[:5]
+    notes = artifacts.read_notes(evaluated["sft"], "evaluation")
+    artifacts.write(rows, evaluated["sft"], "evaluation", "test", notes)
+    parquet = _write(tmp_path, evaluated, ["kd"])[0]
+    assert "sft" not in {row["system"] for row in artifacts.read_rows(parquet, "table")}
+
+
+@pytest.mark.java
+def test_each_pair_of_systems_is_compared_once(evaluated):
+    found = paired_differences(SETTINGS, {(name, "demo"): path for name, path in evaluated.items()})
+    pairs = {(d.system, d.baseline) for d in found}
+    assert pairs == {("kd", "sft"), ("secap", "sft"), ("secap", "kd")}
+    for d in found:
+        assert d.low - 1e-9 <= d.value <= d.high + 1e-9

@@ -1,0 +1,103 @@
+import re
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from aligncap import artifacts
+from aligncap.errors import ArtifactError
+
+ROW = {"utterance_id": "u1", "transcript": "hallo", "language": "de", "source": "asr", "avg_logprob": -0.25}
+
+
+def write(path: Path, rows=(ROW,), **changes) -> None:
+    artifacts.write([{**row, **changes} for row in rows], path, "transcripts", "transcripts", {"model": "tiny"})
+
+
+def test_rows_and_notes_come_back(tmp_path):
+    path = tmp_path / "deep" / "t.parquet"
+    write(path)
+    assert artifacts.read_rows(path, "transcripts") == [ROW]
+    assert artifacts.read(path, "transcripts").to_dict("records") == [ROW]
+    assert artifacts.read_table(path, "transcripts").num_rows == 1
+    assert artifacts.read_notes(path, "transcripts") == {"model": "tiny"}
+
+
+def test_a_data_frame_is_as_good_and_equal_rows_give_equal_bytes(tmp_path):
+    write(tmp_path / "a.parquet")
+    artifacts.write(pd.DataFrame([ROW]), tmp_path / "b.parquet", "transcripts", "transcripts", {"model": "tiny"})
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    assert artifacts.file_digest(tmp_path / "a.parquet") == artifacts.file_digest(tmp_path / "b.parquet")
+
+
+def test_no_rows_is_a_file_with_the_schema(tmp_path):
+    write(tmp_path / "t.parquet", rows=())
+    assert artifacts.read_rows(tmp_path / "t.parquet", "transcripts") == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([{"utterance_id": "u1"}], "missing columns"),
+        ([ROW, {**ROW, "wall_time": 1}], "row 1.*unknown columns.*wall_time"),
+        ([{**ROW, "avg_logprob": "loud"}], "does not fit the schema 'transcripts'"),
+        ([ROW, {**ROW, "source": None}], "row 1: 'source' is empty"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(tmp_path, rows, told):
+    with pytest.raises(ArtifactError, match=told) as caught:
+        write(tmp_path / "t.parquet", rows)
+    assert "\n" not in str(caught.value).strip()
+    assert not list(tmp_path.iterdir()), "nothing half made is left"
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "t.parquet"
+    write(path)
+    before = path.read_bytes()
+    with pytest.raises(RuntimeError), artifacts.atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_reading_checks_presence_kind_schema_and_version(tmp_path, monkeypatch):
+    path = tmp_path / "t.parquet"
+    with pytest.raises(ArtifactError, match="no such artifact"):
+        artifacts.read(path, "transcripts")
+    path.write_text("not parquet")
+    with pytest.raises(ArtifactError, match="not a Parquet file"):
+        artifacts.read(path, "transcripts")
+    pq.write_table(pa.table({"a": [1]}), path)
+    with pytest.raises(ArtifactError, match="expected schema 'transcripts'"):
+        artifacts.read(path, "transcripts")
+    write(path)
+    with pytest.raises(ArtifactError, match=re.escape("got 'transcripts' version '1'")):
+        artifacts.read(path, "captions")
+    monkeypatch.setattr(artifacts, "SCHEMA_VERSION", 2)
+    with pytest.raises(ArtifactError, match="version 2, got 'transcripts' version '1'"):
+        artifacts.read(path, "transcripts")
+
+
+@pytest.mark.parametrize("schema", sorted(artifacts.SCHEMAS))
+def test_every_column_says_what_it_means(schema):
+    for column in artifacts.SCHEMAS[schema]:
+        assert column.metadata[b"meaning"], column.name
+
+
+def test_work_directory_depends_on_settings_and_bytes(tmp_path):
+    path = tmp_path / "in"
+    path.write_text("1")
+    first = artifacts.work_directory("kd", {"b": 1, "a": 2}, [path])
+    assert first == artifacts.work_directory("kd", {"a": 2, "b": 1}, [str(path)])
+    assert first != artifacts.work_directory("kd", {"a": 2, "b": 2}, [path])
+    path.write_text("2")
+    assert first != artifacts.work_directory("kd", {"b": 1, "a": 2}, [path])
+    assert first.parts[:2] == ("work", "kd")
+
+
+def test_json_is_sorted_and_readable(tmp_path):
+    artifacts.write_json({"b": "ü", "a": 1}, tmp_path / "x.json")
+    assert (tmp_path / "x.json").read_text(encoding="utf-8") == '{\n  "a": 1,\n  "b": "ü"\n}\n'

@@ -1,0 +1,163 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aligncap import config
+from aligncap.config import AlignCapConfig, load, merge, pairs_name, parse, resolve_system, variant
+from aligncap.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT = ROOT / "config.yaml"
+OVERLAYS = sorted((ROOT / "experiments").glob("*.yaml"))
+
+
+def default(**changes) -> dict:
+    return merge(yaml.safe_load(DEFAULT.read_text(encoding="utf-8")), changes)
+
+
+def systems(**added) -> AlignCapConfig:
+    return parse(default(systems=added))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
+def test_every_shipped_overlay_parses(overlay):
+    parsed = load(DEFAULT, overlay)
+    assert parsed.corpus_names("train") and parsed.corpus_names("test")
+    for system in parsed.systems:
+        assert isinstance(resolve_system(parsed, system), AlignCapConfig)
+
+
+def test_the_default_shows_every_key():
+    """config.yaml is the manual: a key that it does not show is not found by a reader."""
+
+    def undocumented(section: type, shown: dict, where: str) -> list[str]:
+        missing = []
+        for name, field in section.model_fields.items():
+            if name not in shown:
+                missing.append(f"{where}{name}")
+            elif isinstance(field.annotation, type) and issubclass(field.annotation, config.Section):
+                missing += undocumented(field.annotation, shown[name], f"{where}{name}.")
+        return missing
+
+    assert undocumented(AlignCapConfig, default(), "") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"preference": {"bta": 0.3}}, r"preference\.bta: unknown key \(did you mean beta\?\)"),
+        ({"preferense": {}}, r"preferense: unknown key \(did you mean preference\?\)"),
+        ({"preference": {"beta": "much"}}, r"preference\.beta: .*got 'much'"),
+        ({"preference": {"beta": 0}}, r"preference\.beta: .*greater than 0.*got 0"),
+        ({"splits": {"dev": 0.9}}, "leave no speaker for alignment"),
+        ({"experiment": "../up"}, "experiment: "),
+        ({"corpora": {"synthetic_de": {"role": "train"}}}, "none has role 'test'"),
+        ({"corpora": {"synthetic_de": {"clips": None}}}, "needs clips, voices, style and language"),
+        ({"preference": {"judge": {"similarity_weight": 0.9}}}, "must add up to 1"),
+        ({"systems": {"x": {"stage": "preference"}}}, r"systems\.x\.parent: must name a system of stage 'alignment'"),
+        ({"systems": {"x": {"extends": "nothing"}}}, r"systems\.x\.extends: no such system"),
+        ({"systems": {"x": {"overrides": {}}}}, r"systems\.x\.stage: missing"),
+        ({"systems": {"x": {"stage": "alignment", "parent": "kd"}}}, r"systems\.x\.parent: only a system"),
+        ({"systems": {"x": {"extends": "kd", "overrides": {"seeed": 1}}}}, r"systems\.x\.overrides\.seeed: shared"),
+        ({"systems": {"x": {"extends": "kd", "overrides": {"lora": {"rnk": 1}}}}}, r"rnk: unknown key .*rank"),
+        ({"systems": {"x": {"extends": "kd", "overrides": {"teacher": {"adapt": False}}}}}, "same adapted LLM_0"),
+        ({"systems": {"x": {"stage": "external"}}}, r"systems\.x\.captions: given exactly when"),
+        ({"systems": {"x": {"stage": "external", "captions": {"y": "f"}}}}, "'y' is not a test corpus"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(changes, told):
+    with pytest.raises(ConfigError, match=told) as caught:
+        parse(default(**changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_circle_of_extends_is_refused():
+    with pytest.raises(ConfigError, match="a circle"):
+        systems(x={"extends": "y"}, y={"extends": "x"})
+
+
+def test_unreadable_yaml_names_the_file(tmp_path):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("a: [1")
+    for path in (bad, tmp_path / "none.yaml"):
+        with pytest.raises(ConfigError, match=path.name) as caught:
+            load(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_values_of_the_command_line_arrive_as_text_and_become_numbers():
+    parsed = parse(default(preference={"beta": "0.3"}, seed="7"))  # trap 4
+    assert (parsed.preference.beta, parsed.seed) == (0.3, 7)
+
+
+def test_null_drops_a_system_or_a_corpus():
+    raw = default(systems={"aligncap": None}, corpora={"more": None})
+    assert "aligncap" not in parse(raw).systems
+
+
+def test_merge_goes_deep_and_changes_neither_side():
+    base, overlay = {"a": {"b": 1, "c": [1]}}, {"a": {"c": [2]}}
+    assert merge(base, overlay) == {"a": {"b": 1, "c": [2]}}
+    assert (base, overlay) == ({"a": {"b": 1, "c": [1]}}, {"a": {"c": [2]}})
+
+
+def test_a_system_inherits_and_a_preference_system_takes_its_parents_overrides():
+    parsed = systems(
+        kd_small={"extends": "kd", "overrides": {"lora": {"rank": 4}, "alignment": {"kd_weight": 0.5}}},
+        kd_smaller={"extends": "kd_small", "overrides": {"lora": {"rank": 2}}},
+        po={"stage": "preference", "parent": "kd_smaller", "overrides": {"preference": {"beta": 0.3}}},
+    )
+    smaller, po = resolve_system(parsed, "kd_smaller"), resolve_system(parsed, "po")
+    assert (smaller.lora.rank, smaller.alignment.kd_weight) == (2, 0.5)
+    assert (po.lora.rank, po.alignment.kd_weight, po.preference.beta) == (2, 0.5, 0.3)
+    assert parsed.lora.rank != 2, "the experiment's own settings stay"
+
+
+def test_systems_with_equal_settings_share_an_artifact():
+    small = {"adapter": {"queries": 4}}
+    parsed = systems(
+        kd_a={"extends": "kd", "overrides": small},
+        kd_b={"extends": "kd", "overrides": {**small, "alignment": {"steps": 5}}},
+    )
+    sections = ("adapter", "warm_start", "seed")
+    assert variant(parsed, "kd", sections) == variant(parsed, "sft", sections) == "base"
+    assert variant(parsed, "kd_a", sections) == variant(parsed, "kd_b", sections) == "kd_a"
+
+
+def test_pairs_are_shared_by_parent_and_settings():
+    def po(parent: str, **preference) -> dict:
+        return {"stage": "preference", "parent": parent, "overrides": {"preference": preference}}
+
+    parsed = systems(
+        other_beta=po("kd", beta=0.5),
+        hot=po("kd", candidates={"temperature": 2.0}),
+        hot_again=po("kd", candidates={"temperature": 2.0}, beta=0.5),
+        of_sft=po("sft"),
+    )
+    names = {name: pairs_name(parsed, name) for name in ("aligncap", "other_beta", "hot", "hot_again", "of_sft")}
+    assert names == {"aligncap": "kd", "other_beta": "kd", "hot": "hot", "hot_again": "hot", "of_sft": "sft"}
+
+
+def test_pairs_of_different_parents_are_never_shared():
+    def po(parent: str) -> dict:
+        return {
+            "stage": "preference",
+            "parent": parent,
+            "overrides": {"preference": {"candidates": {"temperature": 2.0}}},
+        }
+
+    parsed = systems(hot_kd=po("kd"), hot_sft=po("sft"))
+    assert pairs_name(parsed, "hot_kd") != pairs_name(parsed, "hot_sft")
+
+
+def test_json_schema_is_closed_and_describes():
+    schema = config.json_schema()
+    assert schema["additionalProperties"] is False
+    assert all(part.get("additionalProperties") is False for part in schema["$defs"].values())
+    assert "beta" in schema["$defs"]["Preference"]["properties"]
+
+
+def test_the_config_is_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        parse(default()).seed = 1

@@ -1,0 +1,33 @@
+"""Sentence embeddings."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aligncap.captioner.sources import fetch_model
+from aligncap.config import ModelSource
+from aligncap.text import SentenceEncoder
+
+REAL = Path(__file__).parents[2] / "models" / "all-minilm-l6-v2"
+
+
+def test_vectors_are_of_norm_one_and_do_not_depend_on_the_batch(tmp_path):
+    fetch_model(
+        ModelSource(name="tiny-bert", files=("random:bert",), format="sentence_transformers"),
+        tmp_path / "tiny-bert" / "manifest.json",
+    )
+    encoder = SentenceEncoder(tmp_path / "tiny-bert")
+    texts = ["She sounds sad.", "He is furious and shouts at everyone who is near him.", "x"]
+    vectors = encoder.encode(texts)
+    assert vectors.shape == (3, 32) and vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(encoder.encode(texts[:1])[0], vectors[0], atol=1e-5)
+    assert encoder.encode([]).shape == (0, 32)
+
+
+@pytest.mark.models
+@pytest.mark.skipif(not REAL.is_dir(), reason="models/all-minilm-l6-v2 has not been fetched")
+def test_like_sentences_are_near():
+    sad, grieving, furious = SentenceEncoder(REAL).encode(["She sounds sad.", "She is grieving.", "A loud engine."])
+    assert sad @ grieving > sad @ furious + 0.2

@@ -1,0 +1,26 @@
+"""Fixtures of the workflow tests."""
+
+from pathlib import Path
+
+import pytest
+from snakemake_project import SMOKE, Project, new_project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A fresh copy, nothing made yet."""
+    return new_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy in which experiments/smoke.yaml has run to its end. Read only: take `smoke_copy` to change something."""
+    made = new_project(tmp_path_factory.mktemp("smoke") / "project")
+    (made.folder / "run.log").write_text(made.run(*SMOKE), encoding="utf-8")
+    return made
+
+
+@pytest.fixture
+def smoke_copy(smoke: Project, tmp_path: Path) -> Project:
+    """The finished smoke run, to be edited or killed."""
+    return smoke.copy(tmp_path / "project")

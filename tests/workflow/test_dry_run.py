@@ -1,0 +1,69 @@
+"""Every shipped config builds a DAG, on a machine that has neither models nor data; bad configs get one line."""
+
+import pytest
+from snakemake_project import ROOT, SMOKE, Project
+
+pytestmark = pytest.mark.workflow
+
+OVERLAYS = sorted(path.name for path in (ROOT / "experiments").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("overlay", [None, *OVERLAYS])
+def test_a_shipped_config_plans_the_whole_pipeline(project: Project, overlay: str | None) -> None:
+    jobs = project.plan(*([] if overlay is None else ["--configfile", f"experiments/{overlay}"]))
+    rules = {job.rule for job in jobs}
+    assert {"fetch_model", "train_alignment", "train_preference", "report", "snapshot"} <= rules
+    assert len({file for job in jobs for file in job.output}) == sum(len(job.output) for job in jobs)
+
+
+def test_lint_is_clean(project: Project) -> None:
+    assert "Congratulations" in project.run("--lint")
+
+
+def test_the_default_profile_is_taken_by_itself(project: Project) -> None:
+    text = project.run("-n", *SMOKE)
+    assert "Using workflow specific profile profiles/default" in text
+    assert "gpu=1" in text
+
+
+def test_a_sweep_shares_everything_before_the_preference_stage(project: Project) -> None:
+    plain = project.plan()
+    swept = project.plan("--configfile", "experiments/sweep_beta.yaml")
+    files = {file for job in plain for file in job.output}
+    added = [job for job in swept if not set(job.output) <= files]
+    assert {job.rule for job in added} == {"train_preference", "caption_testset", "score_captions"}
+    assert len([job for job in added if job.rule == "train_preference"]) == 3
+    parents = {file for job in added if job.rule == "train_preference" for file in job.input if "checkpoints" in file}
+    assert {file.split("/")[3] for file in parents} == {"kd"}
+
+
+def test_systems_with_equal_settings_share_the_warm_start(project: Project) -> None:
+    wide = "  wide: { extends: kd, overrides: { adapter: { width: 64 } } }\n"
+    project.edit("config.yaml", "  kd: { stage", f"{wide}  kd: {{ stage")
+    jobs = project.plan()
+    assert {job.wildcards["variant"] for job in jobs if job.rule == "warm_start"} == {"base", "wide"}
+    assert {job.wildcards["variant"] for job in jobs if job.rule == "teacher_logits"} == {"base"}
+
+
+def test_plain_fine_tuning_waits_for_no_teacher_logits(project: Project) -> None:
+    (sft,) = (job for job in project.plan() if job.rule == "train_alignment" and job.wildcards["system"] == "sft")
+    assert not any("teacher_logits" in file for file in sft.input)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config", 'preference={"bta": 0.3}'], "preference.bta: unknown key (did you mean beta?)"),
+        (["--config", 'preference={"beta": -1}'], "preference.beta"),
+        (["--config", 'systems={"x": {"extends": "nobody"}}'], "systems.x.extends: no such system"),
+    ],
+)
+def test_a_config_error_is_one_line_without_a_traceback(project: Project, arguments: list[str], message: str) -> None:
+    text = project.run("-n", *arguments, ok=False)
+    assert message in text
+    assert "Traceback" not in text and "ValidationError" not in text
+
+
+def test_values_of_the_command_line_are_numbers_again(project: Project) -> None:
+    jobs = project.plan("--config", 'preference={"beta": 0.3}', "seed=3")
+    assert {job.rule for job in jobs} >= {"train_preference"}

@@ -1,0 +1,70 @@
+"""Rules of the house that a reader of DESIGN section 4 relies on."""
+
+import ast
+import re
+
+import pytest
+import snakemake.api  # noqa: F401  (first: snakemake.workflow cannot be imported by itself)
+import snakemake.workflow
+from snakemake_project import ROOT
+
+SCRIPTS = sorted((ROOT / "workflow_scripts").glob("*.py"))
+RULES = {
+    match[1]: match[2]
+    for path in sorted((ROOT / "rules").glob("*.smk"))
+    for match in re.finditer(r"^ *rule (\w+):\n(.*?)(?=^ *rule |\Z)", path.read_text(), re.MULTILINE | re.DOTALL)
+}
+
+
+def test_a_script_has_the_name_of_its_rule() -> None:
+    assert {path.stem for path in SCRIPTS} == set(RULES)
+    for rule, body in RULES.items():
+        assert re.search(rf'^ +script:\n +"\.\./workflow_scripts/{rule}\.py"$', body, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_only_joins_its_rule_to_one_function(path) -> None:
+    text = path.read_text()
+    tree = ast.parse(text)
+    assert len(text.splitlines()) <= 30
+    assert ast.get_docstring(tree)
+    assert "__future__" not in text and ".config[" not in text
+    assert text.endswith('if __name__ == "__main__":\n    main(snakemake)  # noqa: F821\n')
+    assert [node.name for node in tree.body if isinstance(node, ast.FunctionDef)] == ["main"]
+    assert not any(isinstance(node, ast.For | ast.While | ast.Try) for node in ast.walk(tree))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_says_what_it_needs(rule: str) -> None:
+    for directive in ("output", "params", "log", "benchmark", "conda", "resources", "script"):
+        assert re.search(rf"^ +{directive}:", RULES[rule], re.MULTILINE), directive
+    assert f'code=digest("{rule}")' in RULES[rule]
+    environment = re.search(r'"\.\./(envs/\w+\.yaml)"', RULES[rule])
+    assert environment and (ROOT / environment[1]).is_file()
+    if "compute=" in RULES[rule]:  # what computes with torch takes the accelerator, or on a CPU its turn
+        assert "gpu=1" in RULES[rule] and "threads: THREADS" in RULES[rule]
+
+
+def test_the_package_does_not_know_snakemake() -> None:
+    modules = [path for path in (ROOT / "aligncap").rglob("*.py") if re.search("snakemake", path.read_text())]
+    importing = [p for p in modules if re.search(r"^\s*(import|from) snakemake", p.read_text(), re.MULTILINE)]
+    assert importing == []
+
+
+def test_the_snakefile_is_a_table_of_contents() -> None:
+    text = (ROOT / "Snakefile").read_text()
+    assert len(text.splitlines()) <= 38 and text.count("rule ") == 1 and "def " not in text
+
+
+def test_names_of_the_rule_files_hide_nothing_of_snakemake() -> None:
+    # Rule files run in the namespace of snakemake.workflow: a `parse` of ours once replaced theirs.
+    for path in [*(ROOT / "rules").glob("*.smk"), *(ROOT / "rules").glob("*.py")]:
+        text = path.read_text()
+        names = re.findall(r"^(?:def )?([A-Za-z_]\w*)(?= = |\()", text, re.MULTILINE)
+        assert not {name for name in names if hasattr(snakemake.workflow, name)}, path.name
+        for line in re.findall(r"^from (\S+) import (.+?)(?:  #.*)?$", text, re.MULTILINE):
+            for name in line[1].split(", "):
+                own = name.split(" as ")[-1]
+                if hasattr(snakemake.workflow, own):
+                    source = __import__(line[0], fromlist=["x"])
+                    assert getattr(source, own) is getattr(snakemake.workflow, own), f"{path.name}: {own}"

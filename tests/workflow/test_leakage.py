@@ -1,0 +1,114 @@
+"""Leakage rule 1 of DESIGN section 2, walked file by file over the DAG of every shipped config."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from snakemake_project import ROOT, Job, Project
+
+from aligncap.config import load
+
+pytestmark = pytest.mark.workflow
+
+OVERLAYS = sorted(path.name for path in (ROOT / "experiments").glob("*.yaml"))
+CONFIGS = [[], *(["--configfile", f"experiments/{name}"] for name in OVERLAYS)]
+# Who may know what the people of a test corpus said about it. `all` collects targets.
+SCORING = {"score_captions", "score_external", "zero_shot_table", "report"}
+OF_THAT_CORPUS = {"write_references", "parse_clues"}
+
+
+def secrets(results: str, corpus: str) -> set[str]:
+    """Files of a test corpus that no model-side rule may read."""
+    return {
+        f"{results}/corpora/{corpus}/references.parquet",
+        f"{results}/corpora/{corpus}/labels.parquet",
+        f"{results}/clues/{corpus}/gold.parquet",
+    }
+
+
+def ancestry(jobs: Iterable[Job]) -> dict[str, set[str]]:
+    """For every file that is made: what it was made from, and what that was made from, and so on."""
+    made_by = {file: job for job in jobs for file in job.output}
+    known: dict[str, set[str]] = {}
+
+    def of(file: str) -> set[str]:
+        if file not in known:
+            inputs = made_by[file].input if file in made_by else ()
+            known[file] = set(inputs).union(*(of(other) for other in inputs))
+        return known[file]
+
+    for file in made_by:
+        of(file)
+    return known
+
+
+def leaks(jobs: list[Job], results: str, test_corpora: Iterable[str]) -> list[str]:
+    """Every job that reads, directly or through others, what it must not; empty where all is well."""
+    origins = ancestry(jobs)
+    found = []
+    for corpus in test_corpora:
+        hidden = secrets(results, corpus)
+        for job in jobs:
+            if job.rule in SCORING or (job.rule in OF_THAT_CORPUS and job.wildcards["corpus"] == corpus):
+                continue
+            read = set(job.input).union(*(origins.get(file, set()) for file in job.input))
+            found += [f"{job.rule} {job.wildcards}: {file}" for file in sorted(read & hidden)]
+    return found
+
+
+def checked(project: Project, arguments: list[str]) -> tuple[list[str], list[Job]]:
+    config = load(*(project.folder / path for path in ["config.yaml", *arguments[1:]]))
+    jobs = project.plan("--forceall", *arguments)
+    return leaks(jobs, f"results/{config.experiment}", config.corpus_names("test")), jobs
+
+
+@pytest.mark.parametrize("arguments", CONFIGS, ids=["config", *OVERLAYS])
+def test_no_model_side_rule_reads_a_test_corpus_captions(project: Project, arguments: list[str]) -> None:
+    found, jobs = checked(project, arguments)
+    assert found == []
+    rules = {job.rule for job in jobs}
+    assert {"train_alignment", "train_preference", "train_tagger", "caption_testset", "score_captions"} <= rules
+
+
+LEAKS = {
+    "references into training": (
+        "rules/common.smk",
+        '"references": of_train("<results>/corpora/{corpus}/references.parquet"),',
+        '"references": [f"<results>/corpora/{c}/references.parquet" for c in TRAIN + TEST],',
+        "train_alignment",
+    ),
+    "own transcripts of a test corpus": (
+        "rules/common.smk",
+        'if settings.corpora[corpus].role == "train" and',
+        "if",
+        "transcripts",
+    ),
+    "gold clues at inference": (
+        "rules/evaluation.smk",
+        'predicted="<results>/clues/{corpus}/predicted.parquet",',
+        'predicted="<results>/clues/{corpus}/gold.parquet",',
+        "caption_testset",
+    ),
+    "an evaluation, made from references, into training": (
+        "rules/prompts.smk",
+        "audio=of_train(",
+        'scores=[f"<results>/evaluation/chance/{c}.parquet" for c in TEST],\n        audio=of_train(',
+        "plan_training",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LEAKS)
+def test_a_planted_leak_is_caught(project: Project, case: str) -> None:
+    path, old, new, rule = LEAKS[case]
+    if case.startswith("an evaluation"):
+        # The table's own scores need captions first; a chance row alone does not.
+        project.edit("rules/evaluation.smk", "CAPTIONED = [system for", "CAPTIONED = [] and [system for")
+    project.edit(path, old, new)
+    found, _ = checked(project, ["--configfile", "experiments/smoke.yaml"])
+    assert any(leak.startswith(f"{rule} ") for leak in found), found
+
+
+def test_every_shipped_config_is_checked() -> None:
+    assert {"smoke.yaml", "emosec.yaml", "sweep_beta.yaml"} <= set(OVERLAYS)
+    assert Path(ROOT / "config.yaml").is_file()

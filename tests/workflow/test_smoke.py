@@ -1,0 +1,137 @@
+"""One real run of the whole pipeline on random tiny models, and what runs again after a change."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from snakemake_project import SMOKE, Job, Project
+
+from aligncap import artifacts
+
+pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
+
+AFTER_PREFERENCE = {"train_preference", "caption_testset", "score_captions", "zero_shot_table", "report"}
+
+
+def rules(jobs: list[Job]) -> set[str]:
+    return {job.rule for job in jobs}
+
+
+def only_of_aligncap(jobs: list[Job]) -> bool:
+    return {job.wildcards["system"] for job in jobs if "system" in job.wildcards} == {"aligncap"}
+
+
+def test_every_artifact_opens_with_pandas_and_says_what_it_is(smoke: Project) -> None:
+    results = smoke.folder / "results" / "smoke"
+    tables = sorted(results.rglob("*.parquet"))
+    seen = set()
+    for path in tables:
+        metadata = pq.read_schema(path).metadata
+        schema, rule = metadata[b"aligncap.schema"].decode(), metadata[b"aligncap.rule"].decode()
+        seen.add(schema)
+        assert len(pd.read_parquet(path)) or schema == "skipped", path
+        assert pq.read_schema(path).remove_metadata().equals(artifacts.SCHEMAS[schema].remove_metadata()), path
+        assert (smoke.folder / "workflow_scripts" / f"{rule}.py").is_file(), f"{path}: made by {rule}"
+        assert str(smoke.folder) not in pd.read_parquet(path).to_json(default_handler=str)
+    assert seen == set(artifacts.SCHEMAS)
+    assert (results / "report.html").stat().st_size > 1000
+    assert json.loads((results / "run.json").read_text())["config"]["experiment"] == "smoke"
+
+
+def test_a_checkpoint_is_four_files(smoke: Project) -> None:
+    folder = smoke.folder / "results" / "smoke" / "checkpoints"
+    assert {path.name for path in folder.iterdir()} == {"sft", "kd", "aligncap"}
+    for system in folder.iterdir():
+        names = {"adapter.safetensors", "lora.safetensors", "system.json", "training.parquet"}
+        assert {path.name for path in system.iterdir()} == names
+
+
+def test_every_job_has_a_log_and_a_benchmark(smoke: Project) -> None:
+    jobs = smoke.plan("--forceall", *SMOKE)
+    logs = list((smoke.folder / "logs" / "smoke").rglob("*.log"))
+    benchmarks = list((smoke.folder / "results" / "smoke" / "benchmarks").rglob("*.tsv"))
+    assert len(logs) == len(benchmarks) == len(jobs)
+
+
+def test_model_jobs_ran_one_at_a_time(smoke: Project) -> None:
+    running, most = set(), 0
+    jobs = re.split(r"\n(?=\[\w{3} \w{3} )", (smoke.folder / "run.log").read_text())
+    for block in jobs:
+        if started := re.search(r"^    jobid: (\d+)$", block, re.MULTILINE):
+            if "gpu=1" in block:
+                running.add(started[1])
+        if finished := re.search(r"^Finished jobid: (\d+)", block, re.MULTILINE):
+            running.discard(finished[1])
+        most = max(most, len(running))
+    assert most == 1
+
+
+def test_a_second_run_does_nothing(smoke: Project) -> None:
+    assert "Nothing to be done" in smoke.run(*SMOKE)
+
+
+def test_forcing_the_preference_stage_reruns_it_and_what_follows(smoke: Project) -> None:
+    jobs = smoke.plan(*SMOKE, "--forcerun", "train_preference")
+    assert rules(jobs) == AFTER_PREFERENCE
+    assert only_of_aligncap(jobs)
+
+
+def test_a_changed_beta_reruns_the_preference_stage_and_what_follows(smoke: Project) -> None:
+    jobs = smoke.plan(*SMOKE, "--config", 'preference={"beta": 0.3}')
+    assert rules(jobs) == AFTER_PREFERENCE | {"snapshot"}  # which records the config
+    assert only_of_aligncap(jobs)
+
+
+def test_a_changed_margin_reruns_pairs_but_no_candidates(smoke: Project) -> None:
+    jobs = smoke.plan(*SMOKE, "--config", 'preference={"pairs": {"margin": 0.1}}')
+    assert {"preference_pairs", "reference_logps", "train_preference"} <= rules(jobs)
+    assert not {"candidates", "judge_scores", "train_alignment"} & rules(jobs)
+
+
+def test_tracking_is_no_reason_to_run(smoke: Project) -> None:
+    assert smoke.plan(*SMOKE, "--config", 'tracking={"uri": "sqlite:///elsewhere.db"}') == []
+
+
+def test_a_system_of_one_line_reuses_all_that_it_shares(smoke: Project) -> None:
+    added = 'systems={"gentle": {"extends": "aligncap", "overrides": {"preference": {"beta": 0.05}}}}'
+    jobs = smoke.plan(*SMOKE, "--config", added)
+    assert rules(jobs) == AFTER_PREFERENCE | {"snapshot"}
+    assert [job.wildcards for job in jobs if job.rule == "train_preference"] == [{"system": "gentle"}]
+
+
+COMMENTED = ("aligncap/preference/train.py", "aligncap/artifacts.py", "workflow_scripts/candidates.py")
+
+
+@pytest.mark.parametrize("path", COMMENTED)
+def test_a_comment_plans_nothing(smoke_copy: Project, path: str) -> None:
+    file = smoke_copy.folder / path
+    file.write_text(file.read_text() + "\n# A thought.\n")
+    assert smoke_copy.plan(*SMOKE) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "runs", "rests"),
+    [
+        ("aligncap/preference/losses.py", {"train_preference"}, {"candidates", "train_alignment", "train_tagger"}),
+        ("aligncap/evaluation/tables.py", {"zero_shot_table", "report"}, {"train_preference", "candidates"}),
+        ("aligncap/speech/prosody.py", {"measure_prosody"}, {"prepare_corpus", "fetch_model", "speech_features"}),
+    ],
+)
+def test_an_edit_plans_only_rules_that_use_the_code(
+    smoke_copy: Project, path: str, runs: set[str], rests: set[str]
+) -> None:
+    file = smoke_copy.folder / path
+    file.write_text(file.read_text() + "\nEDITED = 1\n")
+    planned = rules(smoke_copy.plan(*SMOKE))
+    assert runs <= planned
+    assert not rests & planned
+
+
+def test_an_error_that_the_user_can_mend_is_one_line(smoke_copy: Project) -> None:
+    text = smoke_copy.run(*SMOKE, "--config", 'preference={"pairs": {"minimum": 9999}}', ok=False)
+    log = Path(smoke_copy.folder / "logs" / "smoke" / "preference_pairs" / "kd.log").read_text()
+    assert log.count("preference.pairs.minimum is 9999") == text.count("preference.pairs.minimum is 9999") == 1
+    assert "Traceback" not in log and "Traceback" not in text

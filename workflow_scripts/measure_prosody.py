@@ -1,0 +1,17 @@
+"""Measure pitch, level, rate and pauses of every clip."""
+
+from pathlib import Path
+
+from aligncap.job import start
+
+
+def main(smk):
+    """Run with what the rule declares."""
+    start(smk.log[0])
+    from aligncap.speech.prosody import measure_prosody
+
+    measure_prosody(Path(smk.input.audio), Path(smk.output.prosody))
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

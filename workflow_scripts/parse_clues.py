@@ -1,0 +1,24 @@
+"""Parse the clues out of reference captions."""
+
+from pathlib import Path
+
+from aligncap.job import start
+
+
+def main(smk):
+    """Run with what the rule declares."""
+    start(smk.log[0])
+    from aligncap.clues.prompts import write_gold_clues
+    from aligncap.config import Prompts
+
+    write_gold_clues(
+        Prompts(**smk.params.prompts),
+        Path(smk.input.references),
+        Path(smk.input.transcripts),
+        Path(smk.input.llm),
+        Path(smk.output.gold),
+    )
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

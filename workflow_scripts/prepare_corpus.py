@@ -1,0 +1,20 @@
+"""Read a corpus: its clips, its labels, and what was skipped."""
+
+from pathlib import Path
+
+from aligncap.job import start
+
+
+def main(smk):
+    """Run with what the rule declares."""
+    start(smk.log[0])
+    from aligncap.config import Corpus
+    from aligncap.corpora.prepare import prepare_corpus
+
+    corpus = Corpus(**smk.params.corpus)
+    outputs = (Path(smk.output.audio), Path(smk.output.labels), Path(smk.output.skipped))
+    prepare_corpus(smk.wildcards.corpus, corpus, smk.params.seed, *outputs)
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

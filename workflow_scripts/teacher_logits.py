@@ -1,0 +1,28 @@
+"""Cache the distributions of the teacher over every response."""
+
+from pathlib import Path
+
+from aligncap.job import only, start, training_inputs
+
+
+def main(smk):
+    """Run with what the rule declares."""
+    start(smk.log[0], smk.params.compute["threads"])
+    from aligncap.alignment.teacher import write_teacher_logits
+    from aligncap.config import Compute, Lora, Prompts, Teacher
+
+    write_teacher_logits(
+        Teacher(**smk.params.teacher),
+        Lora(**smk.params.lora),
+        Prompts(**smk.params.prompts),
+        Compute(**smk.params.compute),
+        smk.wildcards.corpus,
+        training_inputs(smk.params.corpora, smk.input),
+        Path(smk.input.llm),
+        only(smk.input.teacher_lora),
+        Path(smk.output.logits),
+    )
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

@@ -155,7 +155,7 @@ DESCRIPTION = {
     "experiment": settings.experiment,
     "corpora": TRAIN,
     "models": {role: plain(getattr(settings.models, role)) for role in ("asr", "llm", "speech_encoder")},
-    **{name: plain(getattr(settings, name)) for name in ("decoding", "features", "tagger", "transcripts")},
+    **{name: plain(getattr(settings, name)) for name in ("features", "tagger", "transcripts")},
 }
 
 

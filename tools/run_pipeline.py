@@ -103,7 +103,8 @@ def main(arguments: list[str]) -> int:
     if not any(argument.startswith(("-j", "--jobs", "-c", "--cores")) for argument in arguments):
         arguments = ["-j", str(os.cpu_count() or 1), *arguments]
     status = snakemake(arguments, lock)
-    if status == 0 and not QUIET & set(arguments):
+    made = (results / "tables" / "zero_shot.parquet").is_file()  # not where only some target was asked for
+    if status == 0 and made and not QUIET & set(arguments):
         text = summary(results)
         print(text if sys.stdout.isatty() else re.sub(r"\x1b\[[\d;]*m", "", text))
     return status

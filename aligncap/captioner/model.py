@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from peft import LoraConfig, get_peft_model, inject_adapter_in_model
 from torch import Tensor, nn
 
@@ -91,15 +92,22 @@ class CaptionModel(nn.Module):
         self._opening, self._closing = self._frame()
 
     def _frame(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Ids before and after the user's content: the chat template's, with the instruction; or plain text."""
-        if self.prompts.chat_template and self.tokenizer.chat_template:
-            text = self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": CONTENT}], tokenize=False, add_generation_prompt=True
-            )
-            before, after = text.split(CONTENT)
-        else:
-            before, after = self.tokenizer.bos_token or "", "\nAnswer:"
-        return self.encode(f"{before}{self.prompts.instruction}\n"), self.encode(after)
+        """Ids before and after the content: the chat template's, with the instruction; or plain text.
+
+        The instruction is the system message where the template has one: it replaces a default that may be long.
+        """
+        instruction = self.prompts.instruction
+        if not (self.prompts.chat_template and self.tokenizer.chat_template):
+            return self.encode(f"{self.tokenizer.bos_token or ''}{instruction}\n"), self.encode("\nAnswer:")
+        try:
+            text = self._chat({"role": "system", "content": instruction}, {"role": "user", "content": CONTENT})
+        except TemplateError:  # some templates, such as Gemma's, refuse a system message
+            text = self._chat({"role": "user", "content": f"{instruction}\n{CONTENT}"})
+        before, after = text.split(CONTENT)
+        return self.encode(before), self.encode(after)
+
+    def _chat(self, *messages: dict[str, str]) -> str:
+        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Token ids of a text, no special tokens added."""

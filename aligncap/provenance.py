@@ -21,7 +21,7 @@ def package_versions() -> dict[str, str]:
 
 
 def git_state(folder: Path = PACKAGE) -> dict[str, Any]:
-    """Commit and whether tracked files differ from it; both null where ``folder`` is in no git checkout with a commit."""
+    """Commit, and whether tracked files differ from it; both null where ``folder`` is in no git checkout."""
 
     def git(*arguments: str) -> str | None:
         try:

@@ -1,0 +1,82 @@
+"""The one configuration: typed, closed (an unknown key is an error), and the source of its own JSON schema.
+
+``config.yaml`` is the embedded default with every key explained; an overlay of ``experiments/`` is merged over it.
+``load`` returns frozen models; everything downstream takes a section of them, never a raw dict.
+"""
+
+from __future__ import annotations
+
+from aligncap.config.loading import json_schema, load, parse
+from aligncap.config.sections import (
+    OVERRIDABLE,
+    Adapter,
+    AlignCapConfig,
+    Alignment,
+    Candidates,
+    CaptionSource,
+    Compute,
+    Corpus,
+    Decoding,
+    Evaluation,
+    Features,
+    Judge,
+    Lora,
+    Models,
+    ModelSource,
+    Optimisation,
+    Pairs,
+    Preference,
+    PreferenceTraining,
+    Prompts,
+    Report,
+    Section,
+    Splits,
+    System,
+    Tagger,
+    Teacher,
+    Tracking,
+    Transcripts,
+    WarmStart,
+)
+from aligncap.config.systems import lineage, pairs_name, resolve_system, variant
+from aligncap.config.validation import merge
+
+__all__ = [
+    "Adapter",
+    "AlignCapConfig",
+    "Alignment",
+    "Candidates",
+    "CaptionSource",
+    "Compute",
+    "Corpus",
+    "Decoding",
+    "Evaluation",
+    "Features",
+    "Judge",
+    "Lora",
+    "ModelSource",
+    "Models",
+    "OVERRIDABLE",
+    "Optimisation",
+    "Pairs",
+    "Preference",
+    "PreferenceTraining",
+    "Prompts",
+    "Report",
+    "Section",
+    "Splits",
+    "System",
+    "Tagger",
+    "Teacher",
+    "Tracking",
+    "Transcripts",
+    "WarmStart",
+    "json_schema",
+    "lineage",
+    "load",
+    "merge",
+    "pairs_name",
+    "parse",
+    "resolve_system",
+    "variant",
+]

@@ -1,0 +1,57 @@
+"""Merging of mappings, and validation errors in words."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from aligncap.config.sections import AlignCapConfig
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge nested mappings; a value of ``overlay`` wins, and ``null`` removes a key of a mapping of named entries."""
+    merged = copy.deepcopy(dict(base))
+    for key, value in overlay.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = copy.deepcopy(value)
+    return merged
+
+
+def _known_keys(model: type[BaseModel], path: Sequence[Any]) -> list[str]:
+    current: Any = model
+    for part in path:
+        fields = getattr(current, "model_fields", {})
+        if part not in fields:
+            return list(fields)
+        current = fields[part].annotation
+    return list(getattr(current, "model_fields", {}))
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """All errors of a validation in one line: where, what, the value got, a near key."""
+    lines = []
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            key = str(item["loc"][-1])
+            near = difflib.get_close_matches(key, _known_keys(model, item["loc"][:-1]) or _all_keys(), n=1)
+            lines.append(f"{where}: unknown key" + (f" (did you mean {near[0]}?)" if near else ""))
+        else:
+            message = re.sub(r"^Value error, ", "", item["msg"])
+            got = item.get("input")
+            value = f", got {got!r}" if not isinstance(got, Mapping | BaseModel) else ""
+            lines.append(f"{where or 'config'}: {message}{value}")
+    return "config: " + "; ".join(lines)
+
+
+def _all_keys() -> list[str]:
+    schema = json.dumps(AlignCapConfig.model_json_schema())
+    return sorted(set(re.findall(r'"([a-z_0-9]+)": \{', schema)))

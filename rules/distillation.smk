@@ -119,7 +119,7 @@ rule train_alignment:
         corpora=TRAIN,
         alignment=lambda w: plain(EFFECTIVE[w.system].alignment),
         adapter=lambda w: plain(EFFECTIVE[w.system].adapter),
-        lora=lambda w: plain(EFFECTIVE[w.system].lora),
+        lora=plain(settings.lora),
         prompts=lambda w: plain(EFFECTIVE[w.system].prompts),
         seed=lambda w: EFFECTIVE[w.system].seed,
         temperature=lambda w: EFFECTIVE[w.system].teacher.temperature,

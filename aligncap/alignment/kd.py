@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from aligncap.alignment.stages import SpeechStage, caption_items
 from aligncap.alignment.teacher import load_lora, read_teacher_logits
 from aligncap.captioner.checkpoint import CheckpointPaths, build_model, restore_adapter, save_checkpoint
-from aligncap.captioner.model import pick_device
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Adapter, Alignment, Compute, Lora, Prompts
+from aligncap.device import pick_device
 from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import finished, train
 

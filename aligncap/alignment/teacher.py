@@ -13,9 +13,10 @@ from aligncap import artifacts
 from aligncap.alignment.losses import top_k_and_tail
 from aligncap.alignment.stages import CachedResponse, TextStage, caption_items
 from aligncap.captioner.checkpoint import build_model
-from aligncap.captioner.model import CaptionModel, lora_tensors, pick_device
+from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, Lora, Prompts, Teacher
+from aligncap.device import pick_device
 from aligncap.progress import track
 from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import finished, train

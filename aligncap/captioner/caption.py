@@ -10,9 +10,9 @@ from aligncap import artifacts
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
 from aligncap.captioner.example import Example
 from aligncap.captioner.generate import generate
-from aligncap.captioner.model import pick_device
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, Decoding
+from aligncap.device import pick_device
 from aligncap.progress import track
 
 

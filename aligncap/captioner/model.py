@@ -19,20 +19,10 @@ from torch import Tensor, nn
 from aligncap.captioner.adapter import SpeechAdapter, pad_features
 from aligncap.captioner.example import Example
 from aligncap.captioner.packing import Packed, Prompt, pack
-from aligncap.config import Adapter, Compute, Lora, Prompts
+from aligncap.config import Adapter, Lora, Prompts
 from aligncap.errors import ModelError
 
 CONTENT = "\u241econtent\u241e"
-
-
-def pick_device(compute: Compute) -> torch.device:
-    """The device the config asks for; ``auto`` takes a GPU where there is one. Also fixes the number of threads."""
-    torch.set_num_threads(compute.threads)
-    if compute.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if compute.device == "cuda" and not torch.cuda.is_available():
-        raise ModelError("compute.device: cuda, but torch sees no GPU; use 'auto' or 'cpu'")
-    return torch.device(compute.device)
 
 
 def lora_tensors(llm: nn.Module) -> dict[str, Tensor]:

@@ -304,7 +304,9 @@ class Report(Section):
 Stage = Literal["chance", "constant", "tag_template", "external", "alignment", "preference"]
 # What a system may override. The other sections are shared by every system of an experiment, which is what makes its
 # rows comparable; change them in an experiment of its own.
-OVERRIDABLE = ("adapter", "lora", "prompts", "warm_start", "teacher", "alignment", "preference", "seed")
+OVERRIDABLE = ("adapter", "prompts", "warm_start", "teacher", "alignment", "preference", "seed")
+# A system of stage preference continues its parent's model as it is.
+OVERRIDABLE_PREFERENCE = ("preference", "seed")
 
 
 class System(Section):

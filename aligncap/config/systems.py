@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from aligncap.config.sections import OVERRIDABLE, AlignCapConfig, System
+from aligncap.config.sections import OVERRIDABLE, OVERRIDABLE_PREFERENCE, AlignCapConfig, System
 from aligncap.config.validation import explain, merge
 from aligncap.errors import ConfigError
 
@@ -56,11 +56,12 @@ def resolve_system(config: AlignCapConfig, name: str) -> AlignCapConfig:
         if corpus not in config.corpus_names("test"):
             raise ConfigError(f"systems.{name}.captions: '{corpus}' is not a test corpus of this config")
     overrides = merge(overrides, system.overrides)
-    for section in overrides:
-        if section not in OVERRIDABLE:
+    allowed = OVERRIDABLE_PREFERENCE if system.stage == "preference" else OVERRIDABLE
+    for section in system.overrides:
+        if section not in allowed:
             raise ConfigError(
-                f"systems.{name}.overrides.{section}: shared by all systems of an experiment; "
-                f"a system may override {', '.join(OVERRIDABLE)}"
+                f"systems.{name}.overrides.{section}: fixed for this system; "
+                f"one of stage '{system.stage}' may override {', '.join(allowed)}"
             )
     if {"adapt", "adaptation"} & set(overrides.get("teacher", {})):
         raise ConfigError(f"systems.{name}.overrides.teacher: every system starts from the same adapted LLM_0")

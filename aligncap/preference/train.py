@@ -19,9 +19,10 @@ from aligncap.captioner.checkpoint import (
     save_checkpoint,
 )
 from aligncap.captioner.example import Example
-from aligncap.captioner.model import CaptionModel, lora_tensors, pick_device
+from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, PreferenceTraining
+from aligncap.device import pick_device
 from aligncap.errors import ArtifactError
 from aligncap.preference.losses import dpo_loss
 from aligncap.progress import track

@@ -49,9 +49,9 @@ class Captioner:
 
     def __init__(self, folder: Path, models: Path, compute: Compute) -> None:
         from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint, load_tagger, read_system
-        from aligncap.captioner.model import pick_device
         from aligncap.captioner.sources import model_folder
         from aligncap.clues import tagger
+        from aligncap.device import pick_device
         from aligncap.speech.asr import Transcriber
         from aligncap.speech.encoder import load_encoder
 

@@ -40,7 +40,7 @@ class Transcriber:
             return
         from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
-        from aligncap.captioner.model import pick_device
+        from aligncap.device import pick_device
 
         self.device = pick_device(compute)
         self.model: Any = WhisperForConditionalGeneration.from_pretrained(folder)

@@ -38,7 +38,7 @@ def extract_features(cfg: Features, compute: Compute, audio: Path, encoder_manif
         AudioError: a clip changed since ``prepare_corpus`` checked it.
         ModelError: no such encoder, a layer that it does not have, or a value that fp16 cannot hold.
     """
-    from aligncap.captioner.model import pick_device
+    from aligncap.device import pick_device
 
     clips = artifacts.read_rows(audio, "audio")
     encoder = load_encoder(model_folder(encoder_manifest), pick_device(compute))

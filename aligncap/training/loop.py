@@ -30,8 +30,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from aligncap import artifacts, tracking
-from aligncap.captioner.model import load_exactly, pick_device
+from aligncap.captioner.model import load_exactly
 from aligncap.config import Compute, Optimisation
+from aligncap.device import pick_device
 from aligncap.errors import ModelError
 from aligncap.progress import track
 

@@ -60,7 +60,7 @@ def test_the_default_shows_every_key():
         ({"systems": {"x": {"overrides": {}}}}, r"systems\.x\.stage: missing"),
         ({"systems": {"x": {"stage": "alignment", "parent": "kd"}}}, r"systems\.x\.parent: only a system"),
         ({"systems": {"x": {"extends": "kd", "overrides": {"seeed": 1}}}}, r"systems\.x\.overrides\.seeed: shared"),
-        ({"systems": {"x": {"extends": "kd", "overrides": {"lora": {"rnk": 1}}}}}, r"rnk: unknown key .*rank"),
+        ({"systems": {"x": {"extends": "kd", "overrides": {"adapter": {"widht": 1}}}}}, r"widht: unknown key .*width"),
         ({"systems": {"x": {"extends": "kd", "overrides": {"teacher": {"adapt": False}}}}}, "same adapted LLM_0"),
         ({"systems": {"x": {"stage": "external"}}}, r"systems\.x\.captions: given exactly when"),
         ({"systems": {"x": {"stage": "external", "captions": {"y": "f"}}}}, "'y' is not a test corpus"),
@@ -104,14 +104,14 @@ def test_merge_goes_deep_and_changes_neither_side():
 
 def test_a_system_inherits_and_a_preference_system_takes_its_parents_overrides():
     parsed = systems(
-        kd_small={"extends": "kd", "overrides": {"lora": {"rank": 4}, "alignment": {"kd_weight": 0.5}}},
-        kd_smaller={"extends": "kd_small", "overrides": {"lora": {"rank": 2}}},
+        kd_small={"extends": "kd", "overrides": {"adapter": {"queries": 4}, "alignment": {"kd_weight": 0.5}}},
+        kd_smaller={"extends": "kd_small", "overrides": {"adapter": {"queries": 2}}},
         po={"stage": "preference", "parent": "kd_smaller", "overrides": {"preference": {"beta": 0.3}}},
     )
     smaller, po = resolve_system(parsed, "kd_smaller"), resolve_system(parsed, "po")
-    assert (smaller.lora.rank, smaller.alignment.kd_weight) == (2, 0.5)
-    assert (po.lora.rank, po.alignment.kd_weight, po.preference.beta) == (2, 0.5, 0.3)
-    assert parsed.lora.rank != 2, "the experiment's own settings stay"
+    assert (smaller.adapter.queries, smaller.alignment.kd_weight) == (2, 0.5)
+    assert (po.adapter.queries, po.alignment.kd_weight, po.preference.beta) == (2, 0.5, 0.3)
+    assert parsed.adapter.queries != 2, "the experiment's own settings stay"
 
 
 def test_systems_with_equal_settings_share_an_artifact():

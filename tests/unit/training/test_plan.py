@@ -19,8 +19,8 @@ def write_corpus(folder, name, speakers, clips=10, caption=None):
                      speaker="" if caption else f"s{s}", session="", language="en", split="train")
             )  # fmt: skip
             references.append(
-                dict(utterance_id=utterance, captions=[caption(s) if caption else "x"], caption_group=None, emotion=None,
-                     intensity=None, valence=None, arousal=None, transcript=None)
+                dict(utterance_id=utterance, captions=[caption(s) if caption else "x"], caption_group=None,
+                     emotion=None, intensity=None, valence=None, arousal=None, transcript=None)
             )  # fmt: skip
     artifacts.write(audio, folder / f"{name}-audio.parquet", "audio", "test")
     artifacts.write(references, folder / f"{name}-references.parquet", "labels", "test")

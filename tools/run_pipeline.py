@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from aligncap.config import AlignCapConfig, merge, parse
+from aligncap.config import AlignCapConfig, Optimisation, lineage, merge, parse
 from aligncap.errors import AlignCapError
 
 RUN_LOCK = Path(".snakemake") / "aligncap.lock"
@@ -71,12 +71,38 @@ def seconds_by_stage(folder: Path) -> dict[str, float]:
     return spent
 
 
-def summary(results: Path) -> str:
-    """Stages, zero-shot table and where the report lies."""
+def budget(config: AlignCapConfig) -> dict[str, str]:
+    """What the configuration asks of the stages that cost most, in words, to stand beside the seconds."""
+
+    def steps(training: Optimisation) -> str:
+        return f"{training.steps} steps of {training.batch_size}"
+
+    def systems(stage: str) -> int:
+        return sum(lineage(config, name).stage == stage for name in config.systems)
+
+    sampled = config.preference.candidates
+    heard = config.corpus_names("test") + (
+        config.corpus_names("train") if config.transcripts.train_source == "asr" else []
+    )
+    return {
+        "transcripts": f"ASR of {', '.join(heard)} ({config.transcripts.task})",
+        "warm_start": steps(config.warm_start),
+        "adapt_teacher": steps(config.teacher.adaptation),
+        "train_alignment": f"{systems('alignment')} systems, {steps(config.alignment)}",
+        "candidates": f"{sampled.utterances} utterances x {sampled.samples}",
+        "train_preference": f"{systems('preference')} systems, {steps(config.preference)}",
+    }
+
+
+def summary(results: Path, config: AlignCapConfig) -> str:
+    """Stages with what they were asked for, zero-shot table and where the report lies."""
     from aligncap.evaluation.tables import render_terminal
 
     spent = seconds_by_stage(results / "benchmarks")
-    lines = [f"  {stage:<18}{seconds:8.1f} s" for stage, seconds in sorted(spent.items(), key=lambda s: -s[1])]
+    asked = budget(config)
+    order = sorted(spent.items(), key=lambda s: -s[1])
+    lines = [f"  {stage:<18}{seconds:8.1f} s  {asked.get(stage, '')}".rstrip() for stage, seconds in order]
+    lines.append(f"  {'together':<18}{sum(spent.values()):8.1f} s")
     table = render_terminal(results / "tables" / "zero_shot.parquet")
     return "\n".join(["", *lines, "", str(table), "", f"report: {results / 'report.html'}"])
 
@@ -85,7 +111,8 @@ def main(arguments: list[str]) -> int:
     """Refuse, or run and summarise; the exit status."""
     os.chdir(Path(__file__).resolve().parent.parent)
     try:
-        results = Path("results") / read_config(arguments).experiment
+        config = read_config(arguments)
+        results = Path("results") / config.experiment
     except (AlignCapError, OSError, yaml.YAMLError) as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1
@@ -105,7 +132,7 @@ def main(arguments: list[str]) -> int:
     status = snakemake(arguments, lock)
     made = (results / "tables" / "zero_shot.parquet").is_file()  # not where only some target was asked for
     if status == 0 and made and not QUIET & set(arguments):
-        text = summary(results)
+        text = summary(results, config)
         print(text if sys.stdout.isatty() else re.sub(r"\x1b\[[\d;]*m", "", text))
     return status
 

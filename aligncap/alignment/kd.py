@@ -16,7 +16,7 @@ from aligncap.captioner.sources import model_folder
 from aligncap.config import Adapter, Alignment, Compute, Lora, Prompts
 from aligncap.device import pick_device
 from aligncap.training.data import TrainingInputs, load_examples
-from aligncap.training.loop import finished, train
+from aligncap.training.loop import train
 
 
 def train_alignment(
@@ -89,6 +89,10 @@ def train_alignment(
     }
     files = [*inputs.files(), *teacher_logits.values(), warm_start, llm_manifest]
     files += [] if teacher_lora is None else [teacher_lora]
-    train(stage, alignment, compute, seed, "train_alignment", system, described, files, checkpoint.log)
-    save_checkpoint(checkpoint, model, llm0, load_file(tagger_weights), {**description, **described, "system": system})
-    finished("train_alignment", system, described, files)
+    everything = {**description, **described, "system": system}
+
+    def save() -> list[Path]:
+        save_checkpoint(checkpoint, model, llm0, load_file(tagger_weights), everything)
+        return list(checkpoint[:3])
+
+    train(stage, alignment, compute, seed, "train_alignment", system, described, files, checkpoint.log, save)

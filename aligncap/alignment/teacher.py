@@ -19,7 +19,7 @@ from aligncap.config import Compute, Lora, Prompts, Teacher
 from aligncap.device import pick_device
 from aligncap.progress import track
 from aligncap.training.data import TrainingInputs, load_examples
-from aligncap.training.loop import finished, train
+from aligncap.training.loop import train
 
 BATCH = 8  # responses scored at once
 
@@ -64,10 +64,13 @@ def adapt_teacher(
         "seed": seed,
     }
     files = [*inputs.files(), llm_manifest]
-    train(stage, settings, compute, seed, "adapt_teacher", "teacher", described, files, log_out)
-    with artifacts.atomic_path(lora_out) as temporary:
-        save_file({n: t.detach().cpu().contiguous() for n, t in lora_tensors(model.llm).items()}, temporary)
-    finished("adapt_teacher", "teacher", described, files)
+
+    def save() -> list[Path]:
+        with artifacts.atomic_path(lora_out) as temporary:
+            save_file({n: t.detach().cpu().contiguous() for n, t in lora_tensors(model.llm).items()}, temporary)
+        return [lora_out]
+
+    train(stage, settings, compute, seed, "adapt_teacher", "teacher", described, files, log_out, save)
 
 
 def load_lora(path: Path | None) -> dict[str, torch.Tensor]:

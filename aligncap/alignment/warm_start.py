@@ -18,7 +18,7 @@ from aligncap.captioner.example import Example
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Adapter, Compute, WarmStart
 from aligncap.training.data import TrainingInputs, load_examples
-from aligncap.training.loop import Stage, finished, train
+from aligncap.training.loop import Stage, train
 
 # Targets by kind: the label of each utterance, by "corpus/utterance_id".
 Targets = Mapping[str, Mapping[str, str]]
@@ -112,7 +112,10 @@ def warm_start(
     stage = WarmStartStage(module, table, train_set, dev_set, settings.learning_rate)
     described = {"adapter": adapter.model_dump(), "warm_start": settings.model_dump(), "seed": seed}
     files = [*inputs.files(), targets, llm_manifest]
-    train(stage, settings, compute, seed, "warm_start", "adapter", described, files, log_out)
-    with artifacts.atomic_path(adapter_out) as temporary:
-        save_file({n: t.detach().cpu().contiguous() for n, t in module.state_dict().items()}, temporary)
-    finished("warm_start", "adapter", described, files)
+
+    def save() -> list[Path]:
+        with artifacts.atomic_path(adapter_out) as temporary:
+            save_file({n: t.detach().cpu().contiguous() for n, t in module.state_dict().items()}, temporary)
+        return [adapter_out]
+
+    train(stage, settings, compute, seed, "warm_start", "adapter", described, files, log_out, save)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from aligncap import artifacts
+from aligncap import artifacts, tracking
 from aligncap.clues import canonical
 from aligncap.config import Evaluation
 from aligncap.errors import ArtifactError
@@ -183,6 +183,11 @@ def write_zero_shot(
     differences = paired_differences(evaluation, evaluations)
     artifacts.write_text(render_markdown(rows, notes, differences), md_out)
     artifacts.write_text(render_latex(rows, notes), tex_out)
+    with tracking.stage(RULE, "", evaluation.model_dump()) as recorder:
+        for row in rows:
+            recorder.metric(1, f"{row['corpus']}/{row['system']}", row["metric"], row["value"])
+        recorder.table("zero_shot", rows)
+        recorder.link(parquet_out.name, parquet_out)
 
 
 def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:

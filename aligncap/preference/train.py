@@ -27,7 +27,7 @@ from aligncap.errors import ArtifactError
 from aligncap.preference.losses import dpo_loss
 from aligncap.progress import track
 from aligncap.training.data import TrainingInputs, load_examples
-from aligncap.training.loop import Stage, finished, train
+from aligncap.training.loop import Stage, train
 
 BATCH = 4  # pairs scored at once
 Pair = Mapping[str, Any]
@@ -193,7 +193,10 @@ def train_preference(
     stage = PreferenceStage(model, training, split, _pair_examples(inputs, table), reference)
     described = {"preference": training.model_dump(), "seed": seed}
     files = [*inputs.files(), *parent[:3], llm_manifest, pairs, reference_logps]
-    train(stage, training, compute, seed, "train_preference", system, described, files, checkpoint.log)
     settings = {**read_system(parent), **described, "system": system, "parent": parent.system.parent.name}
-    save_checkpoint(checkpoint, model, load_llm0(parent), load_tagger(parent), settings)
-    finished("train_preference", system, described, files)
+
+    def save() -> list[Path]:
+        save_checkpoint(checkpoint, model, load_llm0(parent), load_tagger(parent), settings)
+        return list(checkpoint[:3])
+
+    train(stage, training, compute, seed, "train_preference", system, described, files, checkpoint.log, save)

@@ -18,7 +18,7 @@ import random
 import shutil
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -156,11 +156,12 @@ def train(
     described: Mapping[str, Any],
     inputs: Sequence[Path],
     log_out: Path,
+    save: Callable[[], Sequence[Path]],
 ) -> None:
-    """Train ``stage`` in place and write its log.
+    """Train ``stage`` in place, write its log and save what came of it.
 
-    The resume point lies in ``work/{rule}/…`` under the digest of ``described`` and of the inputs' bytes; call
-    ``finished`` once the outputs are written.
+    The resume point lies in ``work/{rule}/…`` under the digest of ``described`` and of the inputs' bytes; it goes once
+    the outputs are whole, so that a forced rerun trains again.
 
     Args:
         stage: what to train.
@@ -172,6 +173,7 @@ def train(
         described: settings that the result depends on; also the tracked parameters.
         inputs: files that the result depends on.
         log_out: the ``training`` artifact.
+        save: writes the trained weights and returns their files, which the tracked run links.
 
     Raises:
         ModelError: the loss is not finite.
@@ -187,7 +189,8 @@ def train(
         [{"params": list(group.values()), "lr": rate, "initial_lr": rate} for rate, group in groups],
         weight_decay=settings.weight_decay,
     )
-    resume = _Resume(artifacts.work_directory(rule, {"name": name, **described}, inputs))
+    work = artifacts.work_directory(rule, {"name": name, **described}, inputs)
+    resume = _Resume(work)
     done, log = resume.load(parameters, optimizer)
     if done:
         logger.info("%s %s: resuming after step %d", rule, name, done)
@@ -236,10 +239,9 @@ def train(
                 break
             if step % settings.save_every == 0 and main:
                 resume.save(step, parameters, optimizer, log)
-    stage.eval()
-    artifacts.write(log, log_out, "training", rule, {"name": name})
-
-
-def finished(rule: str, name: str, described: Mapping[str, Any], inputs: Sequence[Path]) -> None:
-    """Remove the resume point: the outputs are whole, and a forced rerun is to train again."""
-    shutil.rmtree(artifacts.work_directory(rule, {"name": name, **described}, inputs), ignore_errors=True)
+        stage.eval()
+        if main:
+            artifacts.write(log, log_out, "training", rule, {"name": name})
+            for path in [*save(), log_out]:
+                recorder.link(path.name, path)
+            shutil.rmtree(work, ignore_errors=True)

@@ -9,7 +9,7 @@ from torch import nn
 from aligncap import artifacts
 from aligncap.config import Compute, Optimisation
 from aligncap.errors import ModelError
-from aligncap.training.loop import Stage, draw_batches, finished, learning_rate_factor, train
+from aligncap.training.loop import Stage, draw_batches, learning_rate_factor, train
 
 
 class Line(Stage):
@@ -55,7 +55,7 @@ def in_tmp(tmp_path, monkeypatch):
 
 
 def run(stage, settings=SETTINGS, name="x"):
-    train(stage, settings, Compute(threads=1), 0, "rule", name, {"s": 1}, [], Path(f"{name}.parquet"))
+    train(stage, settings, Compute(threads=1), 0, "rule", name, {"s": 1}, [], Path(f"{name}.parquet"), lambda: [])
     return stage
 
 
@@ -86,7 +86,6 @@ def test_a_killed_run_resumes_to_the_same_bytes():
 
 def test_a_finished_run_trains_again():
     run(Line())
-    finished("rule", "x", {"s": 1}, [])
     again = Line()
     run(again)
     assert again.calls == 30

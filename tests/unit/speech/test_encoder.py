@@ -31,7 +31,8 @@ def tone(seconds: float) -> np.ndarray:
 
 @pytest.fixture
 def audio(tmp_path):
-    soundfile = pytest.importorskip("soundfile")
+    import soundfile
+
     rows = []
     for number, seconds in enumerate((0.5, 1.3)):
         path = tmp_path / f"{number}.wav"
@@ -65,7 +66,8 @@ def test_features_are_stored_and_read_as_they_are(whisper, audio, tmp_path):
     features = load_features(out)
     encoder = load_encoder(model_folder(whisper), torch.device("cpu"))
     assert {name: array.shape for name, array in features.items()} == {"u0": (2, 7, 32), "u1": (2, 17, 32)}
-    soundfile = pytest.importorskip("soundfile")
+    import soundfile
+
     samples, _ = soundfile.read(tmp_path / "1.wav", dtype="float32")
     np.testing.assert_array_equal(features["u1"], pool_layers(encoder.encode(samples).numpy(), config))
 

@@ -28,7 +28,8 @@ def whisper(tmp_path_factory) -> Path:
 
 
 def write_audio(folder: Path, clips: dict[str, np.ndarray]) -> Path:
-    soundfile = pytest.importorskip("soundfile")
+    import soundfile
+
     rows = []
     for name, samples in clips.items():
         soundfile.write(folder / f"{name}.wav", samples, 16_000, subtype="FLOAT")

@@ -7,7 +7,7 @@ import fcntl
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,26 +23,39 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 JOBS_LOCK = Path("work") / "jobs.lock"
 
 
-def start(log: str | Path, threads: int = 1) -> None:
-    """Log to ``log`` and stderr, report an error that the user can mend in one line, and fix the number of threads.
+@contextlib.contextmanager
+def job(smk: Any) -> Iterator[None]:
+    """A workflow script's work: logged, tracked as a run of its own, an error that the user can mend told in one line.
 
-    Call it before anything imports torch: libraries read the thread variables when they are loaded, and another number
-    of threads gives other float sums.
+    Enter it before anything imports torch or numpy: libraries read the thread variables when they are loaded, and
+    another number of threads gives other float sums.
 
     Args:
-        log: the rule's log file, written anew.
-        threads: ``compute.threads`` of the config; never what the scheduler has left over.
+        smk: what the workflow gives a script: ``rule``, ``log``, ``wildcards``, ``params``, ``output``. The number of
+            threads is ``params.compute["threads"]``, 1 without; never what the scheduler has left over.
     """
+    threads = smk.params.compute["threads"] if "compute" in smk.params.keys() else 1  # noqa: SIM118 (not a dict)
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(threads)
-    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    _log_to(Path(smk.log[0]))
+    sys.excepthook = _report
+    _hold_jobs_lock()
+    from aligncap import tracking  # loads numpy
+
+    with tracking.stage(smk.rule, "/".join(smk.wildcards), dict(smk.params.items())) as run:
+        yield
+        for name, files in smk.output.items():
+            for number, path in enumerate([files] if isinstance(files, str) else files):
+                run.link(name if isinstance(files, str) else f"{name}.{number}", path)
+
+
+def _log_to(log: Path) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
     handlers: list[logging.Handler] = [logging.FileHandler(log, mode="w", encoding="utf-8"), logging.StreamHandler()]
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=logging.WARNING, format=form, datefmt="%H:%M:%S", handlers=handlers, force=True)
     logging.getLogger("aligncap").setLevel(logging.INFO)
     logging.captureWarnings(True)
-    sys.excepthook = _report
-    _hold_jobs_lock()
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -34,7 +34,9 @@ logger = logging.getLogger(__name__)
 
 URI_VARIABLE = "ALIGNCAP_TRACKING_URI"
 EXPERIMENT_VARIABLE = "ALIGNCAP_EXPERIMENT"
-LIVE_AFTER_S = 5.0  # a shorter stage does not pay for `import mlflow` (1-2 s); `sync` imports its log
+# `import mlflow` costs 1-2 s: a stage pays once it has a curve to show, or is long; `sync` imports the other logs.
+LIVE_AFTER_S = 5.0
+LIVE_WITHOUT_CURVE_AFTER_S = 60.0
 FLUSH_EVERY_S = 2.0
 CLOSE_WITHIN_S = 20.0
 _ROOT = Path("work")
@@ -137,6 +139,10 @@ class _Log:
             self._stream.flush()
             self.rows.append(row)
 
+    def has_curve(self) -> bool:
+        """Whether a metric has been logged."""
+        return bool(self._seen)
+
     def taken(self, start: int) -> list[Row]:
         """Rows from ``start`` on."""
         with self._lock:
@@ -160,8 +166,12 @@ class _Live(threading.Thread):
 
     def run(self) -> None:
         """Wait, connect, write; on failure warn once and try a few times more."""
-        wait = LIVE_AFTER_S
+        wait, began = LIVE_AFTER_S, time.monotonic()
         while not self._done.wait(wait):
+            if self._store is None and not self._log.has_curve():
+                wait = FLUSH_EVERY_S
+                if time.monotonic() - began < LIVE_WITHOUT_CURVE_AFTER_S:
+                    continue
             wait = FLUSH_EVERY_S * (1 + self._failures)
             if not self._write():
                 return
@@ -270,9 +280,14 @@ def _parent_uid(experiment: str) -> str:
         return ""
 
 
+_current: tuple[str, Recorder] | None = None  # the stage that this process is in
+
+
 @contextlib.contextmanager
 def stage(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any] | None = None) -> Iterator[Recorder]:
     """Track one stage: a child run of the pipeline's run, known by rule, name and the digest of ``params``.
+
+    Inside the stage of the same rule it is that stage: so a function tracks itself whether or not a script runs it.
 
     Args:
         rule: the workflow rule.
@@ -283,6 +298,11 @@ def stage(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, An
     Yields:
         a recorder; one that does nothing where tracking is off. Errors of the body pass through unchanged.
     """
+    global _current
+    if _current is not None and _current[0] == rule:
+        _current[1].params(params)
+        yield _current[1]
+        return
     uri, experiment = os.environ.get(URI_VARIABLE, ""), os.environ.get(EXPERIMENT_VARIABLE, "")
     log = live = None
     if uri and experiment:
@@ -294,7 +314,8 @@ def stage(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, An
         except (OSError, RuntimeError, TypeError, ValueError, KeyError) as error:
             logger.warning("tracking: %s is not tracked (%s)", rule, error)
     recorder = Recorder(log)
-    status = "FAILED"
+    status, outer = "FAILED", _current
+    _current = rule, recorder
     try:
         yield recorder
         status = "FINISHED"
@@ -302,6 +323,7 @@ def stage(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, An
         status = "KILLED"
         raise
     finally:
+        _current = outer
         recorder._append({"kind": "close", "status": status, "time": _now()})
         if live is not None and log is not None:
             live.finish()

@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from aligncap.config import lineage, pairs_name, resolve_system, variant
+from aligncap.config import OVERRIDABLE, lineage, pairs_name, resolve_system, variant
 from aligncap.config import parse as parse_config  # Snakemake runs this file in a namespace that has a `parse`
 from aligncap.errors import ConfigError
 from snakemake.exceptions import WorkflowError

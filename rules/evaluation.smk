@@ -48,7 +48,6 @@ rule caption_baseline:
         "../envs/evaluation.yaml"
     threads: THREADS
     resources:
-        gpu=1,
         mem_mb=2000,
         runtime=30,
     params:
@@ -107,7 +106,6 @@ rule score_captions:
         "../envs/evaluation.yaml"
     threads: THREADS
     resources:
-        gpu=1,
         java=1,
         mem_mb=5000,
         runtime=120,
@@ -142,7 +140,6 @@ rule score_external:
         "../envs/evaluation.yaml"
     threads: THREADS
     resources:
-        gpu=1,
         java=1,
         mem_mb=5000,
         runtime=120,
@@ -174,6 +171,7 @@ rule zero_shot_table:
     params:
         rows=[list(row) for row in evaluations()],
         marks=MARKS,
+        described={s: plain(EFFECTIVE[s], only=set(OVERRIDABLE)) for s in of_stage("alignment", "preference")},
         evaluation=plain(settings.evaluation),
         code=digest("zero_shot_table"),
     script:

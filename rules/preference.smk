@@ -48,7 +48,6 @@ rule judge_scores:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=1,
         mem_mb=3000,
         runtime=240,
     params:

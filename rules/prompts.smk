@@ -66,7 +66,6 @@ rule train_tagger:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=1,
         mem_mb=4000,
         runtime=60,
     params:
@@ -96,7 +95,6 @@ rule predict_clues:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=1,
         mem_mb=3000,
         runtime=30,
     params:

@@ -2,26 +2,26 @@
 
 from pathlib import Path
 
-from aligncap.job import start, training_inputs
+from aligncap.job import job, training_inputs
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0], smk.params.compute["threads"])
-    from aligncap.alignment.teacher import adapt_teacher
-    from aligncap.config import Compute, Lora, Prompts, Teacher
+    with job(smk):
+        from aligncap.alignment.teacher import adapt_teacher
+        from aligncap.config import Compute, Lora, Prompts, Teacher
 
-    adapt_teacher(
-        Teacher(**smk.params.teacher),
-        Lora(**smk.params.lora),
-        Prompts(**smk.params.prompts),
-        smk.params.seed,
-        Compute(**smk.params.compute),
-        training_inputs(smk.params.corpora, smk.input),
-        Path(smk.input.llm),
-        Path(smk.output.lora),
-        Path(smk.output.log),
-    )
+        adapt_teacher(
+            Teacher(**smk.params.teacher),
+            Lora(**smk.params.lora),
+            Prompts(**smk.params.prompts),
+            smk.params.seed,
+            Compute(**smk.params.compute),
+            training_inputs(smk.params.corpora, smk.input),
+            Path(smk.input.llm),
+            Path(smk.output.lora),
+            Path(smk.output.log),
+        )
 
 
 if __name__ == "__main__":

@@ -2,26 +2,26 @@
 
 from pathlib import Path
 
-from aligncap.job import start, training_inputs
+from aligncap.job import job, training_inputs
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0], smk.params.compute["threads"])
-    from aligncap.captioner.checkpoint import CheckpointPaths
-    from aligncap.config import Candidates, Compute
-    from aligncap.preference.candidates import sample_candidates
+    with job(smk):
+        from aligncap.captioner.checkpoint import CheckpointPaths
+        from aligncap.config import Candidates, Compute
+        from aligncap.preference.candidates import sample_candidates
 
-    sample_candidates(
-        Candidates(**smk.params.candidates),
-        smk.params.seed,
-        Compute(**smk.params.compute),
-        smk.params.max_new_tokens,
-        training_inputs(smk.params.corpora, smk.input),
-        CheckpointPaths(*map(Path, smk.input.parent)),
-        Path(smk.input.llm),
-        Path(smk.output.candidates),
-    )
+        sample_candidates(
+            Candidates(**smk.params.candidates),
+            smk.params.seed,
+            Compute(**smk.params.compute),
+            smk.params.max_new_tokens,
+            training_inputs(smk.params.corpora, smk.input),
+            CheckpointPaths(*map(Path, smk.input.parent)),
+            Path(smk.input.llm),
+            Path(smk.output.candidates),
+        )
 
 
 if __name__ == "__main__":

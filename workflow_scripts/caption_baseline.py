@@ -2,23 +2,23 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, start
+from aligncap.job import by_name, job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0], smk.params.compute["threads"])
-    from aligncap.evaluation.baselines import caption_baseline
+    with job(smk):
+        from aligncap.evaluation.baselines import caption_baseline
 
-    caption_baseline(
-        smk.params.stage,
-        smk.params.seed,
-        Path(smk.input.plan),
-        by_name(smk.params.corpora, smk.input.references),
-        Path(smk.input.predicted),
-        Path(smk.input.encoder),
-        Path(smk.output.captions),
-    )
+        caption_baseline(
+            smk.params.stage,
+            smk.params.seed,
+            Path(smk.input.plan),
+            by_name(smk.params.corpora, smk.input.references),
+            Path(smk.input.predicted),
+            Path(smk.input.encoder),
+            Path(smk.output.captions),
+        )
 
 
 if __name__ == "__main__":

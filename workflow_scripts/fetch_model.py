@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from aligncap.job import start
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0])
-    from aligncap.captioner.sources import fetch_model
-    from aligncap.config import ModelSource
+    with job(smk):
+        from aligncap.captioner.sources import fetch_model
+        from aligncap.config import ModelSource
 
-    fetch_model(ModelSource(**smk.params.source), Path(smk.output.manifest))
+        fetch_model(ModelSource(**smk.params.source), Path(smk.output.manifest))
 
 
 if __name__ == "__main__":

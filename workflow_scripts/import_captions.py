@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from aligncap.job import start
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0])
-    from aligncap.evaluation.baselines import import_captions
+    with job(smk):
+        from aligncap.evaluation.baselines import import_captions
 
-    import_captions(Path(smk.params.source), Path(smk.input.audio), Path(smk.output.captions))
+        import_captions(Path(smk.params.source), Path(smk.input.audio), Path(smk.output.captions))
 
 
 if __name__ == "__main__":

@@ -2,26 +2,26 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, start
+from aligncap.job import by_name, job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0], smk.params.compute["threads"])
-    from aligncap.config import Compute, Judge
-    from aligncap.preference.judges import score_candidates
+    with job(smk):
+        from aligncap.config import Compute, Judge
+        from aligncap.preference.judges import score_candidates
 
-    files = smk.input
-    tables = (by_name(smk.params.corpora, table) for table in (files.references, files.gold, files.transcripts))
-    score_candidates(
-        Judge(**smk.params.judge),
-        Compute(**smk.params.compute),
-        Path(smk.input.candidates),
-        *tables,
-        Path(smk.input.encoder),
-        Path(smk.output.scores),
-        by_name(smk.params.corpora, files.prosody),
-    )
+        files = smk.input
+        tables = (by_name(smk.params.corpora, table) for table in (files.references, files.gold, files.transcripts))
+        score_candidates(
+            Judge(**smk.params.judge),
+            Compute(**smk.params.compute),
+            Path(smk.input.candidates),
+            *tables,
+            Path(smk.input.encoder),
+            Path(smk.output.scores),
+            by_name(smk.params.corpora, files.prosody),
+        )
 
 
 if __name__ == "__main__":

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from aligncap.job import start
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0])
-    from aligncap.speech.prosody import measure_prosody
+    with job(smk):
+        from aligncap.speech.prosody import measure_prosody
 
-    measure_prosody(Path(smk.input.audio), Path(smk.output.prosody))
+        measure_prosody(Path(smk.input.audio), Path(smk.output.prosody))
 
 
 if __name__ == "__main__":

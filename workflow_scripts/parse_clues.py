@@ -2,22 +2,22 @@
 
 from pathlib import Path
 
-from aligncap.job import start
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0])
-    from aligncap.clues.prompts import write_gold_clues
-    from aligncap.config import Prompts
+    with job(smk):
+        from aligncap.clues.prompts import write_gold_clues
+        from aligncap.config import Prompts
 
-    write_gold_clues(
-        Prompts(**smk.params.prompts),
-        Path(smk.input.references),
-        Path(smk.input.transcripts),
-        Path(smk.input.llm),
-        Path(smk.output.gold),
-    )
+        write_gold_clues(
+            Prompts(**smk.params.prompts),
+            Path(smk.input.references),
+            Path(smk.input.transcripts),
+            Path(smk.input.llm),
+            Path(smk.output.gold),
+        )
 
 
 if __name__ == "__main__":

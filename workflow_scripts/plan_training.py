@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, start
+from aligncap.job import by_name, job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0])
-    from aligncap.config import Splits, Tagger
-    from aligncap.training.plan import plan_training
+    with job(smk):
+        from aligncap.config import Splits, Tagger
+        from aligncap.training.plan import plan_training
 
-    audio = by_name(smk.params.corpora, smk.input.audio)
-    references = by_name(smk.params.corpora, smk.input.references)
-    settings = Splits(**smk.params.splits), Tagger(**smk.params.tagger)
-    plan_training(*settings, smk.params.seed, audio, references, Path(smk.output.plan))
+        audio = by_name(smk.params.corpora, smk.input.audio)
+        references = by_name(smk.params.corpora, smk.input.references)
+        settings = Splits(**smk.params.splits), Tagger(**smk.params.tagger)
+        plan_training(*settings, smk.params.seed, audio, references, Path(smk.output.plan))
 
 
 if __name__ == "__main__":

@@ -2,27 +2,27 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, start
+from aligncap.job import by_name, job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0])
-    from aligncap.config import Pairs
-    from aligncap.preference.pairs import build_pairs
+    with job(smk):
+        from aligncap.config import Pairs
+        from aligncap.preference.pairs import build_pairs
 
-    build_pairs(
-        Pairs(**smk.params.pairs),
-        smk.params.seed,
-        Path(smk.input.candidates),
-        Path(smk.input.scores),
-        by_name(smk.params.corpora, smk.input.gold),
-        by_name(smk.params.corpora, smk.input.references),
-        Path(smk.input.plan),
-        Path(smk.input.llm),
-        smk.params.max_new_tokens,
-        Path(smk.output.pairs),
-    )
+        build_pairs(
+            Pairs(**smk.params.pairs),
+            smk.params.seed,
+            Path(smk.input.candidates),
+            Path(smk.input.scores),
+            by_name(smk.params.corpora, smk.input.gold),
+            by_name(smk.params.corpora, smk.input.references),
+            Path(smk.input.plan),
+            Path(smk.input.llm),
+            smk.params.max_new_tokens,
+            Path(smk.output.pairs),
+        )
 
 
 if __name__ == "__main__":

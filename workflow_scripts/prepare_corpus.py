@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from aligncap.job import start
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0])
-    from aligncap.config import Corpus
-    from aligncap.corpora.prepare import prepare_corpus
+    with job(smk):
+        from aligncap.config import Corpus
+        from aligncap.corpora.prepare import prepare_corpus
 
-    corpus = Corpus(**smk.params.corpus)
-    outputs = (Path(smk.output.audio), Path(smk.output.labels), Path(smk.output.skipped))
-    prepare_corpus(smk.wildcards.corpus, corpus, smk.params.seed, *outputs)
+        corpus = Corpus(**smk.params.corpus)
+        outputs = (Path(smk.output.audio), Path(smk.output.labels), Path(smk.output.skipped))
+        prepare_corpus(smk.wildcards.corpus, corpus, smk.params.seed, *outputs)
 
 
 if __name__ == "__main__":

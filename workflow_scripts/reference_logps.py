@@ -2,24 +2,24 @@
 
 from pathlib import Path
 
-from aligncap.job import start, training_inputs
+from aligncap.job import job, training_inputs
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0], smk.params.compute["threads"])
-    from aligncap.captioner.checkpoint import CheckpointPaths
-    from aligncap.config import Compute
-    from aligncap.preference.train import write_reference_logps
+    with job(smk):
+        from aligncap.captioner.checkpoint import CheckpointPaths
+        from aligncap.config import Compute
+        from aligncap.preference.train import write_reference_logps
 
-    write_reference_logps(
-        Compute(**smk.params.compute),
-        training_inputs(smk.params.corpora, smk.input),
-        CheckpointPaths(*map(Path, smk.input.parent)),
-        Path(smk.input.llm),
-        Path(smk.input.pairs),
-        Path(smk.output.logps),
-    )
+        write_reference_logps(
+            Compute(**smk.params.compute),
+            training_inputs(smk.params.corpora, smk.input),
+            CheckpointPaths(*map(Path, smk.input.parent)),
+            Path(smk.input.llm),
+            Path(smk.input.pairs),
+            Path(smk.output.logps),
+        )
 
 
 if __name__ == "__main__":

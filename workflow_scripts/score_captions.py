@@ -2,27 +2,27 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, start
+from aligncap.job import by_name, job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0], smk.params.compute["threads"])
-    from aligncap.config import Compute, Evaluation
-    from aligncap.evaluation.score import score_captions
+    with job(smk):
+        from aligncap.config import Compute, Evaluation
+        from aligncap.evaluation.score import score_captions
 
-    score_captions(
-        Evaluation(**smk.params.evaluation),
-        Compute(**smk.params.compute),
-        smk.wildcards.corpus,
-        Path(smk.input.references),
-        Path(smk.input.prosody),
-        Path(smk.input.transcripts),
-        Path(smk.input.audio),
-        by_name(smk.params.captioned, smk.input.captions),
-        Path(smk.input.encoder),
-        by_name(smk.params.scored, smk.output.evaluations),
-    )
+        score_captions(
+            Evaluation(**smk.params.evaluation),
+            Compute(**smk.params.compute),
+            smk.wildcards.corpus,
+            Path(smk.input.references),
+            Path(smk.input.prosody),
+            Path(smk.input.transcripts),
+            Path(smk.input.audio),
+            by_name(smk.params.captioned, smk.input.captions),
+            Path(smk.input.encoder),
+            by_name(smk.params.scored, smk.output.evaluations),
+        )
 
 
 if __name__ == "__main__":

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from aligncap.job import start
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0])
-    from aligncap.provenance import write_snapshot
+    with job(smk):
+        from aligncap.provenance import write_snapshot
 
-    write_snapshot(smk.params.config, Path(smk.output.snapshot))
+        write_snapshot(smk.params.config, Path(smk.output.snapshot))
 
 
 if __name__ == "__main__":

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from aligncap.job import start
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0], smk.params.compute["threads"])
-    from aligncap.config import Compute, Features
-    from aligncap.speech.features import extract_features
+    with job(smk):
+        from aligncap.config import Compute, Features
+        from aligncap.speech.features import extract_features
 
-    settings = Features(**smk.params.features), Compute(**smk.params.compute)
-    extract_features(*settings, Path(smk.input.audio), Path(smk.input.encoder), Path(smk.output.features))
+        settings = Features(**smk.params.features), Compute(**smk.params.compute)
+        extract_features(*settings, Path(smk.input.audio), Path(smk.input.encoder), Path(smk.output.features))
 
 
 if __name__ == "__main__":

@@ -2,26 +2,26 @@
 
 from pathlib import Path
 
-from aligncap.job import only, start, training_inputs
+from aligncap.job import job, only, training_inputs
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0], smk.params.compute["threads"])
-    from aligncap.alignment.teacher import write_teacher_logits
-    from aligncap.config import Compute, Lora, Prompts, Teacher
+    with job(smk):
+        from aligncap.alignment.teacher import write_teacher_logits
+        from aligncap.config import Compute, Lora, Prompts, Teacher
 
-    write_teacher_logits(
-        Teacher(**smk.params.teacher),
-        Lora(**smk.params.lora),
-        Prompts(**smk.params.prompts),
-        Compute(**smk.params.compute),
-        smk.wildcards.corpus,
-        training_inputs(smk.params.corpora, smk.input),
-        Path(smk.input.llm),
-        only(smk.input.teacher_lora),
-        Path(smk.output.logits),
-    )
+        write_teacher_logits(
+            Teacher(**smk.params.teacher),
+            Lora(**smk.params.lora),
+            Prompts(**smk.params.prompts),
+            Compute(**smk.params.compute),
+            smk.wildcards.corpus,
+            training_inputs(smk.params.corpora, smk.input),
+            Path(smk.input.llm),
+            only(smk.input.teacher_lora),
+            Path(smk.output.logits),
+        )
 
 
 if __name__ == "__main__":

@@ -2,28 +2,28 @@
 
 from pathlib import Path
 
-from aligncap.job import start, training_inputs
+from aligncap.job import job, training_inputs
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0], smk.params.compute["threads"])
-    from aligncap.captioner.checkpoint import CheckpointPaths
-    from aligncap.config import Compute, PreferenceTraining
-    from aligncap.preference.train import train_preference
+    with job(smk):
+        from aligncap.captioner.checkpoint import CheckpointPaths
+        from aligncap.config import Compute, PreferenceTraining
+        from aligncap.preference.train import train_preference
 
-    train_preference(
-        smk.wildcards.system,
-        PreferenceTraining(**smk.params.training),
-        smk.params.seed,
-        Compute(**smk.params.compute),
-        training_inputs(smk.params.corpora, smk.input),
-        CheckpointPaths(*map(Path, smk.input.parent)),
-        Path(smk.input.llm),
-        Path(smk.input.pairs),
-        Path(smk.input.reference_logps),
-        CheckpointPaths(*map(Path, smk.output)),
-    )
+        train_preference(
+            smk.wildcards.system,
+            PreferenceTraining(**smk.params.training),
+            smk.params.seed,
+            Compute(**smk.params.compute),
+            training_inputs(smk.params.corpora, smk.input),
+            CheckpointPaths(*map(Path, smk.input.parent)),
+            Path(smk.input.llm),
+            Path(smk.input.pairs),
+            Path(smk.input.reference_logps),
+            CheckpointPaths(*map(Path, smk.output)),
+        )
 
 
 if __name__ == "__main__":

@@ -2,26 +2,26 @@
 
 from pathlib import Path
 
-from aligncap.job import start, training_inputs
+from aligncap.job import job, training_inputs
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0], smk.params.compute["threads"])
-    from aligncap.alignment.warm_start import warm_start
-    from aligncap.config import Adapter, Compute, WarmStart
+    with job(smk):
+        from aligncap.alignment.warm_start import warm_start
+        from aligncap.config import Adapter, Compute, WarmStart
 
-    warm_start(
-        Adapter(**smk.params.adapter),
-        WarmStart(**smk.params.warm_start),
-        smk.params.seed,
-        Compute(**smk.params.compute),
-        training_inputs(smk.params.corpora, smk.input),
-        Path(smk.input.targets),
-        Path(smk.input.llm),
-        Path(smk.output.adapter),
-        Path(smk.output.log),
-    )
+        warm_start(
+            Adapter(**smk.params.adapter),
+            WarmStart(**smk.params.warm_start),
+            smk.params.seed,
+            Compute(**smk.params.compute),
+            training_inputs(smk.params.corpora, smk.input),
+            Path(smk.input.targets),
+            Path(smk.input.llm),
+            Path(smk.output.adapter),
+            Path(smk.output.log),
+        )
 
 
 if __name__ == "__main__":

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from aligncap.job import start
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0])
-    from aligncap.config import Corpus
-    from aligncap.corpora.captions import write_references
+    with job(smk):
+        from aligncap.config import Corpus
+        from aligncap.corpora.captions import write_references
 
-    inputs = (Path(smk.input.audio), Path(smk.input.labels), Path(smk.input.prosody))
-    write_references(Corpus(**smk.params.corpus), *inputs, Path(smk.output.references), "write_references")
+        inputs = (Path(smk.input.audio), Path(smk.input.labels), Path(smk.input.prosody))
+        write_references(Corpus(**smk.params.corpus), *inputs, Path(smk.output.references), "write_references")
 
 
 if __name__ == "__main__":

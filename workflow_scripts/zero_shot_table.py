@@ -2,23 +2,24 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, start
+from aligncap.job import by_name, job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    start(smk.log[0])
-    from aligncap.config import Evaluation
-    from aligncap.evaluation.tables import write_zero_shot
+    with job(smk):
+        from aligncap.config import Evaluation
+        from aligncap.evaluation.tables import write_zero_shot
 
-    outputs = (Path(smk.output.parquet), Path(smk.output.csv), Path(smk.output.md), Path(smk.output.tex))
-    write_zero_shot(
-        Evaluation(**smk.params.evaluation),
-        by_name([tuple(row) for row in smk.params.rows], smk.input.evaluations),
-        outputs[0].parent.parent / "evaluation",
-        smk.params.marks,
-        *outputs,
-    )
+        outputs = (Path(smk.output.parquet), Path(smk.output.csv), Path(smk.output.md), Path(smk.output.tex))
+        write_zero_shot(
+            Evaluation(**smk.params.evaluation),
+            by_name([tuple(row) for row in smk.params.rows], smk.input.evaluations),
+            outputs[0].parent.parent / "evaluation",
+            smk.params.marks,
+            smk.params.described,
+            *outputs,
+        )
 
 
 if __name__ == "__main__":

@@ -91,8 +91,7 @@ def train_alignment(
     files += [] if teacher_lora is None else [teacher_lora]
     everything = {**description, **described, "system": system}
 
-    def save() -> list[Path]:
+    def save() -> None:
         save_checkpoint(checkpoint, model, llm0, load_file(tagger_weights), everything)
-        return list(checkpoint[:3])
 
     train(stage, alignment, compute, seed, "train_alignment", system, described, files, checkpoint.log, save)

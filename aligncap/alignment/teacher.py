@@ -65,10 +65,9 @@ def adapt_teacher(
     }
     files = [*inputs.files(), llm_manifest]
 
-    def save() -> list[Path]:
+    def save() -> None:
         with artifacts.atomic_path(lora_out) as temporary:
             save_file({n: t.detach().cpu().contiguous() for n, t in lora_tensors(model.llm).items()}, temporary)
-        return [lora_out]
 
     train(stage, settings, compute, seed, "adapt_teacher", "teacher", described, files, log_out, save)
 

@@ -113,9 +113,8 @@ def warm_start(
     described = {"adapter": adapter.model_dump(), "warm_start": settings.model_dump(), "seed": seed}
     files = [*inputs.files(), targets, llm_manifest]
 
-    def save() -> list[Path]:
+    def save() -> None:
         with artifacts.atomic_path(adapter_out) as temporary:
             save_file({n: t.detach().cpu().contiguous() for n, t in module.state_dict().items()}, temporary)
-        return [adapter_out]
 
     train(stage, settings, compute, seed, "warm_start", "adapter", described, files, log_out, save)

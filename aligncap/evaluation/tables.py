@@ -148,6 +148,7 @@ def write_zero_shot(
     evaluations: Mapping[Key, Path],
     kept_from: Path,
     marks: Mapping[str, str],
+    described: Mapping[str, Mapping[str, Any]],
     parquet_out: Path,
     csv_out: Path,
     md_out: Path,
@@ -160,6 +161,7 @@ def write_zero_shot(
         evaluations: (system, corpus) -> ``evaluation`` artifact of this run.
         kept_from: folder ``evaluation/{system}/{corpus}.parquet``; rows of other systems found there are kept.
         marks: system or corpus -> what it is: external, transductive, zero-shot, synthetic …
+        described: system -> settings to show where runs are compared: each of these is a tracked run of its own.
         parquet_out: long ``table`` artifact; its notes hold marks, reasons for absent metrics and the rows kept.
         csv_out: the same rows.
         md_out: one wide table a corpus, with notes and paired differences.
@@ -187,7 +189,11 @@ def write_zero_shot(
         for row in rows:
             recorder.metric(1, f"{row['corpus']}/{row['system']}", row["metric"], row["value"])
         recorder.table("zero_shot", rows)
-        recorder.link(parquet_out.name, parquet_out)
+    for system, settings in described.items():
+        with tracking.stage("zero_shot", system, settings) as recorder:
+            for row in rows:
+                if row["system"] == system:
+                    recorder.metric(1, row["corpus"], row["metric"], row["value"])
 
 
 def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -195,8 +195,7 @@ def train_preference(
     files = [*inputs.files(), *parent[:3], llm_manifest, pairs, reference_logps]
     settings = {**read_system(parent), **described, "system": system, "parent": parent.system.parent.name}
 
-    def save() -> list[Path]:
+    def save() -> None:
         save_checkpoint(checkpoint, model, load_llm0(parent), load_tagger(parent), settings)
-        return list(checkpoint[:3])
 
     train(stage, training, compute, seed, "train_preference", system, described, files, checkpoint.log, save)

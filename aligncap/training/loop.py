@@ -156,7 +156,7 @@ def train(
     described: Mapping[str, Any],
     inputs: Sequence[Path],
     log_out: Path,
-    save: Callable[[], Sequence[Path]],
+    save: Callable[[], None],
 ) -> None:
     """Train ``stage`` in place, write its log and save what came of it.
 
@@ -173,7 +173,7 @@ def train(
         described: settings that the result depends on; also the tracked parameters.
         inputs: files that the result depends on.
         log_out: the ``training`` artifact.
-        save: writes the trained weights and returns their files, which the tracked run links.
+        save: writes the trained weights.
 
     Raises:
         ModelError: the loss is not finite.
@@ -242,6 +242,5 @@ def train(
         stage.eval()
         if main:
             artifacts.write(log, log_out, "training", rule, {"name": name})
-            for path in [*save(), log_out]:
-                recorder.link(path.name, path)
+            save()
             shutil.rmtree(work, ignore_errors=True)

@@ -7,7 +7,9 @@ import pytest
 import snakemake.api  # noqa: F401  (first: snakemake.workflow cannot be imported by itself)
 import snakemake.workflow
 from snakemake_project import ROOT
+from test_code_digest import digests
 
+CODE = digests(ROOT / "aligncap")
 SCRIPTS = sorted((ROOT / "workflow_scripts").glob("*.py"))
 RULES = {
     match[1]: match[2]
@@ -41,8 +43,16 @@ def test_a_rule_says_what_it_needs(rule: str) -> None:
     assert f'code=digest("{rule}")' in RULES[rule]
     environment = re.search(r'"\.\./(envs/\w+\.yaml)"', RULES[rule])
     assert environment and (ROOT / environment[1]).is_file()
-    if "compute=" in RULES[rule]:  # what computes with torch takes the accelerator, or on a CPU its turn
-        assert "gpu=1" in RULES[rule] and "threads: THREADS" in RULES[rule]
+    assert ("compute=" in RULES[rule]) == ("threads: THREADS" in RULES[rule])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_takes_the_accelerator_if_its_code_can_use_one(rule: str) -> None:
+    modules = CODE.closure(ROOT / "workflow_scripts" / f"{rule}.py")
+    using = {name for name, path in modules.items() if "pick_device(compute)" in path.read_text()}
+    if rule != "speech_features":
+        using.discard("aligncap.speech.features")  # others only read features with it
+    assert ("gpu=1" in RULES[rule]) == bool(using)
 
 
 def test_the_package_does_not_know_snakemake() -> None:

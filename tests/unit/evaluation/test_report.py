@@ -38,7 +38,7 @@ def made_up_inputs(folder) -> ReportInputs:
     table = folder / "tables/zero_shot.parquet"
     rest = [table.with_suffix(suffix) for suffix in (".csv", ".md", ".tex")]
     marks = {"tag_template": "transductive", "demo": "synthetic"}
-    write_zero_shot(SETTINGS, evaluations, folder / "evaluation", marks, table, *rest)
+    write_zero_shot(SETTINGS, evaluations, folder / "evaluation", marks, {}, table, *rest)
     training = {}
     for system in ("warm_start base", "kd", "aligncap"):
         rows = [

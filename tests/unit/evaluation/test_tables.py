@@ -34,7 +34,8 @@ def evaluated(tmp_path, monkeypatch):
 def _write(tmp_path, outs, systems):
     tables = [tmp_path / f"tables/zero_shot.{kind}" for kind in ("parquet", "csv", "md", "tex")]
     marks = {"secap": "external", "kd": "zero-shot", "demo": "synthetic"}
-    write_zero_shot(SETTINGS, {(name, "demo"): outs[name] for name in systems}, tmp_path / "evaluation", marks, *tables)
+    evaluations = {(name, "demo"): outs[name] for name in systems}
+    write_zero_shot(SETTINGS, evaluations, tmp_path / "evaluation", marks, {"kd": {"beta": 0.1}}, *tables)
     return tables
 
 

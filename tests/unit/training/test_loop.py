@@ -55,7 +55,7 @@ def in_tmp(tmp_path, monkeypatch):
 
 
 def run(stage, settings=SETTINGS, name="x"):
-    train(stage, settings, Compute(threads=1), 0, "rule", name, {"s": 1}, [], Path(f"{name}.parquet"), lambda: [])
+    train(stage, settings, Compute(threads=1), 0, "rule", name, {"s": 1}, [], Path(f"{name}.parquet"), lambda: None)
     return stage
 
 

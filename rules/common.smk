@@ -177,8 +177,17 @@ def mark(system):
     return "transductive" if reads_clues and settings.tagger.normalise == "corpus" else "zero-shot"
 
 
+def mark_of_corpus(corpus):
+    """What kind of test it is: computer-made speech, or the held-out side of a corpus that models were trained on."""
+    marks = ["synthetic"] if settings.corpora[corpus].adapter == "synthetic" else []
+    roots = [settings.corpora[name].root for name in TRAIN]
+    if settings.corpora[corpus].root is not None and settings.corpora[corpus].root in roots:
+        marks.append("in-domain")
+    return ", ".join(marks)
+
+
 MARKS = {system: mark(system) for system in settings.systems} | {
-    corpus: "synthetic" for corpus in TEST if settings.corpora[corpus].adapter == "synthetic"
+    corpus: mark_of_corpus(corpus) for corpus in TEST if mark_of_corpus(corpus)
 }
 
 

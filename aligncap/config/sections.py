@@ -65,6 +65,17 @@ class CaptionSource(Section):
         return self
 
 
+class Part(Section):
+    """One of the two sides of a corpus that is cut in two; the other side is another corpus of the experiment."""
+
+    side: Literal["rest", "held_out"]
+    share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.25,
+        description="of the clips, held out in whole groups that share no speaker, session or caption with the rest",
+    )
+    seed: int = 0
+
+
 class Corpus(Section):
     """One corpus and its role in this experiment."""
 
@@ -73,6 +84,7 @@ class Corpus(Section):
     root: str | None = Field(None, description="folder (or, for manifest, the table) relative to the project root")
     language: str | None = Field(None, description="ISO 639-1; needed where the adapter cannot tell")
     captions: CaptionSource = CaptionSource()
+    part: Part | None = Field(None, description="take one side only: an in-domain test, marked in every table")
     limit: Count | None = Field(None, description="keep this many clips, drawn evenly over speakers and emotions")
     on_error: Literal["skip", "fail"] = Field("skip", description="skipped clips are listed in skipped.parquet")
     max_duration_s: Positive = Field(60.0, description="longer clips are bad input", json_schema_extra={"unit": "s"})
@@ -349,6 +361,22 @@ class AlignCapConfig(Section):
         for role in ("train", "test"):
             if role not in {c.role for c in self.corpora.values()}:
                 raise ValueError(f"corpora: none has role '{role}'")
+        return self
+
+    @model_validator(mode="after")
+    def _no_clip_on_both_sides(self) -> AlignCapConfig:
+        for train in self.corpus_names("train"):
+            for test in self.corpus_names("test"):
+                one, other = self.corpora[train], self.corpora[test]
+                if one.root is None or one.root != other.root:
+                    continue
+                cut = [c.part.model_dump(exclude={"side"}) if c.part else None for c in (one, other)]
+                sides = {c.part.side for c in (one, other) if c.part}
+                if cut[0] != cut[1] or len(sides) != 2:
+                    raise ValueError(
+                        f"corpora.{test}: trains ({train}) and tests on the same {one.root}; give both a part with "
+                        "equal share and seed, one 'rest' and one 'held_out', or another root"
+                    )
         return self
 
     def corpus_names(self, role: str) -> list[str]:

@@ -234,6 +234,41 @@ def each_row(rows: Sequence[Row], read: Callable[[Row], Utterance | BadRow]) -> 
             yield row.bad(str(error))
 
 
+def held_out(utterances: Sequence[Utterance], share: float, seed: int) -> set[str]:
+    """Ids of a part that shares no speaker, session, caption group or caption text with the rest (leakage rule 3).
+
+    Whole connected components of those four move together; they are shuffled, and taken while that brings the part
+    nearer to its share. At least one is taken and one left.
+
+    Raises:
+        CorpusError: everything hangs together.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    nodes: dict[tuple[str, str], int] = {}
+    edges = []
+    for number, utterance in enumerate(utterances):
+        shared = {"speaker": utterance.speaker, "session": utterance.session, "group": utterance.caption_group}
+        keys = [*shared.items(), *(("caption", caption) for caption in utterance.captions)]
+        edges += [(number, nodes.setdefault((k, v), len(utterances) + len(nodes))) for k, v in keys if v]
+    size = len(utterances) + len(nodes)
+    rows, columns = zip(*edges, strict=True) if edges else ((), ())
+    _, labels = connected_components(coo_array(([True] * len(edges), (rows, columns)), shape=(size, size)), False)
+    components: dict[int, list[str]] = defaultdict(list)
+    for utterance, component in zip(utterances, labels, strict=False):
+        components[int(component)].append(utterance.utterance_id)
+    if len(components) < 2:
+        raise CorpusError("part: all clips hang together by speaker, session or caption, so none can be held out")
+    order = [components[key] for key in sorted(components)]
+    random.Random(seed).shuffle(order)
+    taken = order[0]
+    for ids in order[1:-1]:
+        if abs(len(taken) + len(ids) - share * len(utterances)) < abs(len(taken) - share * len(utterances)):
+            taken = taken + ids
+    return set(taken)
+
+
 def draw(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:
     """All utterances in an order of which every beginning is spread evenly over emotions, then speakers.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from aligncap import artifacts
 from aligncap.config import Corpus
-from aligncap.corpora.base import Adapter, BadRow, Utterance, display, draw
+from aligncap.corpora.base import Adapter, BadRow, Utterance, display, draw, held_out
 from aligncap.errors import AudioError, CorpusError
 from aligncap.progress import track
 from aligncap.speech.audio import decode
@@ -52,7 +52,8 @@ def prepare_corpus(name: str, cfg: Corpus, seed: int, audio_out: Path, labels_ou
 
     Args:
         name: of the corpus, for messages.
-        cfg: the corpus. ``limit`` draws clips evenly over emotions and speakers; a clip that turns out bad is replaced.
+        cfg: the corpus. ``part`` takes one side of it. ``limit`` draws clips evenly over emotions and
+            speakers; a clip that turns out bad is replaced.
         seed: of the draw, and of a synthetic corpus.
         audio_out: schema ``audio``; a synthetic corpus puts its clips into ``wav/`` beside it.
         labels_out: schema ``labels``; same utterances, same order.
@@ -72,6 +73,9 @@ def prepare_corpus(name: str, cfg: Corpus, seed: int, audio_out: Path, labels_ou
             raise CorpusError(item.reason)
         else:
             skipped.append(item)
+    if cfg.part is not None:
+        ids = held_out(found, cfg.part.share, cfg.part.seed)
+        found = [u for u in found if (u.utterance_id in ids) == (cfg.part.side == "held_out")]
     clips: dict[str, dict[str, Any]] = {}
     wanted = len(found) if cfg.limit is None else min(cfg.limit, len(found))
     order = found if cfg.limit is None else draw(found, seed)

@@ -43,6 +43,19 @@ def test_the_default_shows_every_key():
     assert undocumented(AlignCapConfig, default(), "") == []
 
 
+def corpora(part: dict | None, other: dict | None) -> dict:
+    common = {"adapter": "manifest", "root": "m.csv"}
+    return {"mine": {**common, "role": "train", "part": part}, "held": {**common, "role": "test", "part": other}}
+
+
+def test_both_sides_of_a_corpus_are_told_apart():
+    rest = {"side": "rest", "share": 0.3}
+    assert parse(default(corpora=corpora(rest, {"side": "held_out", "share": 0.3}))).corpora["held"].part.seed == 0
+    for other in (None, rest, {"side": "held_out", "share": 0.2}):
+        with pytest.raises(ConfigError, match=r"corpora\.held: trains \(mine\) and tests on the same m\.csv"):
+            parse(default(corpora=corpora(rest, other)))
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -9,6 +9,7 @@ from aligncap import artifacts
 from aligncap.config import Corpus
 from aligncap.corpora.base import Utterance, draw
 from aligncap.corpora.prepare import prepare_corpus
+from aligncap.errors import CorpusError
 
 
 def prepare(folder: Path, **settings: Any) -> tuple[list[dict], list[dict], list[dict]]:
@@ -72,6 +73,36 @@ def test_equal_inputs_give_equal_bytes(tmp_path, manifest) -> None:
     prepare(tmp_path / "two", **settings)
     for name in ("audio", "labels", "skipped"):
         assert (tmp_path / f"one/{name}.parquet").read_bytes() == (tmp_path / f"two/{name}.parquet").read_bytes()
+
+
+def test_the_two_parts_share_no_speaker_session_or_caption(tmp_path, make_wav) -> None:
+    rows = []
+    for number in range(40):
+        make_wav(f"wavs/{number}.wav")
+        own = {
+            "audio_path": f"wavs/{number}.wav",
+            "session": f"s{number // 4}",
+            "caption": f"sounds like {number % 37}",
+        }
+        rows.append(own)  # captions 0 to 2 tie the first session to the last
+    table = tmp_path / "m.jsonl"
+    table.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    settings = {"adapter": "manifest", "root": str(table), "language": "en"}
+    sides = {}
+    for side in ("rest", "held_out"):
+        audio, labels, _ = prepare(tmp_path / side, **settings, part={"side": side, "share": 0.3})
+        sides[side] = {row["session"] for row in audio}, {c for row in labels for c in row["captions"]}, len(audio)
+    (rest, told, n), (held, other, m) = sides["rest"], sides["held_out"]
+    assert not rest & held and not told & other
+    assert n + m == 40 and 8 <= m <= 16
+    assert ("s0" in rest) == ("s9" in rest)
+
+
+def test_a_corpus_that_hangs_together_cannot_be_cut(tmp_path, manifest) -> None:
+    rows = [json.loads(line) | {"session": "one"} for line in manifest.read_text().splitlines()]
+    manifest.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    with pytest.raises(CorpusError, match="hang together"):
+        prepare(tmp_path / "o", adapter="manifest", root=str(manifest), language="en", part={"side": "rest"})
 
 
 def test_every_beginning_of_a_draw_is_even() -> None:

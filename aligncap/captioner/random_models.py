@@ -75,16 +75,11 @@ def _causal(family: str) -> Callable[[Path], None]:
 
 
 def _write_whisper(folder: Path) -> None:
-    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
+    from transformers import GenerationConfig, WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
-    special = (
-        "<|endoftext|>",
-        "<|startoftranscript|>",
-        "<|en|>",
-        "<|transcribe|>",
-        "<|translate|>",
-        "<|notimestamps|>",
-    )
+    languages = [f"<|{language}|>" for language in ("en", "de", "pl", "zh")]
+    tasks = ["<|transcribe|>", "<|translate|>"]
+    special = ("<|endoftext|>", "<|startoftranscript|>", *languages, *tasks, "<|notimestamps|>")
     tokenizer = _byte_tokenizer(special, eos_token=special[0], bos_token=special[0], pad_token=special[0])
     ids = {name: tokenizer.convert_tokens_to_ids(name) for name in special}
     config = WhisperConfig(
@@ -104,6 +99,15 @@ def _write_whisper(folder: Path) -> None:
         begin_suppress_tokens=[],
     )
     model = WhisperForConditionalGeneration(config)
+    model.generation_config = GenerationConfig(
+        is_multilingual=True,
+        lang_to_id={name: ids[name] for name in languages},
+        task_to_id={name.strip("<|>"): ids[name] for name in tasks},
+        no_timestamps_token_id=ids["<|notimestamps|>"],
+        decoder_start_token_id=ids["<|startoftranscript|>"],
+        eos_token_id=ids["<|endoftext|>"],
+        pad_token_id=ids["<|endoftext|>"],
+    )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     WhisperFeatureExtractor(feature_size=80).save_pretrained(folder)
@@ -111,7 +115,7 @@ def _write_whisper(folder: Path) -> None:
 
 def _write_bert(folder: Path) -> None:
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
     from transformers import BertConfig, BertModel
 
     tokenizer = _byte_tokenizer(("[PAD]", "[CLS]", "[SEP]"), pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]")

@@ -79,24 +79,30 @@ class Transcriber:
         return self._transformers(samples, language, task)
 
     def _transformers(self, samples: NDArray[np.float32], language: str | None, task: str) -> tuple[str, float]:
+        """Windows of 30 s, which is what Whisper takes, one after the other; a word on their border may be lost."""
         import torch
 
-        features = self.extractor(samples, sampling_rate=16_000, return_tensors="pt").input_features
-        names = ["<|startoftranscript|>", f"<|{language or 'en'}|>", f"<|{task}|>", "<|notimestamps|>"]
-        known = [i for i in self.tokenizer.convert_tokens_to_ids(names) if i is not None]
-        prompt = torch.tensor([known], device=self.device)
-        with torch.no_grad():
-            memory = self.model.model.encoder(features.to(self.device))
-            logprobs = []
-            for _ in range(MAX_TOKENS):
-                step = self.model(encoder_outputs=memory, decoder_input_ids=prompt).logits[0, -1].log_softmax(-1)
-                best = int(step.argmax())
-                logprobs.append(float(step[best]))
-                if best == self.tokenizer.eos_token_id:
-                    break
-                prompt = torch.cat([prompt, prompt.new_tensor([[best]])], dim=1)
-        text = self.tokenizer.decode(prompt[0, len(known) :], skip_special_tokens=True)
-        return " ".join(text.split()), float(np.mean(logprobs))
+        texts, scores = [], []
+        window = self.extractor.n_samples
+        for start in range(0, len(samples), window):
+            piece = self.extractor(samples[start : start + window], sampling_rate=16_000, return_tensors="pt")
+            found = self.model.generate(
+                piece.input_features.to(self.device),
+                language=language,
+                task=task,
+                num_beams=self.beam_size,
+                do_sample=False,
+                max_new_tokens=MAX_TOKENS,
+                return_dict_in_generate=True,
+                output_scores=True,
+            )
+            if self.beam_size > 1:
+                scores.append(float(found.sequences_scores[0]))
+            else:
+                steps = torch.stack(list(found.scores))[:, 0].log_softmax(-1)
+                scores.append(float(steps.gather(1, found.sequences[0, -len(steps) :, None]).mean()))
+            texts.append(" ".join(self.tokenizer.decode(found.sequences[0], skip_special_tokens=True).split()))
+        return " ".join(filter(None, texts)), float(np.mean(scores))
 
 
 def write_transcripts(

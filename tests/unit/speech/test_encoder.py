@@ -93,6 +93,18 @@ def test_transcripts_are_the_corpus_own_or_asr_never_a_test_corpus_own(whisper, 
     assert table.source.tolist() == ["asr", "asr"] and (table.avg_logprob < 0).all()
 
 
+@pytest.mark.parametrize("beam_size", [1, 2])
+def test_a_clip_of_more_than_thirty_seconds_is_transcribed_whole(whisper, beam_size):
+    transcriber = Transcriber(model_folder(whisper), Compute(device="cpu", threads=1), beam_size)
+    start, end = tone(30.0), tone(1.0) * np.linspace(0, 1, 16_000, dtype=np.float32)
+    texts = [
+        transcriber.transcribe(samples, "de", "translate") for samples in (np.concatenate([start, end]), start, end)
+    ]
+    (whole, logprob), (first, one), (second, other) = texts
+    assert whole == f"{first} {second}".strip() and len(whole) > len(first)
+    assert logprob == pytest.approx((one + other) / 2) and logprob < 0
+
+
 @pytest.mark.models
 @pytest.mark.skipif(not REAL.is_dir(), reason="models/whisper-base has not been fetched")
 def test_the_mapped_encoder_equals_ctranslate2():

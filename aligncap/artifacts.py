@@ -198,11 +198,13 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("judge_a", TEXT, "one judge"),
             _field("judge_b", TEXT, "another"),
             _field("measure", TEXT, "spearman or kappa"),
-            _field("of", TEXT, "factuality, faithfulness or overall scores; accepted_… or preference decisions"),
+            _field(
+                "of", TEXT, "factuality, faithfulness or overall; with accepted_ or preferred_ before it, of decisions"
+            ),
             _field("value", F64, "null where a judge never varies", unit="-1 to 1", nullable=True),
             _field("ci_low", F64, "95 % bootstrap over utterances", nullable=True),
             _field("ci_high", F64, "95 % bootstrap", nullable=True),
-            _field("n", I32, "candidates, or pairs of them for preference, that both judged"),
+            _field("n", I32, "candidates, or twos of them for preferred_, that both judged"),
         ]
     ),
     "preference_pairs": pa.schema(

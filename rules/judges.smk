@@ -56,7 +56,7 @@ rule judge_agreement:
         runtime=30,
     params:
         judges=list(settings.judging.compared),
-        margin=EFFECTIVE[PAIRS[AGREED_ON]].preference.pairs.margin if AGREED_ON else 0.0,
+        margin=settings.judging.margin,
         evaluation=plain(settings.evaluation, only={"bootstrap", "seed"}),
         code=digest("judge_agreement"),
     script:

@@ -108,6 +108,10 @@ class Judging(Section):
         (), description="two or more judges that all score the candidates: tables/judge_agreement says if they agree"
     )
 
+    margin: Annotated[float, Field(ge=0)] = Field(
+        0.5, description="compared: difference of scores that prefers one of two captions of a clip, points of 1-5"
+    )
+
     @model_validator(mode="after")
     def _compares_different_ones(self) -> Judging:
         if len(self.compared) == 1 or len(set(self.compared)) < len(self.compared):

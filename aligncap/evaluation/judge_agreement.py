@@ -1,8 +1,7 @@
 """How far judges agree about the same candidates: Spearman's rank correlation and Cohen's kappa, with intervals.
 
 Scores are compared by rank (Spearman). Decisions are compared by kappa, agreement beyond chance: is a caption accepted
-(score of 3.5 or more), and which of two captions of one clip is preferred (better, worse, or within the margin that a
-pair needs). What counts as a decision is ours. Candidates are of training corpora: no test caption is read.
+(score of 3.5 or more), and which of two captions of one clip is preferred (better, worse, or within a margin). What counts as a decision is ours. Candidates are of training corpora: no test caption is read.
 """
 
 from __future__ import annotations
@@ -26,9 +25,12 @@ from aligncap.evaluation import bootstrap
 logger = logging.getLogger(__name__)
 
 ASPECTS = ("factuality", "faithfulness")
+SCORES = (*ASPECTS, "overall")
 ACCEPTED = 3.5
 Array = NDArray[np.float64]
 Row = dict[str, Any]
+Values = NDArray[Any]
+Statistic = Callable[[Array, Values, Values], Array]
 
 
 def weighted_kappa(weights: Array, first: NDArray[np.int64], second: NDArray[np.int64]) -> Array:
@@ -70,7 +72,7 @@ def decisions(scores: Sequence[float], clips: Sequence[str], margin: float) -> t
     """Which of two captions of one clip is preferred, for every two of them.
 
     Args:
-        scores: overall score of each candidate.
+        scores: one score of each candidate.
         clips: the clip of each candidate.
         margin: difference that a preference needs; less is a tie.
 
@@ -113,7 +115,7 @@ def compare(
 
     Args:
         evaluation: resamples and seed.
-        margin: difference of overall scores that makes a preference.
+        margin: difference of scores that makes a preference.
         clips: the clip of each candidate.
         first: ``judge_scores`` rows of one judge, in the order of ``clips``.
         second: likewise of the other. Candidates that either left unscored do not count.
@@ -122,17 +124,19 @@ def compare(
     own = [clips[i] for i in both]
     found = []
 
-    def add(measure: str, of: str, owners: Sequence[str], statistic: Callable[[Array], Array]) -> None:
-        found.append({"measure": measure, "of": of, **_measured(evaluation, owners, statistic)})
+    def add(statistic: Statistic, of: str, owners: Sequence[str], a: Values, b: Values) -> None:
+        measured = _measured(evaluation, owners, lambda weights: statistic(weights, a, b))
+        found.append({"measure": statistic.__name__.removeprefix("weighted_"), "of": of, **measured})
 
-    for of in (*ASPECTS, "overall"):
-        a, b = (np.asarray([rows[i][of] for i in both]) for rows in (first, second))
-        add("spearman", of, own, lambda weights, a=a, b=b: weighted_spearman(weights, a, b))
+    for of in SCORES:
+        scores = [np.asarray([rows[i][of] for i in both]) for rows in (first, second)]
+        add(weighted_spearman, of, own, *scores)
     for of in ASPECTS:
-        c, d = (np.asarray([rows[i][of] >= ACCEPTED for i in both], np.int64) for rows in (first, second))
-        add("kappa", f"accepted_{of}", own, lambda weights, c=c, d=d: weighted_kappa(weights, c, d))
-    (e, owners), (f, _) = (decisions([rows[i]["overall"] for i in both], own, margin) for rows in (first, second))
-    add("kappa", "preference", owners, lambda weights: weighted_kappa(weights, e, f))
+        accepted = [np.asarray([rows[i][of] >= ACCEPTED for i in both], np.int64) for rows in (first, second)]
+        add(weighted_kappa, f"accepted_{of}", own, *accepted)
+    for of in SCORES:
+        (one, owners), (other, _) = (decisions([rows[i][of] for i in both], own, margin) for rows in (first, second))
+        add(weighted_kappa, f"preferred_{of}", owners, one, other)
     return found
 
 
@@ -143,7 +147,7 @@ def write_agreement(
 
     Args:
         evaluation: resamples and seed.
-        margin: of the preference pairs.
+        margin: difference of scores that makes a preference.
         candidates: the ``candidates`` artifact.
         scores: judge -> ``judge_scores`` of these candidates.
         out: the table.
@@ -191,7 +195,7 @@ def _markdown(table: Sequence[Row], notes: Mapping[str, Any]) -> str:
     lines += [
         "",
         f"Of {notes['candidates']} candidates (training corpora) scored: {scored}. accepted: a score of "
-        f"{notes['accepted']} or more. preference: which of two captions of one clip, a difference below "
+        f"{notes['accepted']} or more. preferred: which of two captions of one clip, a difference below "
         f"{notes['margin']} being a tie; n counts such twos. Intervals: bootstrap over clips. undefined: a judge that "
         "never varies.",
     ]

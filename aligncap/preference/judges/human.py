@@ -141,10 +141,10 @@ def score(settings: Judge, items: Sequence[Item]) -> list[Opinion]:
     opinions = []
     for item in items:
         caption = _caption(item.corpus, item.utterance_id, item.caption)
-        values = [_value(scores.get((caption, aspect), []), wins.get((caption, aspect), [])) for aspect in ASPECTS]
+        points = [_value(scores.get((caption, a), []), wins.get((caption, a), [])) for a in ASPECTS]
         asked_of = [len(scores.get((caption, a), []) or wins.get((caption, a), [])) for a in ASPECTS]
         told = f"{max(asked_of)} answers" if any(asked_of) else "unscored: nobody was asked"
-        opinions.append(opinion(settings, *values, "; ".join([told, *reasons.get(caption, [])])))
+        opinions.append(opinion(settings, points[0], points[1], "; ".join([told, *reasons.get(caption, [])])))
     return opinions
 
 

@@ -158,7 +158,8 @@ def score(settings: Judge, compute: Compute, items: Sequence[Item], model_manife
         scores = (shares @ points).reshape(len(places), len(rubric.ASPECTS))
         for row, place in enumerate(places):
             both = slice(row * len(rubric.ASPECTS), (row + 1) * len(rubric.ASPECTS))
-            opinions[place] = opinion(settings, *scores[row].tolist(), _reasons(shares[both], mass[both]))
+            factuality, faithfulness = scores[row].tolist()
+            opinions[place] = opinion(settings, factuality, faithfulness, _reasons(shares[both], mass[both]))
     share = float(torch.cat(held).mean()) if held else 1.0
     if share < LITTLE:
         logger.warning("the digits hold %.3f of the judge model's probability: its scores mean little", share)

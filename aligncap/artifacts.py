@@ -198,9 +198,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("judge_a", TEXT, "one judge"),
             _field("judge_b", TEXT, "another"),
             _field("measure", TEXT, "spearman or kappa"),
-            _field(
-                "of", TEXT, "factuality, faithfulness or overall; with accepted_ or preferred_ before it, of decisions"
-            ),
+            _field("of", TEXT, "a score; with accepted_ or preferred_ before it, decisions made by it"),
             _field("value", F64, "null where a judge never varies", unit="-1 to 1", nullable=True),
             _field("ci_low", F64, "95 % bootstrap over utterances", nullable=True),
             _field("ci_high", F64, "95 % bootstrap", nullable=True),

@@ -1,7 +1,8 @@
 """How far judges agree about the same candidates: Spearman's rank correlation and Cohen's kappa, with intervals.
 
 Scores are compared by rank (Spearman). Decisions are compared by kappa, agreement beyond chance: is a caption accepted
-(score of 3.5 or more), and which of two captions of one clip is preferred (better, worse, or within a margin). What counts as a decision is ours. Candidates are of training corpora: no test caption is read.
+(score of 3.5 or more), and which of two captions of one clip is preferred (better, worse, or within a margin). What
+counts as a decision is ours. Candidates are of training corpora: no test caption is read.
 """
 
 from __future__ import annotations

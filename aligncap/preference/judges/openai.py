@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 
@@ -139,7 +139,7 @@ class Endpoint:
             return None
         return content if isinstance(content, str) else ""
 
-    def _refused(self, reply: httpx.Response) -> None:
+    def _refused(self, reply: httpx.Response) -> NoReturn:
         told = f"HTTP {reply.status_code}: {self._shown(reply.text)}"
         if reply.status_code in (401, 403):
             remedy = f"check the key in ${self.settings.key_variable}" if self._key else f"set {SECTION}.key_variable"

@@ -15,6 +15,7 @@ include: "rules/prompts.smk"
 include: "rules/distillation.smk"
 include: "rules/preference.smk"
 include: "rules/evaluation.smk"
+include: "rules/judges.smk"
 include: "rules/report.smk"
 
 

@@ -184,6 +184,27 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("rationale", TEXT, "why, in words"),
         ]
     ),
+    "judged_captions": pa.schema(
+        [
+            _id(),
+            _field("judge", TEXT, "reference, local, openai or human"),
+            _field("factuality", F64, "higher is better; null where unscored", unit="1-5", nullable=True),
+            _field("faithfulness", F64, "likewise", unit="1-5", nullable=True),
+            _field("overall", F64, "weighted; null where unscored", unit="1-5", nullable=True),
+        ]
+    ),
+    "judge_agreement": pa.schema(
+        [
+            _field("judge_a", TEXT, "one judge"),
+            _field("judge_b", TEXT, "another"),
+            _field("measure", TEXT, "spearman or kappa"),
+            _field("of", TEXT, "a score; with accepted_ or preferred_ before it, decisions made by it"),
+            _field("value", F64, "null where a judge never varies", unit="-1 to 1", nullable=True),
+            _field("ci_low", F64, "95 % bootstrap over utterances", nullable=True),
+            _field("ci_high", F64, "95 % bootstrap", nullable=True),
+            _field("n", I32, "candidates, or twos of them for preferred_, that both judged"),
+        ]
+    ),
     "preference_pairs": pa.schema(
         [
             _field("pair_id", TEXT, "chosen_id>rejected_id"),

@@ -25,5 +25,9 @@ class ModelError(AlignCapError):
     """Weights cannot be had, or are not what their checksum or their role says."""
 
 
+class JudgeError(AlignCapError):
+    """A judge cannot score: no key, an endpoint that refuses or fails, answers that cannot be read."""
+
+
 class MetricError(AlignCapError):
     """A metric cannot be computed here, for example because Java is missing."""

@@ -30,7 +30,7 @@ def of_stage(*stages):
 
 
 def models_by_name():
-    roles = settings.models.model_dump()
+    roles = {role: source for role, source in settings.models.model_dump().items() if source}
     named = {source["name"]: source for source in roles.values()}
     for role, source in roles.items():
         if source != named[source["name"]]:
@@ -150,6 +150,27 @@ def teacher_logits_of(system):
     return of_train(f"<results>/teacher_logits/{name}/{{corpus}}.parquet")
 
 
+def judge_of(pairs, name=None):
+    """The judge of this name, else the one that makes these pairs, with the settings of these pairs."""
+    own = EFFECTIVE[PAIRS[pairs]].preference.judge
+    return own.named(name) if name else own
+
+
+def judge_model(judge):
+    """Weights that a judge needs."""
+    local = "judge" if settings.models.judge else "llm"
+    return {"reference": [model("sentence_encoder")], "local": [model(local)]}.get(judge.name, [])
+
+
+def judge_answers(judge):
+    return existing(judge.human.answers) if judge.name == "human" else []
+
+
+def gpu_of(judge):
+    """Only a judge that is an LLM of this machine has use for the accelerator."""
+    return int(judge.name == "local")
+
+
 INPUTS = training_inputs()
 DESCRIPTION = {
     "experiment": settings.experiment,
@@ -201,7 +222,8 @@ def training_logs():
 
 
 def targets():
-    return ["<results>/report.html", "<results>/tables/zero_shot.parquet", "<results>/run.json"]
+    agreement = ["<results>/tables/judge_agreement.parquet"] if settings.judging.compared and PAIRS else []
+    return ["<results>/report.html", "<results>/tables/zero_shot.parquet", "<results>/run.json", *agreement]
 
 
 onstart:

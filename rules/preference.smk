@@ -37,22 +37,26 @@ rule judge_scores:
         gold=of_train("<results>/clues/{corpus}/gold.parquet"),
         transcripts=of_train("<results>/transcripts/{corpus}.parquet"),
         prosody=of_train("<results>/corpora/{corpus}/prosody.parquet"),
-        encoder=model("sentence_encoder"),
+        model=lambda w: judge_model(judge_of(w.pairs, w.judge)),
+        answers=lambda w: judge_answers(judge_of(w.pairs, w.judge)),
     output:
-        scores="<results>/judge_scores/{pairs}.parquet",
+        scores="<results>/judge_scores/{pairs}/{judge}.parquet",
     log:
-        "<logs>/judge_scores/{pairs}.log",
+        "<logs>/judge_scores/{pairs}/{judge}.log",
     benchmark:
-        "<benchmarks>/judge_scores/{pairs}.tsv"
+        "<benchmarks>/judge_scores/{pairs}/{judge}.tsv"
+    wildcard_constraints:
+        judge="reference|local|openai|human",
     conda:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        mem_mb=3000,
-        runtime=240,
+        gpu=lambda w: gpu_of(judge_of(w.pairs, w.judge)),
+        mem_mb=6000,
+        runtime=720,
     params:
         corpora=TRAIN,
-        judge=lambda w: plain(EFFECTIVE[PAIRS[w.pairs]].preference.judge),
+        judge=lambda w: plain(judge_of(w.pairs, w.judge), only=judge_of(w.pairs, w.judge).used_keys()),
         compute=plain(settings.compute),
         code=digest("judge_scores"),
     script:
@@ -62,7 +66,7 @@ rule judge_scores:
 rule preference_pairs:
     input:
         candidates="<results>/candidates/{pairs}.parquet",
-        scores="<results>/judge_scores/{pairs}.parquet",
+        scores=lambda w: f"<results>/judge_scores/{w.pairs}/{judge_of(w.pairs).name}.parquet",
         gold=of_train("<results>/clues/{corpus}/gold.parquet"),
         references=of_train("<results>/corpora/{corpus}/references.parquet"),
         plan="<results>/plan.parquet",

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def _missing_models() -> str | None:
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    names = sorted({source["name"] for source in config["models"].values()})
+    names = sorted({source["name"] for source in config["models"].values() if source})
     absent = [name for name in names if not (ROOT / "models" / name / "manifest.json").is_file()]
     return f"models/ lacks {', '.join(absent)}; `make demo` fetches them" if absent else None
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, job
+from aligncap.job import by_name, job, only
 
 
 def main(smk):
@@ -18,7 +18,7 @@ def main(smk):
             Compute(**smk.params.compute),
             Path(smk.input.candidates),
             *tables,
-            Path(smk.input.encoder),
+            only(smk.input.model),
             Path(smk.output.scores),
             by_name(smk.params.corpora, files.prosody),
         )

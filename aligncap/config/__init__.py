@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from aligncap.config.base import Section
+from aligncap.config.judges import Judge, JudgeName, Judging, OpenAiJudge
 from aligncap.config.loading import json_schema, load, parse
 from aligncap.config.sections import (
     OVERRIDABLE,
@@ -19,7 +21,6 @@ from aligncap.config.sections import (
     Decoding,
     Evaluation,
     Features,
-    Judge,
     Lora,
     Models,
     ModelSource,
@@ -29,7 +30,6 @@ from aligncap.config.sections import (
     PreferenceTraining,
     Prompts,
     Report,
-    Section,
     Splits,
     System,
     Tagger,
@@ -53,10 +53,13 @@ __all__ = [
     "Evaluation",
     "Features",
     "Judge",
+    "JudgeName",
+    "Judging",
     "Lora",
     "ModelSource",
     "Models",
     "OVERRIDABLE",
+    "OpenAiJudge",
     "Optimisation",
     "Pairs",
     "Preference",

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """Base of every section: frozen, and no key that it does not declare."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from aligncap.config.base import Count, Fraction, Positive, Section
+from aligncap.config.judges import Judge, Judging
 
 
 class Compute(Section):
@@ -44,6 +37,7 @@ class Models(Section):
     speech_encoder: ModelSource
     asr: ModelSource
     sentence_encoder: ModelSource
+    judge: ModelSource | None = Field(None, description="what the judge 'local' asks; null: llm")
 
 
 class CaptionSource(Section):
@@ -233,21 +227,6 @@ class Candidates(Section):
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
 
 
-class Judge(Section):
-    """Who scores the candidates."""
-
-    name: Literal["reference"] = "reference"
-    similarity_weight: Fraction = Field(0.3, description="share of the sentence similarity in the overall score")
-    factuality_weight: Fraction = 0.4
-    faithfulness_weight: Fraction = 0.3
-
-    @model_validator(mode="after")
-    def _weights_sum(self) -> Judge:
-        if abs(self.similarity_weight + self.factuality_weight + self.faithfulness_weight - 1) > 1e-6:
-            raise ValueError("the judge's three weights must add up to 1")
-        return self
-
-
 class Pairs(Section):
     """Which candidates become (better, worse)."""
 
@@ -352,6 +331,7 @@ class AlignCapConfig(Section):
     preference: Preference = Preference()
     decoding: Decoding = Decoding()
     evaluation: Evaluation = Evaluation()
+    judging: Judging = Judging()
     tracking: Tracking = Tracking()
     report: Report = Report()
     systems: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$")], System]
@@ -377,6 +357,13 @@ class AlignCapConfig(Section):
                         f"corpora.{test}: trains ({train}) and tests on the same {one.root}; give both a part with "
                         "equal share and seed, one 'rest' and one 'held_out', or another root"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _judges_are_ready(self) -> AlignCapConfig:
+        for name in (self.judging.captions, *self.judging.compared):
+            if missing := self.preference.judge.lacking(name):
+                raise ValueError(f"judging: {missing}")
         return self
 
     def corpus_names(self, role: str) -> list[str]:

@@ -68,6 +68,13 @@ def test_both_sides_of_a_corpus_are_told_apart():
         ({"corpora": {"synthetic_de": {"role": "train"}}}, "none has role 'test'"),
         ({"corpora": {"synthetic_de": {"clips": None}}}, "needs clips, voices, style and language"),
         ({"preference": {"judge": {"similarity_weight": 0.9}}}, "must add up to 1"),
+        ({"preference": {"judge": {"name": "openai"}}}, r"needs preference\.judge\.openai\.model"),
+        ({"preference": {"judge": {"name": "human"}}}, r"needs preference\.judge\.human\.answers"),
+        ({"judging": {"captions": "openai"}}, r"judging: .*needs preference\.judge\.openai\.model"),
+        ({"judging": {"compared": ["reference", "human"]}}, r"judging: .*needs preference\.judge\.human\.answers"),
+        ({"judging": {"compared": ["local"]}}, "two or more different judges"),
+        ({"judging": {"compared": ["local", "local"]}}, "two or more different judges"),
+        ({"preference": {"judge": {"openai": {"base_url": "ftp://x"}}}}, "base_url is http"),
         ({"systems": {"x": {"stage": "preference"}}}, r"systems\.x\.parent: must name a system of stage 'alignment'"),
         ({"systems": {"x": {"extends": "nothing"}}}, r"systems\.x\.extends: no such system"),
         ({"systems": {"x": {"overrides": {}}}}, r"systems\.x\.stage: missing"),
@@ -85,6 +92,29 @@ def test_mistakes_are_named_in_one_line(changes, told):
     with pytest.raises(ConfigError, match=told) as caught:
         parse(default(**changes))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"key_variable": "sk-secret-0123"},
+        {"api_key": "sk-secret-0123"},
+        {"base_url": "https://me:sk-secret-0123@host/v1"},
+        {"base_url": "https://host/v1?key=sk-secret-0123"},
+    ],
+)
+def test_a_key_in_the_config_is_refused_and_not_repeated(section):
+    with pytest.raises(ConfigError, match=r"preference\.judge\.openai") as caught:
+        parse(default(preference={"judge": {"openai": section}}))
+    assert "secret" not in str(caught.value)
+
+
+def test_a_judge_depends_on_its_own_settings_only():
+    judge = parse(default(preference={"judge": {"openai": {"model": "m"}, "human": {"answers": "a.csv"}}}))
+    keys = {name: judge.preference.judge.named(name).used_keys() for name in ("reference", "local", "openai", "human")}
+    shared = {"name", "similarity_weight", "factuality_weight", "faithfulness_weight"}
+    assert keys["reference"] == shared
+    assert all(keys[name] == shared | {name} for name in ("local", "openai", "human"))
 
 
 def test_a_circle_of_extends_is_refused():

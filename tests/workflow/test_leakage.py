@@ -13,7 +13,7 @@ pytestmark = pytest.mark.workflow
 OVERLAYS = sorted(path.name for path in (ROOT / "experiments").glob("*.yaml"))
 CONFIGS = [[], *(["--configfile", f"experiments/{name}"] for name in OVERLAYS)]
 # Who may know what the people of a test corpus said about it. `all` collects targets.
-SCORING = {"score_captions", "score_external", "zero_shot_table", "report"}
+SCORING = {"score_captions", "score_external", "judge_captions", "zero_shot_table", "report"}
 OF_THAT_CORPUS = {"write_references", "parse_clues"}
 
 
@@ -107,6 +107,23 @@ def test_a_planted_leak_is_caught(project: Project, case: str) -> None:
     project.edit(path, old, new)
     found, _ = checked(project, ["--configfile", "experiments/smoke.yaml"])
     assert any(leak.startswith(f"{rule} ") for leak in found), found
+
+
+def test_a_judge_of_test_captions_is_for_scoring_only(project: Project) -> None:
+    """Its scores, made from references, into training; and by itself it is no leak."""
+    wanted = "results/smoke/judged/kd/synthetic_de.parquet"
+    smoke = ["--configfile", "experiments/smoke.yaml"]
+    jobs = project.plan("--forceall", wanted, *smoke)
+    (judge,) = [job for job in jobs if job.rule == "judge_captions"]
+    assert secrets("results/smoke", "synthetic_de") - set(judge.input) == {
+        "results/smoke/corpora/synthetic_de/labels.parquet"
+    }
+    assert leaks(jobs, "results/smoke", ["synthetic_de"]) == []
+    project.edit("rules/judges.smk", "JUDGED = CAPTIONED", 'JUDGED = ["constant"] or CAPTIONED')
+    scores = '        judged=of_test("<results>/judged/constant/{corpus}.parquet"),\n'
+    project.edit("rules/preference.smk", '        plan="<results>/plan.parquet",\n', scores)
+    found, _ = checked(project, smoke)
+    assert any(leak.startswith("preference_pairs ") for leak in found), found
 
 
 def test_every_shipped_config_is_checked() -> None:

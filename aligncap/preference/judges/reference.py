@@ -1,17 +1,22 @@
 """The embedded judge: compares a candidate with label, gold clues, measured prosody and reference, without an LLM.
 
 The scale is that of the rubric in docs/judge.md, 1 to 5 for factuality and for faithfulness; numbers and weights are
-ours. It reads training corpora only.
+ours. Candidates are judged by what training corpora say; captions of a test corpus on the scoring side only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
-from aligncap.clues import Clue, canonical
-from aligncap.clues.checks import Truth, asserted_classes, factuality_flags, faithfulness_flags
+import numpy as np
+
+from aligncap.clues import Clue
+from aligncap.clues.checks import asserted_classes, factuality_flags, faithfulness_flags
 from aligncap.clues.grammar import dominant_emotion, parse_clues
+from aligncap.config import Compute, Judge
+from aligncap.preference.judges.facts import Facts, Item, Opinion
+from aligncap.progress import track
 
 SILENT = 2.0  # a caption without any clue: as good as a wrong emotion of the right valence
 EMOTION_POINTS = {"right": 1.5, "among": 0.5, "silent": -0.5, "wrong": -1.5}
@@ -27,35 +32,6 @@ PENALTIES = {
 }
 LONG, SHORT = 1.5, 0.5  # ratios of words to the reference's from which length costs points
 VALENCE = {"happy": 1, "surprised": 0, "neutral": 0, "angry": -1, "sad": -1, "fearful": -1, "disgusted": -1}
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of one training utterance.
-
-    Attributes:
-        truth: label and measured prosody.
-        gold: clues of its reference caption.
-        intensity: label normal or strong; None where unknown.
-        transcript: what was said.
-        references: its captions.
-    """
-
-    truth: Truth
-    gold: tuple[Clue, ...]
-    intensity: str | None
-    transcript: str
-    references: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Opinion:
-    """Scores 1-5 and why."""
-
-    factuality: float
-    faithfulness: float
-    overall: float
-    rationale: str
 
 
 def _clip(value: float) -> float:
@@ -150,8 +126,28 @@ def judge(
     return Opinion(factuality, faithfulness, overall, f"{'; '.join(why)} | {'; '.join(found)} | {alike}")
 
 
-def facts_of(labels: dict, gold: Sequence[Clue], transcript: str, prosody: dict | None) -> Facts:
-    """Facts of a row of ``labels``, its gold clues, its transcript and its row of ``prosody`` where there is one."""
-    references = tuple(text for text in labels["captions"] if text.strip())
-    emotion = labels["emotion"] if canonical(labels["emotion"]) else None
-    return Facts(Truth.from_rows(emotion, prosody), tuple(gold), labels["intensity"], transcript, references)
+def score(settings: Judge, compute: Compute, items: Sequence[Item], encoder_manifest: Path) -> list[Opinion]:
+    """Opinions of the reference judge, in the order of ``items``.
+
+    Args:
+        settings: the weights.
+        compute: threads of the sentence encoder.
+        items: captions with what is known of their clips.
+        encoder_manifest: sentence encoder.
+    """
+    import torch
+
+    from aligncap.captioner.sources import model_folder
+    from aligncap.text import SentenceEncoder
+
+    torch.set_num_threads(compute.threads)
+    texts = sorted({item.caption for item in items} | {text for item in items for text in item.facts.references})
+    encoder = SentenceEncoder(model_folder(encoder_manifest))
+    vectors = dict(zip(texts, encoder.encode(texts), strict=True)) if texts else {}
+    weights = (settings.similarity_weight, settings.factuality_weight, settings.faithfulness_weight)
+    opinions = []
+    for item in track(items, "judge"):
+        alike = [float(vectors[item.caption] @ vectors[text]) for text in item.facts.references]
+        similarity = float(np.mean(alike)) if alike else None
+        opinions.append(judge(item.caption, item.facts, item.finished, similarity, weights))
+    return opinions

@@ -12,8 +12,10 @@ from aligncap.clues.checks import Truth
 from aligncap.clues.grammar import parse_clues
 from aligncap.config import Compute, Judge
 from aligncap.errors import ArtifactError
-from aligncap.preference.judges import score_candidates
-from aligncap.preference.judges.reference import Facts, grade_factuality, grade_faithfulness, judge
+from aligncap.preference.judges import score_candidates, score_captions_of
+from aligncap.preference.judges.facts import Facts
+from aligncap.preference.judges.reference import grade_factuality, grade_faithfulness, judge
+from aligncap.preference.pairs import _with_scores
 
 REFERENCE = "The speaker sounds very sad, with a quiet voice."
 FACTS = Facts(
@@ -126,10 +128,10 @@ def files(tmp_path, monkeypatch):
     return tmp_path
 
 
-def _score(files, rows):
+def _score(files, rows, settings=None):
     artifacts.write(rows, files / "candidates", "candidates", "test")
     by_corpus = [{"tiny": files / name} for name in ("labels", "gold", "said")]
-    arguments = (Judge(), Compute(threads=1), files / "candidates", *by_corpus, files / "manifest.json")
+    arguments = (settings or Judge(), Compute(threads=1), files / "candidates", *by_corpus, files / "manifest.json")
     score_candidates(*arguments, files / "scores")
     return artifacts.read_rows(files / "scores", "judge_scores")
 
@@ -147,3 +149,49 @@ def test_score_candidates_writes_a_row_each_and_tells_them_apart(files):
 def test_candidate_of_no_training_utterance_is_refused(files):
     with pytest.raises(ArtifactError, match="no training utterance"):
         _score(files, [candidate_row(0, "x", utterance="u77")])
+
+
+def test_a_judge_without_an_answer_leaves_nulls_that_make_no_pair(files):
+    (files / "answers.jsonl").write_text(
+        '{"corpus": "tiny", "utterance_id": "u00", "candidate": "Sad.", "factuality": 5, "faithfulness": 4}'
+    )
+    settings = Judge(name="human", human={"answers": str(files / "answers.jsonl")})
+    rows = _score(files, [candidate_row(0, "Sad."), candidate_row(1, "Happy.")], settings)
+    assert (rows[0]["factuality"], rows[0]["faithfulness"], rows[0]["judge"]) == (5, 4, "human")
+    assert [rows[1][name] for name in ("factuality", "faithfulness", "overall")] == [None] * 3
+    notes = artifacts.read_notes(files / "scores", "judge_scores")
+    assert (notes["judge"], notes["unscored"]) == ("human", 1)
+    assert notes["unscored_because"] == ["unscored: nobody was asked"]
+    grouped = _with_scores(files / "candidates", files / "scores")
+    assert [row["candidate_id"] for row in grouped["tiny", "u00"]] == ["tiny/u00#0"]
+
+
+def captions(files, system, texts):
+    rows = [{"utterance_id": name, "caption": text, "n_tokens": 4, "finished": True} for name, text in texts.items()]
+    artifacts.write(rows, files / system, "captions", "test")
+    return files / system
+
+
+def _judge_captions(files, **systems):
+    said = {system: captions(files, system, texts) for system, texts in systems.items()}
+    facts = [files / name for name in ("labels", "gold", "said")]
+    prosody = {"pitch_hz": 200.0, "pitch_range_st": 3.0, "level_db": -40.0, "rate_hz": 3.0, "pause_share": 0.1}
+    terciles = {"pitch": "mid", "level": "low", "rate": "slow"}
+    artifacts.write([{"utterance_id": "u00", **prosody, **terciles}], files / "prosody", "prosody", "test")
+    outs = {system: files / f"judged_{system}" for system in systems}
+    arguments = (Judge(), Compute(threads=1), "tiny", said, *facts, files / "prosody", files / "manifest.json")
+    score_captions_of(*arguments, outs)
+    return {system: artifacts.read_rows(path, "judged_captions") for system, path in outs.items()}
+
+
+def test_captions_of_a_test_corpus_are_judged_by_system(files):
+    judged = _judge_captions(files, kd={"u00": REFERENCE}, sft={"u00": "The speaker sounds happy."})
+    (kd,), (sft,) = judged["kd"], judged["sft"]
+    assert (kd["utterance_id"], kd["judge"]) == ("u00", "reference")
+    assert kd["overall"] > sft["overall"] and kd["factuality"] > sft["factuality"]
+    assert artifacts.read_notes(files / "judged_kd", "judged_captions")["unscored"] == 0
+
+
+def test_captions_of_another_corpus_are_refused(files):
+    with pytest.raises(ArtifactError, match="'u99' is not in"):
+        _judge_captions(files, kd={"u99": REFERENCE})

@@ -1,0 +1,119 @@
+"""The sections ``preference.judge`` and ``judging``: who scores captions (docs/judge.md)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from aligncap.config.base import Count, Fraction, Positive, Section
+
+JudgeName = Literal["reference", "local", "openai", "human"]
+
+
+class LocalJudge(Section):
+    """A causal LM of this machine, ``models.judge``, that reads the scoring prompt."""
+
+    batch_size: Count = Field(4, description="utterances at once; the captions of one share a sequence")
+
+
+class OpenAiJudge(Section):
+    """Any OpenAI-compatible chat endpoint. Nothing here is secret: the key is in the environment only."""
+
+    base_url: str = Field("http://127.0.0.1:8000/v1", description="what comes before /chat/completions")
+    model: str | None = Field(None, description="as the endpoint names it")
+    key_variable: str | None = Field(
+        "OPENAI_API_KEY", description="NAME of the environment variable that holds the key; null: no key is sent"
+    )
+    concurrency: Count = Field(8, description="requests at once")
+    timeout_s: Positive = Field(60.0, description="of one request", json_schema_extra={"unit": "s"})
+    retries: Annotated[int, Field(ge=0)] = Field(6, description="after a timeout, a lost connection, HTTP 429 or 5xx")
+    backoff_s: Positive = Field(
+        1.0, description="first wait, doubled each time, with jitter", json_schema_extra={"unit": "s"}
+    )
+    max_wait_s: Positive = Field(
+        120.0, description="longest wait; who is told to wait longer gives the row up", json_schema_extra={"unit": "s"}
+    )
+    max_unscored: Fraction = Field(0.1, description="more unscored rows than this share is an error")
+    request: dict[str, Any] = Field(
+        {"temperature": 0.0, "max_tokens": 300}, description="further fields of every request; null leaves one out"
+    )
+
+    # Whole-model checks: their messages do not repeat the value, which may be a key in the wrong place.
+    @model_validator(mode="after")
+    def _keeps_no_secret(self) -> OpenAiJudge:
+        if self.key_variable is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", self.key_variable):
+            raise ValueError("key_variable is the NAME of an environment variable, such as OPENAI_API_KEY, not a key")
+        if not re.fullmatch(r"https?://[^\s@?#]+", self.base_url):
+            raise ValueError("base_url is http(s)://host/path without user, password, query or fragment")
+        return self
+
+
+class HumanJudge(Section):
+    """Answers that people gave."""
+
+    answers: str | None = Field(
+        None, description="CSV, JSONL or Parquet, relative to the project root; docs/judge.md has the columns"
+    )
+
+
+class Judge(Section):
+    """Who scores the candidates."""
+
+    name: JudgeName = "reference"
+    similarity_weight: Fraction = Field(
+        0.3, description="share of the sentence similarity in the overall score of the judge 'reference'"
+    )
+    factuality_weight: Fraction = 0.4
+    faithfulness_weight: Fraction = 0.3
+    local: LocalJudge = LocalJudge()
+    openai: OpenAiJudge = OpenAiJudge()
+    human: HumanJudge = HumanJudge()
+
+    @model_validator(mode="after")
+    def _weights_sum(self) -> Judge:
+        if abs(self.similarity_weight + self.factuality_weight + self.faithfulness_weight - 1) > 1e-6:
+            raise ValueError("the judge's three weights must add up to 1")
+        return self
+
+    @model_validator(mode="after")
+    def _is_ready(self) -> Judge:
+        if missing := self.lacking(self.name):
+            raise ValueError(missing)
+        return self
+
+    def lacking(self, name: JudgeName) -> str | None:
+        """What the judge of this name still needs, in words; None where it can work."""
+        if name == "openai" and self.openai.model is None:
+            return "the judge 'openai' needs preference.judge.openai.model, the name its endpoint gives the model"
+        if name == "human" and self.human.answers is None:
+            return "the judge 'human' needs preference.judge.human.answers, a file of answers"
+        return None
+
+    def named(self, name: JudgeName) -> Judge:
+        """Another judge with the settings written here."""
+        return self.model_copy(update={"name": name})
+
+    def used_keys(self) -> set[str]:
+        """The keys that this judge depends on: not the sections of the others."""
+        return set(Judge.model_fields) - ({"local", "openai", "human"} - {self.name})
+
+
+class Judging(Section):
+    """Judges besides the one that makes preference pairs; their settings are those of ``preference.judge``."""
+
+    captions: JudgeName = Field("reference", description="scores the test captions, for win rates; read by no training")
+    compared: tuple[JudgeName, ...] = Field(
+        (), description="two or more judges that all score the candidates: tables/judge_agreement says if they agree"
+    )
+
+    margin: Annotated[float, Field(ge=0)] = Field(
+        0.5, description="compared: difference of scores that prefers one of two captions of a clip, points of 1-5"
+    )
+
+    @model_validator(mode="after")
+    def _compares_different_ones(self) -> Judging:
+        if len(self.compared) == 1 or len(set(self.compared)) < len(self.compared):
+            raise ValueError("judging.compared: name two or more different judges, or none")
+        return self

@@ -1,0 +1,203 @@
+"""How far judges agree about the same candidates: Spearman's rank correlation and Cohen's kappa, with intervals.
+
+Scores are compared by rank (Spearman). Decisions are compared by kappa, agreement beyond chance: is a caption accepted
+(score of 3.5 or more), and which of two captions of one clip is preferred (better, worse, or within a margin). What
+counts as a decision is ours. Candidates are of training corpora: no test caption is read.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncap import artifacts
+from aligncap.config import Evaluation
+from aligncap.errors import ArtifactError
+from aligncap.evaluation import bootstrap
+
+logger = logging.getLogger(__name__)
+
+ASPECTS = ("factuality", "faithfulness")
+SCORES = (*ASPECTS, "overall")
+ACCEPTED = 3.5
+Array = NDArray[np.float64]
+Row = dict[str, Any]
+Values = NDArray[Any]
+Statistic = Callable[[Array, Values, Values], Array]
+
+
+def weighted_kappa(weights: Array, first: NDArray[np.int64], second: NDArray[np.int64]) -> Array:
+    """Cohen's kappa of two lists of decisions under each row of weights.
+
+    Args:
+        weights: [b, n].
+        first: [n] categories, 0 upwards.
+        second: likewise.
+
+    Returns:
+        [b]; NaN where both always decide the same one thing.
+    """
+    categories = int(max(first.max(), second.max())) + 1
+    cells = np.eye(categories * categories)[first * categories + second]  # [n, c * c]
+    table = (weights @ cells).reshape(len(weights), categories, categories)
+    total = table.sum(axis=(1, 2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        seen = np.trace(table, axis1=1, axis2=2) / total
+        expected = (table.sum(axis=2) * table.sum(axis=1)).sum(axis=1) / total**2
+        kappa = (seen - expected) / (1 - expected)
+    return np.where(np.isclose(expected, 1), np.nan, kappa)
+
+
+def weighted_spearman(weights: Array, first: Array, second: Array) -> Array:
+    """Spearman's correlation under each row of whole-numbered weights [b, n]; returns [b], NaN without variation."""
+    from scipy.stats import ConstantInputWarning, spearmanr
+
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConstantInputWarning)
+        for row in weights.astype(int):
+            a, b = np.repeat(first, row), np.repeat(second, row)
+            found.append(float(spearmanr(a, b).statistic) if len(a) > 1 else float("nan"))
+    return np.asarray(found)
+
+
+def decisions(scores: Sequence[float], clips: Sequence[str], margin: float) -> tuple[NDArray[np.int64], list[str]]:
+    """Which of two captions of one clip is preferred, for every two of them.
+
+    Args:
+        scores: one score of each candidate.
+        clips: the clip of each candidate.
+        margin: difference that a preference needs; less is a tie.
+
+    Returns:
+        0 tie, 1 the first, 2 the second; and the clip of each decision.
+    """
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, clip in enumerate(clips):
+        places[clip].append(place)
+    made, owners = [], []
+    for clip, own in places.items():
+        for one, other in itertools.combinations(own, 2):
+            difference = scores[one] - scores[other]
+            tie = abs(difference) < margin or difference == 0
+            made.append(0 if tie else 1 if difference > 0 else 2)
+            owners.append(clip)
+    return np.asarray(made, np.int64), owners
+
+
+def _measured(
+    evaluation: Evaluation, clips: Sequence[str], statistic: Callable[[Array], Array]
+) -> dict[str, float | int | None]:
+    """Value and interval; clips are drawn whole."""
+    nothing: dict[str, float | int | None] = {"value": None, "ci_low": None, "ci_high": None, "n": len(clips)}
+    if not clips:
+        return nothing
+    value = float(statistic(np.ones((1, len(clips))))[0])
+    if np.isnan(value):
+        return nothing
+    weights = bootstrap.resample_weights(clips, [""] * len(clips), evaluation.bootstrap, evaluation.seed)
+    bounds = bootstrap.interval(statistic(weights))
+    low, high = bounds if bounds is not None else (None, None)
+    return {"value": value, "ci_low": low, "ci_high": high, "n": len(clips)}
+
+
+def compare(
+    evaluation: Evaluation, margin: float, clips: Sequence[str], first: Sequence[Row], second: Sequence[Row]
+) -> list[Row]:
+    """Every measure of agreement of two judges.
+
+    Args:
+        evaluation: resamples and seed.
+        margin: difference of scores that makes a preference.
+        clips: the clip of each candidate.
+        first: ``judge_scores`` rows of one judge, in the order of ``clips``.
+        second: likewise of the other. Candidates that either left unscored do not count.
+    """
+    both = [i for i, (a, b) in enumerate(zip(first, second, strict=True)) if None not in (a["overall"], b["overall"])]
+    own = [clips[i] for i in both]
+    found = []
+
+    def add(statistic: Statistic, of: str, owners: Sequence[str], a: Values, b: Values) -> None:
+        measured = _measured(evaluation, owners, lambda weights: statistic(weights, a, b))
+        found.append({"measure": statistic.__name__.removeprefix("weighted_"), "of": of, **measured})
+
+    for of in SCORES:
+        scores = [np.asarray([rows[i][of] for i in both]) for rows in (first, second)]
+        add(weighted_spearman, of, own, *scores)
+    for of in ASPECTS:
+        accepted = [np.asarray([rows[i][of] >= ACCEPTED for i in both], np.int64) for rows in (first, second)]
+        add(weighted_kappa, f"accepted_{of}", own, *accepted)
+    for of in SCORES:
+        (one, owners), (other, _) = (decisions([rows[i][of] for i in both], own, margin) for rows in (first, second))
+        add(weighted_kappa, f"preferred_{of}", owners, one, other)
+    return found
+
+
+def write_agreement(
+    evaluation: Evaluation, margin: float, candidates: Path, scores: Mapping[str, Path], out: Path, markdown: Path
+) -> None:
+    """Write the agreement of every two judges, as the ``judge_agreement`` artifact and as Markdown.
+
+    Args:
+        evaluation: resamples and seed.
+        margin: difference of scores that makes a preference.
+        candidates: the ``candidates`` artifact.
+        scores: judge -> ``judge_scores`` of these candidates.
+        out: the table.
+        markdown: the same to read.
+
+    Raises:
+        ArtifactError: scores of other candidates.
+    """
+    rows = artifacts.read_rows(candidates, "candidates")
+    clips = [f"{row['corpus']}/{row['utterance_id']}" for row in rows]
+    judged: dict[str, list[Row]] = {}
+    for name, path in scores.items():
+        judged[name] = artifacts.read_rows(path, "judge_scores")
+        if [row["candidate_id"] for row in judged[name]] != [row["candidate_id"] for row in rows]:
+            raise ArtifactError(f"{path}: scores other candidates than {candidates}; run the judge again")
+    table = [
+        {"judge_a": one, "judge_b": other, **row}
+        for one, other in itertools.combinations(judged, 2)
+        for row in compare(evaluation, margin, clips, judged[one], judged[other])
+    ]
+    notes = {
+        "margin": margin,
+        "accepted": ACCEPTED,
+        "scored": {name: sum(row["overall"] is not None for row in own) for name, own in judged.items()},
+        "candidates": len(rows),
+    }
+    artifacts.write(table, out, "judge_agreement", "judge_agreement", notes)
+    artifacts.write_text(_markdown(table, notes), markdown)
+
+
+def _cell(row: Row) -> str:
+    if row["value"] is None:
+        return "undefined"
+    bounds = "" if row["ci_low"] is None else f" [{row['ci_low']:.2f}, {row['ci_high']:.2f}]"
+    return f"{row['value']:.2f}{bounds}"
+
+
+def _markdown(table: Sequence[Row], notes: Mapping[str, Any]) -> str:
+    lines = ["| judges | measure | of | agreement [95 %] | n |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {row['judge_a']}, {row['judge_b']} | {row['measure']} | {row['of']} | {_cell(row)} | {row['n']} |"
+        for row in table
+    ]
+    scored = ", ".join(f"{name} {count}" for name, count in notes["scored"].items())
+    lines += [
+        "",
+        f"Of {notes['candidates']} candidates (training corpora) scored: {scored}. accepted: a score of "
+        f"{notes['accepted']} or more. preferred: which of two captions of one clip, a difference below "
+        f"{notes['margin']} being a tie; n counts such twos. Intervals: bootstrap over clips. undefined: a judge that "
+        "never varies.",
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,174 @@
+"""The judge ``local``: a causal LM of this machine reads the scoring prompt; nothing leaves the machine.
+
+A score is the expectation of the digits 1-5 under the model's distribution of the answer's first token, renormalised
+over the five. All captions of a clip and both questions share one sequence, so rubric and facts are computed once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aligncap.config import Compute, Judge, Prompts
+from aligncap.device import pick_device
+from aligncap.errors import ModelError
+from aligncap.preference.judges import rubric
+from aligncap.preference.judges.facts import Facts, Item, Opinion, opinion
+from aligncap.progress import track
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from aligncap.captioner.model import CaptionModel
+    from aligncap.captioner.packing import Prompt
+
+logger = logging.getLogger(__name__)
+
+DIGITS = "12345"
+CAPTIONS = 8  # of one clip that share a sequence: attention grows with the square of its length
+LITTLE = 0.1  # a model that gives the digits less of its probability does not follow the prompt
+
+
+def digit_tokens(tokenizer: Any) -> list[list[int]]:
+    """For each of 1-5, the tokens that read as this digit, with or without a blank before it.
+
+    Raises:
+        ModelError: the tokenizer has no token for one of them.
+    """
+    found: dict[str, list[int]] = {digit: [] for digit in DIGITS}
+    for token, text in enumerate(tokenizer.batch_decode([[i] for i in range(len(tokenizer))])):
+        if text.strip() in found and text.strip():
+            found[text.strip()].append(token)
+    missing = [digit for digit, tokens in found.items() if not tokens]
+    if missing:
+        raise ModelError(
+            f"models.judge: its tokenizer has no token for the digit {missing[0]}, so it cannot grade; choose another"
+        )
+    return list(found.values())
+
+
+def digit_probabilities(logits: Tensor, tokens: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Distribution over the five digits, and how much of the whole distribution they hold.
+
+    Args:
+        logits: [n, V].
+        tokens: of ``digit_tokens``.
+
+    Returns:
+        [n, 5] that adds up to 1, and [n] in 0-1.
+    """
+    import torch
+
+    logs = logits.double().log_softmax(-1)
+    digits = torch.stack([logs[:, list(ids)].logsumexp(-1) for ids in tokens], dim=-1)
+    return digits.softmax(-1), digits.logsumexp(-1).exp()
+
+
+def _clips(items: Sequence[Item]) -> list[tuple[Facts, list[int]]]:
+    """Places in ``items`` by clip, at most ``CAPTIONS`` together."""
+    clips: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for place, item in enumerate(items):
+        clips[item.corpus, item.utterance_id].append(place)
+    return [
+        (items[places[0]].facts, places[start : start + CAPTIONS])
+        for places in clips.values()
+        for start in range(0, len(places), CAPTIONS)
+    ]
+
+
+def _laid_out(
+    model: CaptionModel, frame: Prompt, facts: Facts, items: Sequence[Item], filler: int
+) -> tuple[Prompt, list[list[int]]]:
+    """One clip: rubric and facts as the prompt; a caption with one question each as a response.
+
+    The last token of a response is no input, so ``filler`` stands for the answer.
+    """
+    from aligncap.captioner.packing import Prompt
+
+    head = frame.before + model.encode(f"{rubric.facts_text(facts)}\n\n")
+    tails = [
+        [*model.encode(f"{rubric.caption_text(item)}\n\n{rubric.digit_question(aspect)}"), *frame.after, filler]
+        for item in items
+        for aspect in rubric.ASPECTS
+    ]
+    limit = getattr(model.llm.config, "max_position_embeddings", None)
+    longest = len(head) + max(map(len, tails))
+    if limit is not None and longest > limit:
+        raise ModelError(
+            f"models.judge: the scoring prompt has {longest} tokens for '{items[0].utterance_id}' and the model takes "
+            f"{limit}; choose one with a longer context"
+        )
+    return Prompt(head, None, ()), tails
+
+
+def _answer_logits(model: CaptionModel, prompts: Sequence[Prompt], tails: Sequence[list[list[int]]]) -> Tensor:
+    """Logits of every response's last token, ``[n_responses, V]``; only these are projected."""
+    import torch
+
+    packed = model.pack(prompts, tails)
+    lengths = torch.tensor([len(tail) for row in tails for tail in row])
+    last = (lengths.cumsum(0) - 1).to(packed.rows.device)
+    chosen = {name: getattr(packed, name)[last] for name in ("rows", "columns", "labels", "owners")}
+    return model.response_logits(dataclasses.replace(packed, **chosen))
+
+
+def score(settings: Judge, compute: Compute, items: Sequence[Item], model_manifest: Path) -> list[Opinion]:
+    """Opinions of a causal LM, in the order of ``items``.
+
+    Args:
+        settings: clips at once, and the weights of the two scores.
+        compute: device, threads, precision.
+        items: captions with what is known of their clips.
+        model_manifest: the LM.
+
+    Raises:
+        ModelError: its tokenizer has no digits, or its context is too short.
+    """
+    import torch
+
+    from aligncap.captioner.model import CaptionModel
+    from aligncap.captioner.sources import model_folder
+
+    device = pick_device(compute)
+    instructed = Prompts(instruction=rubric.rubric(), acoustic=False, semantic=False)
+    model = CaptionModel(model_folder(model_manifest), instructed, device)
+    frame = model.text_prompt("", ())
+    tokens = digit_tokens(model.tokenizer)
+    clips = _clips(items)
+    rows = [
+        (places, *_laid_out(model, frame, facts, [items[place] for place in places], tokens[0][0]))
+        for facts, places in clips
+    ]
+    rows.sort(key=lambda row: len(row[1]) + sum(map(len, row[2])))  # alike lengths together
+    points = torch.arange(1.0, 6.0, dtype=torch.float64)
+    opinions: list[Opinion | None] = [None] * len(items)
+    held = []
+    starts = range(0, len(rows), settings.local.batch_size)
+    for start in track(starts, "judge", len(starts)):
+        batch = rows[start : start + settings.local.batch_size]
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=compute.precision == "bf16"):
+            logits = _answer_logits(model, [prompt for _, prompt, _ in batch], [tails for _, _, tails in batch])
+        shares, mass = (values.cpu() for values in digit_probabilities(logits.float(), tokens))
+        held.append(mass)
+        places = [place for own, _, _ in batch for place in own]
+        scores = (shares @ points).reshape(len(places), len(rubric.ASPECTS))
+        for row, place in enumerate(places):
+            both = slice(row * len(rubric.ASPECTS), (row + 1) * len(rubric.ASPECTS))
+            factuality, faithfulness = scores[row].tolist()
+            opinions[place] = opinion(settings, factuality, faithfulness, _reasons(shares[both], mass[both]))
+    share = float(torch.cat(held).mean()) if held else 1.0
+    if share < LITTLE:
+        logger.warning("the digits hold %.3f of the judge model's probability: its scores mean little", share)
+    return [own for own in opinions if own is not None]
+
+
+def _reasons(shares: Tensor, mass: Tensor) -> str:
+    """Why, for a judge without words: the distributions that the scores are expectations of."""
+    return "; ".join(
+        f"{aspect} P(1..5) = {' '.join(f'{value:.2f}' for value in row)}, {float(own):.2f} of all"
+        for aspect, row, own in zip(rubric.ASPECTS, shares.tolist(), mass, strict=True)
+    )

@@ -1,0 +1,91 @@
+"""The scoring prompt: a versioned text file with the rubric, filled in for one caption.
+
+Figure 5 of the paper shows a scoring prompt, but its text was not at hand; ours is ``prompts/scoring_v1.txt``.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+from functools import cache
+from string import Template
+
+from aligncap.preference.judges.facts import Facts, Item
+
+PROMPT = "scoring_v1.txt"
+ASPECTS = ("factuality", "faithfulness")
+
+
+@cache
+def _parts() -> dict[str, str]:
+    text = (importlib.resources.files(__package__) / "prompts" / PROMPT).read_text(encoding="utf-8")
+    _, *rest = re.split(r"^\[(\w+)\]\n", text, flags=re.MULTILINE)
+    return {name: body.strip() for name, body in zip(rest[::2], rest[1::2], strict=True)}
+
+
+def _fill(part: str, **values: str) -> str:
+    return Template(_parts()[part]).substitute(values)
+
+
+def _quoted(text: str) -> str:
+    """One line without double quotes, so that nothing quoted can end its quotes."""
+    return '"' + " ".join(text.split()).replace('"', "'") + '"'
+
+
+def describe(facts: Facts) -> str:
+    """What is known of a clip, a line each; what is unknown is left out.
+
+    Label and measurement say what is so; clues, transcript and references are what people wrote and said.
+    """
+    truth = facts.truth
+    lines = []
+    if truth.emotion:
+        lines.append(f"emotion: {truth.emotion}" + (f" ({facts.intensity})" if facts.intensity else ""))
+    measured = [f"{name} {value}" for name in ("level", "pitch", "rate") if (value := getattr(truth, name))]
+    if measured:
+        lines.append(f"measured, against the speaker's other recordings: {', '.join(measured)}")
+    clues = [f"{'not ' if c.negated else ''}{c.kind} {c.lemma}" for c in facts.gold]
+    if clues:
+        lines.append(f"said by the reference: {', '.join(dict.fromkeys(clues))}")
+    if facts.references:
+        lines.append(f"reference: {' / '.join(map(_quoted, facts.references))}")
+    if facts.transcript.strip():
+        lines.append(f"words spoken: {_quoted(facts.transcript)}")
+    return "\n".join(f"- {line}" for line in lines or ["nothing"])
+
+
+def rubric() -> str:
+    """The instruction: what the two scores mean."""
+    return _parts()["rubric"]
+
+
+def facts_text(facts: Facts) -> str:
+    """The part of the prompt that all captions of a clip share."""
+    return _fill("facts", facts=describe(facts))
+
+
+def caption_text(item: Item) -> str:
+    """The part that holds the caption."""
+    filled = _fill("caption", caption=_quoted(item.caption))
+    return filled if item.finished else f"{filled}\n{_parts()['unfinished']}"
+
+
+def json_question() -> str:
+    """How to answer in JSON."""
+    return _parts()["json"]
+
+
+def again(problem: str) -> str:
+    """The one re-ask after an answer that cannot be used."""
+    return _fill("again", problem=problem)
+
+
+def digit_question(aspect: str) -> str:
+    """How to answer in one digit; ``aspect`` is one of ``ASPECTS``."""
+    return _fill("digit", aspect=aspect)
+
+
+def messages(item: Item) -> list[dict[str, str]]:
+    """The chat that asks for one JSON answer."""
+    content = f"{facts_text(item.facts)}\n\n{caption_text(item)}\n\n{json_question()}"
+    return [{"role": "system", "content": rubric()}, {"role": "user", "content": content}]

@@ -1,0 +1,63 @@
+"""Judges beside the one that makes the pairs: of test captions, and how far judges agree."""
+
+CAPTION_JUDGE = settings.preference.judge.named(settings.judging.captions)
+# Captions of other people's models join where they cover every test corpus.
+JUDGED = CAPTIONED + [s for s in of_stage("external") if set(TEST) <= set(lineage(settings, s).captions)]
+# Judges are compared on one set of candidates: that of the first preference system.
+AGREED_ON = next(iter(PAIRS), None)
+
+
+rule judge_captions:
+    input:
+        references="<results>/corpora/{corpus}/references.parquet",
+        gold="<results>/clues/{corpus}/gold.parquet",
+        transcripts="<results>/transcripts/{corpus}.parquet",
+        prosody="<results>/corpora/{corpus}/prosody.parquet",
+        captions=[f"<results>/captions/{system}/{{corpus}}.parquet" for system in JUDGED],
+        model=judge_model(CAPTION_JUDGE),
+        answers=judge_answers(CAPTION_JUDGE),
+    output:
+        judged=[f"<results>/judged/{system}/{{corpus}}.parquet" for system in JUDGED],
+    log:
+        "<logs>/judge_captions/{corpus}.log",
+    benchmark:
+        "<benchmarks>/judge_captions/{corpus}.tsv"
+    conda:
+        "../envs/llm.yaml"
+    threads: THREADS
+    resources:
+        gpu=gpu_of(CAPTION_JUDGE),
+        mem_mb=6000,
+        runtime=720,
+    params:
+        systems=JUDGED,
+        judge=plain(CAPTION_JUDGE, only=CAPTION_JUDGE.used_keys()),
+        compute=plain(settings.compute),
+        code=digest("judge_captions"),
+    script:
+        "../workflow_scripts/judge_captions.py"
+
+
+rule judge_agreement:
+    input:
+        candidates=f"<results>/candidates/{AGREED_ON}.parquet",
+        scores=[f"<results>/judge_scores/{AGREED_ON}/{judge}.parquet" for judge in settings.judging.compared],
+    output:
+        table="<results>/tables/judge_agreement.parquet",
+        md="<results>/tables/judge_agreement.md",
+    log:
+        "<logs>/judge_agreement/judge_agreement.log",
+    benchmark:
+        "<benchmarks>/judge_agreement/judge_agreement.tsv"
+    conda:
+        "../envs/evaluation.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        judges=list(settings.judging.compared),
+        margin=settings.judging.margin,
+        evaluation=plain(settings.evaluation, only={"bootstrap", "seed"}),
+        code=digest("judge_agreement"),
+    script:
+        "../workflow_scripts/judge_agreement.py"

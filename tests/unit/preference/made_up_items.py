@@ -1,0 +1,16 @@
+"""Captions to judge, with what is known of their clips."""
+
+from aligncap.clues.checks import Truth
+from aligncap.clues.grammar import parse_clues
+from aligncap.preference.judges.facts import Facts, Item
+
+REFERENCE = "The speaker sounds very sad, with a quiet voice."
+
+
+def facts(emotion="sad", transcript='she said "no"\nto me'):
+    return Facts(Truth(emotion, level="low"), tuple(parse_clues(REFERENCE)), "strong", transcript, (REFERENCE,))
+
+
+def items(count, clips=1):
+    """``count`` captions, dealt to ``clips`` clips in turn."""
+    return [Item("tiny", f"u{n % clips}", f"caption number {n}", True, facts()) for n in range(count)]

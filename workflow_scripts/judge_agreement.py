@@ -1,0 +1,25 @@
+"""Say how far judges agree about the same candidates."""
+
+from pathlib import Path
+
+from aligncap.job import by_name, job
+
+
+def main(smk):
+    """Run with what the rule declares."""
+    with job(smk):
+        from aligncap.config import Evaluation
+        from aligncap.evaluation.judge_agreement import write_agreement
+
+        write_agreement(
+            Evaluation(**smk.params.evaluation),
+            smk.params.margin,
+            Path(smk.input.candidates),
+            by_name(smk.params.judges, smk.input.scores),
+            Path(smk.output.table),
+            Path(smk.output.md),
+        )
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

@@ -250,6 +250,13 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("flags", pa.list_(pa.string()), "hallucinations found, each 'kind: words'"),
         ]
     ),
+    "second_opinions": pa.schema(
+        [
+            _field("caption", TEXT, "each distinct caption once"),
+            _field("dominant", TEXT, "emotion that the second instrument finds; null where unsure", nullable=True),
+            _field("probability", F64, "of the likeliest emotion, calibrated", unit="0-1"),
+        ]
+    ),
     "table": pa.schema(
         [
             _field("system", TEXT, "a row of DESIGN section 7"),

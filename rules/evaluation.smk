@@ -1,6 +1,27 @@
 """Captions of the test corpora, their scores and the table."""
 
 
+rule probe_metrics:
+    # Early, so that a run which requires what is not here ends before it trains.
+    output:
+        metrics="<results>/metrics.json",
+    log:
+        "<logs>/probe_metrics/metrics.log",
+    benchmark:
+        "<benchmarks>/probe_metrics/metrics.tsv"
+    priority: 100
+    conda:
+        "../envs/evaluation.yaml"
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        evaluation=plain(settings.evaluation, only={"meteor", "spice"}),
+        code=digest("probe_metrics"),
+    script:
+        "../workflow_scripts/probe_metrics.py"
+
+
 rule caption_testset:
     input:
         checkpoint=lambda w: checkpoint_of(w.system),
@@ -60,6 +81,34 @@ rule caption_baseline:
         "../workflow_scripts/caption_baseline.py"
 
 
+rule caption_retrieval:
+    input:
+        plan="<results>/plan.parquet",
+        references=of_train("<results>/corpora/{corpus}/references.parquet"),
+        train_features=of_train("<results>/features/{corpus}.parquet"),
+        features="<results>/features/{corpus}.parquet",
+    output:
+        captions="<results>/captions/{system}/{corpus}.parquet",
+    log:
+        "<logs>/caption_retrieval/{system}/{corpus}.log",
+    benchmark:
+        "<benchmarks>/caption_retrieval/{system}/{corpus}.tsv"
+    wildcard_constraints:
+        system=one_of(of_stage("retrieval")),
+    conda:
+        "../envs/llm.yaml"
+    threads: THREADS
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        corpora=TRAIN,
+        compute=plain(settings.compute),
+        code=digest("caption_retrieval"),
+    script:
+        "../workflow_scripts/caption_retrieval.py"
+
+
 rule import_captions:
     input:
         audio="<results>/corpora/{corpus}/audio.parquet",
@@ -84,18 +133,99 @@ rule import_captions:
         "../workflow_scripts/import_captions.py"
 
 
+rule train_instrument:
+    input:
+        plan="<results>/plan.parquet",
+        references=of_train("<results>/corpora/{corpus}/references.parquet"),
+        llm=model("llm"),
+    output:
+        weights="<results>/instrument/instrument.safetensors",
+        description="<results>/instrument/instrument.json",
+    log:
+        "<logs>/train_instrument/instrument.log",
+    benchmark:
+        "<benchmarks>/train_instrument/instrument.tsv"
+    conda:
+        "../envs/llm.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=60,
+    params:
+        corpora=TRAIN,
+        seed=settings.seed,
+        compute=plain(settings.compute),
+        code=digest("train_instrument"),
+    script:
+        "../workflow_scripts/train_instrument.py"
+
+
+rule second_opinion:
+    input:
+        captions="<results>/captions/{system}/{corpus}.parquet",
+        instrument="<results>/instrument/instrument.safetensors",
+        llm=model("llm"),
+    output:
+        opinions="<results>/second_opinions/{system}/{corpus}.parquet",
+    log:
+        "<logs>/second_opinion/{system}/{corpus}.log",
+    benchmark:
+        "<benchmarks>/second_opinion/{system}/{corpus}.tsv"
+    conda:
+        "../envs/llm.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=60,
+    params:
+        schema="captions",
+        compute=plain(settings.compute),
+        code=digest("second_opinion"),
+    script:
+        "../workflow_scripts/second_opinion.py"
+
+
+use rule second_opinion as second_opinion_of_references with:
+    # For the chance row, which says them shuffled.
+    input:
+        captions="<results>/corpora/{corpus}/references.parquet",
+        instrument="<results>/instrument/instrument.safetensors",
+        llm=model("llm"),
+    output:
+        opinions="<results>/corpora/{corpus}/opinions.parquet",
+    log:
+        "<logs>/second_opinion_of_references/{corpus}.log",
+    benchmark:
+        "<benchmarks>/second_opinion_of_references/{corpus}.tsv"
+    params:
+        schema="labels",
+
+
 SCORED = [system for system in settings.systems if STAGES[system] != "external"]
 CAPTIONED = [system for system in SCORED if STAGES[system] != "chance"]
+SCORED_WITH = {
+    "references": "<results>/corpora/{corpus}/references.parquet",
+    "prosody": "<results>/corpora/{corpus}/prosody.parquet",
+    "transcripts": "<results>/transcripts/{corpus}.parquet",
+    "audio": "<results>/corpora/{corpus}/audio.parquet",
+    "encoder": model("sentence_encoder"),
+    "metrics": "<results>/metrics.json",
+}
+
+
+def opinions_of(system):
+    """The chance row says references of the corpus itself."""
+    folder = "corpora/{corpus}/opinions" if STAGES[system] == "chance" else f"second_opinions/{system}/{{corpus}}"
+    return f"<results>/{folder}.parquet"
 
 
 rule score_captions:
     input:
-        references="<results>/corpora/{corpus}/references.parquet",
-        prosody="<results>/corpora/{corpus}/prosody.parquet",
-        transcripts="<results>/transcripts/{corpus}.parquet",
-        audio="<results>/corpora/{corpus}/audio.parquet",
+        **SCORED_WITH,
         captions=[f"<results>/captions/{system}/{{corpus}}.parquet" for system in CAPTIONED],
-        encoder=model("sentence_encoder"),
+        opinions=[opinions_of(system) for system in SCORED],
     output:
         evaluations=[f"<results>/evaluation/{system}/{{corpus}}.parquet" for system in SCORED],
     log:
@@ -107,7 +237,7 @@ rule score_captions:
     threads: THREADS
     resources:
         java=1,
-        mem_mb=5000,
+        mem_mb=5000 if settings.evaluation.spice == "off" else 11000,
         runtime=120,
     params:
         captioned=CAPTIONED,
@@ -119,36 +249,23 @@ rule score_captions:
         "../workflow_scripts/score_captions.py"
 
 
-rule score_external:
+use rule score_captions as score_external with:
     # By itself: other people's captions may cover some of the test corpora only.
     input:
-        references="<results>/corpora/{corpus}/references.parquet",
-        prosody="<results>/corpora/{corpus}/prosody.parquet",
-        transcripts="<results>/transcripts/{corpus}.parquet",
-        audio="<results>/corpora/{corpus}/audio.parquet",
-        captions="<results>/captions/{system}/{corpus}.parquet",
-        encoder=model("sentence_encoder"),
+        **SCORED_WITH,
+        captions=["<results>/captions/{system}/{corpus}.parquet"],
+        opinions=["<results>/second_opinions/{system}/{corpus}.parquet"],
     output:
-        evaluation="<results>/evaluation/{system}/{corpus}.parquet",
+        evaluations=["<results>/evaluation/{system}/{corpus}.parquet"],
     log:
         "<logs>/score_external/{system}/{corpus}.log",
     benchmark:
         "<benchmarks>/score_external/{system}/{corpus}.tsv"
     wildcard_constraints:
         system=one_of(of_stage("external")),
-    conda:
-        "../envs/evaluation.yaml"
-    threads: THREADS
-    resources:
-        java=1,
-        mem_mb=5000,
-        runtime=120,
     params:
-        evaluation=plain(settings.evaluation),
-        compute=plain(settings.compute),
-        code=digest("score_external"),
-    script:
-        "../workflow_scripts/score_external.py"
+        captioned=lambda w: [w.system],
+        scored=lambda w: [w.system],
 
 
 rule zero_shot_table:

@@ -15,13 +15,11 @@ def main(smk):
             Evaluation(**smk.params.evaluation),
             Compute(**smk.params.compute),
             smk.wildcards.corpus,
-            Path(smk.input.references),
-            Path(smk.input.prosody),
-            Path(smk.input.transcripts),
-            Path(smk.input.audio),
+            *map(Path, (smk.input.references, smk.input.prosody, smk.input.transcripts, smk.input.audio)),
             by_name(smk.params.captioned, smk.input.captions),
             Path(smk.input.encoder),
             by_name(smk.params.scored, smk.output.evaluations),
+            by_name(smk.params.scored, smk.input.opinions),
         )
 
 

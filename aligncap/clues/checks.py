@@ -2,9 +2,10 @@
 
 One instrument for two readers: the evaluation counts the flags, the reference judge grades by them.
 
-Factuality: a clue that contradicts the label or the measured prosody. Faithfulness: an event, person, place or gender
-that neither a reference nor the transcript supports, the transcript copied, text that is unfinished or off the
-instruction. A flag is a string ``kind: words``.
+Factuality: a clue that contradicts the label or the measured prosody. Faithfulness: an event, person, place, gender or
+persona that neither a reference nor the transcript supports, the transcript copied, text that is unfinished, off the
+instruction or repeats itself. A flag is a string ``kind: words``. ``tests/data/hallucinations.yaml`` holds the cases
+that the code must agree with.
 """
 
 from __future__ import annotations
@@ -17,12 +18,24 @@ from functools import lru_cache
 from aligncap.clues import Clue, canonical
 from aligncap.clues.grammar import dominant_emotion, parse_clues
 
-FACTUALITY = ("emotion", "level", "pitch", "rate")
-FAITHFULNESS = ("event", "person", "place", "gender", "transcript", "unfinished", "off_instruction")
+FACTUALITY = ("emotion", "intensity", "level", "pitch", "rate")
+FAITHFULNESS = (
+    "event",
+    "person",
+    "place",
+    "gender",
+    "persona",
+    "transcript",
+    "unfinished",
+    "off_instruction",
+    "repetition",
+)
 OPPOSITE = {"low": "high", "high": "low", "slow": "fast", "fast": "slow"}
 COPIED_WORDS = 4
 MAX_WORDS = 60
 MAX_SENTENCES = 2
+
+BY_REFERENCE_ONLY = ("gender", "persona")  # a transcript does not tell who speaks: "he" in it is somebody else
 
 # Words that assert something no clip of speech shows. "someone", "people" and "the listener" invent nobody.
 _LISTS = {
@@ -50,10 +63,38 @@ _LISTS = {
     ),
 }
 _KIND_OF = {word: kind for kind, words in _LISTS.items() for word in words.split()}
-# Said of manner, not of a person, place or event.
+_PROFESSIONS = (
+    "teacher doctor nurse soldier police policeman officer lawyer politician president king queen actor actress singer "
+    "waiter waitress boss student professor priest preacher reporter newsreader salesman saleswoman presenter athlete "
+    "judge coach pilot farmer engineer scientist"
+)
+_ORIGINS = (
+    "american british scottish irish australian canadian chinese japanese korean french german italian spanish "
+    "mexican russian polish indian african asian european foreigner"
+)
+_ROLE = "|".join(sorted({*_PROFESSIONS.split(), *_LISTS["person"].split()} - {"crowd", "audience", "family"}))
+# Who the speaker is, which no voice shows, or a text that speaks as somebody.
+_PERSONA = re.compile(
+    r"\bas an ai\b|\blanguage model\b|\b(?:i|i'm|i'll|i've|i'd|my|me|we|we're|our)\b|"
+    r"\b(?:elderly|teenage|teenager|teenaged|adolescent|middle[- ]aged|toddler)\b|"
+    r"\b(?:young|younger|old|older)(?: \w+)? (?:speaker|voice|person|adult|man|woman|lady|boy|girl)\b|"
+    rf"\b(?:{'|'.join(_ORIGINS.split())})\b|\baccent\b|"
+    rf"\b(?:speaker|voice|person|narrator) (?:is|was|must be|may be|could be|seems to be) an? (?:\w+ )?(?:{_ROLE})\b|"
+    rf"^(?:an?|the) (?:\w+ )?(?:{_ROLE}) (?:is|was|speaks|talks|says|sounds|shouts|whispers|scolds|complains)\b|"
+    rf"\bas an? (?:\w+ )?(?:{_ROLE})\b"
+)
+_NAMED = re.compile(r"^([A-Z][a-z]+) (?:sounds|speaks|says|talks|shouts|whispers|laughs|cries|seems|feels|is)\b")
+_NO_NAME = frozenset(
+    "speaker voice someone somebody everything everyone nothing something it this that these there here he she they "
+    "who what speech tone delivery mood narrator pitch volume pace intonation english ai".split()
+)
+# Said of manner, not of a person, place or event. A comparison ("like a mother soothing a child") asserts nobody.
 _FIGURES = re.compile(
-    r"\b(?:pent up|on the attack|feels? (?:at home|dead)|dead (?:calm|flat|serious)|"
-    r"like (?:a|an) (?:child|baby|machine)|of fire|on fire|under fire|with (?:fire|fight)|firing|up the road)\b"
+    r"\b(?:pent up|on the attack|feels? (?:at home|dead)|at home (?:with|in)|(?:point|message|words?) home|hits? home|"
+    r"close to home|dead (?:calm|flat|serious|set|tired)|dying (?:down|away|to)|died (?:down|away)|"
+    r"trains? of thought|raises? the bar|in store|at war with|fights? (?:back|off|down)|"
+    r"like an? [^,.;:!?]*|as an? (?:\w+ ){1,3}would\b|(?:of|on|under) fire|fire in|with (?:fire|fight)|firing|"
+    r"up the road)\b"
 )
 _CAUSE = re.compile(
     r"\bbecause\b[^,.;]*|\b(?:due to|owing to|thanks to)\b[^,.;]*|"
@@ -62,8 +103,8 @@ _CAUSE = re.compile(
     r"\b(?:as if|as though|like)\b[^.;]*?\b(?:had|has|have|been|was)\b[^,.;]*|\b(?:as if|as though) [^,.;]*\bbefore\b"
 )
 _OFF = re.compile(
-    r"https?://|www\.|```|[#*_|<>{}\\]{2,}|^\s*(?:sure|certainly|of course|here (?:is|are)|note)\b|\bas an ai\b|"
-    r"\blanguage model\b|\b(?:i|i'm|i'll|my|me|you|your|we|our)\b|\?\s*$|\b(?:instruction|caption|transcript)\b:?"
+    r"https?://|www\.|```|[#*_|<>{}\\]{2,}|^\s*(?:(?:sure|certainly|of course)(?:[,!:]|\.\s)|here (?:is|are)\b|note:)|"
+    r"\b(?:you|your)\b|\?\s*$|\b(?:instruction|caption|transcript)\b:?"
 )
 _FOREIGN = re.compile(r"[\u0400-\u04ff\u0600-\u06ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _DANGLING = re.compile(
@@ -84,19 +125,28 @@ class Truth:
         level: measured tercile low, mid or high; None where unknown.
         pitch: likewise.
         rate: slow, mid or fast; None where unknown.
+        intensity: the label's, normal or strong; None where unknown.
     """
 
     emotion: str | None = None
     level: str | None = None
     pitch: str | None = None
     rate: str | None = None
+    intensity: str | None = None
+
+    @property
+    def comparable(self) -> bool:
+        """Whether anything is known that a caption could contradict; a degree alone is not, without its emotion."""
+        return any((self.emotion, self.level, self.pitch, self.rate))
 
     @classmethod
-    def from_rows(cls, emotion: str | None, prosody: Mapping[str, str | None] | None) -> Truth:
-        """Of a label (any of ``EMOTIONS``) and a row of the ``prosody`` artifact."""
+    def from_rows(
+        cls, emotion: str | None, prosody: Mapping[str, str | None] | None, intensity: str | None = None
+    ) -> Truth:
+        """Of a label (any of ``EMOTIONS``), a row of the ``prosody`` artifact and the label's intensity."""
         measured = prosody or {}
         pitch = measured.get("pitch") if measured.get("pitch_hz") is not None else None
-        return cls(canonical(emotion), measured.get("level"), pitch, measured.get("rate"))
+        return cls(canonical(emotion), measured.get("level"), pitch, measured.get("rate"), intensity)
 
 
 def asserted_classes(clues: Sequence[Clue]) -> list[str]:
@@ -118,14 +168,25 @@ def _emotion_flags(clues: Sequence[Clue], emotion: str) -> list[str]:
     return [f"emotion: {said} against {emotion}"]
 
 
+def _intensity_flags(clues: Sequence[Clue], truth: Truth) -> list[str]:
+    """A hint of the right emotion where the label says strong; "normal" is the middle and contradicts neither end."""
+    degree = next((c for c in clues if c.kind == "intensity" and c.lemma == "weak" and not c.negated), None)
+    if truth.intensity != "strong" or degree is None or dominant_emotion(clues) != truth.emotion:
+        return []
+    return [f"intensity: {degree.word} against strong"]
+
+
 def factuality_flags(clues: Sequence[Clue], truth: Truth) -> list[str]:
     """Contradictions between clues and truth, at most one a kind.
 
-    An emotion contradicts when the dominant one is not the label's (a second emotion beside the right one does not).
+    An emotion contradicts when the dominant one is not the label's (a second emotion beside the right one does not);
+    the degree of the right one, when it is weak and the label's is strong.
     Level, pitch and rate contradict when the caption says one end of the scale and the other end was measured, or
     denies the end that was measured; the middle tercile contradicts neither.
     """
-    flags = _emotion_flags(clues, truth.emotion) if truth.emotion is not None else []
+    flags: list[str] = []
+    if truth.emotion is not None:
+        flags = _emotion_flags(clues, truth.emotion) or _intensity_flags(clues, truth)
     for kind in ("level", "pitch", "rate"):
         measured = getattr(truth, kind)
         if measured not in OPPOSITE:
@@ -144,13 +205,26 @@ def _tokens(text: str) -> list[str]:
 
 @lru_cache(maxsize=65536)
 def _suspects(caption: str) -> tuple[tuple[str, str], ...]:
-    """(kind, words) of every event, person, place and gender that a caption names, whether supported or not."""
-    text = _FIGURES.sub(" ", caption.lower().replace("\u2019", "'"))
-    found = [(kind, word) for word in _tokens(text) if (kind := _KIND_OF.get(word.removesuffix("'s"))) is not None]
-    found += [("event", " ".join(match.group().split())) for match in _CAUSE.finditer(text)]
-    for match in re.finditer(r"(?<=[\w,;] )[A-Z][a-z]+\b", caption):
-        found.append(("person", match.group()))
-    return tuple(dict.fromkeys(found))
+    """(kind, words) of every event, person, place, gender and persona that a caption names, supported or not."""
+    straight = caption.strip().replace("\u2019", "'")
+    told = [("event", " ".join(match.group().split())) for match in _CAUSE.finditer(straight.lower())]
+    text = _FIGURES.sub(" ", straight.lower())
+    found = [("persona", match.group()) for match in _PERSONA.finditer(text)]
+    text = _PERSONA.sub(lambda match: " ".join(w for w in _tokens(match.group()) if _KIND_OF.get(w) == "gender"), text)
+    found += [(kind, word) for word in _tokens(text) if (kind := _KIND_OF.get(word.removesuffix("'s"))) is not None]
+    return tuple(dict.fromkeys([*found, *told, *(("person", name) for name in _names(straight))]))
+
+
+def _names(caption: str) -> list[str]:
+    """Capitalised words that stand where a common word would be lower-cased; none in a caption set as a title."""
+    words = re.findall(r"[^\W\d_]+", caption)
+    if sum(word[0].isupper() for word in words) > max(2, len(words) / 2):
+        return []
+    inside = [match.group() for match in re.finditer(r"(?<=[\w,;] )[A-Z][a-z]+\b", caption)]
+    opening = _NAMED.search(caption)
+    names = inside + ([opening.group(1)] if opening else [])
+    own = {*_NO_NAME, *_ORIGINS.split()}
+    return [name for name in names if name.lower() not in own and not parse_clues(name)]
 
 
 def _supported(words: str, support: frozenset[str]) -> bool:
@@ -165,27 +239,32 @@ def _form_flags(caption: str) -> tuple[str, ...]:
     flags = []
     if (dangling := _DANGLING.search(text.lower())) or text.count("(") > text.count(")"):
         flags.append(f"unfinished: {dangling.group() if dangling else '('}")
+    sentences = [" ".join(_tokens(part)) for part in re.split(r"[.!?]+(?:\s|$)", text) if part.strip()]
     if match := _OFF.search(text.lower()) or _FOREIGN.search(text):
         flags.append(f"off_instruction: {match.group().strip()}")
     elif len(words) > MAX_WORDS:
         flags.append(f"off_instruction: {len(words)} words")
-    elif len([s for s in re.split(r"[.!?]+(?:\s|$)", text) if s.strip()]) > MAX_SENTENCES:
+    elif len(sentences) > MAX_SENTENCES:
         flags.append("off_instruction: more than two sentences")
-    elif loop := _loop(words):
-        flags.append(f"off_instruction: repeats '{loop}'")
     elif not _SPEECH_WORDS.search(text.lower()) and not parse_clues(caption):
         flags.append("off_instruction: nothing about how it sounds")
+    if loop := _loop(words, sentences):
+        flags.append(f"repetition: {loop}")
     return tuple(flags)
 
 
-def _loop(words: Sequence[str]) -> str | None:
+def _loop(words: Sequence[str], sentences: Sequence[str]) -> str | None:
+    """A word four times running, three words three times, or a sentence of three words or more said again."""
+    for start in range(len(words) - 3):
+        if len(set(words[start : start + 4])) == 1:
+            return words[start]
     seen: dict[str, int] = {}
     for start in range(len(words) - 2):
         phrase = " ".join(words[start : start + 3])
         seen[phrase] = seen.get(phrase, 0) + 1
         if seen[phrase] == 3:
             return phrase
-    return None
+    return next((s for i, s in enumerate(sentences) if s in sentences[:i] and len(s.split()) >= 3), None)
 
 
 def _copied(words: Sequence[str], transcript: Sequence[str], references: Sequence[Sequence[str]]) -> str | None:
@@ -212,8 +291,7 @@ def faithfulness_flags(caption: str, transcript: str, references: Sequence[str],
     by_all = by_reference | frozenset(spoken)
     flags = []
     for kind, words in _suspects(caption):
-        # A transcript does not tell who speaks: "he" in it is somebody else.
-        if not _supported(words, by_reference if kind == "gender" else by_all):
+        if not _supported(words, by_reference if kind in BY_REFERENCE_ONLY else by_all):
             flags.append(f"{kind}: {words}")
     if copied := _copied(_tokens(caption), spoken, truths):
         flags.append(f"transcript: {copied}")

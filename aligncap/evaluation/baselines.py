@@ -33,7 +33,8 @@ def central_caption(captions: Sequence[str], encoder: Encoder) -> str:
     return distinct[int(np.argmax([vectors[caption] @ mean for caption in distinct]))]
 
 
-def _rows(captions: Mapping[str, str]) -> list[dict[str, Any]]:
+def caption_rows(captions: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Rows of the ``captions`` artifact for a system without an LLM: utterance id -> caption, in this order."""
     return [
         {"utterance_id": name, "caption": caption, "n_tokens": len(caption.split()), "finished": True}
         for name, caption in captions.items()
@@ -79,7 +80,7 @@ def caption_baseline(
         constant = central_caption(captions, SentenceEncoder(model_folder(encoder_manifest)))
         logger.info("constant: %s", constant)
         spoken = {row["utterance_id"]: constant for row in rows}
-    artifacts.write(_rows(spoken), out, "captions", "caption_baseline")
+    artifacts.write(caption_rows(spoken), out, "captions", "caption_baseline")
 
 
 def import_captions(source: Path, audio: Path, out: Path) -> None:
@@ -121,7 +122,7 @@ def import_captions(source: Path, audio: Path, out: Path) -> None:
     unused = len(captions) - len(wanted)
     if unused:
         logger.info("%s: %d captions of utterances that the corpus does not have were left out", source, unused)
-    artifacts.write(_rows({name: captions[name] for name in wanted}), out, "captions", "import_captions")
+    artifacts.write(caption_rows({name: captions[name] for name in wanted}), out, "captions", "import_captions")
 
 
 _COLUMNS = {"id": ("utterance_id", "id"), "caption": ("caption", "caption_en")}

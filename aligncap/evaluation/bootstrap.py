@@ -4,18 +4,35 @@ A resample is a row of multiplicities: how often each utterance is drawn. Every 
 corpus BLEU) is then a function of these weights, computed for all resamples at once, and a paired difference uses the
 same rows for both systems. How strata and clusters meet is ours: clusters are drawn whole, within the stratum of
 their label where all utterances of the cluster share it; clusters of mixed labels (sessions), and those alone in their
-stratum, form one common stratum.
+stratum, form one common stratum. Two-sided p-values come from the same resamples as the interval: twice the smaller
+share of resampled differences on either side of zero, so that p < 0.05 says what the interval says.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Name = TypeVar("Name", bound=Hashable)
+PRIMARY = ("emotion_agreement_macro", "factuality_hallucination")  # DESIGN section 8; Holm corrects over all others
+
+
+class Paired(NamedTuple):
+    """First minus second on the same utterances: value, 95 % interval, two-sided p, utterances compared.
+
+    ``value``, ``low``, ``high`` and ``p`` are NaN where nothing can be compared.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+    n: int
 
 
 def resample_weights(
@@ -96,19 +113,33 @@ def interval(samples: Array) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
-def paired_difference(
-    first: Array, second: Array, weights: Array, classes: Sequence[str | None] | None = None
-) -> tuple[float, float, float]:
-    """Difference first - second on the same utterances and the same resamples, with its 95 % interval.
+def p_value(samples: Array) -> float:
+    """Two-sided bootstrap p of "no difference" from resampled differences [b]; NaN where none is defined.
+
+    ``2 min(#(d <= 0) + 1, #(d >= 0) + 1) / (b + 1)``, at most 1: never 0, however few the resamples.
+    """
+    known = samples[~np.isnan(samples)]
+    if not len(known):
+        return float("nan")
+    sides = min(int((known <= 0).sum()), int((known >= 0).sum())) + 1
+    return min(1.0, 2 * sides / (len(known) + 1))
+
+
+def _paired(value: float, samples: Array, n: int) -> Paired:
+    bounds = interval(samples)
+    if bounds is None or np.isnan(value):
+        return Paired(float("nan"), float("nan"), float("nan"), float("nan"), n)
+    return Paired(float(value), *bounds, p_value(samples), n)
+
+
+def paired_test(first: Array, second: Array, weights: Array, classes: Sequence[str | None] | None = None) -> Paired:
+    """Difference first - second on the same utterances and the same resamples.
 
     Args:
         first: [n] item values of one system; NaN where the metric does not apply.
         second: [n] likewise of the other system, same order.
         weights: [b, n] of ``resample_weights``.
         classes: given for a macro average over these classes, else the plain mean.
-
-    Returns:
-        (difference, low, high); NaN where undefined.
     """
     both = np.where(np.isnan(first) | np.isnan(second), np.nan, 0.0)
     ones = np.ones((1, len(first)))
@@ -117,6 +148,65 @@ def paired_difference(
         return weighted_mean(rows, values) if classes is None else weighted_macro(rows, values, classes)
 
     value = statistic(ones, first + both)[0] - statistic(ones, second + both)[0]
-    bounds = interval(statistic(weights, first + both) - statistic(weights, second + both))
-    low, high = bounds if bounds is not None else (float("nan"), float("nan"))
-    return float(value), low, high
+    samples = statistic(weights, first + both) - statistic(weights, second + both)
+    return _paired(value, samples, int((~np.isnan(both)).sum()))
+
+
+def paired_difference(
+    first: Array, second: Array, weights: Array, classes: Sequence[str | None] | None = None
+) -> tuple[float, float, float]:
+    """``paired_test`` without its p-value: (difference, low, high)."""
+    return paired_test(first, second, weights, classes)[:3]
+
+
+def at_equal_coverage(
+    first: Array, second: Array, asserted_first: Array, asserted_second: Array, weights: Array
+) -> Paired:
+    """Difference of two hallucination rates on the utterances where both systems assert something.
+
+    Args:
+        first: [n] 1 where the one system's caption hallucinates; NaN where nothing is known.
+        second: [n] likewise of the other system.
+        asserted_first: [n] 1 where its caption asserts what could be wrong (``coverage``), 0 where it does not.
+        asserted_second: [n] likewise.
+        weights: [b, n] of ``resample_weights``.
+    """
+    both = (asserted_first == 1) & (asserted_second == 1)
+    return paired_test(np.where(both, first, np.nan), np.where(both, second, np.nan), weights)
+
+
+def risk_at_equal_coverage(
+    first: Array, second: Array, asserted_first: Array, asserted_second: Array, weights: Array
+) -> Paired:
+    """Difference of two hallucination rates with the more talkative system silenced at random to the other's coverage.
+
+    With coverage ``c_i`` (share that asserts) and risk ``r_i`` (share of what is asserted that hallucinates) the rate
+    of system i at the common coverage ``c = min(c_1, c_2)`` is expected to be ``c r_i``: silence at random leaves the
+    risk as it is. The difference is ``c (r_1 - r_2)``, all of it taken anew in every resample. Ours. Other than
+    ``at_equal_coverage`` it keeps the utterances where only one of the two speaks. Arguments as there.
+    """
+    known = ~(np.isnan(first) | np.isnan(second))
+    spoken = [np.where(known & (own == 1), 1.0, 0.0) for own in (asserted_first, asserted_second)]
+    wrong = [
+        np.where(said == 1, np.nan_to_num(values), 0.0) for said, values in zip(spoken, (first, second), strict=True)
+    ]
+
+    def statistic(rows: Array) -> Array:
+        mass = rows @ known.astype(np.float64)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            coverage = [rows @ said / mass for said in spoken]
+            risk = [rows @ bad / (rows @ said) for bad, said in zip(wrong, spoken, strict=True)]
+            return np.minimum(*coverage) * (risk[0] - risk[1])
+
+    value = statistic(np.ones((1, len(first))))[0]
+    return _paired(float(value), statistic(weights), int(known.sum()))
+
+
+def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
+    """Holm's step-down adjustment of a family of p-values, in the order given; a NaN stays one and is not counted."""
+    known = sorted(((p, name) for name, p in p_values.items() if not np.isnan(p)), key=lambda item: item[0])
+    adjusted, floor = dict(p_values), 0.0
+    for rank, (p, name) in enumerate(known):
+        floor = max(floor, min(1.0, (len(known) - rank) * p))
+        adjusted[name] = floor
+    return adjusted

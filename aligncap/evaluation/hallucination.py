@@ -1,4 +1,8 @@
-"""Emotion agreement, coverage and hallucination of one caption, as item metrics (DESIGN section 8)."""
+"""Emotion agreement, coverage and hallucination of one caption, as item metrics (DESIGN section 8).
+
+The definitions are in docs/judge.md; ``tests/data/hallucinations.yaml`` holds cases. Metrics that end in ``_2`` come
+from the second instrument, which no training step used; it knows emotions only.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ METRICS = (
     "factuality_hallucination_covered",
     "faithfulness_hallucination",
 )
+SECOND = ("emotion_agreement_2", "coverage_2", "factuality_hallucination_2")
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ def examine(caption: str, truth: Truth, transcript: str, references: Sequence[st
     dominant = dominant_emotion(clues)
     wrong, unfaithful = factuality_flags(clues, truth), faithfulness_flags(caption, transcript, references, finished)
     covered = bool(asserted_classes(clues))
-    factuality = None if truth == Truth() else float(bool(wrong))
+    factuality = float(bool(wrong)) if truth.comparable else None
     values = {
         "emotion_agreement": None if truth.emotion is None else float(dominant == truth.emotion),
         "coverage": float(covered),
@@ -57,3 +62,20 @@ def examine(caption: str, truth: Truth, transcript: str, references: Sequence[st
         "faithfulness_hallucination": float(bool(unfaithful)),
     }
     return Verdict(dominant, (*wrong, *unfaithful), values)
+
+
+def second_values(dominant: str | None, emotion: str | None, labels: Sequence[str]) -> dict[str, float | None]:
+    """The metrics ``SECOND`` of one caption.
+
+    Args:
+        dominant: emotion that the second instrument finds in it; None where unsure.
+        emotion: the label's class; None where unknown.
+        labels: classes that the instrument knows: of another label it cannot tell whether a caption is right.
+    """
+    asserts = dominant is not None
+    known = emotion is not None and emotion in labels
+    return {
+        "emotion_agreement_2": float(dominant == emotion) if known else None,
+        "coverage_2": float(asserts),
+        "factuality_hallucination_2": float(asserts and dominant != emotion) if known else None,
+    }

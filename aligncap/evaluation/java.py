@@ -54,7 +54,8 @@ def find_java() -> str:
     )
 
 
-def _pycocoevalcap(part: str) -> Path:
+def pycocoevalcap_file(part: str) -> Path:
+    """A file that pycocoevalcap carries, by its path in the package. Raises MetricError where it is missing."""
     found = find_spec("pycocoevalcap")
     if found is None or not found.submodule_search_locations:
         raise MetricError("pycocoevalcap: not installed; run 'pip install pycocoevalcap'")
@@ -76,7 +77,7 @@ def tokenise(captions: Iterable[str]) -> dict[str, str]:
     distinct = list(dict.fromkeys(captions))
     if not distinct:
         return {}
-    jar = _pycocoevalcap("tokenizer/stanford-corenlp-3.4.1.jar")
+    jar = pycocoevalcap_file("tokenizer/stanford-corenlp-3.4.1.jar")
     text = "\n".join(" ".join(caption.split()) for caption in distinct)
     command = [find_java(), "-Dfile.encoding=UTF-8", "-cp", str(jar), *PTB_OPTIONS]
     try:
@@ -99,7 +100,7 @@ class Meteor:
 
     def __enter__(self) -> Meteor:
         """Start the JVM. Raises MetricError where there is none."""
-        jar = _pycocoevalcap("meteor/meteor-1.5.jar")
+        jar = pycocoevalcap_file("meteor/meteor-1.5.jar")
         options = ["-", "-", "-stdio", "-l", "en", "-norm"]
         self._process = subprocess.Popen(
             [find_java(), "-Dfile.encoding=UTF-8", "-jar", "-Xmx2G", str(jar), *options],

@@ -1,4 +1,4 @@
-"""Text metrics, keyed by utterance id: pycocoevalcap's BLEU, METEOR, ROUGE-L and CIDEr-D, similarity, variety.
+"""Text metrics, keyed by utterance id: pycocoevalcap's BLEU, METEOR, ROUGE-L, CIDEr-D and SPICE, similarity, variety.
 
 ``score(candidates, references) -> (corpus, items)`` has the shape of every metric. A metric that cannot be had here
 (no Java, one candidate only) is absent, with its reason; it is never 0.
@@ -10,13 +10,13 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aligncap.errors import MetricError
-from aligncap.evaluation import java
+from aligncap.evaluation import java, spice
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +24,9 @@ Captions = Mapping[str, str]
 References = Mapping[str, Sequence[str]]
 BLEU = ("bleu1", "bleu2", "bleu3", "bleu4")
 PTB_METRICS = (*BLEU, "rouge_l", "cider_d")
+SPICE_METRICS = ("spice", "spider")  # SPIDEr is the mean of CIDEr-D and SPICE
+TEXT_METRICS = (*PTB_METRICS, "meteor", *SPICE_METRICS)
+SpiceWish = Literal["auto", "require", "off"]
 SMALL, TINY = 1e-9, 1e-15  # pycocoevalcap's guards against division by zero
 
 
@@ -94,79 +97,142 @@ def _keep(
             scores.items.setdefault(name, {})[metric] = float(item)
 
 
+def why_absent(meteor: bool, wish: SpiceWish) -> dict[str, str]:
+    """Metric -> why it cannot be had here, or is not wanted; looks for Java and jars and computes nothing.
+
+    Args:
+        meteor: ``evaluation.meteor``.
+        wish: ``evaluation.spice``.
+
+    Raises:
+        MetricError: SPICE is required and cannot be had.
+    """
+    absent: dict[str, str] = {}
+    try:
+        java.find_java()
+    except MetricError as error:
+        absent |= dict.fromkeys(TEXT_METRICS, f"needs the PTB tokenizer: {error}")
+    if not meteor:
+        absent["meteor"] = "switched off (evaluation.meteor: false)"
+    reason = "switched off (evaluation.spice: off)" if wish == "off" else absent.get("spice") or spice.why_not()
+    if reason is not None:
+        if wish == "require":
+            raise MetricError(f"evaluation.spice: require, but {reason}; or set evaluation.spice to auto or off")
+        absent |= dict.fromkeys(SPICE_METRICS, reason)
+    return absent
+
+
 def text_metrics(
-    systems: Mapping[str, Captions], references: References, meteor: bool = True
+    systems: Mapping[str, Captions], references: References, meteor: bool = True, wish: SpiceWish = "off"
 ) -> tuple[dict[str, TextScores], dict[str, str]]:
-    """Score several systems on the same references with two JVM starts in all.
+    """Score several systems on the same references with two JVM starts in all, and one a system for SPICE.
 
     Args:
         systems: system -> utterance id -> caption.
         references: utterance id -> one or more captions; others than the systems' ids are ignored.
         meteor: whether METEOR is wanted.
+        wish: whether SPICE is: wherever it can be had (auto), or an error where it cannot (require).
 
     Returns:
         (system -> figures, unavailable metric -> reason). CIDEr-D needs two candidates, because its document
         frequencies are those of the references scored.
 
     Raises:
-        MetricError: no captions, or captions whose id has no reference.
+        MetricError: no captions, captions whose id has no reference, or SPICE is required and cannot be had.
     """
-    from pycocoevalcap.cider.cider import Cider
-    from pycocoevalcap.rouge.rouge import Rouge
-
     for name, candidates in systems.items():
         _check(candidates, references, name)
     scored = {name: TextScores(items={i: {} for i in candidates}) for name, candidates in systems.items()}
-    unavailable: dict[str, str] = {} if meteor else {"meteor": "switched off (evaluation.meteor: false)"}
+    unavailable = why_absent(meteor, wish)
     try:
-        wanted = {i for candidates in systems.values() for i in candidates}
-        everything = [text for i in sorted(wanted) for text in references[i]]
-        tokens = java.tokenise(everything + [text for c in systems.values() for text in c.values()])
+        tokenised = _tokenised(systems, references)
     except MetricError as error:
         logger.warning("no text metrics: %s", error)
         reason = f"needs the PTB tokenizer: {error}"
-        return scored, unavailable | {m: reason for m in (*PTB_METRICS, "meteor") if m not in unavailable}
-    tokenised = {}
-    for name, candidates in systems.items():
-        ids = list(candidates)
-        hypotheses = [tokens[candidates[i]] for i in ids]
-        truths = [[tokens[text] for text in references[i]] for i in ids]
-        tokenised[name] = (ids, hypotheses, truths)
-        gts, res = dict(zip(ids, truths, strict=True)), {i: [h] for i, h in zip(ids, hypotheses, strict=True)}
-        _bleu(hypotheses, truths, scored[name], ids)
-        rouge, rouge_items = Rouge().compute_score(gts, res)
-        _keep(scored[name], ids, {"rouge_l": rouge}, {"rouge_l": rouge_items})
-        if len(ids) < 2:
-            unavailable["cider_d"] = "needs at least two utterances"
-        else:
-            cider, cider_items = Cider().compute_score(gts, res)
-            _keep(scored[name], ids, {"cider_d": cider}, {"cider_d": cider_items})
-    if meteor:
+        return scored, dict.fromkeys(TEXT_METRICS, reason) | unavailable
+    for name, (ids, hypotheses, truths) in tokenised.items():
+        _word_overlap(ids, hypotheses, truths, scored[name], unavailable)
+    if "meteor" not in unavailable:
         try:
             with java.Meteor() as process:
                 for name, (ids, hypotheses, truths) in tokenised.items():
                     corpus, items = process.score(hypotheses, truths)
                     _keep(scored[name], ids, {"meteor": corpus}, {"meteor": items})
         except MetricError as error:
-            logger.warning("no METEOR: %s", error)
-            unavailable["meteor"] = str(error)
-            for figures in scored.values():
-                figures.corpus.pop("meteor", None)
-                for item in figures.items.values():
-                    item.pop("meteor", None)
+            _drop("meteor", str(error), scored, unavailable)
+    if "spice" not in unavailable:
+        try:
+            for name, (ids, hypotheses, truths) in tokenised.items():
+                corpus, items = spice.score(hypotheses, truths)
+                _keep(scored[name], ids, {"spice": corpus}, {"spice": items})
+        except MetricError as error:
+            if wish == "require":
+                raise
+            _drop("spice", str(error), scored, unavailable)
+    _spider(scored, unavailable)
     return scored, unavailable
+
+
+def _tokenised(
+    systems: Mapping[str, Captions], references: References
+) -> dict[str, tuple[list[str], list[str], list[list[str]]]]:
+    wanted = {i for candidates in systems.values() for i in candidates}
+    everything = [text for i in sorted(wanted) for text in references[i]]
+    tokens = java.tokenise(everything + [text for c in systems.values() for text in c.values()])
+    return {
+        name: (list(own), [tokens[own[i]] for i in own], [[tokens[text] for text in references[i]] for i in own])
+        for name, own in systems.items()
+    }
+
+
+def _word_overlap(
+    ids: list[str], hypotheses: list[str], truths: list[list[str]], scores: TextScores, unavailable: dict[str, str]
+) -> None:
+    from pycocoevalcap.cider.cider import Cider
+    from pycocoevalcap.rouge.rouge import Rouge
+
+    gts, res = dict(zip(ids, truths, strict=True)), {i: [h] for i, h in zip(ids, hypotheses, strict=True)}
+    _bleu(hypotheses, truths, scores, ids)
+    rouge, rouge_items = Rouge().compute_score(gts, res)
+    _keep(scores, ids, {"rouge_l": rouge}, {"rouge_l": rouge_items})
+    if len(ids) < 2:
+        unavailable["cider_d"] = "needs at least two utterances"
+    else:
+        cider, cider_items = Cider().compute_score(gts, res)
+        _keep(scores, ids, {"cider_d": cider}, {"cider_d": cider_items})
+
+
+def _drop(metric: str, reason: str, scored: Mapping[str, TextScores], unavailable: dict[str, str]) -> None:
+    """A metric that failed half-way is absent for every system."""
+    logger.warning("no %s: %s", metric.upper(), reason)
+    unavailable[metric] = reason
+    for figures in scored.values():
+        figures.corpus.pop(metric, None)
+        for item in figures.items.values():
+            item.pop(metric, None)
+
+
+def _spider(scored: Mapping[str, TextScores], unavailable: dict[str, str]) -> None:
+    missing = next((m for m in ("spice", "cider_d") if m in unavailable), None)
+    if missing is not None:
+        unavailable.setdefault("spider", unavailable[missing])
+        return
+    for figures in scored.values():
+        for row in (figures.corpus, *figures.items.values()):
+            row["spider"] = (row["cider_d"] + row["spice"]) / 2
 
 
 def score(
     candidates: Captions, references: References, meteor: bool = True
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """Text metrics of one system: (corpus figures, figures by utterance). See ``text_metrics``.
+    """Text metrics of one system without SPICE: (corpus figures, figures by utterance). See ``text_metrics``.
 
     Raises:
         MetricError: as ``text_metrics``, and also where a metric is unavailable although it was wanted.
     """
     scored, unavailable = text_metrics({"captions": candidates}, references, meteor)
-    failed = {metric: why for metric, why in unavailable.items() if meteor or metric != "meteor"}
+    unwanted = SPICE_METRICS if meteor else (*SPICE_METRICS, "meteor")
+    failed = {metric: why for metric, why in unavailable.items() if metric not in unwanted}
     if failed:
         raise MetricError("; ".join(f"{metric}: {why}" for metric, why in sorted(failed.items())))
     return scored["captions"].corpus, scored["captions"].items
@@ -194,10 +260,10 @@ def words(caption: str) -> list[str]:
     return [word for word in stripped if word]
 
 
-def distinct2(captions: Sequence[str]) -> float | None:
-    """Distinct bigrams over all bigrams of the captions; None where there is no bigram."""
-    pairs = [pair for caption in captions for pair in zip(words(caption), words(caption)[1:], strict=False)]
-    return len(set(pairs)) / len(pairs) if pairs else None
+def distinct(captions: Sequence[str], n: int) -> float | None:
+    """Distinct n-grams over all n-grams of the captions; None where there is no n-gram."""
+    grams = [tuple(own[i : i + n]) for own in map(words, captions) for i in range(len(own) - n + 1)]
+    return len(set(grams)) / len(grams) if grams else None
 
 
 def collapse(captions: Sequence[str]) -> float:

@@ -13,19 +13,23 @@ from numpy.typing import NDArray
 
 from aligncap import artifacts
 from aligncap.clues import canonical
-from aligncap.clues.checks import Truth
-from aligncap.clues.grammar import dominant_emotion
 from aligncap.config import Compute, Evaluation
-from aligncap.errors import ArtifactError, MetricError
+from aligncap.errors import ArtifactError
 from aligncap.evaluation import bootstrap, hallucination, metrics
+from aligncap.evaluation.gold import Gold, chance_captions, read_gold
 
 logger = logging.getLogger(__name__)
 
 TEXT_DERANGEMENTS = 3  # of the chance row's; BLEU, METEOR, ROUGE-L and CIDEr-D cost seconds each and hardly vary
-SESSIONS = 10  # from so many sessions on, the bootstrap draws sessions
-MACRO_MINIMUM = 10
-MEANS = ("rouge_l", "cider_d", "similarity", *hallucination.METRICS)  # corpus figure = mean of items
-ITEM_METRICS = (*metrics.BLEU, "meteor", "rouge_l", "cider_d", "similarity", *hallucination.METRICS, "length_ratio")
+JUDGED = (*hallucination.METRICS, *hallucination.SECOND)
+MEANS = ("rouge_l", "cider_d", *metrics.SPICE_METRICS, "similarity", *JUDGED)  # corpus figure = mean of items
+ITEM_METRICS = (*metrics.PTB_METRICS, "meteor", *metrics.SPICE_METRICS, "similarity", *JUDGED, "length_ratio")
+MACRO = {  # corpus figure -> item metric, least utterances of a class
+    "emotion_agreement_macro": ("emotion_agreement", 1),
+    "emotion_agreement_macro_n10": ("emotion_agreement", 10),
+    "emotion_agreement_macro_2": ("emotion_agreement_2", 1),
+}
+VARIETY = ("collapse", "distinct1", "distinct2")  # resampling repeats captions: these have no bootstrap interval
 ABOUT = (
     "Intervals: 95 % percentile bootstrap, stratified by label and clustered; BLEU from resampled counts; METEOR's is "
     "that of the mean of items, moved to the corpus figure. Similarity: mean over references. Chance: mean over "
@@ -36,24 +40,25 @@ Item = dict[str, float | None]
 
 
 @dataclass(frozen=True)
-class Gold:
-    """What is known of the test corpus; every mapping is keyed by utterance id and in the same order."""
+class Opinions:
+    """What the second instrument finds: caption -> emotion or None; and the classes that it knows."""
 
-    references: dict[str, list[str]]
-    label: dict[str, str | None]
-    cluster: dict[str, str]
-    truth: dict[str, Truth]
-    transcript: dict[str, str]
+    dominant: dict[str, str | None]
+    labels: tuple[str, ...]
 
-    @property
-    def ids(self) -> list[str]:
-        """Utterance ids, in the order of the references artifact."""
-        return list(self.references)
+    @classmethod
+    def read(cls, path: Path) -> Opinions:
+        """Of a ``second_opinions`` artifact."""
+        found = {row["caption"]: row["dominant"] for row in artifacts.read_rows(path, "second_opinions")}
+        return cls(found, tuple(artifacts.read_notes(path, "second_opinions")["labels"]))
 
-    @property
-    def captioned(self) -> list[str]:
-        """Ids of the utterances that have a reference caption."""
-        return [i for i, texts in self.references.items() if texts]
+    def values(self, caption: str, emotion: str | None) -> dict[str, float | None]:
+        """Second metrics of one caption; none of them where the instrument knows no class."""
+        if not self.labels:
+            return dict.fromkeys(hallucination.SECOND)
+        if caption not in self.dominant:
+            raise ArtifactError(f"second opinions: none of the caption {caption!r}; run second_opinion again")
+        return hallucination.second_values(self.dominant[caption], emotion, self.labels)
 
 
 @dataclass
@@ -68,58 +73,7 @@ class Scored:
     lengths: NDArray[np.float64]  # [n, 2] words of caption and mean words of the references
 
 
-def read_gold(references: Path, prosody: Path, transcripts: Path, audio: Path) -> Gold:
-    """Read labels, clusters and measurements of a test corpus; only scoring and the report may."""
-    rows = artifacts.read_rows(references, "labels")
-    measured = {r["utterance_id"]: r for r in artifacts.read_rows(prosody, "prosody")}
-    said = {r["utterance_id"]: r["transcript"] for r in artifacts.read_rows(transcripts, "transcripts")}
-    session = {r["utterance_id"]: r["session"] for r in artifacts.read_rows(audio, "audio")}
-    by_session = all(session[r["utterance_id"]] for r in rows) and len(set(session.values())) >= SESSIONS
-    gold = Gold({}, {}, {}, {}, {})
-    for row in rows:
-        name = row["utterance_id"]
-        captions = [text for text in row["captions"] if text.strip()]
-        # A corpus label wins even where it is outside the seven classes ('other'): then nothing is compared.
-        parsed = dominant_emotion(captions[0]) if captions and row["emotion"] is None else None
-        gold.references[name] = captions
-        gold.label[name] = row["emotion"] or parsed
-        own_text = row["caption_group"] or (captions[0] if captions else name)
-        gold.cluster[name] = session[name] if by_session else own_text
-        gold.truth[name] = Truth.from_rows(gold.label[name], measured.get(name))
-        gold.transcript[name] = said.get(name, "")
-    return gold
-
-
-def derangement(n: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """A uniform permutation of ``range(n)``, n >= 2, that leaves nothing in its place."""
-    while True:
-        order = generator.permutation(n)
-        if not (order == np.arange(n)).any():
-            return order
-
-
-def chance_captions(gold: Gold, count: int, seed: int) -> list[dict[str, str]]:
-    """``count`` times: each utterance gets a reference of another one.
-
-    Raises:
-        MetricError: fewer than two utterances have reference captions.
-    """
-    pool = gold.captioned
-    if len(pool) < 2:
-        raise MetricError(
-            f"chance: {len(pool)} utterances with a reference caption; it needs two (drop the system for this corpus)"
-        )
-    generator = np.random.default_rng(seed)
-    shuffles = []
-    for _ in range(count):
-        order = derangement(len(pool), generator)
-        source = {name: pool[other] for name, other in zip(pool, order, strict=True)}
-        captions = {}
-        for name in gold.ids:
-            texts = gold.references[source.get(name) or pool[generator.integers(len(pool))]]
-            captions[name] = texts[generator.integers(len(texts))]
-        shuffles.append(captions)
-    return shuffles
+NO_OPINIONS = Opinions({}, ())
 
 
 def _length_ratio(caption: str, references: Sequence[str]) -> tuple[float, float]:
@@ -132,6 +86,7 @@ def _scored(
     finished: Mapping[str, bool],
     text: metrics.TextScores,
     vectors: Mapping[str, NDArray[np.float32]],
+    opinions: Opinions,
 ) -> Scored:
     verdicts, items, lengths = {}, {}, []
     for name in gold.ids:
@@ -141,6 +96,7 @@ def _scored(
         )
         item: Item = dict.fromkeys(ITEM_METRICS)
         item |= text.items.get(name, {}) | verdicts[name].values
+        item |= opinions.values(captions[name], gold.truth[name].emotion)
         if references:
             item["similarity"] = metrics.mean_similarity(captions[name], references, vectors)
             own, theirs = _length_ratio(captions[name], references)
@@ -152,9 +108,9 @@ def _scored(
     corpus = dict(text.corpus)
     spoken = list(captions.values())
     corpus["collapse"] = metrics.collapse(spoken)
-    variety = metrics.distinct2(spoken)
-    if variety is not None:
-        corpus["distinct2"] = variety
+    for n in (1, 2):
+        if (variety := metrics.distinct(spoken, n)) is not None:
+            corpus[f"distinct{n}"] = variety
     return Scored(captions, verdicts, items, corpus, text.bleu_counts, np.asarray(lengths))
 
 
@@ -208,17 +164,17 @@ def figures(scored: Scored, gold: Gold, weights: NDArray[np.float64]) -> dict[st
         for order, metric in enumerate(metrics.BLEU):
             found[metric] = _figure(scored.corpus[metric], len(rows), samples[:, order], float(plain[order]))
     classes = [canonical(gold.label[i]) for i in ids]
-    agreement, ones = columns["emotion_agreement"], np.ones((1, len(ids)))
-    for metric, minimum in (("emotion_agreement_macro", 1), ("emotion_agreement_macro_n10", MACRO_MINIMUM)):
-        value = float(bootstrap.weighted_macro(ones, agreement, classes, minimum)[0])
+    ones = np.ones((1, len(ids)))
+    for metric, (item, minimum) in MACRO.items():
+        value = float(bootstrap.weighted_macro(ones, columns[item], classes, minimum)[0])
         if not np.isnan(value):
-            samples = bootstrap.weighted_macro(weights, agreement, classes, minimum)
-            found[metric] = _figure(value, int((~np.isnan(agreement)).sum()), samples)
+            samples = bootstrap.weighted_macro(weights, columns[item], classes, minimum)
+            found[metric] = _figure(value, int((~np.isnan(columns[item])).sum()), samples)
     own, theirs = scored.lengths.T
     if theirs.sum():
         samples = bootstrap.weighted_ratio(weights, own, theirs)
         found["length_ratio"] = _figure(float(own.sum() / theirs.sum()), len(gold.captioned), samples)
-    for metric in ("collapse", "distinct2"):  # resampling repeats captions, so neither has a bootstrap interval
+    for metric in VARIETY:
         if metric in scored.corpus:
             found[metric] = _figure(scored.corpus[metric], len(ids), None)
     return found
@@ -250,11 +206,12 @@ def score_captions(
     captions: Mapping[str, Path],
     encoder_manifest: Path,
     outs: Mapping[str, Path],
+    opinions: Mapping[str, Path] | None = None,
 ) -> None:
     """Write the ``evaluation`` artifact of every system on one test corpus.
 
     Args:
-        evaluation: METEOR or not, resamples, derangements, seed.
+        evaluation: METEOR and SPICE or not, resamples, derangements, seed.
         compute: threads of the sentence encoder.
         corpus: name of the test corpus.
         references: its ``labels`` artifact with captions.
@@ -264,32 +221,26 @@ def score_captions(
         captions: system -> ``captions`` artifact.
         encoder_manifest: sentence encoder.
         outs: system -> file to write; a system without captions is the chance row.
+        opinions: system -> ``second_opinions`` artifact of its captions; of the references for the chance row. The
+            second instrument's metrics are absent without.
 
     Raises:
         ArtifactError: captions of other utterances than the references.
-        MetricError: chance without two reference captions.
+        MetricError: chance without two reference captions, or SPICE is required and cannot be had.
     """
     from aligncap.captioner.sources import model_folder
     from aligncap.text import SentenceEncoder
 
     gold = read_gold(references, prosody, transcripts, audio)
     texts, finished = _read_captions(captions, gold)
+    second = {system: Opinions.read(opinions[system]) if opinions else NO_OPINIONS for system in outs}
     by_chance = set(outs) - set(captions)
     shuffles = chance_captions(gold, evaluation.derangements, evaluation.seed) if by_chance else []
-    unavailable: dict[str, str] = {}
-    text_scores: dict[str, metrics.TextScores] = {}
-    captioned = gold.captioned
-    if captioned:
-        runs = {f"#{number}": shuffle for number, shuffle in enumerate(shuffles[:TEXT_DERANGEMENTS])}
-        asked = {s: {i: own[i] for i in captioned} for s, own in (texts | runs).items()}
-        text_scores, unavailable = metrics.text_metrics(asked, gold.references, evaluation.meteor)
-    else:
-        reason = f"corpus {corpus} has no reference captions"
-        unavailable = dict.fromkeys((*metrics.PTB_METRICS, "meteor", "similarity", "length_ratio"), reason)
+    text_scores, unavailable = _text_scores(evaluation, corpus, gold, texts, shuffles)
     _set_threads(compute)
     encoder = SentenceEncoder(model_folder(encoder_manifest))
     everything = [t for own in texts.values() for t in own.values()] + [t for r in gold.references.values() for t in r]
-    vectors = metrics.embed(everything, encoder) if captioned else {}
+    vectors = metrics.embed(everything, encoder) if gold.captioned else {}
     labels = [canonical(gold.label[i]) for i in gold.ids]
     clusters = [gold.cluster[i] for i in gold.ids]
     weights = bootstrap.resample_weights(clusters, labels, evaluation.bootstrap, evaluation.seed)
@@ -298,20 +249,44 @@ def score_captions(
         if system in by_chance:
             scored = _average(
                 [
-                    _scored(gold, own, {}, text_scores.get(f"#{number}", nothing), vectors)
+                    _scored(gold, own, {}, text_scores.get(f"#{number}", nothing), vectors, second[system])
                     for number, own in enumerate(shuffles)
                 ]
             )
         else:
-            scored = _scored(gold, texts[system], finished[system], text_scores.get(system, nothing), vectors)
+            text = text_scores.get(system, nothing)
+            scored = _scored(gold, texts[system], finished[system], text, vectors, second[system])
         notes = {
             "corpus": corpus,
             "about": ABOUT,
             "figures": figures(scored, gold, weights),
-            "unavailable": unavailable,
+            "unavailable": unavailable | _second_unavailable(second[system]),
         }
         artifacts.write(_rows(scored, gold), out, "evaluation", "score_captions", notes)
         logger.info("%s on %s: scored %d captions", system, corpus, len(gold.ids))
+
+
+def _text_scores(
+    evaluation: Evaluation,
+    corpus: str,
+    gold: Gold,
+    texts: Mapping[str, Mapping[str, str]],
+    shuffles: Sequence[Mapping[str, str]],
+) -> tuple[dict[str, metrics.TextScores], dict[str, str]]:
+    """Text metrics of every system, and of some shuffles as ``#0``, ``#1`` …, and why others are absent."""
+    if not gold.captioned:
+        reason = f"corpus {corpus} has no reference captions"
+        return {}, dict.fromkeys((*metrics.TEXT_METRICS, "similarity", "length_ratio"), reason)
+    runs = {f"#{number}": shuffle for number, shuffle in enumerate(shuffles[:TEXT_DERANGEMENTS])}
+    asked = {s: {i: own[i] for i in gold.captioned} for s, own in (dict(texts) | runs).items()}
+    return metrics.text_metrics(asked, gold.references, evaluation.meteor, evaluation.spice)
+
+
+def _second_unavailable(opinions: Opinions) -> dict[str, str]:
+    if opinions.labels:
+        return {}
+    reason = "no second instrument: it was not asked, or the training captions carry fewer than two emotion labels"
+    return dict.fromkeys((*hallucination.SECOND, "emotion_agreement_macro_2"), reason)
 
 
 def _set_threads(compute: Compute) -> None:

@@ -1,5 +1,7 @@
 """Every shipped config builds a DAG, on a machine that has neither models nor data; bad configs get one line."""
 
+import re
+
 import pytest
 from snakemake_project import ROOT, SMOKE, Project
 
@@ -31,7 +33,7 @@ def test_a_sweep_shares_everything_before_the_preference_stage(project: Project)
     swept = project.plan("--configfile", "experiments/sweep_beta.yaml")
     files = {file for job in plain for file in job.output}
     added = [job for job in swept if not set(job.output) <= files]
-    assert {job.rule for job in added} == {"train_preference", "caption_testset", "score_captions"}
+    assert {job.rule for job in added} == {"train_preference", "caption_testset", "second_opinion", "score_captions"}
     assert len([job for job in added if job.rule == "train_preference"]) == 3
     parents = {file for job in added if job.rule == "train_preference" for file in job.input if "checkpoints" in file}
     assert {file.split("/")[3] for file in parents} == {"kd"}
@@ -43,6 +45,15 @@ def test_systems_with_equal_settings_share_the_warm_start(project: Project) -> N
     jobs = project.plan()
     assert {job.wildcards["variant"] for job in jobs if job.rule == "warm_start"} == {"base", "wide"}
     assert {job.wildcards["variant"] for job in jobs if job.rule == "teacher_logits"} == {"base"}
+
+
+def test_what_can_be_measured_is_looked_up_first_and_read_before_scoring(project: Project) -> None:
+    asked = ("--config", 'evaluation={"spice": "require"}')
+    jobs = project.plan(*asked)
+    (probe,) = (job for job in jobs if job.rule == "probe_metrics")
+    assert not probe.input
+    assert re.search(r"rule probe_metrics:\n(?: {4}.*\n)*    priority: 100\n", project.run("-n", *asked))
+    assert all(set(probe.output) <= set(job.input) for job in jobs if job.rule.startswith("score_"))
 
 
 def test_plain_fine_tuning_waits_for_no_teacher_logits(project: Project) -> None:

@@ -14,7 +14,9 @@ from aligncap import artifacts
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 
-AFTER_PREFERENCE = {"train_preference", "caption_testset", "score_captions", "zero_shot_table", "report"}
+AFTER_PREFERENCE = {
+    *("train_preference", "caption_testset", "second_opinion", "score_captions", "zero_shot_table", "report"),
+}
 
 
 def rules(jobs: list[Job]) -> set[str]:

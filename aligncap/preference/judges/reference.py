@@ -25,10 +25,12 @@ PENALTIES = {
     "transcript": 2.0,
     "unfinished": 2.0,
     "off_instruction": 2.0,
+    "repetition": 2.0,
     "event": 1.5,
     "person": 1.5,
     "place": 1.0,
     "gender": 1.0,
+    "persona": 1.0,
 }
 LONG, SHORT = 1.5, 0.5  # ratios of words to the reference's from which length costs points
 VALENCE = {"happy": 1, "surprised": 0, "neutral": 0, "angry": -1, "sad": -1, "fearful": -1, "disgusted": -1}

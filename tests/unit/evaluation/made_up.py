@@ -115,3 +115,10 @@ def write_captions(path: Path, captions: dict[str, str], finished: bool = True) 
         "test",
     )
     return path
+
+
+def write_opinions(path: Path, dominant: dict[str, str | None], labels: tuple[str, ...] = LABELS) -> Path:
+    """What a second instrument finds: caption -> emotion."""
+    rows = [{"caption": text, "dominant": found, "probability": 0.9} for text, found in dominant.items()]
+    artifacts.write(rows, path, "second_opinions", "test", {"labels": list(labels)})
+    return path

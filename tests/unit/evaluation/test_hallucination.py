@@ -42,11 +42,11 @@ def test_factuality(caption, truth, kinds):
         ("The speaker sounds sad and", {"unfinished"}),
         ("", {"off_instruction"}),
         ("Sure, a sad voice.", {"off_instruction"}),
-        ("I am sad.", {"off_instruction"}),
-        ("very sad tone, very sad tone, very sad tone, very sad tone", {"off_instruction"}),
+        ("I am sad.", {"persona"}),
+        ("very sad tone, very sad tone, very sad tone, very sad tone", {"repetition"}),
         ("A sad voice. A quiet tone. A slow pace.", {"off_instruction"}),
         ("Bananas grow well.", {"off_instruction"}),
-        ("sad " * 70, {"off_instruction"}),
+        ("sad " * 70, {"off_instruction", "repetition"}),
     ],
 )
 def test_faithfulness(caption, kinds):
@@ -72,6 +72,10 @@ def test_saying_nothing_is_no_success():
     assert verdict.dominant is None and verdict.values["coverage"] == 0 and verdict.values["emotion_agreement"] == 0
     assert verdict.values["factuality_hallucination"] == 0
     assert verdict.values["factuality_hallucination_covered"] is None
+
+
+def test_a_degree_alone_is_nothing_to_compare_with():
+    assert examine("Slightly sad.", Truth(intensity="strong"), "", []).values["factuality_hallucination"] is None
 
 
 def test_nothing_known_gives_no_figure():

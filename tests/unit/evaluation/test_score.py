@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up import LABELS, REFERENCES, use_word_encoder, write_captions, write_corpus
+from made_up import LABELS, REFERENCES, use_word_encoder, write_captions, write_corpus, write_opinions
 
 from aligncap import artifacts
 from aligncap.config import Compute, Evaluation
 from aligncap.errors import ArtifactError, MetricError
 from aligncap.evaluation import java
-from aligncap.evaluation.score import derangement, read_gold, score_captions
+from aligncap.evaluation.gold import derangement, read_gold
+from aligncap.evaluation.score import score_captions
 
 SETTINGS = Evaluation(bootstrap=50, derangements=5)
 
 
-def _run(tmp_path, paths, captions, systems=None, settings=SETTINGS):
+FOUND = {text: label for label, text in REFERENCES.items()}
+
+
+def _gold(paths):
+    return [paths[name] for name in ("labels", "prosody", "transcripts", "audio")]
+
+
+def _run(tmp_path, paths, captions, systems=None, settings=SETTINGS, labels=LABELS):
     files = {name: write_captions(tmp_path / f"captions/{name}.parquet", own) for name, own in captions.items()}
     outs = {name: tmp_path / f"evaluation/{name}/c.parquet" for name in systems or captions}
+    said = FOUND | {text: "sad" for own in captions.values() for text in own.values() if text not in FOUND}
+    opinions = write_opinions(tmp_path / "opinions.parquet", said, labels)
     score_captions(
         settings,
         Compute(threads=1),
         "c",
-        paths["labels"],
-        paths["prosody"],
-        paths["transcripts"],
-        paths["audio"],
+        *_gold(paths),
         files,
         tmp_path / "manifest.json",
         outs,
+        dict.fromkeys(outs, opinions),
     )
     return outs
 
@@ -45,10 +53,14 @@ def test_perfect_constant_and_chance(tmp_path, monkeypatch):
     outs = _run(tmp_path, paths, {"good": _perfect(), "constant": constant}, ["chance", "good", "constant"])
     notes = {name: artifacts.read_notes(path, "evaluation") for name, path in outs.items()}
     good, flat, chance = (notes[name]["figures"] for name in ("good", "constant", "chance"))
-    assert notes["good"]["unavailable"] == {}
+    assert set(notes["good"]["unavailable"]) == {"spice", "spider"}
     assert good["bleu4"]["value"] == pytest.approx(1) and good["emotion_agreement_macro"]["value"] == 1
     assert good["similarity"]["value"] == pytest.approx(1, abs=1e-5) and good["length_ratio"]["value"] == 1
     assert flat["emotion_agreement_macro"]["value"] == 0.25 and flat["collapse"]["value"] == 1
+    assert good["emotion_agreement_macro_2"]["value"] == 1 and good["factuality_hallucination_2"]["value"] == 0
+    assert flat["emotion_agreement_2"]["value"] == 0.25 and flat["factuality_hallucination_2"]["value"] == 0.75
+    assert 0 < chance["emotion_agreement_2"]["value"] < 0.6 and flat["coverage_2"]["value"] == 1
+    assert flat["distinct1"]["value"] == pytest.approx(7 / 96) and good["distinct1"]["ci_low"] is None
     assert flat["faithfulness_hallucination"]["value"] == 1
     assert flat["emotion_agreement"]["value"] < chance["emotion_agreement"]["value"] + 0.2 < 0.7
     assert chance["bleu4"]["value"] < good["bleu4"]["value"]
@@ -99,6 +111,31 @@ def test_corpus_without_captions_has_agreement_only(tmp_path, monkeypatch):
         _run(tmp_path, paths, {"good": _perfect()}, ["chance", "good"])
 
 
+def test_the_second_instrument_judges_only_classes_that_it_knows(tmp_path, monkeypatch):
+    use_word_encoder(monkeypatch)
+    settings = Evaluation(bootstrap=20, meteor=False)
+    paths = write_corpus(tmp_path)
+    half = _run(tmp_path / "a", paths, {"good": _perfect()}, settings=settings, labels=("angry", "sad"))
+    figures = artifacts.read_notes(half["good"], "evaluation")["figures"]
+    assert figures["emotion_agreement_2"]["n"] == 6 and figures["coverage_2"]["n"] == 12
+    none = _run(tmp_path / "b", paths, {"good": _perfect()}, settings=settings, labels=())
+    notes = artifacts.read_notes(none["good"], "evaluation")
+    assert "fewer than two" in notes["unavailable"]["emotion_agreement_macro_2"]
+    assert "emotion_agreement_2" not in notes["figures"]
+
+
+def test_a_caption_that_the_second_instrument_never_read_is_an_error(tmp_path, monkeypatch):
+    use_word_encoder(monkeypatch)
+    paths = write_corpus(tmp_path)
+    captions = {"x": write_captions(tmp_path / "x.parquet", dict.fromkeys(_perfect(), "New words."))}
+    opinions = {"x": write_opinions(tmp_path / "o.parquet", FOUND)}
+    out = {"x": tmp_path / "out.parquet"}
+    with pytest.raises(ArtifactError, match="second_opinion again"):
+        score_captions(
+            SETTINGS, Compute(threads=1), "c", *_gold(paths), captions, tmp_path / "manifest.json", out, opinions
+        )
+
+
 def test_other_utterances_are_refused(tmp_path, monkeypatch):
     use_word_encoder(monkeypatch)
     with pytest.raises(ArtifactError, match="'u11'"):
@@ -107,8 +144,7 @@ def test_other_utterances_are_refused(tmp_path, monkeypatch):
 
 def test_clusters_are_sessions_where_there_are_ten(tmp_path):
     def clusters(folder, sessions):
-        p = write_corpus(folder, 20, sessions)
-        return set(read_gold(p["labels"], p["prosody"], p["transcripts"], p["audio"]).cluster.values())
+        return set(read_gold(*_gold(write_corpus(folder, 20, sessions))).cluster.values())
 
     assert clusters(tmp_path / "ten", 10) == {f"s{n}" for n in range(10)}
     assert clusters(tmp_path / "nine", 9) == set(REFERENCES.values())

@@ -1,0 +1,91 @@
+"""What people said of a test corpus, what was measured in it, and its references shuffled: the chance row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncap import artifacts
+from aligncap.clues.checks import Truth
+from aligncap.clues.grammar import dominant_emotion
+from aligncap.errors import MetricError
+
+SESSIONS = 10  # from so many sessions on, the bootstrap draws sessions
+
+
+@dataclass(frozen=True)
+class Gold:
+    """What is known of the test corpus; every mapping is keyed by utterance id and in the same order."""
+
+    references: dict[str, list[str]]
+    label: dict[str, str | None]
+    cluster: dict[str, str]
+    truth: dict[str, Truth]
+    transcript: dict[str, str]
+
+    @property
+    def ids(self) -> list[str]:
+        """Utterance ids, in the order of the references artifact."""
+        return list(self.references)
+
+    @property
+    def captioned(self) -> list[str]:
+        """Ids of the utterances that have a reference caption."""
+        return [i for i, texts in self.references.items() if texts]
+
+
+def read_gold(references: Path, prosody: Path, transcripts: Path, audio: Path) -> Gold:
+    """Read labels, clusters and measurements of a test corpus; only scoring and the report may."""
+    rows = artifacts.read_rows(references, "labels")
+    measured = {r["utterance_id"]: r for r in artifacts.read_rows(prosody, "prosody")}
+    said = {r["utterance_id"]: r["transcript"] for r in artifacts.read_rows(transcripts, "transcripts")}
+    session = {r["utterance_id"]: r["session"] for r in artifacts.read_rows(audio, "audio")}
+    by_session = all(session[r["utterance_id"]] for r in rows) and len(set(session.values())) >= SESSIONS
+    gold = Gold({}, {}, {}, {}, {})
+    for row in rows:
+        name = row["utterance_id"]
+        captions = [text for text in row["captions"] if text.strip()]
+        # A corpus label wins even where it is outside the seven classes ('other'): then nothing is compared.
+        parsed = dominant_emotion(captions[0]) if captions and row["emotion"] is None else None
+        gold.references[name] = captions
+        gold.label[name] = row["emotion"] or parsed
+        own_text = row["caption_group"] or (captions[0] if captions else name)
+        gold.cluster[name] = session[name] if by_session else own_text
+        gold.truth[name] = Truth.from_rows(gold.label[name], measured.get(name), row["intensity"])
+        gold.transcript[name] = said.get(name, "")
+    return gold
+
+
+def derangement(n: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """A uniform permutation of ``range(n)``, n >= 2, that leaves nothing in its place."""
+    while True:
+        order = generator.permutation(n)
+        if not (order == np.arange(n)).any():
+            return order
+
+
+def chance_captions(gold: Gold, count: int, seed: int) -> list[dict[str, str]]:
+    """``count`` times: each utterance gets a reference of another one.
+
+    Raises:
+        MetricError: fewer than two utterances have reference captions.
+    """
+    pool = gold.captioned
+    if len(pool) < 2:
+        raise MetricError(
+            f"chance: {len(pool)} utterances with a reference caption; it needs two (drop the system for this corpus)"
+        )
+    generator = np.random.default_rng(seed)
+    shuffles = []
+    for _ in range(count):
+        order = derangement(len(pool), generator)
+        source = {name: pool[other] for name, other in zip(pool, order, strict=True)}
+        captions = {}
+        for name in gold.ids:
+            texts = gold.references[source.get(name) or pool[generator.integers(len(pool))]]
+            captions[name] = texts[generator.integers(len(texts))]
+        shuffles.append(captions)
+    return shuffles

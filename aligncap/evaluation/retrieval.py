@@ -1,0 +1,82 @@
+"""The system ``retrieval``: the training caption of the nearest training utterance. No LLM, nothing trained. Ours."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncap import artifacts
+from aligncap.clues.fitting import Array, statistics
+from aligncap.clues.tagger import pooled
+from aligncap.errors import CorpusError
+from aligncap.evaluation.baselines import caption_rows
+
+logger = logging.getLogger(__name__)
+
+
+def nearest(queries: Array, stored: Array) -> NDArray[np.int64]:
+    """Index of the stored row [M, F] with the highest cosine to each query [N, F]; the first of those that tie. [N]."""
+
+    def units(rows: Array) -> Array:
+        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+    return np.argmax(units(queries) @ units(stored).T, axis=1)
+
+
+def _pooled(path: Path) -> dict[str, Array]:
+    from aligncap.speech.features import load_features
+
+    return {name: pooled(value) for name, value in load_features(path).items()}
+
+
+def caption_retrieval(
+    plan: Path,
+    references: Mapping[str, Path],
+    train_features: Mapping[str, Path],
+    features: Path,
+    out: Path,
+) -> None:
+    """Rule ``caption_retrieval``: caption a test corpus with captions of training utterances that sound alike.
+
+    Features are pooled as for the tagger (mean and standard deviation over frames of each layer) and standardised by
+    the statistics of the training rows, so that no test clip depends on another. Alike is cosine.
+
+    Args:
+        plan: the training utterances.
+        references: training corpus -> ``labels`` artifact; an utterance's first caption is the one said.
+        train_features: training corpus -> ``features`` artifact.
+        features: ``features`` artifact of the test corpus.
+        out: the ``captions`` artifact, in the order of ``features``.
+
+    Raises:
+        CorpusError: no training utterance has both features and a caption.
+    """
+    captions, rows = _training(plan, references, train_features)
+    heard = _pooled(features)
+    mean, scale = statistics(rows)
+    found = nearest((np.stack(list(heard.values())) - mean) / scale, (rows - mean) / scale)
+    spoken = {name: captions[number] for name, number in zip(heard, found.tolist(), strict=True)}
+    logger.info("retrieval: %d different captions for %d utterances", len(set(spoken.values())), len(spoken))
+    artifacts.write(caption_rows(spoken), out, "captions", "caption_retrieval")
+
+
+def _training(plan: Path, references: Mapping[str, Path], features: Mapping[str, Path]) -> tuple[list[str], Array]:
+    """Captions and pooled features [M, F] of every planned utterance that has both, in the order of the plan."""
+    said = {
+        (corpus, row["utterance_id"]): row["captions"][0]
+        for corpus, path in references.items()
+        for row in artifacts.read_rows(path, "labels")
+        if row["captions"]
+    }
+    heard = {(corpus, name): row for corpus, path in features.items() for name, row in _pooled(path).items()}
+    planned = [(row["corpus"], row["utterance_id"]) for row in artifacts.read_rows(plan, "plan")]
+    kept = [key for key in planned if key in said and key in heard]
+    if not kept:
+        raise CorpusError(
+            f"{plan}: no training utterance has a caption and features; give the training corpora captions"
+        )
+    return [said[key] for key in kept], np.stack([heard[key] for key in kept])

@@ -1,0 +1,18 @@
+"""Look up which metrics can be had here, before anything is trained."""
+
+from pathlib import Path
+
+from aligncap.job import job
+
+
+def main(smk):
+    """Run with what the rule declares."""
+    with job(smk):
+        from aligncap.config import Evaluation
+        from aligncap.evaluation.probe import probe_metrics
+
+        probe_metrics(Evaluation(**smk.params.evaluation), Path(smk.output.metrics))
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

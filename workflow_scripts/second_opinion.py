@@ -1,0 +1,25 @@
+"""Let the second instrument read captions."""
+
+from pathlib import Path
+
+from aligncap.job import job
+
+
+def main(smk):
+    """Run with what the rule declares."""
+    with job(smk):
+        from aligncap.config import Compute
+        from aligncap.evaluation.instrument import second_opinion
+
+        second_opinion(
+            Compute(**smk.params.compute),
+            Path(smk.input.captions),
+            smk.params.schema,
+            Path(smk.input.instrument),
+            Path(smk.input.llm),
+            Path(smk.output.opinions),
+        )
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

@@ -210,13 +210,13 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("pair_id", TEXT, "chosen_id>rejected_id"),
             _id(),
             _field("corpus", TEXT, "a training corpus"),
-            _field("kind", TEXT, "factuality or faithfulness: what the margin is mostly made of"),
+            _field("kind", TEXT, "factuality or faithfulness: whose score the margin is of"),
             _field("chosen_id", TEXT, "candidate"),
             _field("rejected_id", TEXT, "candidate"),
             _field("chosen_ids", IDS, "token ids, trained on as they are"),
             _field("rejected_ids", IDS, "token ids, trained on as they are"),
             _field(
-                "margin", F64, "difference of the overall scores; 0 for a clue swap, which no judge saw", unit="points"
+                "margin", F64, "difference of the kind's scores; 0 for a clue swap, which no judge saw", unit="points"
             ),
             _field("role", TEXT, "train or dev"),
         ]

@@ -22,7 +22,7 @@ from trl import DPOConfig, DPOTrainer
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Lora, Prompts
-from aligncap.preference.losses import dpo_loss
+from aligncap.preference.losses import dpo_loss, implicit_margin
 
 PAIRS, RANK, BETA = 4, 16, 0.1
 CONTEXT = (
@@ -49,7 +49,7 @@ def ours(folder: Path) -> Callable[[], None]:
 
     def step() -> None:
         logps = model.response_logps(model.pack(prompts, answers)).view(PAIRS, 2)
-        dpo_loss(logps[:, 0], logps[:, 1], reference[:, 0], reference[:, 1], BETA).mean().backward()
+        dpo_loss(implicit_margin(*logps.unbind(1), *reference.unbind(1)), BETA).mean().backward()
         optimizer.step()
         optimizer.zero_grad()
 

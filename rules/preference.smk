@@ -69,6 +69,8 @@ rule preference_pairs:
         scores=lambda w: f"<results>/judge_scores/{w.pairs}/{judge_of(w.pairs).name}.parquet",
         gold=of_train("<results>/clues/{corpus}/gold.parquet"),
         references=of_train("<results>/corpora/{corpus}/references.parquet"),
+        transcripts=of_train("<results>/transcripts/{corpus}.parquet"),
+        prosody=of_train("<results>/corpora/{corpus}/prosody.parquet"),
         plan="<results>/plan.parquet",
         llm=model("llm"),
     output:

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from aligncap.config.base import Count, Fraction, Positive, Section
 from aligncap.config.judges import Judge, Judging
+from aligncap.config.pairs import Candidates, Pairs
 
 
 class Compute(Section):
@@ -218,36 +219,33 @@ class Alignment(Optimisation):
     divergence: Literal["forward_kl"] = "forward_kl"
 
 
-class Candidates(Section):
-    """Samples of the aligned model on utterances that it was not aligned on."""
-
-    utterances: Count = 400
-    samples: Count = Field(4, description="K")
-    temperature: Positive = 1.0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
-
-
-class Pairs(Section):
-    """Which candidates become (better, worse)."""
-
-    margin: Annotated[float, Field(ge=0)] = Field(0.5, description="least difference of overall scores, points of 1-5")
-    per_utterance: Count = 2
-    clue_swap: bool = Field(True, description="where no candidate is worse enough, contradict one clue of the best")
-    minimum: Count = Field(16, description="fewer pairs than this is an error")
-
-
 class PreferenceTraining(Optimisation):
     """PO-Regularization."""
 
     steps: Annotated[int, Field(ge=0)] = 100
     batch_size: Count = 4
     learning_rate: Positive = 5e-5
-    loss: Literal["dpo"] = "dpo"
-    beta: Positive = 0.1
-    rpo_alpha: Annotated[float, Field(ge=0)] = Field(0.2, description="weight of the chosen caption's NLL, per token")
+    loss: Literal["dpo", "ipo", "simpo", "orpo", "kto", "nll"] = "dpo"
+    beta: Positive = Field(0.1, description="of dpo and kto, tau of ipo, lambda of orpo")
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = Field(0.0, description="dpo: share of flipped preferences")
+    length_normalised: bool = Field(False, description="dpo and ipo: rewards per token; beta is then wanted larger")
+    simpo_beta: Positive = 2.0
+    simpo_gamma: Annotated[float, Field(ge=0)] = Field(1.0, description="SimPO's target margin, nat")
+    kto_weights: tuple[Positive, Positive] = Field((1.0, 1.0), description="of desirable and undesirable captions")
+    rpo_alpha: Annotated[float, Field(ge=0)] = Field(
+        0.2, description="weight of the chosen caption's NLL, per token; orpo and nll have their own instead"
+    )
     stop_below: float | None = Field(
         -0.5, description="stop when the dev log-prob of the chosen, per token against the reference, falls below this"
     )
+
+    @model_validator(mode="after")
+    def _fits_the_loss(self) -> PreferenceTraining:
+        if self.label_smoothing and self.loss != "dpo":
+            raise ValueError(f"label_smoothing is of loss dpo (cDPO); set it to 0 for loss {self.loss}")
+        if self.length_normalised and self.loss not in ("dpo", "ipo"):
+            raise ValueError(f"length_normalised is of losses dpo and ipo; set it to false for loss {self.loss}")
+        return self
 
 
 class Preference(PreferenceTraining):
@@ -313,7 +311,7 @@ class System(Section):
 
     stage: Stage | None = None
     extends: str | None = Field(None, description="take stage, parent and overrides of this system, then add")
-    parent: str | None = Field(None, description="preference: the aligned system it starts from")
+    parent: str | None = Field(None, description="preference: the aligned system, or the round before, it starts from")
     captions: dict[str, str] = Field({}, description="external: test corpus -> file of captions (JSONL or Parquet)")
     overrides: dict[str, Any] = Field({}, description=f"sections: {', '.join(OVERRIDABLE)}")
 

@@ -31,8 +31,30 @@ def lineage(config: AlignCapConfig, name: str) -> System:
     return system
 
 
+def ancestry(config: AlignCapConfig, name: str) -> list[str]:
+    """Parents of a preference system, the nearest first: rounds of preference, then the aligned system.
+
+    Raises:
+        ConfigError: a parent that is missing, of another stage, or its own ancestor.
+    """
+    found: list[str] = []
+    child, system = name, lineage(config, name)
+    while system.stage == "preference":
+        parent = system.parent or ""
+        if parent not in config.systems or lineage(config, parent).stage not in ("alignment", "preference"):
+            raise ConfigError(
+                f"systems.{child}.parent: must name a system of stage 'alignment' or 'preference', "
+                f"got {system.parent!r}"
+            )
+        if parent == name or parent in found:
+            raise ConfigError(f"systems.{child}.parent: a circle: '{parent}' descends from '{name}'")
+        found.append(parent)
+        child, system = parent, lineage(config, parent)
+    return found
+
+
 def resolve_system(config: AlignCapConfig, name: str) -> AlignCapConfig:
-    """The effective configuration of one system: its overrides, and its parent's, applied.
+    """The effective configuration of one system: its overrides, and those of all its parents, applied.
 
     Raises:
         ConfigError: the system has no stage, an unknown parent, an override that is not allowed, or an invalid value.
@@ -44,10 +66,8 @@ def resolve_system(config: AlignCapConfig, name: str) -> AlignCapConfig:
         raise ConfigError(f"systems.{name}.stage: missing; give a stage or extend a system that has one")
     overrides: dict[str, Any] = {}
     if system.stage == "preference":
-        parent = config.systems.get(system.parent or "")
-        if parent is None or lineage(config, system.parent or "").stage != "alignment":
-            raise ConfigError(f"systems.{name}.parent: must name a system of stage 'alignment', got {system.parent!r}")
-        overrides = lineage(config, system.parent or "").overrides
+        for ancestor in reversed(ancestry(config, name)):
+            overrides = merge(overrides, lineage(config, ancestor).overrides)
     elif system.parent is not None:
         raise ConfigError(f"systems.{name}.parent: only a system of stage 'preference' has one, got {system.parent!r}")
     if (system.stage == "external") != bool(system.captions):
@@ -99,12 +119,13 @@ PAIR_SECTIONS = ("preference.candidates", "preference.judge", "preference.pairs"
 def pairs_name(config: AlignCapConfig, name: str) -> str:
     """Name of the candidates, judge scores, pairs and reference log-probs that a preference system trains on.
 
-    The parent where the settings are the experiment's own, else the first system that shares parent and settings.
+    The parent where the settings are the experiment's own, else the first system that shares parent and settings. A
+    parent that is a preference system itself gets a dash, because its own name may name the pairs that it trained on.
     """
     parent = lineage(config, name).parent
     assert parent is not None  # resolve_system refuses a preference system without one
     wanted = _effective(resolve_system(config, name), PAIR_SECTIONS)
     if wanted == _effective(config, PAIR_SECTIONS):
-        return parent
+        return f"{parent}-next" if lineage(config, parent).stage == "preference" else parent
     siblings = (other for other in config.systems if lineage(config, other).parent == parent)
     return next(other for other in siblings if _effective(resolve_system(config, other), PAIR_SECTIONS) == wanted)

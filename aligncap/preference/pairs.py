@@ -1,4 +1,4 @@
-"""(better, worse) pairs from judged candidates, and clue-swapped hard negatives where none is worse enough."""
+"""(better, worse) pairs from judged candidates, apart for factuality and faithfulness, and clue-swapped negatives."""
 
 from __future__ import annotations
 
@@ -8,70 +8,107 @@ import logging
 import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from aligncap import artifacts
-from aligncap.clues import Clue, canonical
-from aligncap.clues.checks import faithfulness_flags
+from aligncap.clues import Clue
+from aligncap.clues.checks import Truth, factuality_flags, faithfulness_flags
 from aligncap.clues.grammar import dominant_emotion, parse_clues
 from aligncap.clues.prompts import load_tokenizer, swap_clue
 from aligncap.config import Pairs
 from aligncap.errors import ArtifactError
+from aligncap.preference.judges.facts import Facts, read_facts
 
 logger = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 Key = tuple[str, str]  # (corpus, utterance id)
+KINDS = ("faithfulness", "factuality")  # in the order of building: the scarcer first
 DEV_SHARE = 10  # one utterance in so many is kept for watching the chosen log-probs
+DEV_SPEAKERS = 5  # with fewer speakers the dev utterances are of speakers that train, too
 SWAP_FACTUALITY = 3.5  # only a caption the judge finds factual gets a contradicted copy
+SWAP_DRAWS = 4  # a swap may contradict nothing that is known of the clip; the next may
 ROLES = ("preference", "adapt")  # what candidates may be sampled from: no student was aligned on these
 
 
-def assertions(caption: str) -> frozenset[tuple[str, ...]]:
+def assertions(clues: Sequence[Clue], caption: str) -> frozenset[tuple[str, ...]]:
     """All that a caption claims: its clues, and the events, persons and so on that it names or how it goes wrong.
 
     Two captions with equal assertions are paraphrases and make no pair (ours: a pair that differs by an invented
     event only is a faithfulness pair, although its clue sets are equal).
     """
-    clues = {(clue.kind, clue.lemma, str(clue.negated)) for clue in parse_clues(caption)}
-    return frozenset(clues | {("flag", flag) for flag in faithfulness_flags(caption, "", [])})
+    claimed = {(clue.kind, clue.lemma, str(clue.negated)) for clue in clues}
+    return frozenset(claimed | {("flag", flag) for flag in faithfulness_flags(caption, "", [])})
 
 
-def _distinct(rows: Sequence[Row]) -> list[Row]:
-    """Candidates without repeats of a caption; of repeats a finished one stays, then the first."""
-    kept: dict[str, Row] = {}
-    for row in sorted(rows, key=lambda r: not r["finished"]):
-        kept.setdefault(" ".join(row["caption"].lower().split()).rstrip("."), row)
-    return list(kept.values())
+def rate(row: Row, facts: Facts, settings: Pairs) -> Row:
+    """A candidate with what pairing needs to know of it.
+
+    Args:
+        row: candidate joined with its scores.
+        facts: label, gold clues, measured prosody, transcript and references of its utterance.
+        settings: what a contradicted clue costs.
+
+    Returns:
+        the row and ``said`` (assertions), ``wrong`` (clues that label or measurement contradict), ``vocal`` (kinds of
+        vocal clues asserted), ``clean`` (nothing contradicted, nothing invented) and ``points``: the score of each
+        kind, 1-5, factuality less ``wrong_clue_penalty`` a wrong clue.
+    """
+    caption, clues = row["caption"], parse_clues(row["caption"])
+    wrong = len(factuality_flags(clues, truth_of(facts)))
+    flags = faithfulness_flags(caption, facts.transcript, facts.references, row["finished"])
+    points = {
+        "factuality": row["factuality"] - settings.wrong_clue_penalty * wrong,
+        "faithfulness": row["faithfulness"],
+    }
+    vocal = len({clue.kind for clue in clues if clue.kind != "emotion" and not clue.negated})
+    clean = not wrong and not flags
+    return row | {"said": assertions(clues, caption), "wrong": wrong, "vocal": vocal, "clean": clean, "points": points}
 
 
-def _kind(better: Row, worse: Row) -> str:
-    factual, faithful = (better[name] - worse[name] for name in ("factuality", "faithfulness"))
-    return "faithfulness" if faithful > factual else "factuality"
+def truth_of(facts: Facts) -> Truth:
+    """Label and measured prosody; where there is no label, the dominant emotion of the reference caption."""
+    truth = facts.truth
+    return truth if truth.emotion is not None else replace(truth, emotion=dominant_emotion(list(facts.gold)))
+
+
+def _may_win(better: Row, worse: Row, settings: Pairs) -> bool:
+    extra, longer = settings.extra_clues, settings.length_tolerance
+    return bool(
+        better["finished"]
+        and (better["said"] != worse["said"] or not worse["finished"])
+        and (better["clean"] or not settings.clean_chosen)
+        and (extra is None or better["vocal"] - worse["vocal"] <= extra)
+        and (longer is None or len(better["token_ids"]) <= (1 + longer) * len(worse["token_ids"]))
+    )
 
 
 def judged_pairs(rows: Sequence[Row], settings: Pairs) -> list[Row]:
-    """Pairs of one utterance's candidates, widest margin first, no rejected candidate twice.
+    """Pairs of one utterance's candidates, of each kind the widest margins first, no rejected candidate twice.
+
+    The margin is of the kind's own score, and the chosen caption is not worse in the other one.
 
     Args:
-        rows: candidates joined with their scores.
-        settings: margin, and how many pairs.
+        rows: candidates as ``rate`` returns them.
+        settings: margin of each kind, how many pairs, what a chosen caption may be.
     """
-    said = {row["candidate_id"]: assertions(row["caption"]) for row in rows}
-    options = []
-    for better, worse in itertools.permutations(rows, 2):
-        margin = better["overall"] - worse["overall"]
-        differ = said[better["candidate_id"]] != said[worse["candidate_id"]] or not worse["finished"]
-        if margin >= settings.margin and margin > 0 and better["finished"] and differ:
-            options.append((margin, better, worse))
-    options.sort(key=lambda option: (-option[0], option[1]["candidate_id"], option[2]["candidate_id"]))
     pairs: list[Row] = []
-    for margin, better, worse in options:
-        if len(pairs) == settings.per_utterance:
-            break
-        if worse["candidate_id"] not in {pair["rejected_id"] for pair in pairs}:
-            pairs.append(_pair(better, worse["candidate_id"], worse["token_ids"], margin, _kind(better, worse)))
+    for kind, other in (KINDS, KINDS[::-1]):
+        own = getattr(settings, kind)
+        options = []
+        for better, worse in itertools.permutations(rows, 2) if own.share > 0 else ():
+            margin = better["points"][kind] - worse["points"][kind]
+            not_worse = better["points"][other] >= worse["points"][other]
+            if margin > 0 and margin >= own.margin and not_worse and _may_win(better, worse, settings):
+                options.append((margin, better, worse))
+        options.sort(key=lambda option: (-option[0], option[1]["candidate_id"], option[2]["candidate_id"]))
+        made = 0
+        for margin, better, worse in options:
+            if made < settings.per_utterance and worse["candidate_id"] not in {pair["rejected_id"] for pair in pairs}:
+                pairs.append(_pair(better, worse["candidate_id"], worse["token_ids"], margin, kind))
+                made += 1
     return pairs
 
 
@@ -89,15 +126,15 @@ def _pair(better: Row, rejected_id: str, rejected_ids: Sequence[int], margin: fl
     }
 
 
-def swapped_pair(rows: Sequence[Row], emotion: str | None, seed: int, tokenizer: Any, max_tokens: int) -> Row | None:
-    """The best candidate against a copy with one clue contradicted; None where no candidate is factual enough.
+def swapped_pair(rows: Sequence[Row], truth: Truth, seed: int, tokenizer: Any, max_tokens: int) -> Row | None:
+    """The best candidate against a copy with one clue contradicted; None where there is none to make.
 
-    The copy was not judged, so its margin is 0. It is not made where its emotion would be the true one, nor where it
-    would be longer than ``max_tokens``.
+    The best is factual for the judge and ``clean``; the copy is contradicted by label or measurement. No judge saw the
+    copy, so the margin is 0. It is not made longer than ``max_tokens``.
 
     Args:
-        rows: candidates of one utterance joined with their scores.
-        emotion: true class of the utterance; None where unknown.
+        rows: candidates of one utterance as ``rate`` returns them.
+        truth: label and measured prosody of the utterance.
         seed: of the swap.
         tokenizer: the LLM's.
         max_tokens: end token included.
@@ -105,16 +142,24 @@ def swapped_pair(rows: Sequence[Row], emotion: str | None, seed: int, tokenizer:
     key = f"{rows[0]['corpus']}/{rows[0]['utterance_id']}"
     generator = random.Random(f"{seed}/{key}")
     for better in sorted(rows, key=lambda r: (-r["overall"], r["candidate_id"])):
-        own = dominant_emotion(better["caption"])
-        if not better["finished"] or better["factuality"] < SWAP_FACTUALITY or (emotion and own not in (None, emotion)):
+        if better["factuality"] < SWAP_FACTUALITY or not better["clean"]:
             continue
-        caption = swap_clue(better["caption"], generator)
-        if caption is None or (own != emotion and dominant_emotion(caption) == emotion):
-            continue
-        ids = [int(i) for i in tokenizer(caption, add_special_tokens=False)["input_ids"]] + [tokenizer.eos_token_id]
-        if len(ids) <= max_tokens:
-            return _pair(better, f"{key}#swap0", ids, 0.0, "factuality")
+        for _ in range(SWAP_DRAWS):
+            caption = swap_clue(better["caption"], generator)
+            if caption is None or not factuality_flags(parse_clues(caption), truth):
+                continue
+            ids = [int(i) for i in tokenizer(caption, add_special_tokens=False)["input_ids"]] + [tokenizer.eos_token_id]
+            if len(ids) <= max_tokens:
+                return _pair(better, f"{key}#swap0", ids, 0.0, "factuality")
     return None
+
+
+def _distinct(rows: Sequence[Row]) -> list[Row]:
+    """Candidates without repeats of a caption; of repeats a finished one stays, then the first."""
+    kept: dict[str, Row] = {}
+    for row in sorted(rows, key=lambda r: not r["finished"]):
+        kept.setdefault(" ".join(row["caption"].lower().split()).rstrip("."), row)
+    return list(kept.values())
 
 
 def _with_scores(candidates: Path, scores: Path) -> dict[Key, list[Row]]:
@@ -135,35 +180,80 @@ def _with_scores(candidates: Path, scores: Path) -> dict[Key, list[Row]]:
     return groups
 
 
-def _check_roles(groups: Mapping[Key, Any], plan: Path) -> None:
-    roles = {(row["corpus"], row["utterance_id"]): row["role"] for row in artifacts.read_rows(plan, "plan")}
+def _speakers(groups: Mapping[Key, Any], plan: Path) -> dict[Key, str]:
+    """Speakers of the candidates' utterances, all of which may be used for preference."""
+    planned = {(row["corpus"], row["utterance_id"]): row for row in artifacts.read_rows(plan, "plan")}
     for key in groups:
-        if roles.get(key) not in ROLES:
+        role = planned[key]["role"] if key in planned else None
+        if role not in ROLES:
             raise ArtifactError(
-                f"candidates: '{'/'.join(key)}' has the role {roles.get(key)!r} in the plan, "
+                f"candidates: '{'/'.join(key)}' has the role {role!r} in the plan, "
                 f"pairs may come of {' and '.join(ROLES)} only; sample candidates again"
             )
+    return {key: planned[key]["speaker_key"] for key in groups}
 
 
-def _true_emotions(gold: Mapping[str, Path], references: Mapping[str, Path]) -> dict[Key, str | None]:
-    emotions: dict[Key, str | None] = {}
-    for corpus, path in references.items():
-        parsed = {
-            row["utterance_id"]: dominant_emotion([Clue.from_dict(clue) for clue in row["clues"]])
-            for row in artifacts.read_rows(gold[corpus], "clues")
-        }
-        for row in artifacts.read_rows(path, "labels"):
-            name = row["utterance_id"]
-            emotions[corpus, name] = canonical(row["emotion"]) or parsed.get(name)
-    return emotions
+def _ordered(seed: int, names: Sequence[str]) -> list[str]:
+    """Names by hash: an order that does not depend on the one they come in."""
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
 
 
-def dev_utterances(keys: Sequence[Key], seed: int) -> set[Key]:
-    """A tenth of the utterances, by hash: at least one where there are two, the same in any order."""
+def dev_utterances(keys: Sequence[Key], seed: int, speakers: Mapping[Key, str] | None = None) -> set[Key]:
+    """About a tenth of the utterances, by hash: at least one where there are two, the same in any order.
+
+    Args:
+        keys: utterances.
+        seed: of the choice.
+        speakers: of each utterance. With ``DEV_SPEAKERS`` or more of them whole speakers are kept, so that dev figures
+            are of voices that the stage does not train on.
+    """
     if len(keys) < 2:
         return set()
-    order = sorted(keys, key=lambda key: hashlib.sha256(f"{seed}/{'/'.join(key)}".encode()).digest())
-    return set(order[: max(1, len(order) // DEV_SHARE)])
+    groups: dict[str, list[Key]] = defaultdict(list)
+    by_speaker = speakers is not None and len({speakers[key] for key in keys}) >= DEV_SPEAKERS
+    for key in keys:
+        groups[speakers[key] if speakers is not None and by_speaker else "/".join(key)].append(key)
+    kept: set[Key] = set()
+    for name in _ordered(seed, list(groups)):
+        if kept and len(kept) >= len(keys) // DEV_SHARE:
+            break
+        kept.update(groups[name])
+    return kept
+
+
+def _within_limit(pairs: Sequence[Row], settings: Pairs, seed: int) -> list[Row]:
+    """At most ``limit`` pairs: each kind its share, by hash; what one kind lacks goes to the other."""
+    if len(pairs) <= settings.limit:
+        return list(pairs)
+    ids = {kind: [pair["pair_id"] for pair in pairs if pair["kind"] == kind] for kind in KINDS}
+    factual = round(settings.factuality.share * settings.limit)
+    wanted = {"factuality": factual, "faithfulness": settings.limit - factual}
+    kept: set[str] = set()
+    for kind, other in (KINDS, KINDS[::-1]):
+        lacking = max(0, wanted[other] - len(ids[other]))
+        kept.update(_ordered(seed, ids[kind])[: wanted[kind] + lacking])
+    return [pair for pair in pairs if pair["pair_id"] in kept]
+
+
+def _statistics(pairs: Sequence[Row], rated: Mapping[str, Row]) -> dict[str, dict[str, float]]:
+    """By kind: how many, mean margin, and means of chosen less rejected in tokens, vocal and wrong clues.
+
+    Swaps are in the number and in the tokens only: no judge saw them, and their copy is wrong by design.
+    """
+    found = {}
+    for kind in KINDS:
+        own = [pair for pair in pairs if pair["kind"] == kind]
+        judged = [(rated[p["chosen_id"]], rated[p["rejected_id"]], p) for p in own if p["rejected_id"] in rated]
+        values = {"pairs": float(len(own)), "swaps": float(len(own) - len(judged))}
+        if own:
+            longer = [len(p["chosen_ids"]) - len(p["rejected_ids"]) for p in own]
+            values["tokens"] = sum(longer) / len(longer)
+        if judged:
+            values["margin"] = sum(p["margin"] for _, _, p in judged) / len(judged)
+            for name in ("vocal", "wrong"):
+                values[name] = sum(better[name] - worse[name] for better, worse, _ in judged) / len(judged)
+        found[kind] = {name: round(value, 4) for name, value in values.items()}
+    return found
 
 
 def build_pairs(
@@ -173,55 +263,66 @@ def build_pairs(
     scores: Path,
     gold: Mapping[str, Path],
     references: Mapping[str, Path],
+    transcripts: Mapping[str, Path],
+    prosody: Mapping[str, Path],
     plan: Path,
     llm_manifest: Path,
     max_tokens: int,
     out: Path,
 ) -> None:
-    """Make the preference pairs of one aligned captioner (DESIGN section 6, item 5; the rules of selection are ours).
+    """Make the preference pairs of one captioner (DESIGN section 6, item 5; the rules of selection are ours).
 
-    Repeats are removed; a pair needs different assertions and a margin; an utterance without such a pair gets a
-    clue-swapped negative. Token ids are the candidates' own, end token included.
+    Repeats are removed; a pair needs different assertions and a margin in its own kind. Token ids are the candidates'
+    own, end token included.
 
     Args:
-        settings: margin, pairs an utterance, clue swap, least number.
-        seed: of swaps and of the dev utterances.
+        settings: kinds with share and margin, what may be chosen, clue swap, numbers.
+        seed: of swaps, of the dev utterances and of what the limit leaves out.
         candidates: the ``candidates`` artifact.
         scores: its ``judge_scores``.
         gold: training corpus -> clues of the references.
         references: training corpus -> ``labels`` artifact.
-        plan: roles of the training utterances.
+        transcripts: training corpus -> transcripts.
+        prosody: training corpus -> measured prosody.
+        plan: roles and speakers of the training utterances.
         llm_manifest: the base LLM, for the tokenizer of swapped captions.
         max_tokens: most tokens of a swapped caption.
-        out: the ``preference_pairs`` artifact; its notes count the kinds.
+        out: the ``preference_pairs`` artifact; its notes count and describe the kinds.
 
     Raises:
         ArtifactError: a candidate has no score row or comes of an utterance with another role, or there are fewer
             pairs than ``settings.minimum``.
     """
     groups = _with_scores(candidates, scores)
-    _check_roles(groups, plan)
-    emotions = _true_emotions(gold, references)
-    tokenizer = load_tokenizer(llm_manifest) if settings.clue_swap else None
+    speakers = _speakers(groups, plan)
+    facts = read_facts(references, gold, transcripts, prosody)
+    swaps = settings.hard_negatives if settings.factuality.share > 0 else "off"
+    tokenizer = None if swaps == "off" else load_tokenizer(llm_manifest)
     pairs: list[Row] = []
+    rated: dict[str, Row] = {}
     counts: Counter[str] = Counter()
-    for key, rows in groups.items():
-        distinct = _distinct(rows)
-        own = judged_pairs(distinct, settings)
-        if not own and settings.clue_swap:
-            swapped = swapped_pair(distinct, emotions[key], seed, tokenizer, max_tokens)
-            own = [swapped] if swapped is not None else []
-            counts["clue_swap"] += len(own)
+    for key, group in groups.items():
+        rows = [rate(row, facts[key], settings) for row in _distinct(group)]
+        rated |= {row["candidate_id"]: row for row in rows}
+        own = judged_pairs(rows, settings)
+        if swaps == "always" or (swaps == "fallback" and not any(pair["kind"] == "factuality" for pair in own)):
+            swapped = swapped_pair(rows, truth_of(facts[key]), seed, tokenizer, max_tokens)
+            own += [] if swapped is None else [swapped]
         counts["utterances without a pair"] += not own
         pairs += own
     if len(pairs) < settings.minimum:
         raise ArtifactError(
             f"{out}: {len(pairs)} pairs from {len(groups)} utterances, preference.pairs.minimum is {settings.minimum}; "
-            "raise preference.candidates.samples or utterances, lower preference.pairs.margin, or align longer"
+            "raise preference.candidates.samples or utterances, lower preference.pairs.*.margin, or align longer"
         )
-    dev = dev_utterances(list(dict.fromkeys((pair["corpus"], pair["utterance_id"]) for pair in pairs)), seed)
-    for pair in pairs:
+    kept = _within_limit(pairs, settings, seed)
+    counts["left out by the limit"] = len(pairs) - len(kept)
+    dev = dev_utterances(list(dict.fromkeys((p["corpus"], p["utterance_id"]) for p in kept)), seed, speakers)
+    for pair in kept:
         pair["role"] = "dev" if (pair["corpus"], pair["utterance_id"]) in dev else "train"
-        counts[pair["kind"]] += 1
-    logger.info("%d pairs: %s", len(pairs), dict(counts))
-    artifacts.write(pairs, out, "preference_pairs", "preference_pairs", {"counts": dict(counts)})
+        counts[pair["role"]] += 1
+    kinds = _statistics(kept, rated)
+    logger.info("%d pairs: %s", len(kept), dict(counts))
+    for kind, values in kinds.items():
+        logger.info("%s, chosen less rejected: %s", kind, values)
+    artifacts.write(kept, out, "preference_pairs", "preference_pairs", {"counts": dict(counts), "kinds": kinds})

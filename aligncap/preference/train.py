@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, PreferenceTraining
 from aligncap.device import pick_device
 from aligncap.errors import ArtifactError
-from aligncap.preference.losses import dpo_loss
+from aligncap.preference import losses
 from aligncap.progress import track
 from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import Stage, train
@@ -38,17 +39,58 @@ def _pair_examples(inputs: TrainingInputs, pairs: Sequence[Pair]) -> dict[str, E
     return {e.key: e for e in load_examples(inputs, ["preference", "adapt"]) if e.key in wanted}
 
 
-def _pair_logps(model: CaptionModel, pairs: Sequence[Pair], examples: Mapping[str, Example]) -> Tensor:
-    """Log-probabilities ``[B, 2]`` of chosen and rejected given speech input; the prompt is computed once a pair."""
+def _logps(
+    model: CaptionModel,
+    pairs: Sequence[Pair],
+    examples: Mapping[str, Example],
+    answers: Sequence[Sequence[Sequence[int]]],
+) -> Tensor:
+    """Log-probabilities ``[B, K]`` of K answers to each pair's speech input; the prompt is computed once a pair."""
     prompts = model.speech_prompts([examples[f"{pair['corpus']}/{pair['utterance_id']}"] for pair in pairs])
-    packed = model.pack(prompts, [[pair["chosen_ids"], pair["rejected_ids"]] for pair in pairs])
-    return model.response_logps(packed).view(len(pairs), 2)
+    return model.response_logps(model.pack(prompts, answers)).view(len(pairs), -1)
+
+
+def _unrelated(pairs: Mapping[str, Sequence[Pair]]) -> dict[str, list[int]]:
+    """Pair id -> the chosen caption of the next pair of its split that describes another utterance."""
+    found = {}
+    for own in pairs.values():
+        for start, pair in enumerate(own):
+            key = (pair["corpus"], pair["utterance_id"])
+            others = (own[(start + step) % len(own)] for step in range(1, len(own)))
+            other = next((o for o in others if (o["corpus"], o["utterance_id"]) != key), None)
+            if other is not None:
+                found[pair["pair_id"]] = other["chosen_ids"]
+    return found
+
+
+def _describe(batch: Scored, kinds: Sequence[str]) -> dict[str, Tensor]:
+    """Sums over the pairs of what the log shows: ``name/kind`` over the pairs of a kind, ``share/kind`` their number.
+
+    ``margin`` is the difference of the rewards over beta, nat; ``accuracy`` the share of pairs in which it is above 0.
+    """
+    gain_chosen, gain_rejected = batch.chosen - batch.reference_chosen, batch.rejected - batch.reference_rejected
+    margin = gain_chosen - gain_rejected
+    values = {
+        "chosen_logp": batch.chosen,
+        "rejected_logp": batch.rejected,
+        "margin": margin,
+        "accuracy": (margin > 0).float(),
+    }
+    logged = {name: value.sum() for name, value in values.items()}
+    logged["chosen_logp_per_token"] = (batch.chosen / batch.n_chosen).sum()
+    logged["rejected_logp_per_token"] = (batch.rejected / batch.n_rejected).sum()
+    logged["chosen_gain_per_token"] = (gain_chosen / batch.n_chosen).sum()
+    for kind in sorted(set(kinds)):
+        own = torch.tensor([k == kind for k in kinds], device=margin.device)
+        logged[f"share/{kind}"] = own.float().sum()
+        logged |= {f"{name}/{kind}": value[own].sum() for name, value in values.items()}
+    return logged
 
 
 def write_reference_logps(
     compute: Compute, inputs: TrainingInputs, parent: CheckpointPaths, llm_manifest: Path, pairs: Path, out: Path
 ) -> None:
-    """Log-probabilities of every pair under the reference policy, the aligned captioner.
+    """Log-probabilities of every pair under the reference policy, the parent captioner.
 
     Args:
         compute: device and threads.
@@ -66,7 +108,8 @@ def write_reference_logps(
     for start in track(starts, "reference log-probs", len(starts)):
         batch = table[start : start + BATCH]
         with torch.no_grad():
-            logps = _pair_logps(model, batch, examples).tolist()
+            answers = [[pair["chosen_ids"], pair["rejected_ids"]] for pair in batch]
+            logps = _logps(model, batch, examples, answers).tolist()
         rows += [
             {
                 "pair_id": pair["pair_id"],
@@ -88,10 +131,57 @@ def _policy_notes(parent: CheckpointPaths, llm_manifest: Path) -> dict[str, str]
     }
 
 
+@dataclass(frozen=True)
+class Scored:
+    """Log-probabilities of a batch of pairs, each ``[B]``, nat a response, and their numbers of tokens."""
+
+    chosen: Tensor
+    rejected: Tensor
+    reference_chosen: Tensor
+    reference_rejected: Tensor
+    n_chosen: Tensor
+    n_rejected: Tensor
+
+
+def preference_loss(settings: PreferenceTraining, batch: Scored, baseline: Tensor | None = None) -> Tensor:
+    """The loss that the settings name, one value a pair, ``[B]``, without the RPO term.
+
+    Args:
+        settings: loss and its constants.
+        batch: log-probabilities.
+        baseline: ``z0`` of kto; None for the others.
+    """
+    lengths = (batch.n_chosen, batch.n_rejected)
+    policy, reference = (batch.chosen, batch.rejected), (batch.reference_chosen, batch.reference_rejected)
+    match settings.loss:
+        case "dpo" | "ipo":
+            margin = losses.implicit_margin(*policy, *reference, *(lengths if settings.length_normalised else ()))
+            if settings.loss == "ipo":
+                return losses.ipo_loss(margin, settings.beta)
+            return losses.dpo_loss(margin, settings.beta, settings.label_smoothing)
+        case "simpo":
+            return losses.simpo_loss(*policy, *lengths, settings.simpo_beta, settings.simpo_gamma)
+        case "orpo":
+            return losses.orpo_loss(*policy, *lengths, settings.beta)
+        case "kto":
+            assert baseline is not None
+            gains = torch.cat(policy) - torch.cat(reference)
+            desirable = torch.arange(len(gains), device=gains.device) < len(batch.chosen)
+            values = losses.kto_loss(gains, desirable, baseline, settings.beta, settings.kto_weights)
+            return values.view(2, -1).mean(0)
+        case "nll":
+            return losses.nll_loss(batch.chosen, batch.n_chosen)
+
+
 class PreferenceStage(Stage):
-    """DPO with the RPO term: ``-log sigmoid(beta [Delta_w - Delta_l]) + alpha NLL(chosen) / tokens``, mean over pairs.
+    """A preference loss with the RPO term ``alpha NLL(chosen) / tokens``, mean over pairs.
 
     The LoRA trains; the speech adapter stays and nothing drops out, so that at step 1 the policy is the reference.
+    Every loss, the control ``nll`` too, sees the same pairs in the same order: items and lengths do not depend on it.
+
+    KTO takes each chosen caption as desirable and each rejected one as undesirable, without its partner. Its ``z0``
+    comes from the captions of the batch's ``unrelated`` utterances: pair i's input with the chosen caption of the next
+    pair that describes another utterance (``reference_unrelated`` holds them under the reference policy).
     """
 
     def __init__(
@@ -105,6 +195,34 @@ class PreferenceStage(Stage):
         super().__init__()
         self.model, self.settings, self.pairs = model, settings, pairs
         self.examples, self.reference = examples, reference
+        self.unrelated = _unrelated(pairs) if settings.loss == "kto" else {}
+        self.reference_unrelated = self._reference_unrelated()
+
+    def _reference_unrelated(self) -> dict[str, float]:
+        """Before the first step the model is the reference policy, whatever resume point the loop loads later."""
+        rows = [pair for own in self.pairs.values() for pair in own if pair["pair_id"] in self.unrelated]
+        found = {}
+        self.model.eval()
+        for start in track(range(0, len(rows), BATCH), "KTO baseline", len(range(0, len(rows), BATCH))):
+            batch = rows[start : start + BATCH]
+            with torch.no_grad():
+                logps = self._unrelated_logps(batch).tolist()
+            found |= dict(zip((pair["pair_id"] for pair in batch), logps, strict=True))
+        return found
+
+    def _unrelated_logps(self, pairs: Sequence[Pair]) -> Tensor:
+        return _logps(self.model, pairs, self.examples, [[self.unrelated[pair["pair_id"]]] for pair in pairs])[:, 0]
+
+    def _baseline(self, pairs: Sequence[Pair]) -> Tensor | None:
+        if self.settings.loss != "kto":
+            return None
+        known = [pair for pair in pairs if pair["pair_id"] in self.unrelated]
+        if not known:  # every pair of the split is of one utterance
+            return torch.zeros((), device=self.model.device)
+        with torch.no_grad():
+            policy = self._unrelated_logps(known)
+        reference = [self.reference_unrelated[pair["pair_id"]] for pair in known]
+        return losses.kl_baseline(policy, torch.tensor(reference, device=policy.device))
 
     def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
         """The LoRA."""
@@ -127,22 +245,20 @@ class PreferenceStage(Stage):
         """Sum over pairs; logs chosen and rejected apart, because both may fall while the margin grows."""
         self.model.eval()
         pairs = [self.pairs[split][i] for i in items]
-        chosen, rejected = _pair_logps(self.model, pairs, self.examples).unbind(1)
+        answers = [[pair["chosen_ids"], pair["rejected_ids"]] for pair in pairs]
+        chosen, rejected = _logps(self.model, pairs, self.examples, answers).unbind(1)
         rows = [self.reference[pair["pair_id"]] for pair in pairs]
-        reference = torch.tensor([[r["chosen_logp"], r["rejected_logp"]] for r in rows], device=chosen.device)
-        n_chosen = torch.tensor([r["n_chosen"] for r in rows], device=chosen.device)
-        preference = dpo_loss(chosen, rejected, reference[:, 0], reference[:, 1], self.settings.beta)
-        nll = -chosen / n_chosen
-        gain_chosen, gain_rejected = chosen - reference[:, 0], rejected - reference[:, 1]
-        logged = {
-            "dpo": preference.sum(),
-            "chosen_logp": chosen.sum(),
-            "rejected_logp": rejected.sum(),
-            "margin": (gain_chosen - gain_rejected).sum(),
-            "accuracy": (gain_chosen > gain_rejected).float().sum(),
-            "chosen_gain_per_token": (gain_chosen / n_chosen).sum(),
-        }
-        return preference.sum() + self.settings.rpo_alpha * nll.sum(), logged
+        names = ("chosen_logp", "rejected_logp", "n_chosen", "n_rejected")
+        batch = Scored(chosen, rejected, *(torch.tensor([r[n] for r in rows], device=chosen.device) for n in names))
+        baseline = self._baseline(pairs)
+        preference = preference_loss(self.settings, batch, baseline)
+        # NLL is a part of orpo and all of nll.
+        alpha = 0.0 if self.settings.loss in ("orpo", "nll") else self.settings.rpo_alpha
+        loss = preference.sum() + alpha * losses.nll_loss(chosen, batch.n_chosen).sum()
+        logged = {self.settings.loss: preference.sum(), **_describe(batch, [pair["kind"] for pair in pairs])}
+        if baseline is not None:
+            logged["kto_z0"] = baseline * len(pairs)
+        return loss, logged
 
     def stop(self, dev: Mapping[str, float]) -> str | None:
         """Stop once the chosen captions have become too unlikely."""
@@ -172,7 +288,7 @@ def train_preference(
         seed: of the order.
         compute: device and threads.
         inputs: artifacts of the training corpora.
-        parent: the aligned captioner: policy and reference.
+        parent: the captioner that it continues, aligned or of a round before: policy and reference.
         llm_manifest: the base LLM.
         pairs: the ``preference_pairs`` artifact.
         reference_logps: the ``reference_logps`` artifact of these pairs under this parent.

@@ -60,7 +60,10 @@ class Stage(nn.Module):
 
     @abstractmethod
     def forward(self, split: str, items: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Weighted sum of the loss over the items, and weighted sums of whatever is to be logged."""
+        """Weighted sum of the loss over the items, and weighted sums of whatever is to be logged.
+
+        A value of some items only is logged as ``name/part`` beside ``share/part``, the sum of their weights.
+        """
 
     def stop(self, dev: Mapping[str, float]) -> str | None:
         """A reason to stop after a dev measurement, or None."""
@@ -131,6 +134,15 @@ class _Resume:
         return int(metadata["step"]), json.loads(metadata["log"])
 
 
+def _means(sums: Mapping[str, float], total: float) -> dict[str, float]:
+    """Means over the items' weights; ``name/part`` is over the items of that part, which ``share/part`` counts."""
+    means = {}
+    for name, value in sums.items():
+        measure, _, part = name.partition("/")
+        means[name] = value / (sums[f"share/{part}"] if part and measure != "share" else total)
+    return means
+
+
 def _measure(model: nn.Module, stage: Stage, settings: Optimisation) -> dict[str, float]:
     """Weighted means over the dev items."""
     stage.eval()
@@ -143,7 +155,7 @@ def _measure(model: nn.Module, stage: Stage, settings: Optimisation) -> dict[str
                 sums[name] += float(value)
     total = sum(stage.weight("dev", item) for item in items)
     model.train()
-    return {name: value / total for name, value in sums.items()}
+    return _means(sums, total)
 
 
 def train(
@@ -222,7 +234,7 @@ def train(
                 accelerator.backward(loss * world / total)
                 for metric, value in {"loss": loss, **logged}.items():
                     sums[metric] += float(value.detach())
-            values = {metric: value / total for metric, value in sums.items()}
+            values = _means(sums, total)
             if not math.isfinite(values["loss"]):
                 raise ModelError(f"{rule} {name}: the loss is {values['loss']} at step {step}; lower the learning rate")
             norm = accelerator.clip_grad_norm_(list(parameters.values()), settings.max_grad_norm)

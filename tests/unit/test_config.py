@@ -75,7 +75,16 @@ def test_both_sides_of_a_corpus_are_told_apart():
         ({"judging": {"compared": ["local"]}}, "two or more different judges"),
         ({"judging": {"compared": ["local", "local"]}}, "two or more different judges"),
         ({"preference": {"judge": {"openai": {"base_url": "ftp://x"}}}}, "base_url is http"),
-        ({"systems": {"x": {"stage": "preference"}}}, r"systems\.x\.parent: must name a system of stage 'alignment'"),
+        (
+            {"systems": {"x": {"stage": "preference"}}},
+            r"systems\.x\.parent: must name a system of stage 'alignment' or",
+        ),
+        (
+            {"systems": {"x": {"stage": "preference", "parent": "constant"}}},
+            r"systems\.x\.parent: must name .*'constant'",
+        ),
+        ({"preference": {"loss": "simpo", "label_smoothing": 0.1}}, "label_smoothing is of loss dpo"),
+        ({"preference": {"pairs": {"factuality": {"share": 0.9}}}}, "shares .* must add up to 1"),
         ({"systems": {"x": {"extends": "nothing"}}}, r"systems\.x\.extends: no such system"),
         ({"systems": {"x": {"overrides": {}}}}, r"systems\.x\.stage: missing"),
         ({"systems": {"x": {"stage": "alignment", "parent": "kd"}}}, r"systems\.x\.parent: only a system"),
@@ -194,6 +203,47 @@ def test_pairs_of_different_parents_are_never_shared():
 
     parsed = systems(hot_kd=po("kd"), hot_sft=po("sft"))
     assert pairs_name(parsed, "hot_kd") != pairs_name(parsed, "hot_sft")
+
+
+def test_rounds_continue_rounds():
+    parsed = systems(
+        round2={"stage": "preference", "parent": "aligncap"},
+        ipo={"stage": "preference", "parent": "kd", "overrides": {"preference": {"loss": "ipo"}}},
+        ipo2={"stage": "preference", "parent": "ipo"},
+        round3={"extends": "round2", "parent": "round2", "overrides": {"preference": {"pairs": {"limit": 50}}}},
+        round4={"extends": "round2", "parent": "round3"},
+        sft_po={"stage": "preference", "parent": "sft"},
+    )
+    names = {name: pairs_name(parsed, name) for name in ("aligncap", "round2", "round3", "round4", "ipo", "ipo2")}
+    assert names == {
+        "aligncap": "kd",
+        "round2": "aligncap-next",
+        "round3": "round3",
+        "round4": "round4",
+        "ipo": "kd",
+        "ipo2": "ipo-next",
+    }
+    assert pairs_name(parsed, "sft_po") == "sft" and resolve_system(parsed, "sft_po").alignment.kd_weight == 0
+    assert resolve_system(parsed, "ipo2").preference.loss == "ipo", "a round inherits the settings of the one before"
+    assert resolve_system(parsed, "round4").preference.pairs.limit == 50
+
+
+def test_pairs_of_a_round_never_share_the_name_of_the_pairs_that_its_parent_had():
+    hot = {"candidates": {"temperature": 2.0}}
+    parsed = systems(
+        hot={"stage": "preference", "parent": "kd", "overrides": {"preference": hot}},
+        cool={
+            "stage": "preference",
+            "parent": "hot",
+            "overrides": {"preference": {"candidates": {"temperature": 1.0}}},
+        },
+    )
+    assert pairs_name(parsed, "hot") == "hot" and pairs_name(parsed, "cool") == "hot-next"
+
+
+def test_a_circle_of_parents_is_refused():
+    with pytest.raises(ConfigError, match=r"parent: a circle"):
+        systems(x={"stage": "preference", "parent": "y"}, y={"stage": "preference", "parent": "x"})
 
 
 def test_json_schema_is_closed_and_describes():

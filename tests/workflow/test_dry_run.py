@@ -39,6 +39,31 @@ def test_a_sweep_shares_everything_before_the_preference_stage(project: Project)
     assert {file.split("/")[3] for file in parents} == {"kd"}
 
 
+def test_a_round_samples_from_the_round_before_and_takes_it_as_its_reference(project: Project) -> None:
+    rounds = (
+        "  round2: { stage: preference, parent: aligncap }\n"
+        "  round3: { stage: preference, parent: round2 }\n"
+        "  kd_rft: { stage: preference, parent: kd, overrides: { preference: { loss: nll } } }\n"
+        "  sft_po: { stage: preference, parent: sft }\n"
+    )
+    project.edit("config.yaml", "  kd: { stage", f"{rounds}  kd: {{ stage")
+    jobs = project.plan()
+
+    def parents(rule: str, wildcard: str) -> dict[str, set[str]]:
+        return {
+            job.wildcards[wildcard]: {file.split("/")[3] for file in job.input if "/checkpoints/" in file}
+            for job in jobs
+            if job.rule == rule
+        }
+
+    pairs = {"kd": {"kd"}, "sft": {"sft"}, "aligncap-next": {"aligncap"}, "round2-next": {"round2"}}
+    assert parents("candidates", "pairs") == parents("reference_logps", "pairs") == pairs
+    trained = {"aligncap": {"kd"}, "kd_rft": {"kd"}, "sft_po": {"sft"}, "round2": {"aligncap"}, "round3": {"round2"}}
+    assert parents("train_preference", "system") == trained
+    (control,) = (j for j in jobs if j.rule == "train_preference" and j.wildcards["system"] == "kd_rft")
+    assert any("preference_pairs/kd.parquet" in file for file in control.input), "the control reads the same pairs"
+
+
 def test_systems_with_equal_settings_share_the_warm_start(project: Project) -> None:
     wide = "  wide: { extends: kd, overrides: { adapter: { width: 64 } } }\n"
     project.edit("config.yaml", "  kd: { stage", f"{wide}  kd: {{ stage")

@@ -23,7 +23,7 @@ SCALES = ("level", "pitch", "rate")
 Row = dict[str, Any]
 
 
-def read(results: Path, corpora: Sequence[str], parent: str) -> tuple[dict[str, Row], list[Row]]:
+def read(results: Path, corpora: Sequence[str], parent: str, judge: str) -> tuple[dict[str, Row], list[Row]]:
     """Candidates by id, with what they say and what is true, and the judged pairs (swaps left out)."""
 
     def of(path: str) -> dict[str, Path]:
@@ -40,9 +40,8 @@ def read(results: Path, corpora: Sequence[str], parent: str) -> tuple[dict[str, 
         for row in artifacts.read_rows(path, "clues"):
             emotions = [canonical(clue["lemma"]) for clue in row["clues"] if clue["kind"] == "emotion"]
             told[corpus, row["utterance_id"]] = emotions[0] if emotions else None
-    scores = {
-        r["candidate_id"]: r for r in artifacts.read_rows(results / f"judge_scores/{parent}.parquet", "judge_scores")
-    }
+    judged = artifacts.read_rows(results / f"judge_scores/{parent}/{judge}.parquet", "judge_scores")
+    scores = {row["candidate_id"]: row for row in judged}
     rows = {}
     for row in artifacts.read_rows(results / f"candidates/{parent}.parquet", "candidates"):
         key = (row["corpus"], row["utterance_id"])
@@ -77,7 +76,12 @@ def main() -> None:
     parser.add_argument("parent", help="name of the candidates, judge scores and pairs")
     arguments = parser.parse_args()
     config = load("config.yaml", arguments.overlay)
-    rows, pairs = read(Path("results") / config.experiment, config.corpus_names("train"), arguments.parent)
+    rows, pairs = read(
+        Path("results") / config.experiment,
+        config.corpus_names("train"),
+        arguments.parent,
+        config.preference.judge.name,
+    )
     every = list(rows.values())
     print("candidates: faithfulness", mean(every, lambda r: r["faithfulness"]))
     print("candidates with a wrong clue", mean(every, lambda r: bool(r["wrong"])))

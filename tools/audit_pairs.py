@@ -16,7 +16,7 @@ from aligncap.clues import canonical
 from aligncap.clues.checks import factuality_flags
 from aligncap.clues.grammar import dominant_emotion, parse_clues
 from aligncap.config import load
-from aligncap.preference.judges.facts import read_facts
+from aligncap.preference.facts import read_facts
 from aligncap.preference.pairs import truth_of
 
 SCALES = ("level", "pitch", "rate")

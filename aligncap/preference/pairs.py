@@ -19,7 +19,7 @@ from aligncap.clues.grammar import dominant_emotion, parse_clues
 from aligncap.clues.prompts import load_tokenizer, swap_clue
 from aligncap.config import Pairs
 from aligncap.errors import ArtifactError
-from aligncap.preference.judges.facts import Facts, read_facts
+from aligncap.preference.facts import Facts, read_facts
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Any
 from aligncap import artifacts
 from aligncap.config import Compute, Judge
 from aligncap.errors import ArtifactError
-from aligncap.preference.judges.facts import Item, Opinion, read_facts
+from aligncap.preference.facts import Item, Opinion, read_facts
 from aligncap.preference.judges.rubric import PROMPT
 
 logger = logging.getLogger(__name__)

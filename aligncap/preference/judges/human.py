@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from aligncap.config import Judge
 from aligncap.errors import JudgeError
-from aligncap.preference.judges.facts import Item, Opinion, opinion
+from aligncap.preference.facts import Item, Opinion, opinion
 from aligncap.preference.judges.rubric import ASPECTS
 
 logger = logging.getLogger(__name__)

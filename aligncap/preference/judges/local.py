@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from aligncap.config import Compute, Judge, Prompts
 from aligncap.device import pick_device
 from aligncap.errors import ModelError
+from aligncap.preference.facts import Facts, Item, Opinion, opinion
 from aligncap.preference.judges import rubric
-from aligncap.preference.judges.facts import Facts, Item, Opinion, opinion
 from aligncap.progress import track
 
 if TYPE_CHECKING:

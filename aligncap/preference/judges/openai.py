@@ -24,9 +24,9 @@ import httpx
 
 from aligncap.config import Judge, OpenAiJudge
 from aligncap.errors import JudgeError
+from aligncap.preference.facts import Item, Opinion, opinion
 from aligncap.preference.judges import rubric
 from aligncap.preference.judges.answers import Answer, AnswerCache, BadAnswer, prompt_key, read_answer
-from aligncap.preference.judges.facts import Item, Opinion, opinion
 from aligncap.progress import track
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from aligncap.clues import Clue
 from aligncap.clues.checks import asserted_classes, factuality_flags, faithfulness_flags
 from aligncap.clues.grammar import dominant_emotion, parse_clues
 from aligncap.config import Compute, Judge
-from aligncap.preference.judges.facts import Facts, Item, Opinion
+from aligncap.preference.facts import Facts, Item, Opinion
 from aligncap.progress import track
 
 SILENT = 2.0  # a caption without any clue: as good as a wrong emotion of the right valence

@@ -10,7 +10,7 @@ import re
 from functools import cache
 from string import Template
 
-from aligncap.preference.judges.facts import Facts, Item
+from aligncap.preference.facts import Facts, Item
 
 PROMPT = "scoring_v1.txt"
 ASPECTS = ("factuality", "faithfulness")

@@ -2,7 +2,7 @@
 
 from aligncap.clues.checks import Truth
 from aligncap.clues.grammar import parse_clues
-from aligncap.preference.judges.facts import Facts, Item
+from aligncap.preference.facts import Facts, Item
 
 REFERENCE = "The speaker sounds very sad, with a quiet voice."
 

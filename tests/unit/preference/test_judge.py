@@ -12,8 +12,8 @@ from aligncap.clues.checks import Truth
 from aligncap.clues.grammar import parse_clues
 from aligncap.config import Compute, Judge
 from aligncap.errors import ArtifactError
+from aligncap.preference.facts import Facts
 from aligncap.preference.judges import score_candidates, score_captions_of
-from aligncap.preference.judges.facts import Facts
 from aligncap.preference.judges.reference import grade_factuality, grade_faithfulness, judge
 from aligncap.preference.pairs import _with_scores
 

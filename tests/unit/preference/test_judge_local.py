@@ -9,8 +9,8 @@ from aligncap.captioner.model import CaptionModel
 from aligncap.captioner.sources import fetch_model
 from aligncap.config import Compute, Judge, ModelSource, Prompts
 from aligncap.errors import ModelError
+from aligncap.preference.facts import Item
 from aligncap.preference.judges import local, rubric
-from aligncap.preference.judges.facts import Item
 
 CPU = Compute(device="cpu", threads=1)
 JUDGE = Judge(name="local")

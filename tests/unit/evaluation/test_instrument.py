@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def _states(n: int, shift: float = 3.0):
 
 def test_it_learns_and_comes_back_from_its_file(tmp_path):
     states, wanted = _states(90)
-    made = fit(states, wanted)
+    made = replace(fit(states, wanted), temperature=0.2)  # as calibration would: the regularised fit is too unsure
     made.save(tmp_path / "i.safetensors")
     read = Instrument.load(tmp_path / "i.safetensors")
     assert read.labels == made.labels == CLASSES[:3]

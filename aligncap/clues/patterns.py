@@ -108,7 +108,7 @@ WRITTEN = {
 
 
 def reading(clues: Sequence[Clue]) -> str:
-    """A parse in a line: "sad strong, not angry, pitch low"; in brackets the dominant emotion where there are others."""
+    """A parse in a line: "sad strong, not angry, pitch low"; in brackets the dominant emotion if there are others."""
     parts = []
     for clue in clues:
         if clue.kind == "intensity":

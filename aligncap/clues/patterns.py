@@ -34,7 +34,7 @@ WRITTEN = {
         Rule(
             "lexicon", "EMOTION", "word or phrase of `words.py`; `lose ~ temper` has up to two words inside", "furious"
         ),
-        Rule("lexicon", "ADJ", "of one NRC emotion only, and in no list: a cue", "an enjoyable chat"),
+        Rule("lexicon", "ADJ", "of one NRC emotion only, and in no list: a cue", "a cautious tone"),
         Rule("lexicon", "EMOTION?", "a cue yields to every plainer word", "stern, but sad"),
         Rule(
             "scopes",
@@ -57,7 +57,7 @@ WRITTEN = {
         Rule("chunks", "very|deeply|so|utterly .. EMOTION", "strong", "deeply sad"),
         Rule("chunks", "slightly|a bit|a hint of .. EMOTION", "weak", "slightly annoyed"),
         Rule("scopes", "X but|yet|however Y", "X is set aside", "calm on the surface, but furious"),
-        Rule("scopes", "though|although|while|despite X", "X is set aside", "though tired, she is cheerful"),
+        Rule("scopes", "though|although|while|despite X", "X is set aside", "though nervous, she is cheerful"),
         Rule(
             "scopes",
             "outwardly X; X on the surface; beneath X",
@@ -80,7 +80,7 @@ WRITTEN = {
         Rule("chunks", "low|raised voice", "level", "in a low voice"),
         Rule("chunks", "a compound with a hyphen", "one phrase, whatever is near", "The voice is low-pitched."),
         Rule("chunks", "rate: a word of its list", "slow, mid, fast", "speaking very fast"),
-        Rule("chunks", "timbre: a word of its list", "12 values", "a husky, trembling voice"),
+        Rule("chunks", "timbre: a word of its list", "14 values", "a husky, trembling voice"),
         Rule("chunks", "pause: a word of its list", "many, few", "with many pauses"),
         Rule("grammar", "neither loud nor soft", "mid", "The pace is no faster or slower than usual."),
         Rule("words", "idioms", "phrases of the lists", "at the end of her tether"),

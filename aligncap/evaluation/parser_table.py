@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from aligncap import artifacts
 from aligncap.clues import CLASSES, canonical
 from aligncap.clues.chinese import is_chinese
-from aligncap.clues.grammar import dominant_emotion, parse_clues
+from aligncap.clues.grammar import dominant_emotion, parse_many
 from aligncap.config import Evaluation
 from aligncap.evaluation import bootstrap
 
@@ -73,7 +73,7 @@ def texts_by_language(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, 
 def read_captioned(rows: Sequence[Mapping[str, Any]], texts: Mapping[str, str], language: str) -> Captioned:
     """Parse the captions of a corpus in one language; ``rows`` are those of the ``labels`` artifact."""
     kept = [row for row in rows if row["utterance_id"] in texts]
-    clues = [parse_clues(texts[row["utterance_id"]], language) for row in kept]
+    clues = parse_many((texts[row["utterance_id"]] for row in kept), language)
     labels = [OTHER if row["emotion"] == OTHER else canonical(row["emotion"]) for row in kept]
     shifts = [next((c.lemma for c in found if c.kind == "intensity"), "normal") for found in clues]
     unknown = float("nan")

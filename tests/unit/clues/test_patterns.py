@@ -4,16 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from aligncap.clues import grammar
 from aligncap.clues.chunks import mentions
-from aligncap.clues.constructions import CONSTRUCTIONS, _Matcher, compiled, parse_element
-from aligncap.clues.grammar import _pipeline, _tokens, dominant_emotion, parse_clues
+from aligncap.clues.constructions import CONSTRUCTIONS, matching, parse_element
+from aligncap.clues.grammar import _pipeline, _tokens, dominant_emotion, parse_clues, parse_many
 from aligncap.clues.patterns import WRITTEN, put_in, reading
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "parser.md"
 
 # What the examples of the construction table mean; written by hand, not by the parser.
 READINGS = {
-    "hardly a trace of joy in her voice": "not happy",
+    "hardly a trace of joy in her voice": "not happy weak",
     "scarcely any fear to be heard": "not fearful",
     "spoken with barely any emotion": "neutral",
     "not angry so much as sad": "not angry, sad",
@@ -46,8 +47,7 @@ READINGS = {
 def test_a_construction_applies_in_its_example(number):
     row = CONSTRUCTIONS[number]
     tokens = _tokens(_pipeline()(row.example.lower()))
-    matcher = _Matcher(tokens, {m.start: m for m in mentions(tokens) if m.kind == "emotion"})
-    assert any(next(matcher.paths(compiled()[number], at), None) for at in range(len(tokens)))
+    assert row in [found for found, _ in matching(tokens, mentions(tokens))]
 
 
 @pytest.mark.parametrize(("caption", "said"), READINGS.items())
@@ -78,6 +78,7 @@ SENTENCES = [
     ("unable to hide her disgust", "disgusted"),
     ("He fails to hide his rage.", "angry"),
     ("refuses to be happy", None),
+    ("seething with disgust", "disgusted"),
     ("zero emotion", "neutral"),
     ("begins calmly and ends in a rage", "angry"),
     ("She sounds polite; underneath she is seething.", "angry"),
@@ -124,3 +125,13 @@ def test_attributes(caption, attributes):
         (c.kind, c.lemma) for c in parse_clues(caption) if c.kind not in ("emotion", "intensity") and not c.negated
     }
     assert found == attributes
+
+
+def test_captions_in_a_batch_are_read_as_alone():
+    captions = [row.example for row in CONSTRUCTIONS] + [caption for caption, _ in SENTENCES]
+    grammar._KNOWN.clear()
+    grammar._clues.cache_clear()
+    together = parse_many(captions)
+    grammar._KNOWN.clear()
+    grammar._clues.cache_clear()
+    assert together == [parse_clues(caption) for caption in captions]

@@ -9,9 +9,9 @@ test parses every example. All of it is ours. A pattern is a row of elements sep
 - ``x?``: may be absent; ``..``: up to three words of any kind, none of them punctuation;
 - ``x=effect+effect``: what happens to the clue that begins at this element.
 
-Effects: ``strong``, ``normal`` and ``weak`` set the intensity, ``denied`` and ``asserted`` the negation, ``aside`` puts an emotion
-behind the others, ``fore`` puts the others behind it, ``void`` takes a clue away (the word is meant otherwise),
-``kind.value`` asserts a vocal attribute.
+Effects: ``strong``, ``normal`` and ``weak`` set the intensity, ``denied`` and ``asserted`` the negation, ``aside`` puts
+an emotion behind the others, ``fore`` puts the others behind it, ``void`` takes a clue away (the word is meant
+otherwise), ``kind.value`` asserts a vocal attribute.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         [
             _id(),
             _field("captions", pa.list_(pa.string()), "human captions; empty for a corpus with labels only"),
-            _field("caption_group", TEXT, "equal where captions are translations of one original", nullable=True),
+            _field("caption_group", TEXT, "equal where captions translate one original; its text", nullable=True),
             _field("emotion", TEXT, "one of aligncap.clues.EMOTIONS, or 'other'", nullable=True),
             _field("intensity", TEXT, "normal or strong", nullable=True),
             _field("valence", TEXT, "low, mid or high", nullable=True),
@@ -266,6 +266,19 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("ci_low", F64, "95 % bootstrap; null where none is defined", nullable=True),
             _field("ci_high", F64, "95 % bootstrap", nullable=True),
             _field("n", I32, "utterances"),
+        ]
+    ),
+    "parser": pa.schema(
+        [
+            _field("corpus", TEXT, "test corpus with human captions"),
+            _field("language", TEXT, "of the captions that were parsed, ISO 639-1"),
+            _field("measure", TEXT, "precision, recall, confusion, valence, … (aligncap/evaluation/parser_table.py)"),
+            _field("emotion", TEXT, "class measured; of a confusion the label; 'all' where none"),
+            _field("parsed", TEXT, "of a confusion the parsed dominant emotion, or 'none'; else empty"),
+            _field("value", F64, "0-1, a count, -1 to 1; null where undefined", nullable=True),
+            _field("ci_low", F64, "95 % bootstrap; null where none is defined", nullable=True),
+            _field("ci_high", F64, "95 % bootstrap", nullable=True),
+            _field("n", I32, "utterances the value is of"),
         ]
     ),
 }

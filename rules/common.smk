@@ -221,9 +221,20 @@ def training_logs():
     return logs
 
 
+# Test corpora whose captions people wrote: what the emotion grammar parser is measured on.
+HUMAN = [
+    corpus
+    for corpus in TEST
+    if settings.corpora[corpus].adapter in ("emosec", "manifest")
+    and settings.corpora[corpus].captions.source in ("auto", "corpus")
+]
+
+
 def targets():
     agreement = ["<results>/tables/judge_agreement.parquet"] if settings.judging.compared and PAIRS else []
-    return ["<results>/report.html", "<results>/tables/zero_shot.parquet", "<results>/run.json", *agreement]
+    measured = ["<results>/tables/parser.parquet"] if HUMAN else []
+    always = ["<results>/report.html", "<results>/tables/zero_shot.parquet", "<results>/run.json"]
+    return [*always, *agreement, *measured]
 
 
 onstart:

@@ -293,3 +293,26 @@ rule zero_shot_table:
         code=digest("zero_shot_table"),
     script:
         "../workflow_scripts/zero_shot_table.py"
+
+
+rule parser_table:
+    input:
+        references=[f"<results>/corpora/{corpus}/references.parquet" for corpus in HUMAN],
+    output:
+        parquet="<results>/tables/parser.parquet",
+        md="<results>/tables/parser.md",
+    log:
+        "<logs>/parser_table/parser.log",
+    benchmark:
+        "<benchmarks>/parser_table/parser.tsv"
+    conda:
+        "../envs/evaluation.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        corpora=HUMAN,
+        evaluation=plain(settings.evaluation, only={"bootstrap", "seed"}),
+        code=digest("parser_table"),
+    script:
+        "../workflow_scripts/parser_table.py"

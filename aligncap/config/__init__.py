@@ -21,6 +21,7 @@ from aligncap.config.sections import (
     Decoding,
     Evaluation,
     Features,
+    Figures,
     Lora,
     Models,
     ModelSource,
@@ -30,14 +31,18 @@ from aligncap.config.sections import (
     PreferenceTraining,
     Prompts,
     Report,
+    Representations,
     Splits,
     System,
+    Table,
+    Tables,
     Tagger,
     Teacher,
     Tracking,
     Transcripts,
     WarmStart,
 )
+from aligncap.config.seeds import plain_name, seed_members
 from aligncap.config.systems import lineage, pairs_name, resolve_system, variant
 from aligncap.config.validation import merge
 
@@ -52,6 +57,7 @@ __all__ = [
     "Decoding",
     "Evaluation",
     "Features",
+    "Figures",
     "Judge",
     "JudgeName",
     "Judging",
@@ -66,9 +72,12 @@ __all__ = [
     "PreferenceTraining",
     "Prompts",
     "Report",
+    "Representations",
     "Section",
     "Splits",
     "System",
+    "Table",
+    "Tables",
     "Tagger",
     "Teacher",
     "Tracking",
@@ -80,6 +89,8 @@ __all__ = [
     "merge",
     "pairs_name",
     "parse",
+    "plain_name",
     "resolve_system",
+    "seed_members",
     "variant",
 ]

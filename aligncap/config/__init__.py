@@ -9,6 +9,7 @@ from __future__ import annotations
 from aligncap.config.base import Section
 from aligncap.config.judges import Judge, JudgeName, Judging, OpenAiJudge
 from aligncap.config.loading import json_schema, load, parse
+from aligncap.config.outputs import Figures, Representations, Table, Tables
 from aligncap.config.sections import (
     OVERRIDABLE,
     Adapter,
@@ -21,7 +22,6 @@ from aligncap.config.sections import (
     Decoding,
     Evaluation,
     Features,
-    Figures,
     Lora,
     Models,
     ModelSource,
@@ -31,11 +31,8 @@ from aligncap.config.sections import (
     PreferenceTraining,
     Prompts,
     Report,
-    Representations,
     Splits,
     System,
-    Table,
-    Tables,
     Tagger,
     Teacher,
     Tracking,

@@ -15,6 +15,7 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "emotion_agreement_macro_2": ("agreement (macro), 2nd instrument", 1),
     "emotion_agreement_2": ("agreement, 2nd instrument", 1),
     "coverage": ("coverage", 0),
+    "coverage_2": ("coverage, 2nd instrument", 0),
     "factuality_hallucination": ("factuality halluc.", -1),
     "factuality_hallucination_covered": ("factuality halluc., asserting captions", -1),
     "factuality_hallucination_2": ("factuality halluc., 2nd instrument", -1),
@@ -42,7 +43,8 @@ COLUMNS: dict[str, tuple[str, int]] = {
 ZERO_SHOT = tuple(
     metric
     for metric in COLUMNS
-    if metric not in ("factuality_hallucination_covered", "emotion_agreement_2", "bleu2", "bleu3", "distinct1")
+    if metric
+    not in ("factuality_hallucination_covered", "emotion_agreement_2", "coverage_2", "bleu2", "bleu3", "distinct1")
 )
 CLAIMS = (
     "emotion_agreement_macro",

@@ -90,7 +90,7 @@ def retrieval(speech: Array, text: Array) -> Array:
 def modality_silhouette(speech: Array, text: Array) -> Array:
     """Silhouette (cosine) of every utterance with the modalities as clusters, mean of its two points, [n].
 
-    1: speech and text lie apart; 0: they are mixed.
+    1: speech and text lie apart; 0: they are mixed. An interval over these items leaves the other points where they are.
     """
     from sklearn.metrics import silhouette_samples
 
@@ -180,7 +180,7 @@ def _draw(
     figure = drawing.new_figure(10.5, 0.9 + 3.1 * len(systems))
     grid = figure.subplots(len(systems), len(STAGES), squeeze=False)
     value = {(row["system"], row["metric"]): row for row in measures}
-    for axes, system in zip(grid, systems, strict=True):
+    for line, (axes, system) in enumerate(zip(grid, systems, strict=True)):
         for axis, (stage, title) in zip(axes, STAGES.items(), strict=True):
             sides = [
                 np.asarray(
@@ -203,7 +203,7 @@ def _draw(
             for spine in axis.spines.values():
                 spine.set_visible(True)
                 spine.set_color(drawing.PALE)
-            if axes is grid[0]:
+            if line == 0:
                 axis.set_title(title)
             axis.set_xlabel(_caption(system, stage, value, chance), fontsize=8)
         axes[0].set_ylabel(system, fontweight="bold")

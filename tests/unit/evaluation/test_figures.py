@@ -143,7 +143,8 @@ def test_figure_3_puts_numbers_beside_the_picture(tmp_path):
     assert value["kd", "kl"] == pytest.approx(0.1)
     tests = {row["metric"]: row for row in artifacts.read_rows(files.tests, "differences")}
     assert tests["kl"]["value"] == pytest.approx(-1.9) and tests["kl"]["against"] == "sft"
-    assert "mean KL 0.10" in files.svg.read_text()
+    text = files.svg.read_text()
+    assert "mean KL 0.10" in text and "before LLM decoding" in text and "after LLM decoding" in text
     before = files.points.read_bytes()
     draw_tsne(Figures(perplexity=5), SETTINGS, vectors, files)
     assert files.points.read_bytes() == before

@@ -90,7 +90,7 @@ def retrieval(speech: Array, text: Array) -> Array:
 def modality_silhouette(speech: Array, text: Array) -> Array:
     """Silhouette (cosine) of every utterance with the modalities as clusters, mean of its two points, [n].
 
-    1: speech and text lie apart; 0: they are mixed. An interval over these items leaves the other points where they are.
+    1: speech and text lie apart; 0: they are mixed. An interval over these items leaves all other points in place.
     """
     from sklearn.metrics import silhouette_samples
 

@@ -16,6 +16,8 @@ include: "rules/distillation.smk"
 include: "rules/preference.smk"
 include: "rules/evaluation.smk"
 include: "rules/judges.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"
 include: "rules/report.smk"
 
 

@@ -281,6 +281,54 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("n", I32, "utterances the value is of"),
         ]
     ),
+    "differences": pa.schema(
+        [
+            _field("system", TEXT, "row of a table"),
+            _field("against", TEXT, "its baseline"),
+            _field("corpus", TEXT, "test corpus; for figure 3 the dev utterances"),
+            _field("metric", TEXT, "name"),
+            _field("value", F64, "system minus baseline on the same utterances and seeds; win_rate: minus 0.5"),
+            _field("ci_low", F64, "95 % paired bootstrap over utterances, and seeds where there are several"),
+            _field("ci_high", F64, "likewise"),
+            _field("p", F64, "two-sided, from the same resamples", unit="0-1"),
+            _field("p_holm", F64, "after Holm's correction over its family", unit="0-1"),
+            _field("n", I32, "utterances that both have"),
+            _field("seeds", I32, "pairs of seeds"),
+        ]
+    ),
+    "hallucination_examples": pa.schema(
+        [
+            _field("corpus", TEXT, "test corpus"),
+            _id(),
+            _field("kind", TEXT, "factuality or faithfulness"),
+            _field("system", TEXT, "who said it"),
+            _field("caption", TEXT, "what it said"),
+            _field("flags", pa.list_(pa.string()), "of that kind, each 'kind: words'"),
+            _field("label", TEXT, "emotion of the utterance", nullable=True),
+            _field("reference", TEXT, "the first reference caption; empty where there is none"),
+        ]
+    ),
+    "representations": pa.schema(
+        [
+            _id(),
+            _field("corpus", TEXT, "a training corpus; utterances of its dev split"),
+            _field("modality", TEXT, "speech (the trained system) or text (LLM_0)"),
+            _field("stage", TEXT, "before: LLM input; after: last hidden states of the probe; response: sqrt of p"),
+            _field("vector", pa.list_(F32), "mean over positions; response: likeliest tokens and the tail, last one"),
+            _field("kl", F64, "speech, response: KL(text || speech) a reference token", unit="nat", nullable=True),
+        ]
+    ),
+    "tsne": pa.schema(
+        [
+            _field("system", TEXT, "a trained system"),
+            _field("stage", TEXT, "as in representations"),
+            _field("modality", TEXT, "speech or text"),
+            _field("corpus", TEXT, "a training corpus"),
+            _id(),
+            _field("x", F64, "t-SNE; units mean nothing"),
+            _field("y", F64, "likewise"),
+        ]
+    ),
 }
 
 

@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -42,6 +43,11 @@ def _one_at_a_time(uri: str) -> Iterator[None]:
     with database.with_suffix(".lock").open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
+
+
+def _metric_name(name: str) -> str:
+    """What MLflow takes as the name of a metric: ``kd@1`` becomes ``kd-1``."""
+    return re.sub(r"[^\w/. :-]", "-", name)
 
 
 def _quiet() -> None:
@@ -114,7 +120,7 @@ class Store:
         from mlflow.entities import Metric, RunTag
 
         metrics = [
-            Metric(f"{row['split']}/{row['metric']}", row["value"], row["time"], row["step"])
+            Metric(_metric_name(f"{row['split']}/{row['metric']}"), row["value"], row["time"], row["step"])
             for row in rows
             if row["kind"] == "metric"
         ]

@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from aligncap.config import OVERRIDABLE, lineage, pairs_name, resolve_system, variant
+from aligncap.config import OVERRIDABLE, lineage, pairs_name, plain_name, resolve_system, seed_members, variant
 from aligncap.config import parse as parse_config  # Snakemake runs this file in a namespace that has a `parse`
 from aligncap.errors import ConfigError
 from snakemake.exceptions import WorkflowError
@@ -21,6 +21,7 @@ except ConfigError as error:
 
 TRAIN, TEST = settings.corpus_names("train"), settings.corpus_names("test")
 STAGES = {system: lineage(settings, system).stage for system in settings.systems}
+MEMBERS = seed_members(settings)  # trained system -> itself and {system}@{seed}, with their seeds
 EFFECTIVE = {system: resolve_system(settings, system) for system in settings.systems}
 THREADS = settings.compute.threads
 
@@ -212,6 +213,36 @@ MARKS = {system: mark(system) for system in settings.systems} | {
 }
 
 
+def rows_of(table):
+    """Systems of a table that this experiment has, by their plain names."""
+    wanted = getattr(settings.tables, table).systems
+    plain_names = list(dict.fromkeys(map(plain_name, settings.systems)))
+    return plain_names if wanted is None else [system for system in wanted if system in plain_names]
+
+
+def compared(table):
+    """{(system or one seed of it, test corpus): evaluation} of a table's rows and its baseline."""
+    systems = {*rows_of(table), getattr(settings.tables, table).against}
+    return {key: path for key, path in evaluations().items() if plain_name(key[0]) in systems}
+
+
+def judged(table):
+    """{(system or one seed of it, test corpus): judged captions}; only table 4 has win rates."""
+    unjudged = ("chance", "external")
+    keys = [key for key in compared(table) if STAGES[key[0]] not in unjudged] if table == "table4" else []
+    return {(system, corpus): f"<results>/judged/{system}/{corpus}.parquet" for system, corpus in keys}
+
+
+def drawn(number, *data):
+    """Pictures of a figure and its data, each as Parquet and CSV, in the order of its `…Files`."""
+    head = f"<results>/figures/figure{number}"
+    pictures = {"svg": f"{head}.svg", "png": f"{head}.png"}
+    tables = {
+        f"{name or 'rows'}_{kind}": f"{head}{name and '_'}{name}.{kind}" for name in data for kind in ("parquet", "csv")
+    }
+    return {**pictures, **tables}
+
+
 def training_logs():
     logs = {f"warm_start {name}": f"<results>/warm_start/{name}/training.parquet" for name in WARM_START}
     if settings.teacher.adapt and WARM_START:
@@ -233,8 +264,15 @@ HUMAN = [
 def targets():
     agreement = ["<results>/tables/judge_agreement.parquet"] if settings.judging.compared and PAIRS else []
     measured = ["<results>/tables/parser.parquet"] if HUMAN else []
-    always = ["<results>/report.html", "<results>/tables/zero_shot.parquet", "<results>/run.json"]
-    return [*always, *agreement, *measured]
+    return [
+        "<results>/report.html",
+        "<results>/tables/zero_shot.parquet",
+        "<results>/run.json",
+        *(f"<results>/tables/{table}.parquet" for table in TABLES),
+        *(f"<results>/figures/{figure}.svg" for figure in FIGURES),
+        *agreement,
+        *measured,
+    ]
 
 
 onstart:

@@ -287,6 +287,7 @@ rule zero_shot_table:
         runtime=30,
     params:
         rows=[list(row) for row in evaluations()],
+        members=MEMBERS,
         marks=MARKS,
         described={s: plain(EFFECTIVE[s], only=set(OVERRIDABLE)) for s in of_stage("alignment", "preference")},
         evaluation=plain(settings.evaluation),

@@ -32,6 +32,9 @@ rule report:
         training=list(training_logs().values()),
         out_of_fold="<results>/tagger/out_of_fold.parquet",
         pairs=[f"<results>/preference_pairs/{name}.parquet" for name in PAIRS],
+        tables=[f"<results>/tables/{table}.parquet" for table in TABLES],
+        tests=[f"<results>/tables/{table}_tests.parquet" for table in TABLES],
+        figures=[f"<results>/figures/{figure}.svg" for figure in FIGURES],
     output:
         html="<results>/report.html",
     log:
@@ -48,6 +51,8 @@ rule report:
         corpora=TEST,
         training=list(training_logs()),
         pairs=list(PAIRS),
+        tables=TABLES,
+        figures=FIGURES,
         synthetic=[corpus for corpus in TEST if settings.corpora[corpus].adapter == "synthetic"],
         report=plain(settings.report),
         code=digest("report"),

@@ -15,6 +15,7 @@ def main(smk):
         write_zero_shot(
             Evaluation(**smk.params.evaluation),
             by_name([tuple(row) for row in smk.params.rows], smk.input.evaluations),
+            smk.params.members,
             outputs[0].parent.parent / "evaluation",
             smk.params.marks,
             smk.params.described,

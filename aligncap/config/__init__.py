@@ -9,6 +9,7 @@ from __future__ import annotations
 from aligncap.config.base import Section
 from aligncap.config.judges import Judge, JudgeName, Judging, OpenAiJudge
 from aligncap.config.loading import json_schema, load, parse
+from aligncap.config.outputs import Figures, Representations, Table, Tables
 from aligncap.config.sections import (
     OVERRIDABLE,
     Adapter,
@@ -38,6 +39,7 @@ from aligncap.config.sections import (
     Transcripts,
     WarmStart,
 )
+from aligncap.config.seeds import plain_name, seed_members
 from aligncap.config.systems import lineage, pairs_name, resolve_system, variant
 from aligncap.config.validation import merge
 
@@ -52,6 +54,7 @@ __all__ = [
     "Decoding",
     "Evaluation",
     "Features",
+    "Figures",
     "Judge",
     "JudgeName",
     "Judging",
@@ -66,9 +69,12 @@ __all__ = [
     "PreferenceTraining",
     "Prompts",
     "Report",
+    "Representations",
     "Section",
     "Splits",
     "System",
+    "Table",
+    "Tables",
     "Tagger",
     "Teacher",
     "Tracking",
@@ -80,6 +86,8 @@ __all__ = [
     "merge",
     "pairs_name",
     "parse",
+    "plain_name",
     "resolve_system",
+    "seed_members",
     "variant",
 ]

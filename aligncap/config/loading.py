@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from aligncap.config.sections import AlignCapConfig
+from aligncap.config.seeds import expand_seeds
 from aligncap.config.systems import resolve_system
 from aligncap.config.validation import explain, merge
 from aligncap.errors import ConfigError
@@ -24,7 +25,7 @@ def _without_dropped(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse(raw: Mapping[str, Any]) -> AlignCapConfig:
-    """Validate a merged mapping.
+    """Validate a merged mapping; ``systems.{name}.seeds`` become systems ``{name}@{seed}`` here.
 
     Raises:
         ConfigError: one line naming each key that is unknown, mistyped, out of bounds or contradictory.
@@ -33,6 +34,7 @@ def parse(raw: Mapping[str, Any]) -> AlignCapConfig:
         config = AlignCapConfig.model_validate(_without_dropped(raw))
     except ValidationError as error:
         raise ConfigError(explain(error, AlignCapConfig)) from error
+    config = expand_seeds(config)
     for name in config.systems:
         resolve_system(config, name)
     return config

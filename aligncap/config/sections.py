@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from aligncap.config.base import Count, Fraction, Positive, Section
 from aligncap.config.judges import Judge, Judging
+from aligncap.config.outputs import Figures, Tables
 from aligncap.config.pairs import Candidates, Pairs
 
 
@@ -314,6 +315,9 @@ class System(Section):
     parent: str | None = Field(None, description="preference: the aligned system, or the round before, it starts from")
     captions: dict[str, str] = Field({}, description="external: test corpus -> file of captions (JSONL or Parquet)")
     overrides: dict[str, Any] = Field({}, description=f"sections: {', '.join(OVERRIDABLE)}")
+    seeds: tuple[int, ...] = Field(
+        (), description="further seeds, each a system {name}@{seed}; tables average over them"
+    )
 
 
 class AlignCapConfig(Section):
@@ -338,9 +342,11 @@ class AlignCapConfig(Section):
     decoding: Decoding = Decoding()
     evaluation: Evaluation = Evaluation()
     judging: Judging = Judging()
+    tables: Tables = Tables()
+    figures: Figures = Figures()
     tracking: Tracking = Tracking()
     report: Report = Report()
-    systems: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$")], System]
+    systems: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*(@[0-9]+)?$")], System]
 
     @model_validator(mode="after")
     def _roles(self) -> AlignCapConfig:

@@ -13,12 +13,18 @@ from typing import Any
 
 from aligncap import artifacts
 from aligncap.clues import canonical
-from aligncap.config import Report
+from aligncap.config import Report, plain_name
 from aligncap.errors import ArtifactError
-from aligncap.evaluation import figures, tables
+from aligncap.evaluation import drawing, figures, tables
 
 logger = logging.getLogger(__name__)
 
+IN_RESULTS = "table1"  # the zero-shot results, which have sections of their own
+FIGURE_TITLES = {
+    "figure1": "Figure 1: hallucinations, and in-domain against zero-shot",
+    "figure2": "Figure 2: alignment methods",
+    "figure3": "Figure 3: speech and text input, before and after LLM decoding (t-SNE)",
+}
 CHARTED = ("emotion_agreement_macro", "factuality_hallucination", "similarity")
 SHOWN_PACKAGES = ("torch", "transformers", "peft", "faster-whisper", "sentence-transformers", "spacy", "pycocoevalcap")
 
@@ -39,6 +45,9 @@ class ReportInputs:
         pairs: name -> ``preference_pairs``.
         benchmarks: Snakemake's benchmark files; those that are missing are left out.
         synthetic: test corpora that are computer-made speech.
+        tables: table1 … table4 -> ``table`` artifact, those that the experiment has.
+        tests: likewise -> ``differences``.
+        figures: figure1 … figure3 -> SVG, those that the experiment has.
     """
 
     table: Path
@@ -52,6 +61,9 @@ class ReportInputs:
     pairs: Mapping[str, Path] = field(default_factory=dict)
     benchmarks: Sequence[Path] = ()
     synthetic: Sequence[str] = ()
+    tables: Mapping[str, Path] = field(default_factory=dict)
+    tests: Mapping[str, Path] = field(default_factory=dict)
+    figures: Mapping[str, Path] = field(default_factory=dict)
 
 
 def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
@@ -82,6 +94,12 @@ def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
         corpora=[
             _corpus(settings, inputs, corpus, systems, notes) for corpus, systems in tables.by_corpus(rows).items()
         ],
+        tables=[_table(name, path, inputs.tests[name]) for name, path in inputs.tables.items() if name != IN_RESULTS],
+        tests=_tests(inputs.tests[IN_RESULTS]) if IN_RESULTS in inputs.tests else {},
+        drawings=[
+            {"name": name, "title": FIGURE_TITLES[name], "svg": drawing.inline(path)}
+            for name, path in inputs.figures.items()
+        ],
         training={name: figures.training_chart(name, log) for name, log in _training(inputs).items()},
         tagger=_tagger(inputs.out_of_fold),
         pairs={name: _pairs(path) for name, path in inputs.pairs.items()},
@@ -109,8 +127,19 @@ def _corpus(
     settings: Report, inputs: ReportInputs, corpus: str, systems: Mapping[str, Any], notes: Mapping[str, Any]
 ) -> dict[str, Any]:
     columns = tables.present_columns(systems)
-    best = {metric: tables.best_value(systems, metric) for metric in columns}
     charted = [metric for metric in CHARTED if metric in columns]
+    return {
+        "name": corpus,
+        "mark": notes["marks"].get(corpus, ""),
+        **_grid(corpus, systems, notes, columns),
+        "chart": figures.interval_chart(corpus, systems, charted) if charted else "",
+        "examples": _examples(settings.examples, inputs, corpus) if corpus in inputs.references else [],
+    }
+
+
+def _grid(corpus: str, systems: Mapping[str, Any], notes: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    """Headings, lines and notes of one corpus's table."""
+    best = {metric: tables.best_value(systems, metric) for metric in columns}
     lines = []
     for system, own in systems.items():
         cells = [
@@ -121,14 +150,30 @@ def _corpus(
             cell["best"] = metric in own and own[metric]["value"] == best[metric]
         lines.append({"system": system, "mark": tables.mark_of(notes, system, corpus), "cells": cells})
     return {
-        "name": corpus,
-        "mark": notes["marks"].get(corpus, ""),
         "columns": [tables.heading(metric) for metric in columns],
         "lines": lines,
-        "notes": tables.footnotes(notes, corpus, list(systems)),
-        "chart": figures.interval_chart(corpus, systems, charted) if charted else "",
-        "examples": _examples(settings.examples, inputs, corpus) if corpus in inputs.references else [],
+        "notes": tables.footnotes(notes, corpus, list(systems), columns),
     }
+
+
+def _table(name: str, path: Path, tests: Path) -> dict[str, Any]:
+    """One of tables 2 to 4: a grid and the paired differences of each corpus."""
+    rows, notes = artifacts.read_rows(path, "table"), artifacts.read_notes(path, "table")
+    differences = _tests(tests)
+    parts = []
+    for corpus, systems in tables.by_corpus(rows).items():
+        columns = tables.present_columns(systems, tables.METRICS[name])
+        grid = _grid(corpus, systems, notes, columns)
+        parts.append({"corpus": corpus, "tests": differences.get(corpus, []), **grid})
+    return {"name": name, "title": f"Table {name[-1]}: {tables.TITLES[name].lower()}", "parts": parts}
+
+
+def _tests(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Corpus -> paired differences in words."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in artifacts.read_rows(path, "differences"):
+        found[row["corpus"]].append(row | {"metric": tables.COLUMNS[row["metric"]][0]})
+    return dict(found)
 
 
 def pick_examples(labels: Mapping[str, str | None], count: int) -> list[str]:
@@ -155,7 +200,7 @@ def _examples(count: int, inputs: ReportInputs, corpus: str) -> list[dict[str, A
     spoken = {
         system: {r["utterance_id"]: r for r in artifacts.read_rows(path, "evaluation")}
         for (system, name), path in inputs.evaluations.items()
-        if name == corpus
+        if name == corpus and system == plain_name(system)
     }
     labels = {name: row["label"] for name, row in next(iter(spoken.values())).items()} if spoken else {}
     return [

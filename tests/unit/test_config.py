@@ -93,6 +93,9 @@ def test_both_sides_of_a_corpus_are_told_apart():
         ({"systems": {"x": {"extends": "kd", "overrides": {"teacher": {"adapt": False}}}}}, "same adapted LLM_0"),
         ({"systems": {"x": {"extends": "kd", "overrides": {"lora": {"rank": 1}}}}}, r"overrides\.lora: fixed"),
         ({"systems": {"x": {"extends": "aligncap", "overrides": {"alignment": {}}}}}, r"overrides\.alignment: fixed"),
+        ({"systems": {"constant": {"seeds": [1]}}}, r"systems\.constant\.seeds: only a trained system"),
+        ({"systems": {"kd": {"seeds": [1, 0]}}}, r"systems\.kd\.seeds: .*its own seed 0 has one twice"),
+        ({"systems": {"aligncap": {"seeds": [1]}}}, r"systems\.aligncap\.seeds: .*add 1 to systems\.kd\.seeds"),
         ({"systems": {"x": {"stage": "external"}}}, r"systems\.x\.captions: given exactly when"),
         ({"systems": {"x": {"stage": "external", "captions": {"y": "f"}}}}, "'y' is not a test corpus"),
     ],
@@ -166,6 +169,22 @@ def test_a_system_inherits_and_a_preference_system_takes_its_parents_overrides()
     assert (smaller.adapter.queries, smaller.alignment.kd_weight) == (2, 0.5)
     assert (po.adapter.queries, po.alignment.kd_weight, po.preference.beta) == (2, 0.5, 0.3)
     assert parsed.adapter.queries != 2, "the experiment's own settings stay"
+
+
+def test_seeds_are_systems_of_their_own():
+    parsed = systems(kd={"seeds": [1, 2]}, aligncap={"seeds": [2]}, small={"extends": "kd"})
+    names = list(parsed.systems)
+    assert names[names.index("kd") :] == ["kd", "kd@1", "kd@2", "aligncap", "aligncap@2", "small"]
+    assert resolve_system(parsed, "kd@2").seed == 2 and resolve_system(parsed, "kd").seed == 0
+    assert config.lineage(parsed, "aligncap@2").parent == "kd@2"
+    assert pairs_name(parsed, "aligncap@2") == "kd@2"
+    assert config.seed_members(parsed) == {
+        "sft": {"sft": 0},
+        "kd": {"kd": 0, "kd@1": 1, "kd@2": 2},
+        "aligncap": {"aligncap": 0, "aligncap@2": 2},
+        "small": {"small": 0},
+    }
+    assert parse(parsed.model_dump()).systems == parsed.systems, "what a run records can be read again"
 
 
 def test_systems_with_equal_settings_share_an_artifact():

@@ -57,6 +57,7 @@ def test_a_pipeline_run_has_a_child_a_stage(project):
         for step in (1, 2, 3):
             run.metric(step, "train", "loss", 1 / step)
         run.metric(3, "dev", "loss", float("nan"))
+        run.metric(1, "demo/kd@1", "similarity", 0.5)  # a name that MLflow would refuse
         run.link("adapter", Path.cwd() / "results" / "adapter.safetensors")
         run.table("examples", [{"id": "u1", "caption": "sounds sad"}])
     tracking.finish_pipeline("exp", ok=True)
@@ -71,7 +72,7 @@ def test_a_pipeline_run_has_a_child_a_stage(project):
     assert child.data.params == {"alignment.steps": "3", "api_key": "***"}
     assert parent.data.params["alignment.steps"] == "100" and parent.data.params["corpora.a.root"] == "a.csv"
     assert history(child.info.run_id, "train/loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
-    assert "dev/loss" in child.data.metrics
+    assert "dev/loss" in child.data.metrics and child.data.metrics["demo/kd-1/similarity"] == 0.5
     assert child.info.artifact_uri.startswith("mlflow-artifacts:/exp/")
     shown = Path("mlruns/artifacts/exp") / child.info.run_id / "artifacts/examples.json"
     assert json.loads(shown.read_text()) == {"columns": ["id", "caption"], "data": [["u1", "sounds sad"]]}

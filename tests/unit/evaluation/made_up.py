@@ -122,3 +122,40 @@ def write_opinions(path: Path, dominant: dict[str, str | None], labels: tuple[st
     rows = [{"caption": text, "dominant": found, "probability": 0.9} for text, found in dominant.items()]
     artifacts.write(rows, path, "second_opinions", "test", {"labels": list(labels)})
     return path
+
+
+def write_evaluation(path: Path, items: dict[str, list[float | None]], labels: list[str] | None = None) -> Path:
+    """An evaluation artifact: items (metric -> one value an utterance u00, u01 …), figures their means."""
+    count = len(next(iter(items.values())))
+    labels = labels or [LABELS[n % len(LABELS)] for n in range(count)]
+    rows = [
+        {
+            "utterance_id": f"u{n:02d}",
+            "caption": "A sad voice.",
+            "cluster": f"c{n}",
+            "label": labels[n],
+            "dominant": "sad",
+            "metric_names": list(items),
+            "metric_values": [values[n] for values in items.values()],
+            "flags": [],
+        }
+        for n in range(count)
+    ]
+    figures = {}
+    for metric, values in items.items():
+        known = [value for value in values if value is not None]
+        mean = float(np.mean(known))
+        figures[metric] = {"value": mean, "ci_low": mean - 0.1, "ci_high": mean + 0.1, "n": len(known)}
+    notes = {"figures": figures | {"collapse": {"value": 0.5, "ci_low": None, "ci_high": None, "n": count}}}
+    artifacts.write(rows, path, "evaluation", "test", notes | {"unavailable": {}})
+    return path
+
+
+def write_judged(path: Path, overall: list[float | None], judge: str = "reference") -> Path:
+    """Judged captions of utterances u00, u01 …"""
+    rows = [
+        {"utterance_id": f"u{n:02d}", "judge": judge, "factuality": None, "faithfulness": None, "overall": score}
+        for n, score in enumerate(overall)
+    ]
+    artifacts.write(rows, path, "judged_captions", "test")
+    return path

@@ -11,13 +11,15 @@ import pytest
 from made_up import LABELS, REFERENCES, use_word_encoder, write_captions, write_corpus
 
 from aligncap import artifacts
-from aligncap.config import Compute, Evaluation, Report
+from aligncap.config import Compute, Evaluation, Report, Table
 from aligncap.errors import ArtifactError
+from aligncap.evaluation.figure_methods import draw_methods
 from aligncap.evaluation.report import ReportInputs, pick_examples, stage_seconds, write_report
 from aligncap.evaluation.score import score_captions
-from aligncap.evaluation.tables import write_zero_shot
+from aligncap.evaluation.tables import TableFiles, write_comparison, write_zero_shot
 
 SETTINGS = Evaluation(meteor=False, bootstrap=50, derangements=3)
+ENDINGS = (".parquet", ".csv", ".md", ".tex", "_tests.parquet", "_tests.csv")
 SYSTEMS = ("constant", "tag_template", "sft", "kd", "aligncap")
 
 
@@ -38,7 +40,15 @@ def made_up_inputs(folder) -> ReportInputs:
     table = folder / "tables/zero_shot.parquet"
     rest = [table.with_suffix(suffix) for suffix in (".csv", ".md", ".tex")]
     marks = {"tag_template": "transductive", "demo": "synthetic"}
-    write_zero_shot(SETTINGS, evaluations, folder / "evaluation", marks, {}, table, *rest)
+    write_zero_shot(SETTINGS, evaluations, {}, folder / "evaluation", marks, {}, table, *rest)
+    tests, drawn, chosen = {}, {}, {}
+    for name in ("table1", "table3"):
+        outs = TableFiles(*(folder / f"tables/{name}{end}" for end in ENDINGS))
+        write_comparison(name, Table(systems=("sft", "kd", "aligncap")), SETTINGS, table, evaluations, {}, {}, outs)
+        chosen[name], tests[name] = outs.parquet, outs.tests
+    pictures = [folder / f"figures/figure2.{kind}" for kind in ("svg", "png", "parquet", "csv")]
+    draw_methods(chosen["table3"], tests["table3"], *pictures)
+    drawn["figure2"] = pictures[0]
     training = {}
     for system in ("warm_start base", "kd", "aligncap"):
         rows = [
@@ -93,13 +103,16 @@ def made_up_inputs(folder) -> ReportInputs:
         pairs={"kd": pairs},
         benchmarks=[benchmark, folder / "benchmarks/none.tsv"],
         synthetic=["demo"],
+        tables=chosen,
+        tests=tests,
+        figures=drawn,
     )
 
 
 class Page(HTMLParser):
     """Collects tags, links and ids, and checks that tags are closed."""
 
-    VOID = {"meta", "br", "link", "path", "use", "rect", "image"}
+    VOID = {"meta", "br", "link", "path", "use", "rect", "image"}  # matplotlib closes these within their tag
 
     def __init__(self, text):
         super().__init__()
@@ -146,6 +159,9 @@ def test_page_holds_everything_and_loads_nothing(tmp_path, inputs):
         "train_alignment",
         "81.5",
         "emotion: sad",
+        "Table 3: alignment methods and preference losses",
+        "Figure 2: alignment methods",
+        "aligncap - sft",
     ):
         assert expected in words, expected
     assert text.count('class="example"') == 5
@@ -161,7 +177,12 @@ def test_equal_inputs_give_an_equal_page_and_optional_parts_may_be_absent(tmp_pa
     bare = ReportInputs(inputs.table, inputs.snapshot, inputs.evaluations, {}, {}, {})
     write_report(Report(), bare, tmp_path / "bare.html")
     text = (tmp_path / "bare.html").read_text()
-    assert 'id="training"' not in text and 'id="pairs"' not in text and "Synthetic speech" not in text
+    assert (
+        'id="table3"' not in text
+        and 'id="training"' not in text
+        and 'id="pairs"' not in text
+        and "Synthetic speech" not in text
+    )
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(ArtifactError, match="snapshot"):
         write_report(Report(), inputs, tmp_path / "3.html")

@@ -31,11 +31,13 @@ def evaluated(tmp_path, monkeypatch):
     return outs
 
 
-def _write(tmp_path, outs, systems):
+def _write(tmp_path, outs, systems, members=None):
     tables = [tmp_path / f"tables/zero_shot.{kind}" for kind in ("parquet", "csv", "md", "tex")]
     marks = {"secap": "external", "kd": "zero-shot", "demo": "synthetic"}
     evaluations = {(name, "demo"): outs[name] for name in systems}
-    write_zero_shot(SETTINGS, evaluations, tmp_path / "evaluation", marks, {"kd": {"beta": 0.1}}, *tables)
+    write_zero_shot(
+        SETTINGS, evaluations, members or {}, tmp_path / "evaluation", marks, {"kd": {"beta": 0.1}}, *tables
+    )
     return tables
 
 
@@ -70,7 +72,7 @@ def test_rows_of_earlier_systems_are_kept_unless_of_other_utterances(tmp_path, e
 @pytest.mark.java
 def test_each_pair_of_systems_is_compared_once(evaluated):
     found = paired_differences(SETTINGS, {(name, "demo"): path for name, path in evaluated.items()})
-    pairs = {(d.system, d.baseline) for d in found}
+    pairs = {(d.system, d.against) for d in found}
     assert pairs == {("kd", "sft"), ("secap", "sft"), ("secap", "kd")}
     for d in found:
-        assert d.low - 1e-9 <= d.value <= d.high + 1e-9
+        assert d.ci_low - 1e-9 <= d.value <= d.ci_high + 1e-9

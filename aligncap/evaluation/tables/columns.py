@@ -1,0 +1,193 @@
+"""What a table's columns are called, which way is better, and how one cell reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aligncap.config import plain_name
+
+Key = tuple[str, str]  # (system, corpus)
+# metric -> (heading, better: +1 higher, -1 lower, 0 neither); the order of the columns
+COLUMNS: dict[str, tuple[str, int]] = {
+    "emotion_agreement_macro": ("agreement (macro)", 1),
+    "emotion_agreement": ("agreement", 1),
+    "emotion_agreement_macro_2": ("agreement (macro), 2nd instrument", 1),
+    "emotion_agreement_2": ("agreement, 2nd instrument", 1),
+    "coverage": ("coverage", 0),
+    "coverage_2": ("coverage, 2nd instrument", 0),
+    "factuality_hallucination": ("factuality halluc.", -1),
+    "factuality_hallucination_covered": ("factuality halluc., asserting captions", -1),
+    "factuality_hallucination_2": ("factuality halluc., 2nd instrument", -1),
+    "faithfulness_hallucination": ("faithfulness halluc.", -1),
+    "win_rate": ("win rate", 1),
+    "judge_win": ("wins", 1),
+    "judge_tie": ("ties", 0),
+    "judge_loss": ("losses", -1),
+    "similarity": ("similarity", 1),
+    "cider_d": ("CIDEr-D", 1),
+    "bleu1": ("BLEU-1", 1),
+    "bleu2": ("BLEU-2", 1),
+    "bleu3": ("BLEU-3", 1),
+    "bleu4": ("BLEU-4", 1),
+    "meteor": ("METEOR", 1),
+    "rouge_l": ("ROUGE-L", 1),
+    "spice": ("SPICE", 1),
+    "spider": ("SPIDEr", 1),
+    "collapse": ("collapse", -1),
+    "distinct1": ("distinct-1", 0),
+    "distinct2": ("distinct-2", 0),
+    "length_ratio": ("length ratio", 0),
+}
+# The zero-shot table leaves out what only tells more of a neighbour; the Parquet file has everything.
+ZERO_SHOT = tuple(
+    metric
+    for metric in COLUMNS
+    if metric
+    not in ("factuality_hallucination_covered", "emotion_agreement_2", "coverage_2", "bleu2", "bleu3", "distinct1")
+)
+CLAIMS = (
+    "emotion_agreement_macro",
+    "emotion_agreement",
+    "emotion_agreement_macro_2",
+    "coverage",
+    "factuality_hallucination",
+    "factuality_hallucination_covered",
+    "factuality_hallucination_2",
+    "faithfulness_hallucination",
+    "similarity",
+)
+METRICS: dict[str, tuple[str, ...]] = {
+    "table1": tuple(COLUMNS),
+    "table2": (*CLAIMS, "cider_d", "length_ratio"),
+    "table3": (*CLAIMS, "cider_d", "collapse", "length_ratio"),
+    "table4": (
+        "coverage",
+        "factuality_hallucination",
+        "factuality_hallucination_covered",
+        "factuality_hallucination_2",
+        "faithfulness_hallucination",
+        "win_rate",
+        "judge_win",
+        "judge_tie",
+        "judge_loss",
+    ),
+}
+TITLES = {
+    "table1": "Zero-shot results",
+    "table2": "Ablations",
+    "table3": "Alignment methods and preference losses",
+    "table4": "Hallucination rates and judge win rates",
+}
+SHORT = {  # for a terminal, where eleven columns must stand side by side
+    "emotion_agreement_macro": "agree\n(macro)↑",
+    "emotion_agreement": "agree↑",
+    "coverage": "cover",
+    "factuality_hallucination": "fact.\nhalluc↓",
+    "faithfulness_hallucination": "faith.\nhalluc↓",
+    "similarity": "simil↑",
+    "cider_d": "CIDEr↑",
+    "bleu4": "BLEU4↑",
+    "rouge_l": "ROUGE↑",
+    "meteor": "METEOR↑",
+    "collapse": "coll↓",
+}
+WITH_INTERVAL = (*CLAIMS, "win_rate", "cider_d")
+COMPARED = (  # differences are tested for these
+    "emotion_agreement_macro",
+    "factuality_hallucination",
+    "factuality_hallucination_covered",
+    "faithfulness_hallucination",
+    "emotion_agreement_macro_2",
+    "factuality_hallucination_2",
+    "similarity",
+)
+# The reference judge rewards what these measure, with the same clue parser and sentence encoder.
+OF_TRAINING_JUDGE = (
+    "emotion_agreement_macro",
+    "emotion_agreement",
+    "factuality_hallucination",
+    "factuality_hallucination_covered",
+    "faithfulness_hallucination",
+    "similarity",
+)
+EXPLAINED = {
+    "external": "captions another model wrote; it may have been trained on this corpus (in-domain)",
+    "transductive": "normalised with statistics of the unlabelled test audio",
+    "kept": "scored in an earlier run of this experiment, not in this one",
+    "in-domain": "the held-out side of a corpus whose other side trained the models; not a zero-shot result",
+    "synthetic": "computer-made speech: figures show that the pipeline works, not how well it hears people",
+}
+EXPLAINED_JUDGE = "† measured with the instrument that the training judge rewards (clue parser, sentence encoder)"
+EXPLAINED_COVERED = "asserting captions: those that assert an emotion; differences over utterances where both do"
+
+
+def by_corpus(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Mapping[str, Any]]]]:
+    """Nest by corpus -> system -> metric -> long row, in the order of the rows; rows of single seeds are left out."""
+    nested: dict[str, dict[str, dict[str, Mapping[str, Any]]]] = {}
+    for row in rows:
+        if row["system"] == plain_name(row["system"]):
+            nested.setdefault(row["corpus"], {}).setdefault(row["system"], {})[row["metric"]] = row
+    return nested
+
+
+def mark_of(notes: Mapping[str, Any], system: str, corpus: str) -> str:
+    """Mark of a table row, such as "external, kept" or "3 seeds"; empty for a zero-shot row of this run."""
+    marks = notes["marks"]
+    seeds = notes.get("seeds", {}).get(system, [])
+    own = [marks[key] for key in (system, f"{system}/{corpus}") if key in marks]
+    return ", ".join([*own, *([f"{len(seeds)} seeds"] if len(seeds) > 1 else [])])
+
+
+def present_columns(systems: Mapping[str, Mapping[str, Any]], wanted: Sequence[str] = ZERO_SHOT) -> list[str]:
+    """Metrics of ``wanted`` that at least one system has, in the order of ``COLUMNS``."""
+    return [m for m in COLUMNS if m in wanted and any(m in own for own in systems.values())]
+
+
+def value_text(figure: Mapping[str, Any] | None) -> str:
+    """A value with three digits; a dash where the metric is absent."""
+    return "–" if figure is None else f"{figure['value']:.3f}"
+
+
+def interval_text(figure: Mapping[str, Any] | None, metric: str) -> str:
+    """The interval with two digits, of the metrics that are shown with one; else empty."""
+    if figure is None or metric not in WITH_INTERVAL or figure["ci_low"] is None:
+        return ""
+    return f"[{figure['ci_low']:.2f}, {figure['ci_high']:.2f}]"
+
+
+def heading(metric: str) -> str:
+    """Heading of a column: name, which way is better, and whether the training judge rewards it (†)."""
+    name, better = COLUMNS[metric]
+    return name + {1: "\u00a0↑", -1: "\u00a0↓", 0: ""}[better] + ("\u00a0†" if metric in OF_TRAINING_JUDGE else "")
+
+
+def footnotes(notes: Mapping[str, Any], corpus: str, systems: Sequence[str], columns: Sequence[str] = ()) -> list[str]:
+    """What the marks of one corpus's table mean, why a metric is absent, and what seeds and judge were."""
+    keys = [corpus, *systems, *(f"{system}/{corpus}" for system in systems)]
+    used = dict.fromkeys(mark for key in keys for mark in notes["marks"].get(key, "").split(", "))
+    lines = [f"{mark}: {EXPLAINED[mark]}" for mark in used if mark in EXPLAINED]
+    for key, reason in notes["unavailable"].items():
+        where, metric = key.rsplit("/", 1)
+        if where == corpus:
+            lines.append(f"{metric} is absent: {reason}")
+    for system, seeds in notes.get("seeds", {}).items():
+        if system in systems and len(seeds) > 1:
+            lines.append(
+                f"{system}: mean over seeds {', '.join(map(str, seeds))}; the interval is over utterances and seeds"
+            )
+    if "judge" in notes:
+        lines.append(
+            f"wins, ties and losses against {notes['against']} by the judge '{notes['judge']}', clip by clip; "
+            "win rate: wins + half of the ties"
+        )
+    if "factuality_hallucination_covered" in columns:
+        lines.append(EXPLAINED_COVERED)
+    return [*lines, EXPLAINED_JUDGE]
+
+
+def best_value(systems: Mapping[str, Mapping[str, Any]], metric: str) -> float | None:
+    """The best value of a column; None where neither more nor less is better, or all are equal."""
+    better = COLUMNS[metric][1]
+    values = [own[metric]["value"] for own in systems.values() if metric in own]
+    return None if better == 0 or len(set(values)) < 2 else (max(values) if better > 0 else min(values))

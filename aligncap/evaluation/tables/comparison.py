@@ -1,0 +1,90 @@
+"""Tables 1 to 4: chosen rows of the zero-shot table, tested against a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aligncap import artifacts
+from aligncap.config import Evaluation, Table, plain_name
+from aligncap.evaluation.tables.columns import COLUMNS, COMPARED, METRICS, TITLES, Key
+from aligncap.evaluation.tables.render import as_csv, as_rows, render_latex, render_markdown
+from aligncap.evaluation.tables.seeds import Difference, Members, compare, corrected, scores_by_corpus
+from aligncap.evaluation.tables.wins import win_rates
+from aligncap.evaluation.tables.zero_shot import CHANCE
+
+RULE = "comparison_table"
+
+
+class TableFiles(NamedTuple):
+    """The files of a table."""
+
+    parquet: Path
+    csv: Path
+    md: Path
+    tex: Path
+    tests: Path
+    tests_csv: Path
+
+
+def write_comparison(
+    name: str,
+    table: Table,
+    evaluation: Evaluation,
+    zero_shot: Path,
+    evaluations: Mapping[Key, Path],
+    members: Members,
+    judged: Mapping[Key, Path],
+    outs: TableFiles,
+) -> None:
+    """Write one of the tables: figures as the zero-shot table has them, and paired differences from the baseline.
+
+    Args:
+        name: table1 … table4.
+        table: its rows and baseline; systems that the experiment lacks are left out.
+        evaluation: resamples and seed.
+        zero_shot: the ``table`` artifact with every system.
+        evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact of the rows and the baseline.
+        members: trained system -> its members and their seeds.
+        judged: likewise -> ``judged_captions``; empty where the table has no win rates.
+        outs: Parquet (``table``), CSV, Markdown and LaTeX, and the ``differences`` as Parquet and CSV.
+    """
+    everything, notes = artifacts.read_rows(zero_shot, "table"), artifacts.read_notes(zero_shot, "table")
+    order = list(dict.fromkeys(plain_name(row["system"]) for row in everything))
+    wanted = order if table.systems is None else [system for system in table.systems if system in order]
+    chosen = [
+        row
+        for row in everything
+        if plain_name(row["system"]) in wanted and (name == "table1" or row["metric"] in METRICS[name])
+    ]
+    tested = [metric for metric in COMPARED if metric in METRICS[name]]
+    found: list[Difference] = []
+    judges = []
+    for scores in scores_by_corpus(evaluation, evaluations, members).values():
+        if scores.members_of(table.against):
+            present = [system for system in wanted if system != CHANCE and scores.members_of(system)]
+            found += compare(scores, present, table.against, tested)
+        if judged:
+            judge, rows, differences = win_rates(scores, judged, wanted, table.against)
+            judges += [judge] if rows else []
+            chosen += rows
+            found += differences
+    place = {system: number for number, system in enumerate(wanted)}
+    corpora = list(dict.fromkeys(row["corpus"] for row in chosen))
+    chosen.sort(key=lambda row: (corpora.index(row["corpus"]), place[plain_name(row["system"])], row["system"]))
+    own: dict[str, Any] = {**notes, "against": table.against}
+    own["seeds"] = {system: seeds for system, seeds in notes["seeds"].items() if system in wanted}
+    if any(judges):
+        own["judge"] = ", ".join(dict.fromkeys(judges))
+    shown_order = list(COLUMNS)
+    differences = sorted(
+        corrected(found), key=lambda d: (corpora.index(d.corpus), place[d.system], shown_order.index(d.metric))
+    )
+    artifacts.write(chosen, outs.parquet, "table", RULE, own)
+    artifacts.write(as_rows(differences), outs.tests, "differences", RULE, {"table": name})
+    artifacts.write_text(as_csv(chosen, "table"), outs.csv)
+    artifacts.write_text(as_csv(as_rows(differences), "differences"), outs.tests_csv)
+    shown = chosen, own, differences, TITLES[name], METRICS[name]
+    artifacts.write_text(render_markdown(*shown), outs.md)
+    artifacts.write_text(render_latex(*shown), outs.tex)

@@ -1,0 +1,182 @@
+"""Tables as CSV, Markdown, LaTeX and for a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from aligncap import artifacts
+from aligncap.evaluation.tables.columns import (
+    COLUMNS,
+    SHORT,
+    ZERO_SHOT,
+    best_value,
+    by_corpus,
+    footnotes,
+    heading,
+    interval_text,
+    mark_of,
+    present_columns,
+    value_text,
+)
+from aligncap.evaluation.tables.seeds import Difference
+
+TESTED = (
+    "Differences on the same utterances and seeds: 95 % paired bootstrap, two-sided p from the same resamples, and p "
+    "after Holm's correction (one family: the primary metrics, agreement (macro) and factuality; another: the rest). "
+    "With R resamples no p is below 2/(R + 1)."
+)
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]], schema: str) -> str:
+    """Rows of an artifact as CSV, with the columns of its schema."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, artifacts.SCHEMAS[schema].names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def as_rows(differences: Sequence[Difference]) -> list[dict[str, Any]]:
+    """Rows of the ``differences`` artifact."""
+    return [asdict(difference) for difference in differences]
+
+
+def _cell(figure: Mapping[str, Any] | None, metric: str) -> str:
+    return f"{value_text(figure)} {interval_text(figure, metric)}".strip()
+
+
+def render_markdown(
+    rows: Sequence[Mapping[str, Any]],
+    notes: Mapping[str, Any],
+    differences: Sequence[Difference] = (),
+    title: str = "Zero-shot table",
+    wanted: Sequence[str] = ZERO_SHOT,
+) -> str:
+    """The table as Markdown: one section a corpus."""
+    lines = [f"# {title}", ""]
+    for corpus, systems in by_corpus(rows).items():
+        columns = present_columns(systems, wanted)
+        place = f"{corpus} ({notes['marks'][corpus]})" if corpus in notes["marks"] else corpus
+        lines += [f"## {place}", "", f"| system | mark | n | {' | '.join(map(heading, columns))} |"]
+        lines.append("|---|---|" + "---:|" * (len(columns) + 1))
+        for system, figures in systems.items():
+            cells = [_cell(figures.get(metric), metric) for metric in columns]
+            n = max(row["n"] for row in figures.values())
+            lines.append(f"| `{system}` | {mark_of(notes, system, corpus)} | {n} | {' | '.join(cells)} |")
+        lines += ["", *(f"- {note}" for note in footnotes(notes, corpus, list(systems), columns)), ""]
+        own = [d for d in differences if d.corpus == corpus]
+        if own:
+            lines += [TESTED, "", "| system - baseline | metric | difference | interval | p | p (Holm) | seeds |"]
+            lines += ["|---|---|---:|---|---:|---:|---:|", *map(_difference_line, own), ""]
+    lines.append("Brackets: 95 % bootstrap, stratified by label, clustered by caption or session.")
+    return "\n".join(lines) + "\n"
+
+
+def _difference_line(d: Difference) -> str:
+    return (
+        f"| `{d.system}` - `{d.against}` | {COLUMNS[d.metric][0]} | {d.value:+.3f} "
+        f"| [{d.ci_low:+.3f}, {d.ci_high:+.3f}] | {d.p:.3f} | {d.p_holm:.3f} | {d.seeds} |"
+    )
+
+
+def _escape(text: str) -> str:
+    for plain, tex in (
+        ("_", r"\_"),
+        ("%", r"\%"),
+        ("&", r"\&"),
+        ("†", r"$^\dagger$"),
+        ("↑", r"$\uparrow$"),
+        ("\u00a0", "~"),
+    ):
+        text = text.replace(plain, tex)
+    return text.replace("↓", r"$\downarrow$").replace("–", "--")
+
+
+def _latex_cell(figure: Mapping[str, Any] | None, metric: str, starred: bool) -> str:
+    interval = interval_text(figure, metric)
+    text = value_text(figure).replace("–", "--") + ("$^{*}$" if starred else "")
+    return text + (rf" {{\scriptsize {interval}}}" if interval else "")
+
+
+def render_latex(
+    rows: Sequence[Mapping[str, Any]],
+    notes: Mapping[str, Any],
+    differences: Sequence[Difference] = (),
+    title: str = "Zero-shot captioning",
+    wanted: Sequence[str] = ZERO_SHOT,
+) -> str:
+    """The table as LaTeX with booktabs, one ``table*`` a corpus.
+
+    A star marks a difference from the baseline with p < 0.05 after Holm's correction.
+    """
+    starred = {(d.corpus, d.system, d.metric) for d in differences if d.p_holm < 0.05}
+    baselines = ", ".join(dict.fromkeys(d.against for d in differences))
+    blocks = []
+    for corpus, systems in by_corpus(rows).items():
+        columns = present_columns(systems, wanted)
+        notes_here = footnotes(notes, corpus, list(systems), columns)
+        if baselines:
+            notes_here.append(f"*: differs from {baselines}, p < 0.05 after Holm's correction, paired bootstrap")
+        remarks = "; ".join(notes_here)
+        body = []
+        for system, own in systems.items():
+            mark = mark_of(notes, system, corpus)
+            name = f"{system} ({mark})" if mark else system
+            cells = [_latex_cell(own.get(m), m, (corpus, system, m) in starred) for m in columns]
+            body.append(" & ".join([_escape(name), *cells]) + r" \\")
+        blocks.append(
+            "\n".join(
+                [
+                    r"\begin{table*}",
+                    r"\centering\small",
+                    rf"\caption{{{_escape(f'{title} on {corpus}. {remarks}')}.}}",
+                    rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
+                    r"\toprule",
+                    " & ".join(["system", *(_escape(heading(metric)) for metric in columns)]) + r" \\",
+                    r"\midrule",
+                    *body,
+                    r"\bottomrule",
+                    r"\end{tabular}",
+                    r"\end{table*}",
+                ]
+            )
+        )
+    return "\n\n".join(blocks) + "\n"
+
+
+def render_terminal(path: str | Path, width: int = 120) -> str:
+    """The Parquet table for a terminal ``width`` columns wide, with colours; one table a corpus.
+
+    Raises:
+        ArtifactError: no such table.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    rows, notes = artifacts.read_rows(path, "table"), artifacts.read_notes(path, "table")
+    console = Console(width=width, file=io.StringIO(), force_terminal=True)
+    for corpus, systems in by_corpus(rows).items():
+        columns = [metric for metric in present_columns(systems) if metric in SHORT]
+        table = Table(title=f"zero-shot on {corpus}", title_style="bold", header_style="bold", padding=(0, 0, 0, 1))
+        table.add_column("system", no_wrap=True)
+        for metric in columns:
+            table.add_column(SHORT[metric], justify="right")
+        best = {metric: best_value(systems, metric) for metric in columns}
+        for system, own in systems.items():
+            cells = []
+            for metric in columns:
+                text = value_text(own.get(metric))
+                cells.append(
+                    f"[bold green]{text}[/]" if metric in own and own[metric]["value"] == best[metric] else text
+                )
+            mark = mark_of(notes, system, corpus)
+            table.add_row(system + (f" ({mark})" if mark else ""), *cells)
+        console.print(table)
+        for note in footnotes(notes, corpus, list(systems)):
+            console.print(f"  {note}", style="dim", markup=False, highlight=False)
+    return console.file.getvalue()  # type: ignore[attr-defined]

@@ -1,0 +1,144 @@
+"""The zero-shot table: every system on every test corpus, averaged over seeds; other tables show parts of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aligncap import artifacts, tracking
+from aligncap.config import Evaluation, plain_name
+from aligncap.errors import ArtifactError
+from aligncap.evaluation.tables.columns import Key
+from aligncap.evaluation.tables.render import as_csv, render_latex, render_markdown
+from aligncap.evaluation.tables.seeds import CorpusScores, Difference, Members, compare, corrected, scores_by_corpus
+
+logger = logging.getLogger(__name__)
+
+RULE = "zero_shot_table"
+BASELINES = ("sft", "kd")
+CHANCE = "chance"
+
+
+def _kept(evaluations: Mapping[Key, Path], folder: Path) -> dict[Key, Path]:
+    """Evaluations under ``folder`` of systems that are not in this run, over the same utterances as this run's."""
+    kept: dict[Key, Path] = {}
+    for corpus in dict.fromkeys(corpus for _, corpus in evaluations):
+        wanted = next(path for (_, name), path in evaluations.items() if name == corpus)
+        ids = [row["utterance_id"] for row in artifacts.read_rows(wanted, "evaluation")]
+        for path in sorted(Path(folder).glob(f"*/{corpus}.parquet")):
+            key = (path.parent.name, corpus)
+            if key in evaluations:
+                continue
+            try:
+                own = [row["utterance_id"] for row in artifacts.read_rows(path, "evaluation")]
+            except ArtifactError as error:
+                logger.warning("left out of the table: %s", error)
+                continue
+            if own == ids:
+                kept[key] = path
+            else:
+                logger.warning("left out of the table: %s was scored on other utterances", path)
+    return kept
+
+
+def paired_differences(
+    evaluation: Evaluation, evaluations: Mapping[Key, Path], members: Members | None = None
+) -> list[Difference]:
+    """Every system but chance against ``sft`` and ``kd`` where the run has them, each pair once, Holm-corrected."""
+    found = []
+    for scores in scores_by_corpus(evaluation, evaluations, members or {}).values():
+        present = dict.fromkeys(plain_name(s) for s, corpus in evaluations if corpus == scores.corpus)
+        for number, baseline in enumerate(BASELINES):
+            if baseline in present:
+                earlier = (CHANCE, *BASELINES[: number + 1])
+                found += compare(scores, [s for s in present if s not in earlier], baseline)
+    return corrected(found)
+
+
+def _rows_of(system: str, corpus: str, figures: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"system": system, "corpus": corpus, "metric": metric, **figure} for metric, figure in figures.items()]
+
+
+def _averaged(system: str, scores: CorpusScores, figures: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of a system: of its mean over seeds under its name, then of each seed as ``{system}@{seed}``."""
+    members = scores.members_of(system)
+    names = list(members.values())
+    if len(names) == 1:
+        return _rows_of(names[0], scores.corpus, figures[names[0]])
+    shared = [metric for metric in figures[names[0]] if all(metric in figures[name] for name in names)]
+    mean = {metric: scores.mean_figure(names, metric, [figures[name][metric] for name in names]) for metric in shared}
+    rows = _rows_of(system, scores.corpus, mean)
+    for seed, name in members.items():
+        rows += _rows_of(f"{system}@{seed}", scores.corpus, figures[name])
+    return rows
+
+
+def write_zero_shot(
+    evaluation: Evaluation,
+    evaluations: Mapping[Key, Path],
+    members: Members,
+    kept_from: Path,
+    marks: Mapping[str, str],
+    described: Mapping[str, Mapping[str, Any]],
+    parquet_out: Path,
+    csv_out: Path,
+    md_out: Path,
+    tex_out: Path,
+) -> None:
+    """Write the table in four forms.
+
+    Args:
+        evaluation: resamples and seed of the paired differences.
+        evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact of this run.
+        members: trained system -> its members and their seeds; a system of several is averaged over them.
+        kept_from: folder ``evaluation/{system}/{corpus}.parquet``; rows of other systems found there are kept.
+        marks: system or corpus -> what it is: external, transductive, zero-shot, synthetic …
+        described: system -> settings to show where runs are compared: each of these is a tracked run of its own.
+        parquet_out: long ``table`` artifact; its notes hold marks, reasons for absent metrics, seeds and rows kept.
+        csv_out: the same rows.
+        md_out: one wide table a corpus, with notes and paired differences.
+        tex_out: the same for a paper (booktabs).
+    """
+    kept = _kept(evaluations, kept_from)
+    rows: list[dict[str, Any]] = []
+    unavailable: dict[str, str] = {}
+    for corpus, scores in scores_by_corpus(evaluation, evaluations, members).items():
+        files = {system: path for (system, name), path in evaluations.items() if name == corpus}
+        notes = {system: artifacts.read_notes(path, "evaluation") for system, path in files.items()}
+        figures = {system: own["figures"] for system, own in notes.items()}
+        for system in dict.fromkeys(map(plain_name, files)):
+            rows += _averaged(system, scores, figures)
+        for (system, name), path in kept.items():
+            if name == corpus:
+                notes[system] = artifacts.read_notes(path, "evaluation")
+                rows += _rows_of(system, corpus, notes[system]["figures"])
+        for own in notes.values():
+            unavailable |= {f"{corpus}/{metric}": reason for metric, reason in own["unavailable"].items()}
+    notes = {
+        "marks": {name: mark for name, mark in marks.items() if mark != "zero-shot"}
+        | {f"{system}/{corpus}": "kept" for system, corpus in kept},
+        "unavailable": unavailable,
+        "seeds": {system: list(own.values()) for system, own in members.items() if len(own) > 1},
+    }
+    artifacts.write(rows, parquet_out, "table", RULE, notes)
+    artifacts.write_text(as_csv(rows, "table"), csv_out)
+    differences = paired_differences(evaluation, evaluations, members)
+    artifacts.write_text(render_markdown(rows, notes, differences), md_out)
+    artifacts.write_text(render_latex(rows, notes), tex_out)
+    _track(evaluation, rows, described)
+
+
+def _track(
+    evaluation: Evaluation, rows: Sequence[Mapping[str, Any]], described: Mapping[str, Mapping[str, Any]]
+) -> None:
+    with tracking.stage(RULE, "", evaluation.model_dump()) as recorder:
+        for row in rows:
+            recorder.metric(1, f"{row['corpus']}/{row['system']}", row["metric"], row["value"])
+        recorder.table("zero_shot", rows)
+    for system, settings in described.items():
+        with tracking.stage("zero_shot", system, settings) as recorder:
+            for row in rows:
+                if row["system"] == system:
+                    recorder.metric(1, row["corpus"], row["metric"], row["value"])

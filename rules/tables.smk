@@ -1,0 +1,38 @@
+"""Tables 1 to 4: rows of the zero-shot table, tested against a baseline; which rows is the config's."""
+
+# A table of one row compares nothing.
+TABLES = [table for table in type(settings.tables).model_fields if len(rows_of(table)) > 1]
+
+
+rule comparison_table:
+    input:
+        zero_shot="<results>/tables/zero_shot.parquet",
+        evaluations=lambda w: list(compared(w.table).values()),
+        judged=lambda w: list(judged(w.table).values()),
+    output:
+        parquet="<results>/tables/{table}.parquet",
+        csv="<results>/tables/{table}.csv",
+        md="<results>/tables/{table}.md",
+        tex="<results>/tables/{table}.tex",
+        tests="<results>/tables/{table}_tests.parquet",
+        tests_csv="<results>/tables/{table}_tests.csv",
+    log:
+        "<logs>/comparison_table/{table}.log",
+    benchmark:
+        "<benchmarks>/comparison_table/{table}.tsv"
+    wildcard_constraints:
+        table=one_of(TABLES),
+    conda:
+        "../envs/evaluation.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        rows=lambda w: [list(row) for row in compared(w.table)],
+        judged=lambda w: [list(row) for row in judged(w.table)],
+        table=lambda w: plain(getattr(settings.tables, w.table)),
+        members=MEMBERS,
+        evaluation=plain(settings.evaluation),
+        code=digest("comparison_table"),
+    script:
+        "../workflow_scripts/comparison_table.py"

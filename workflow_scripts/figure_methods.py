@@ -1,0 +1,17 @@
+"""Draw figure 2."""
+
+from pathlib import Path
+
+from aligncap.job import job
+
+
+def main(smk):
+    """Run with what the rule declares."""
+    with job(smk):
+        from aligncap.evaluation.figure_methods import draw_methods
+
+        draw_methods(Path(smk.input.table), Path(smk.input.tests), *map(Path, smk.output))
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

@@ -161,17 +161,23 @@ rule train_instrument:
         "../workflow_scripts/train_instrument.py"
 
 
+def captions_of(corpus):
+    """Captions that systems, of other people too, wrote for a test corpus."""
+    return [f"<results>/captions/{s}/{c}.parquet" for s, c in evaluations() if c == corpus and STAGES[s] != "chance"]
+
+
 rule second_opinion:
     input:
-        captions="<results>/captions/{system}/{corpus}.parquet",
+        captions=lambda w: captions_of(w.corpus),
+        references="<results>/corpora/{corpus}/references.parquet",
         instrument="<results>/instrument/instrument.safetensors",
         llm=model("llm"),
     output:
-        opinions="<results>/second_opinions/{system}/{corpus}.parquet",
+        opinions="<results>/second_opinions/{corpus}.parquet",
     log:
-        "<logs>/second_opinion/{system}/{corpus}.log",
+        "<logs>/second_opinion/{corpus}.log",
     benchmark:
-        "<benchmarks>/second_opinion/{system}/{corpus}.tsv"
+        "<benchmarks>/second_opinion/{corpus}.tsv"
     conda:
         "../envs/llm.yaml"
     threads: THREADS
@@ -180,27 +186,10 @@ rule second_opinion:
         mem_mb=4000,
         runtime=60,
     params:
-        schema="captions",
         compute=plain(settings.compute),
         code=digest("second_opinion"),
     script:
         "../workflow_scripts/second_opinion.py"
-
-
-use rule second_opinion as second_opinion_of_references with:
-    # For the chance row, which says them shuffled.
-    input:
-        captions="<results>/corpora/{corpus}/references.parquet",
-        instrument="<results>/instrument/instrument.safetensors",
-        llm=model("llm"),
-    output:
-        opinions="<results>/corpora/{corpus}/opinions.parquet",
-    log:
-        "<logs>/second_opinion_of_references/{corpus}.log",
-    benchmark:
-        "<benchmarks>/second_opinion_of_references/{corpus}.tsv"
-    params:
-        schema="labels",
 
 
 SCORED = [system for system in settings.systems if STAGES[system] != "external"]
@@ -211,21 +200,15 @@ SCORED_WITH = {
     "transcripts": "<results>/transcripts/{corpus}.parquet",
     "audio": "<results>/corpora/{corpus}/audio.parquet",
     "encoder": model("sentence_encoder"),
+    "opinions": "<results>/second_opinions/{corpus}.parquet",
     "metrics": "<results>/metrics.json",
 }
-
-
-def opinions_of(system):
-    """The chance row says references of the corpus itself."""
-    folder = "corpora/{corpus}/opinions" if STAGES[system] == "chance" else f"second_opinions/{system}/{{corpus}}"
-    return f"<results>/{folder}.parquet"
 
 
 rule score_captions:
     input:
         **SCORED_WITH,
         captions=[f"<results>/captions/{system}/{{corpus}}.parquet" for system in CAPTIONED],
-        opinions=[opinions_of(system) for system in SCORED],
     output:
         evaluations=[f"<results>/evaluation/{system}/{{corpus}}.parquet" for system in SCORED],
     log:
@@ -254,7 +237,6 @@ use rule score_captions as score_external with:
     input:
         **SCORED_WITH,
         captions=["<results>/captions/{system}/{corpus}.parquet"],
-        opinions=["<results>/second_opinions/{system}/{corpus}.parquet"],
     output:
         evaluations=["<results>/evaluation/{system}/{corpus}.parquet"],
     log:

@@ -19,7 +19,7 @@ def main(smk):
             by_name(smk.params.captioned, smk.input.captions),
             Path(smk.input.encoder),
             by_name(smk.params.scored, smk.output.evaluations),
-            by_name(smk.params.scored, smk.input.opinions),
+            Path(smk.input.opinions),
         )
 
 

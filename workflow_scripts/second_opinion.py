@@ -13,8 +13,8 @@ def main(smk):
 
         second_opinion(
             Compute(**smk.params.compute),
-            Path(smk.input.captions),
-            smk.params.schema,
+            [Path(path) for path in smk.input.captions],
+            Path(smk.input.references),
             Path(smk.input.instrument),
             Path(smk.input.llm),
             Path(smk.output.opinions),

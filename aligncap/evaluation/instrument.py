@@ -261,8 +261,8 @@ def train_instrument(
 
 def second_opinion(
     compute: Compute,
-    source: Path,
-    schema: Literal["captions", "labels"],
+    captions: Sequence[Path],
+    references: Path,
     weights: Path,
     llm_manifest: Path,
     out: Path,
@@ -271,17 +271,17 @@ def second_opinion(
 
     Args:
         compute: device and threads of the LLM.
-        source: captions of a system, or (for the chance row) the references of a test corpus.
-        schema: which of the two it is.
+        captions: of every system on one test corpus.
+        references: of that corpus: the chance row says them, shuffled.
         weights: of ``train_instrument``.
         llm_manifest: the base LLM.
         out: artifact ``second_opinions``; its notes hold the instrument's labels.
     """
     from aligncap.captioner.sources import model_folder
 
-    rows = artifacts.read_rows(source, schema)
-    spoken = [row["caption"] for row in rows] if schema == "captions" else [c for row in rows for c in row["captions"]]
-    texts = sorted(set(spoken))
+    spoken = {row["caption"] for path in captions for row in artifacts.read_rows(path, "captions")}
+    spoken |= {caption for row in artifacts.read_rows(references, "labels") for caption in row["captions"]}
+    texts = sorted(spoken)
     instrument = Instrument.load(weights)
     if instrument.labels and texts:
         opinions = instrument.opinions(llm_states(texts, model_folder(llm_manifest), compute))

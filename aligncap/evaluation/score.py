@@ -206,7 +206,7 @@ def score_captions(
     captions: Mapping[str, Path],
     encoder_manifest: Path,
     outs: Mapping[str, Path],
-    opinions: Mapping[str, Path] | None = None,
+    opinions: Path | None = None,
 ) -> None:
     """Write the ``evaluation`` artifact of every system on one test corpus.
 
@@ -221,8 +221,7 @@ def score_captions(
         captions: system -> ``captions`` artifact.
         encoder_manifest: sentence encoder.
         outs: system -> file to write; a system without captions is the chance row.
-        opinions: system -> ``second_opinions`` artifact of its captions; of the references for the chance row. The
-            second instrument's metrics are absent without.
+        opinions: ``second_opinions`` artifact of the corpus; the second instrument's metrics are absent without.
 
     Raises:
         ArtifactError: captions of other utterances than the references.
@@ -233,7 +232,7 @@ def score_captions(
 
     gold = read_gold(references, prosody, transcripts, audio)
     texts, finished = _read_captions(captions, gold)
-    second = {system: Opinions.read(opinions[system]) if opinions else NO_OPINIONS for system in outs}
+    second = Opinions.read(opinions) if opinions else NO_OPINIONS
     by_chance = set(outs) - set(captions)
     shuffles = chance_captions(gold, evaluation.derangements, evaluation.seed) if by_chance else []
     text_scores, unavailable = _text_scores(evaluation, corpus, gold, texts, shuffles)
@@ -249,18 +248,18 @@ def score_captions(
         if system in by_chance:
             scored = _average(
                 [
-                    _scored(gold, own, {}, text_scores.get(f"#{number}", nothing), vectors, second[system])
+                    _scored(gold, own, {}, text_scores.get(f"#{number}", nothing), vectors, second)
                     for number, own in enumerate(shuffles)
                 ]
             )
         else:
             text = text_scores.get(system, nothing)
-            scored = _scored(gold, texts[system], finished[system], text, vectors, second[system])
+            scored = _scored(gold, texts[system], finished[system], text, vectors, second)
         notes = {
             "corpus": corpus,
             "about": ABOUT,
             "figures": figures(scored, gold, weights),
-            "unavailable": unavailable | _second_unavailable(second[system]),
+            "unavailable": unavailable | _second_unavailable(second),
         }
         artifacts.write(_rows(scored, gold), out, "evaluation", "score_captions", notes)
         logger.info("%s on %s: scored %d captions", system, corpus, len(gold.ids))

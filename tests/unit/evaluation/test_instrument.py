@@ -116,22 +116,15 @@ def test_from_captions_to_opinions(tmp_path, tiny_llm):
     told = json.loads(described.read_text())
     assert told["labels"] == ["angry", "sad"] and told["captions"] == len(TEXTS)
     assert {"caption", "word"} == set(told["held_out"]) and 0 <= told["held_out"]["word"]["accuracy"] <= 1
-    for schema, source in (("labels", references["train"]), ("captions", tmp_path / "captions.parquet")):
-        if schema == "captions":
-            said = [*TEXTS, TEXTS[0]]
-            artifacts.write(
-                [{"utterance_id": f"u{i}", "caption": c, "n_tokens": 1, "finished": True} for i, c in enumerate(said)],
-                source,
-                "captions",
-                "test",
-            )
-        out = tmp_path / f"{schema}_opinions.parquet"
-        second_opinion(COMPUTE, source, schema, weights, tiny_llm, out)
-        found = artifacts.read_rows(out, "second_opinions")
-        assert [row["caption"] for row in found] == sorted({row["caption"] for row in found})
-        assert {row["caption"] for row in found} >= set(TEXTS)
-        assert artifacts.read_notes(out, "second_opinions") == {"labels": ["angry", "sad"]}
-        assert all((row["dominant"] is None) == (row["probability"] < instrument.THRESHOLD) for row in found)
+    said = [*TEXTS[:-1], TEXTS[0], "What a system says."]
+    rows = [{"utterance_id": f"u{i}", "caption": c, "n_tokens": 1, "finished": True} for i, c in enumerate(said)]
+    captions, out = tmp_path / "captions.parquet", tmp_path / "opinions.parquet"
+    artifacts.write(rows, captions, "captions", "test")
+    second_opinion(COMPUTE, [captions], references["train"], weights, tiny_llm, out)
+    found = artifacts.read_rows(out, "second_opinions")
+    assert [row["caption"] for row in found] == sorted({*said, *TEXTS, "Not in the plan.", "Of no class."})
+    assert artifacts.read_notes(out, "second_opinions") == {"labels": ["angry", "sad"]}
+    assert all((row["dominant"] is None) == (row["probability"] < instrument.THRESHOLD) for row in found)
 
 
 def test_a_caption_is_read_by_itself(tiny_llm):
@@ -147,5 +140,5 @@ def test_one_emotion_gives_no_instrument(tmp_path, tiny_llm):
     train_instrument(
         COMPUTE, 0, _plan(tmp_path / "plan.parquet", 2), references, tiny_llm, weights, tmp_path / "i.json"
     )
-    second_opinion(COMPUTE, references["train"], "labels", weights, tiny_llm, tmp_path / "o.parquet")
+    second_opinion(COMPUTE, [], references["train"], weights, tiny_llm, tmp_path / "o.parquet")
     assert [row["dominant"] for row in artifacts.read_rows(tmp_path / "o.parquet", "second_opinions")] == [None, None]

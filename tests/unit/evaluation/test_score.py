@@ -28,16 +28,8 @@ def _run(tmp_path, paths, captions, systems=None, settings=SETTINGS, labels=LABE
     outs = {name: tmp_path / f"evaluation/{name}/c.parquet" for name in systems or captions}
     said = FOUND | {text: "sad" for own in captions.values() for text in own.values() if text not in FOUND}
     opinions = write_opinions(tmp_path / "opinions.parquet", said, labels)
-    score_captions(
-        settings,
-        Compute(threads=1),
-        "c",
-        *_gold(paths),
-        files,
-        tmp_path / "manifest.json",
-        outs,
-        dict.fromkeys(outs, opinions),
-    )
+    manifest = tmp_path / "manifest.json"
+    score_captions(settings, Compute(threads=1), "c", *_gold(paths), files, manifest, outs, opinions)
     return outs
 
 
@@ -128,7 +120,7 @@ def test_a_caption_that_the_second_instrument_never_read_is_an_error(tmp_path, m
     use_word_encoder(monkeypatch)
     paths = write_corpus(tmp_path)
     captions = {"x": write_captions(tmp_path / "x.parquet", dict.fromkeys(_perfect(), "New words."))}
-    opinions = {"x": write_opinions(tmp_path / "o.parquet", FOUND)}
+    opinions = write_opinions(tmp_path / "o.parquet", FOUND)
     out = {"x": tmp_path / "out.parquet"}
     with pytest.raises(ArtifactError, match="second_opinion again"):
         score_captions(

@@ -12,19 +12,16 @@ def main(smk):
         from aligncap.evaluation.report import ReportInputs, write_report
 
         params, files, out = smk.params, smk.input, Path(smk.output.html)
-        said = (by_name(params.corpora, t) for t in (files.references, files.transcripts, files.predicted))
-        tables = (by_name(params.tables, t) for t in (files.tables, files.tests))
         inputs = ReportInputs(
             *map(Path, (files.table, files.snapshot)),
             by_name([tuple(row) for row in params.rows], files.evaluations),
-            *said,
+            *(by_name(params.corpora, own) for own in (files.references, files.transcripts, files.predicted)),
             by_name(params.training, files.training),
             Path(files.out_of_fold),
             by_name(params.pairs, files.pairs),
             sorted((out.parent / "benchmarks").rglob("*.tsv")),
             params.synthetic,
-            *tables,
-            by_name(params.figures, files.figures),
+            *map(by_name, (params.tables, params.tables, params.figures), (files.tables, files.tests, files.figures)),
         )
         write_report(Report(**params.report), inputs, out)
 

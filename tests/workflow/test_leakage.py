@@ -1,5 +1,6 @@
 """Leakage rule 1 of DESIGN section 2, walked file by file over the DAG of every shipped config."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -107,12 +108,21 @@ LEAKS = {
 }
 
 
+def without_win_rates(project: Project) -> None:
+    """Table 4 wants judged captions of every system."""
+    file = project.folder / "config.yaml"
+    text, found = re.subn(r"(  table4:[^\n]*\n    systems: )\[[^\]]*\]", r"\1[]", file.read_text(), count=1)
+    assert found
+    file.write_text(text)
+
+
 @pytest.mark.parametrize("case", LEAKS)
 def test_a_planted_leak_is_caught(project: Project, case: str) -> None:
     path, old, new, rule = LEAKS[case]
     if case.startswith("an evaluation"):
         # The table's own scores need captions first; a chance row alone does not.
         project.edit("rules/evaluation.smk", "CAPTIONED = [system for", "CAPTIONED = [] and [system for")
+        without_win_rates(project)
     project.edit(path, old, new)
     found, _ = checked(project, ["--configfile", "experiments/smoke.yaml"])
     assert any(leak.startswith(f"{rule} ") for leak in found), found
@@ -129,6 +139,7 @@ def test_a_judge_of_test_captions_is_for_scoring_only(project: Project) -> None:
     }
     assert leaks(jobs, "results/smoke", ["synthetic_de"]) == []
     project.edit("rules/judges.smk", "JUDGED = CAPTIONED", 'JUDGED = ["constant"] or CAPTIONED')
+    without_win_rates(project)
     scores = '        judged=of_test("<results>/judged/constant/{corpus}.parquet"),\n'
     project.edit("rules/preference.smk", '        plan="<results>/plan.parquet",\n', scores)
     # Its pairs alone: the tables want the scores of every system.

@@ -14,7 +14,6 @@ pytestmark = pytest.mark.workflow
 OVERLAYS = sorted(path.name for path in (ROOT / "experiments").glob("*.yaml"))
 CONFIGS = [[], *(["--configfile", f"experiments/{name}"] for name in OVERLAYS)]
 # Who may know what the people of a test corpus said about it. `all` collects targets.
-<<<<<<< HEAD
 SCORING = {
     "score_captions",
     "score_external",
@@ -24,13 +23,8 @@ SCORING = {
     "report",
     "parser_table",
 }
-SCORING |= {"comparison_table", "figure_drop", "figure_methods"}
-OF_THAT_CORPUS = {"write_references", "parse_clues"}
-=======
-SCORING = {"score_captions", "score_external", "judge_captions", "zero_shot_table", "report", "parser_table"}
 SCORING |= {"comparison_table", "figure_drop", "figure_methods", "tagger_table"}
-OF_THAT_CORPUS = {"write_references", "parse_clues", "second_opinion_of_references"}
->>>>>>> tagger
+OF_THAT_CORPUS = {"write_references", "parse_clues"}
 
 
 def secrets(results: str, corpus: str) -> set[str]:

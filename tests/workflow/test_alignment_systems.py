@@ -44,7 +44,7 @@ def test_a_live_teacher_needs_no_logits(jobs):
 
 
 def test_generated_responses_are_made_once_and_scored_for_each_k(jobs):
-    responses = "results/default/teacher_responses/kd_generated/synthetic_en.parquet"
+    responses = "results/default/teacher_responses/base/synthetic_en.parquet"
     assert one(jobs, "teacher_responses").output == (responses,)
     for system in ("kd_generated", "generated_cif"):
         assert responses in inputs(jobs, system)

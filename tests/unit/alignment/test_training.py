@@ -143,7 +143,7 @@ def test_the_cached_teacher_gives_the_kl_of_a_live_one(parents, training_inputs,
     student.add_lora(LORA)
     with torch.no_grad():  # a student that is not its teacher
         for tensor in lora_tensors(student.llm).values():
-            tensor.copy_(torch.randn_like(tensor) * 0.3)
+            tensor.copy_(torch.randn_like(tensor))
     batch = caption_items(load_examples(training_inputs, ["align"]), student.response_ids)[:4]
     packed = student.pack([student.text_prompt("", i.example.p_sem_ids) for i in batch], [[list(i.ids)] for i in batch])
     logits = student.response_logits(packed)
@@ -151,11 +151,12 @@ def test_the_cached_teacher_gives_the_kl_of_a_live_one(parents, training_inputs,
     want = float(live.divergence(batch, logits))
     assert want > 0.1
     exact = CachedTeacher(read_teacher_logits({"tiny": whole}), batch, 1.0)
-    assert float(exact.divergence(batch, logits)) == pytest.approx(want, rel=1e-3)
+    assert float(exact.divergence(batch, logits)) == pytest.approx(want, rel=1e-3, abs=1e-3)
     cached = read_teacher_logits({"tiny": parents / "teacher.parquet"})
     kept = float(CachedTeacher(cached, batch, 1.0).divergence(batch, logits))
     bucketed = float(token_kl(logits, top_k_and_tail(live.logits(batch), TEACHER.top_k)))
-    assert kept == pytest.approx(bucketed, rel=1e-3) and kept < want
+    assert kept == pytest.approx(bucketed, rel=1e-3, abs=1e-3), "half precision"
+    assert kept < 0.9 * want, "the tail error"
     assert float(token_kl(logits, stack([cached[i.key] for i in batch], device))) == pytest.approx(kept)
     live.divergence(batch, logits).backward()
     assert any(p.grad is not None and p.grad.any() for p in lora_tensors(student.llm).values()), "the LoRA is on again"

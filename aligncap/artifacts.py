@@ -196,6 +196,29 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("temperature", F32, "the distribution was divided by this before the softmax"),
         ]
     ),
+    "teacher_responses": pa.schema(
+        [
+            _id(),
+            _field("response_id", TEXT, "utterance_id#gn"),
+            _field("response_ids", IDS, "as the teacher said it; the end token is included when it came"),
+            _field("caption", TEXT, "decoded"),
+            _field("finished", pa.bool_(), "the end token came"),
+        ]
+    ),
+    "kl_truncation": pa.schema(
+        [
+            _field("corpus", TEXT, "a training corpus; its dev utterances"),
+            _field("k", I32, "tokens kept; the largest is the whole vocabulary"),
+            _field("full_kl", F64, "KL(teacher || student), mean over response tokens", unit="nat"),
+            _field("kept_kl", F64, "the same from top k and tail, as stored", unit="nat"),
+            _field("error", F64, "full minus kept, mean", unit="nat"),
+            _field("error_p95", F64, "95th percentile of the absolute error of a token", unit="nat"),
+            _field("teacher_tail", F64, "the teacher's mass outside its top k, mean", unit="0-1"),
+            _field("student_tail", F64, "the student's mass there, mean", unit="0-1"),
+            _field("bytes_per_token", I64, "of the artifact before compression", unit="bytes"),
+            _field("n_tokens", I32, "response tokens"),
+        ]
+    ),
     "candidates": pa.schema(
         [
             _field("candidate_id", TEXT, "corpus/utterance_id#n"),

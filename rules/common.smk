@@ -44,8 +44,20 @@ def models_by_name():
 MODELS = models_by_name()
 # Artifacts that systems share when their effective settings are equal: name -> a system that has these settings.
 WARM_START_SECTIONS, TEACHER_SECTIONS = ("adapter", "warm_start", "seed"), ("prompts", "teacher")
-WARM_START = {variant(settings, s, WARM_START_SECTIONS): s for s in of_stage("alignment")}
-TEACHER = {variant(settings, s, TEACHER_SECTIONS): s for s in of_stage("alignment")}
+RESPONSES_SECTIONS = ("prompts", "teacher.clues", "teacher.sampling")
+WARM_START = {
+    variant(settings, s, WARM_START_SECTIONS): s for s in of_stage("alignment") if EFFECTIVE[s].adapter.type != "none"
+}
+TEACHER = {
+    variant(settings, s, TEACHER_SECTIONS): s
+    for s in of_stage("alignment")
+    if EFFECTIVE[s].alignment.kd_weight > 0 and not EFFECTIVE[s].teacher.live
+}
+RESPONSES = {
+    variant(settings, s, RESPONSES_SECTIONS): s
+    for s in of_stage("alignment")
+    if EFFECTIVE[s].teacher.responses != "reference"
+}
 PAIRS = {pairs_name(settings, s): s for s in of_stage("preference")}
 
 # Run identity and secrets travel by the environment: in params they would make rules run again.
@@ -69,7 +81,7 @@ wildcard_constraints:
     model=one_of(MODELS),
     corpus=one_of(settings.corpora),
     system=one_of(settings.systems),
-    variant=one_of([*WARM_START, *TEACHER]),
+    variant=one_of([*WARM_START, *TEACHER, *RESPONSES]),
     pairs=one_of(PAIRS),
 
 
@@ -154,8 +166,8 @@ def asr_of(corpus):
 
 
 def teacher_logits_of(system):
-    """Cached teacher distributions of a system; none where it learns from captions alone."""
-    if EFFECTIVE[system].alignment.kd_weight == 0:
+    """Cached teacher distributions of a system; none where it learns from responses alone or the teacher runs live."""
+    if EFFECTIVE[system].alignment.kd_weight == 0 or EFFECTIVE[system].teacher.live:
         return []
     name = variant(settings, system, TEACHER_SECTIONS)
     return of_train(f"<results>/teacher_logits/{name}/{{corpus}}.parquet")
@@ -180,6 +192,22 @@ def judge_answers(judge):
 def gpu_of(judge):
     """Only a judge that is an LLM of this machine has use for the accelerator."""
     return int(judge.name == "local")
+
+
+def teacher_responses_of(system, corpus=None):
+    """The teacher's own responses that a system trains on, of one corpus or of all; none where it learns from captions."""
+    if EFFECTIVE[system].teacher.responses == "reference":
+        return []
+    name = variant(settings, system, RESPONSES_SECTIONS)
+    path = f"<results>/teacher_responses/{name}/{{corpus}}.parquet"
+    return of_train(path) if corpus is None else [path.replace("{corpus}", corpus)]
+
+
+def warm_start_of(system):
+    """The warm-started adapter of a system; none where it has no adapter."""
+    if EFFECTIVE[system].adapter.type == "none":
+        return []
+    return [f"<results>/warm_start/{variant(settings, system, WARM_START_SECTIONS)}/adapter.safetensors"]
 
 
 INPUTS = training_inputs()
@@ -258,7 +286,7 @@ def drawn(number, *data):
 
 def training_logs():
     logs = {f"warm_start {name}": f"<results>/warm_start/{name}/training.parquet" for name in WARM_START}
-    if settings.teacher.adapt and WARM_START:
+    if settings.teacher.adapt and of_stage("alignment"):
         logs["adapt_teacher"] = "<results>/teacher/training.parquet"
     for system in of_stage("alignment", "preference"):
         logs[system] = f"<results>/checkpoints/{system}/training.parquet"

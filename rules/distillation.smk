@@ -63,9 +63,41 @@ if settings.teacher.adapt:
             "../workflow_scripts/adapt_teacher.py"
 
 
+rule teacher_responses:
+    input:
+        **INPUTS,
+        llm=model("llm"),
+        teacher_lora=teacher_lora(),
+    output:
+        responses="<results>/teacher_responses/{variant}/{corpus}.parquet",
+    log:
+        "<logs>/teacher_responses/{variant}/{corpus}.log",
+    benchmark:
+        "<benchmarks>/teacher_responses/{variant}/{corpus}.tsv"
+    conda:
+        "../envs/llm.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=6000,
+        runtime=720,
+    params:
+        corpora=TRAIN,
+        teacher=lambda w: plain(EFFECTIVE[RESPONSES[w.variant]].teacher, only={"clues", "sampling"}),
+        lora=plain(settings.lora),
+        prompts=lambda w: plain(EFFECTIVE[RESPONSES[w.variant]].prompts),
+        seed=settings.seed,
+        max_new_tokens=settings.decoding.max_new_tokens,
+        compute=plain(settings.compute),
+        code=digest("teacher_responses"),
+    script:
+        "../workflow_scripts/teacher_responses.py"
+
+
 rule teacher_logits:
     input:
         **INPUTS,
+        teacher_responses=lambda w: teacher_responses_of(TEACHER[w.variant], w.corpus),
         llm=model("llm"),
         teacher_lora=teacher_lora(),
     output:
@@ -96,7 +128,8 @@ rule train_alignment:
     input:
         **INPUTS,
         teacher_logits=lambda w: teacher_logits_of(w.system),
-        warm_start=lambda w: f"<results>/warm_start/{variant(settings, w.system, WARM_START_SECTIONS)}/adapter.safetensors",
+        teacher_responses=lambda w: teacher_responses_of(w.system),
+        warm_start=lambda w: warm_start_of(w.system),
         tagger="<results>/tagger/tagger.safetensors",
         llm=model("llm"),
         teacher_lora=teacher_lora(),
@@ -121,10 +154,41 @@ rule train_alignment:
         adapter=lambda w: plain(EFFECTIVE[w.system].adapter),
         lora=plain(settings.lora),
         prompts=lambda w: plain(EFFECTIVE[w.system].prompts),
+        teacher=lambda w: plain(EFFECTIVE[w.system].teacher, only={"clues", "live", "responses", "temperature"}),
         seed=lambda w: EFFECTIVE[w.system].seed,
-        temperature=lambda w: EFFECTIVE[w.system].teacher.temperature,
         description=DESCRIPTION,
         compute=plain(settings.compute),
         code=digest("train_alignment"),
     script:
         "../workflow_scripts/train_alignment.py"
+
+
+rule kl_truncation_table:
+    input:
+        **INPUTS,
+        checkpoint=lambda w: checkpoint_of(w.system),
+        llm=model("llm"),
+    output:
+        parquet="<results>/tables/kl_truncation/{system}.parquet",
+        md="<results>/tables/kl_truncation/{system}.md",
+    log:
+        "<logs>/kl_truncation_table/{system}.log",
+    benchmark:
+        "<benchmarks>/kl_truncation_table/{system}.tsv"
+    wildcard_constraints:
+        system=one_of(of_stage("alignment")),
+    conda:
+        "../envs/llm.yaml"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=6000,
+        runtime=240,
+    params:
+        corpora=TRAIN,
+        teacher=lambda w: plain(EFFECTIVE[w.system].teacher, only={"clues", "temperature"}),
+        utterances=lambda w: EFFECTIVE[w.system].alignment.dev_limit,
+        compute=plain(settings.compute),
+        code=digest("kl_truncation_table"),
+    script:
+        "../workflow_scripts/kl_truncation_table.py"

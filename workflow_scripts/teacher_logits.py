@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aligncap.job import job, only, training_inputs
+from aligncap.job import by_name, job, only, training_inputs
 
 
 def main(smk):
@@ -18,6 +18,7 @@ def main(smk):
             Compute(**smk.params.compute),
             smk.wildcards.corpus,
             training_inputs(smk.params.corpora, smk.input),
+            by_name([smk.wildcards.corpus], smk.input.teacher_responses),
             Path(smk.input.llm),
             only(smk.input.teacher_lora),
             Path(smk.output.logits),

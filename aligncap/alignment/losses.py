@@ -2,15 +2,18 @@
 
 KD-Regularization: ``L = (1/N) sum_n [ -log p_S(y_n) + lambda KL(p_T || p_S) ]``. The paper minimises the divergence
 between the LLM's response prediction distributions for speech and for text input; forward KL over the teacher's top k
-tokens and one bucket for the rest is ours (DESIGN section 2).
+tokens and one bucket for the rest, and the other two divergences, are ours (DESIGN section 2).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+LOG_2 = math.log(2)
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,12 @@ def top_k_and_tail(logits: Tensor, k: int, temperature: float = 1.0) -> TopK:
 
 
 def token_kl(student_logits: Tensor, teacher: TopK, temperature: float = 1.0) -> Tensor:
-    """``sum_n KL(p_T || p_S)`` over the top k tokens and the tail bucket; a lower bound of the full KL, exact at k = V.
+    """``sum_n KL(p_T || p_S)`` of ``token_kls``: a scalar that has a graph even where N is 0."""
+    return token_kls(student_logits, teacher, temperature).sum()
+
+
+def token_kls(student_logits: Tensor, teacher: TopK, temperature: float = 1.0) -> Tensor:
+    """``KL(p_T || p_S)`` over the top k tokens and the tail bucket; a lower bound of the full KL, exact at k = V.
 
     Args:
         student_logits: ``[N, V]``.
@@ -40,7 +48,7 @@ def token_kl(student_logits: Tensor, teacher: TopK, temperature: float = 1.0) ->
         temperature: the student's, equal to the one that the teacher's were made with.
 
     Returns:
-        a scalar that has a graph even where N is 0.
+        one value a token, ``[N]``, nat.
     """
     scaled = student_logits.float() / temperature
     norm = scaled.logsumexp(-1, keepdim=True)
@@ -51,7 +59,59 @@ def token_kl(student_logits: Tensor, teacher: TopK, temperature: float = 1.0) ->
     mass = whole.exp()
     # 0 * log 0 is 0: an empty tail (k = V) has no mass on either side.
     terms = torch.where(mass > 0, mass * (whole.clamp_min(-1e4) - student.clamp_min(-1e4)), 0.0)
-    return terms.sum()
+    return terms.sum(-1)
+
+
+def full_divergence(student_logits: Tensor, teacher_logits: Tensor, kind: str, temperature: float = 1.0) -> Tensor:
+    """``sum_n D(p_T, p_S)`` of ``full_divergences``: a scalar."""
+    return full_divergences(student_logits, teacher_logits, kind, temperature).sum()
+
+
+def full_divergences(student_logits: Tensor, teacher_logits: Tensor, kind: str, temperature: float = 1.0) -> Tensor:
+    """``D(p_T, p_S)`` over the whole vocabulary; both sides' logits are divided by ``temperature``.
+
+    Args:
+        student_logits: ``[N, V]``.
+        teacher_logits: ``[N, V]``; its gradient is the caller's to switch off.
+        kind: ``forward_kl``: ``KL(p_T || p_S)``; ``reverse_kl``: ``KL(p_S || p_T)``; ``js``:
+            ``1/2 KL(p_T || m) + 1/2 KL(p_S || m)`` with ``m = (p_T + p_S) / 2``, at most log 2 a token.
+        temperature: there is no factor of its square; ``alignment.kd_weight`` sets the balance.
+
+    Returns:
+        one value a token, ``[N]``, nat.
+    """
+    student = (student_logits.float() / temperature).log_softmax(-1)
+    teacher = (teacher_logits.float() / temperature).log_softmax(-1)
+    if kind == "forward_kl":
+        return _kl(teacher, student)
+    if kind == "reverse_kl":
+        return _kl(student, teacher)
+    middle = torch.logaddexp(teacher, student) - LOG_2
+    return 0.5 * _kl(teacher, middle) + 0.5 * _kl(student, middle)
+
+
+def _kl(of: Tensor, to: Tensor) -> Tensor:
+    return torch.nn.functional.kl_div(to, of, reduction="none", log_target=True).sum(-1)
+
+
+def schedule_factor(schedule: str, step: int, steps: int) -> float:
+    """What lambda is multiplied with at ``step`` (from 1): 1, or a line from 0 to 1, or from 1 to 0."""
+    if schedule == "constant":
+        return 1.0
+    done = (step - 1) / max(1, steps - 1)
+    return done if schedule == "linear_up" else 1 - done
+
+
+def quantity_loss(quantity: Tensor, counts: Tensor) -> Tensor:
+    """How far continuous integrate-and-fire is from one embedding a token: ``|quantity - count| / count``, ``[B]``.
+
+    Args:
+        quantity: ``[B]`` sums of the firing weights.
+        counts: ``[B]`` tokens of the transcripts; where there is none the loss is 0.
+
+    BLSP-KD (arXiv 2405.19041) has a quantity loss on the difference; relative to the count is ours.
+    """
+    return torch.where(counts > 0, (quantity - counts).abs() / counts.clamp_min(1), 0.0)
 
 
 def token_nll(logits: Tensor, labels: Tensor) -> Tensor:

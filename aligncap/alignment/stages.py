@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import random
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from aligncap.alignment.losses import TopK, token_kl, token_nll
+from aligncap.alignment.before_decoding import BeforeDecoding
+from aligncap.alignment.distillation import Distillation
+from aligncap.alignment.losses import quantity_loss, schedule_factor, token_nll
+from aligncap.alignment.responses import Item, teacher_prompts
+from aligncap.captioner.adapter import Speech
 from aligncap.captioner.example import Example
 from aligncap.captioner.model import CaptionModel, lora_tensors
-from aligncap.captioner.packing import Prompt
+from aligncap.captioner.regularise import mix
+from aligncap.config import Alignment
 from aligncap.training.loop import Stage
-
-# A training item: an utterance and which of its captions is the response.
-Item = tuple[Example, int]
-
-
-def caption_items(examples: Sequence[Example]) -> list[Item]:
-    """Every utterance with each of its captions."""
-    return [(example, number) for example in examples for number in range(len(example.captions))]
 
 
 class TextStage(Stage):
@@ -30,51 +28,43 @@ class TextStage(Stage):
         super().__init__()
         self.model, self.rate = model, rate
         self.sets = {"train": train_set, "dev": dev_set}
-        self.responses = {
-            split: [model.response_ids(e.captions[n]) for e, n in pairs] for split, pairs in self.sets.items()
-        }
 
     def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
         """The LoRA."""
         return [(self.rate, lora_tensors(self.model.llm))]
 
     def items(self, split: str) -> int:
-        """Captions."""
+        """Responses."""
         return len(self.sets[split])
 
     def length(self, item: int) -> int:
         """Tokens of the response and of the transcript."""
-        example, _ = self.sets["train"][item]
-        return len(self.responses["train"][item]) + len(example.p_sem_ids)
+        example, _, ids = self.sets["train"][item]
+        return len(ids) + len(example.p_sem_ids)
 
     def weight(self, split: str, item: int) -> float:
         """Response tokens: the loss is their mean."""
-        return len(self.responses[split][item])
-
-    def prompts_of(self, examples: Sequence[Example]) -> list[Prompt]:
-        """Text input."""
-        return [self.model.text_prompt(e.gold_p_act, e.p_sem_ids) for e in examples]
+        return len(self.sets[split][item].ids)
 
     def forward(self, split: str, items: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
         """Sum of the NLL over response tokens."""
-        prompts = self.prompts_of([self.sets[split][i][0] for i in items])
-        packed = self.model.pack(prompts, [[self.responses[split][i]] for i in items])
-        nll = token_nll(self.model.response_logits(packed), packed.labels)
-        return nll, {}
+        batch = [self.sets[split][i] for i in items]
+        prompts = teacher_prompts(self.model, [item.example for item in batch], "gold")
+        packed = self.model.pack(prompts, [[list(item.ids)] for item in batch])
+        return token_nll(self.model.response_logits(packed), packed.labels), {}
 
 
 class SpeechStage(TextStage):
-    """``NLL + lambda KL`` of the captions given speech input ``x_S``; trains the LoRA and the speech adapter.
+    """``NLL + lambda D(teacher, student)`` given speech input ``x_S``; trains the LoRA and the speech adapter.
 
     Args:
-        model: with adapter and LoRA.
+        model: with a LoRA, and an adapter unless the system has none.
         train_set: items to train on.
         dev_set: items to measure NLL on.
-        rate: learning rate of the LoRA.
-        adapter_rate: learning rate of the adapter.
-        kd_weight: lambda; 0 is plain fine-tuning.
-        teacher: cached distributions by response id; empty where kd_weight is 0.
-        temperature: that the cached distributions were made with.
+        settings: rates, lambda and its schedule.
+        teacher: what the student is pulled to; None for plain fine-tuning.
+        before: alignment before LLM decoding, or None.
+        seed: of the partners that mix-up draws.
     """
 
     def __init__(
@@ -82,59 +72,82 @@ class SpeechStage(TextStage):
         model: CaptionModel,
         train_set: list[Item],
         dev_set: list[Item],
-        rate: float,
-        adapter_rate: float,
-        kd_weight: float,
-        teacher: Mapping[str, CachedResponse],
-        temperature: float,
+        settings: Alignment,
+        teacher: Distillation | None,
+        before: BeforeDecoding | None,
+        seed: int,
     ) -> None:
-        super().__init__(model, train_set, dev_set, rate)
-        self.adapter_rate, self.kd_weight, self.temperature = adapter_rate, kd_weight, temperature
-        self.teacher = teacher
-        if kd_weight > 0:
-            self.responses["train"] = [list(teacher[response_key(e, n)].ids) for e, n in train_set]
+        super().__init__(model, train_set, dev_set, settings.learning_rate)
+        self.settings, self.teacher, self.before = settings, teacher, before
+        self.kd_weight, self.seed, self.step = settings.kd_weight, seed, 0
+        self.alike: dict[str, dict[str, Example]] = defaultdict(dict)
+        for item in train_set:
+            self.alike[item.example.gold_p_act][item.example.key] = item.example
 
     def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
-        """The LoRA and the adapter."""
-        assert self.model.adapter is not None
-        adapter = {f"adapter.{n}": p for n, p in self.model.adapter.named_parameters()}
-        return [*super().groups(), (self.adapter_rate, adapter)]
+        """The LoRA; the adapter and what aligns it before decoding."""
+        trained: dict[str, Tensor] = {}
+        for name, module in (("adapter", self.model.adapter), ("before", self.before)):
+            if module is not None:
+                trained |= {f"{name}.{n}": p for n, p in module.named_parameters()}
+        own = [(self.settings.adapter_learning_rate, trained)] if trained else []
+        return [*super().groups(), *own]
 
-    def prompts_of(self, examples: Sequence[Example]) -> list[Prompt]:
-        """Speech input with predicted clues."""
-        return self.model.speech_prompts(examples)
+    def begin_step(self, step: int, steps: int) -> None:
+        """Set lambda."""
+        self.step = step
+        self.kd_weight = self.settings.kd_weight * schedule_factor(self.settings.kd_schedule, step, steps)
 
     def forward(self, split: str, items: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
         """Sums over response tokens; on dev the NLL alone, for which no teacher is needed."""
-        prompts = self.prompts_of([self.sets[split][i][0] for i in items])
-        packed = self.model.pack(prompts, [[self.responses[split][i]] for i in items])
+        batch = [self.sets[split][i] for i in items]
+        examples = [item.example for item in batch]
+        speech = self.model.speech(examples)
+        if speech is not None and split == "train":
+            speech = self._mixed(examples, speech)
+        packed = self.model.pack(self.model.speech_prompts(examples, speech), [[list(item.ids)] for item in batch])
         logits = self.model.response_logits(packed)
         nll = token_nll(logits, packed.labels)
-        if split == "dev" or self.kd_weight == 0:
+        if split == "dev":
             return nll, {"nll": nll}
-        cached = [self.teacher[response_key(*self.sets[split][i])] for i in items]
-        kl = token_kl(logits, stack(cached, logits.device), self.temperature)
-        return nll + self.kd_weight * kl, {"nll": nll, "kl": kl}
+        loss, logged = nll, {"nll": nll}
+        if self.teacher is not None:
+            divergence = self.teacher.divergence(batch, logits)
+            loss = loss + self.kd_weight * divergence
+            logged[self.teacher.name] = divergence
+        if speech is not None:
+            extra, parts = self._of_adapter(batch, speech)
+            tokens = torch.tensor([len(item.ids) for item in batch], device=extra.device)
+            loss = loss + (tokens * extra).sum()
+            logged |= {name: (tokens * value).sum() for name, value in parts.items()}
+        return loss, logged
 
+    def _of_adapter(self, batch: Sequence[Item], speech: Speech) -> tuple[Tensor, dict[str, Tensor]]:
+        """Losses on the adapter's output: one value an utterance, ``[B]``, and its parts."""
+        loss, parts = speech.embeddings.new_zeros(len(batch)), {}
+        if speech.quantity is not None:
+            assert self.model.adapter is not None
+            counts = torch.tensor([len(item.example.p_sem_ids) for item in batch], device=loss.device)
+            parts["quantity"] = quantity_loss(speech.quantity, counts)
+            loss = loss + self.model.adapter.config.quantity_weight * parts["quantity"]
+        if self.before is not None:
+            own, logged = self.before(self.model, speech, batch)
+            loss, parts = loss + own, {**parts, **logged}
+        return loss, parts
 
-class CachedResponse:
-    """One response and the teacher's distributions over it, as read from a ``teacher_logits`` row."""
+    def _mixed(self, examples: Sequence[Example], speech: Speech) -> Speech:
+        """Mix-up with the output for another utterance of the same gold clues, where there is one."""
+        assert self.model.adapter is not None
+        concentration = self.model.adapter.config.mixup
+        if concentration == 0:
+            return speech
+        generator = random.Random(f"{self.seed}/{self.step}/{examples[0].key}")
+        partners = [self._partner(example, generator) for example in examples]
+        others = self.model.speech(partners)
+        assert others is not None
+        return speech._replace(embeddings=mix(speech.embeddings, others.embeddings, concentration))
 
-    __slots__ = ("ids", "logprobs", "tail", "tokens")
-
-    def __init__(self, ids: list[int], tokens: np.ndarray, logprobs: np.ndarray, tail: np.ndarray) -> None:
-        self.ids, self.tokens, self.logprobs, self.tail = ids, tokens, logprobs, tail
-
-
-def stack(cached: Sequence[CachedResponse], device: torch.device) -> TopK:
-    """Distributions of several responses, token after token, as the packed batch has them."""
-    return TopK(
-        torch.from_numpy(np.concatenate([c.tokens for c in cached])).to(device),
-        torch.from_numpy(np.concatenate([c.logprobs for c in cached])).to(device),
-        torch.from_numpy(np.concatenate([c.tail for c in cached])).to(device),
-    )
-
-
-def response_key(example: Example, number: int) -> str:
-    """``corpus/utterance_id#n``: a response over all corpora."""
-    return f"{example.key}#{number}"
+    def _partner(self, example: Example, generator: random.Random) -> Example:
+        alike = self.alike[example.gold_p_act] if example.gold_p_act else {}  # no clue is no label
+        others = [other for key, other in alike.items() if key != example.key]
+        return generator.choice(others) if others else example

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from aligncap import artifacts
 from aligncap.alignment.losses import top_k_and_tail
-from aligncap.alignment.stages import CachedResponse, TextStage, caption_items
-from aligncap.captioner.checkpoint import build_model
+from aligncap.alignment.responses import caption_items, response_items, teacher_prompts
+from aligncap.alignment.stages import TextStage
+from aligncap.captioner.checkpoint import build_model, load_lora
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, Lora, Prompts, Teacher
@@ -54,8 +55,8 @@ def adapt_teacher(
     model = CaptionModel(model_folder(llm_manifest), prompts, pick_device(compute))
     model.add_lora(lora)
     settings = teacher.adaptation
-    train_set = caption_items(load_examples(inputs, ["adapt"]))
-    dev_set = caption_items(load_examples(inputs, ["dev"]))
+    train_set = caption_items(load_examples(inputs, ["adapt"]), model.response_ids)
+    dev_set = caption_items(load_examples(inputs, ["dev"]), model.response_ids)
     stage = TextStage(model, train_set, dev_set, settings.learning_rate)
     described = {
         "adaptation": settings.model_dump(),
@@ -72,11 +73,6 @@ def adapt_teacher(
     train(stage, settings, compute, seed, "adapt_teacher", "teacher", described, files, log_out, save)
 
 
-def load_lora(path: Path | None) -> dict[str, torch.Tensor]:
-    """The teacher's LoRA, or nothing where ``LLM_0`` is the base model."""
-    return {} if path is None else load_file(path)
-
-
 def write_teacher_logits(
     teacher: Teacher,
     lora: Lora,
@@ -84,6 +80,7 @@ def write_teacher_logits(
     compute: Compute,
     corpus: str,
     inputs: TrainingInputs,
+    teacher_responses: Mapping[str, Path],
     llm_manifest: Path,
     teacher_lora: Path | None,
     out: Path,
@@ -91,56 +88,39 @@ def write_teacher_logits(
     """Cache ``p_T(. | x_T, y_<n)`` for every response that alignment will train on: the ``align`` role of ``corpus``.
 
     Args:
-        teacher: clues, k and temperature.
+        teacher: clues, responses, k and temperature.
         lora: rank and targets of the teacher's LoRA.
         prompts: what the LLM reads.
         compute: device and threads.
         corpus: a training corpus.
         inputs: artifacts of the training corpora.
+        teacher_responses: of this corpus; empty where ``teacher.responses`` is ``reference``.
         llm_manifest: the base LLM.
         teacher_lora: what makes ``LLM_0`` of it, or None.
         out: the ``teacher_logits`` artifact.
     """
     model = build_model(model_folder(llm_manifest), prompts, lora, pick_device(compute), load_lora(teacher_lora))
-    pairs = caption_items([e for e in load_examples(inputs, ["align"]) if e.corpus == corpus])
-    responses = [model.response_ids(e.captions[n]) for e, n in pairs]
-    order = sorted(range(len(pairs)), key=lambda i: len(responses[i]) + len(pairs[i][0].p_sem_ids))
+    examples = [e for e in load_examples(inputs, ["align"]) if e.corpus == corpus]
+    items = response_items(examples, teacher.responses, teacher_responses, model.response_ids)
+    order = sorted(range(len(items)), key=lambda i: len(items[i].ids) + len(items[i].example.p_sem_ids))
     rows: dict[int, dict] = {}
     starts = range(0, len(order), BATCH)
     for start in track(starts, f"teacher logits {corpus}", len(starts)):
         chunk = order[start : start + BATCH]
-        texts = [
-            model.text_prompt(e.gold_p_act if teacher.clues == "gold" else e.predicted_p_act, e.p_sem_ids)
-            for e, _ in (pairs[i] for i in chunk)
-        ]
-        packed = model.pack(texts, [[responses[i]] for i in chunk])
+        texts = teacher_prompts(model, [items[i].example for i in chunk], teacher.clues)
+        packed = model.pack(texts, [[list(items[i].ids)] for i in chunk])
         with torch.no_grad():
             top = top_k_and_tail(model.response_logits(packed), teacher.top_k, teacher.temperature)
-        ends = np.cumsum([0, *(len(responses[i]) for i in chunk)])
+        ends = np.cumsum([0, *(len(items[i].ids) for i in chunk)])
         for i, low, high in zip(chunk, ends[:-1], ends[1:], strict=True):
-            example, number = pairs[i]
             rows[i] = {
-                "utterance_id": example.utterance_id,
-                "response_id": f"{example.utterance_id}#{number}",
-                "response_ids": responses[i],
+                "utterance_id": items[i].example.utterance_id,
+                "response_id": items[i].response_id,
+                "response_ids": list(items[i].ids),
                 "topk_ids": top.ids[low:high].tolist(),
                 "topk_logprobs": top.logprobs[low:high].half().cpu().numpy().tolist(),
                 "tail_logprob": top.tail[low:high].tolist(),
                 "temperature": teacher.temperature,
             }
     notes = {"llm_manifest": artifacts.file_digest(llm_manifest), "teacher": teacher.model_dump(mode="json")}
-    artifacts.write([rows[i] for i in range(len(pairs))], out, "teacher_logits", "teacher_logits", notes)
-
-
-def read_teacher_logits(paths: Mapping[str, Path]) -> dict[str, CachedResponse]:
-    """Cached distributions by ``corpus/utterance_id#n``."""
-    cached = {}
-    for corpus, path in paths.items():
-        for row in artifacts.read_rows(path, "teacher_logits"):
-            cached[f"{corpus}/{row['response_id']}"] = CachedResponse(
-                row["response_ids"],
-                np.asarray(row["topk_ids"], dtype=np.int64),
-                np.asarray(row["topk_logprobs"], dtype=np.float32),
-                np.asarray(row["tail_logprob"], dtype=np.float32),
-            )
-    return cached
+    artifacts.write([rows[i] for i in range(len(items))], out, "teacher_logits", "teacher_logits", notes)

@@ -13,10 +13,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from aligncap import artifacts
-from aligncap.captioner.adapter import SpeechAdapter, pad_features
+from aligncap.alignment.losses import quantity_loss
+from aligncap.captioner.adapter import SpeechAdapter, build_adapter, masked_mean, pad_features
 from aligncap.captioner.example import Example
+from aligncap.captioner.regularise import reverse_gradient
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Adapter, Compute, WarmStart
+from aligncap.errors import ConfigError
 from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import Stage, train
 
@@ -25,22 +28,42 @@ Targets = Mapping[str, Mapping[str, str]]
 
 
 class WarmStartStage(Stage):
-    """Mean cross-entropy of one linear head a clue kind on the mean of the adapter's query states."""
+    """Mean cross-entropy of one linear head a clue kind on the mean of the adapter's states.
+
+    Two terms join it where they are switched on: the quantity loss of ``cif``, and an adversary that tells speakers or
+    corpora apart on the same mean, behind a gradient reversal (ours).
+
+    Args:
+        adapter: what is trained.
+        targets: labels by kind and utterance.
+        train_set: utterances to train on.
+        dev_set: utterances to measure on.
+        settings: the ``warm_start`` section.
+        domains: what the adversary tells apart, by utterance; empty without one.
+    """
 
     def __init__(
-        self, adapter: SpeechAdapter, targets: Targets, train_set: list[Example], dev_set: list[Example], rate: float
+        self,
+        adapter: SpeechAdapter,
+        targets: Targets,
+        train_set: list[Example],
+        dev_set: list[Example],
+        settings: WarmStart,
+        domains: Mapping[str, str],
     ) -> None:
         super().__init__()
-        self.adapter, self.targets, self.rate = adapter, targets, rate
+        self.adapter, self.targets, self.settings, self.domains = adapter, targets, settings, domains
         self.sets = {"train": train_set, "dev": dev_set}
         self.labels = {kind: sorted(set(values.values())) for kind, values in sorted(targets.items())}
-        width = adapter.queries.shape[1]
+        width = adapter.config.width
         self.heads = nn.ModuleDict({kind: nn.Linear(width, len(labels)) for kind, labels in self.labels.items()})
+        self.names = sorted(set(domains.values()))
+        self.adversary = nn.Linear(width, len(self.names)) if domains else None
 
     def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
         """Everything of the adapter but the projection, which only the LLM can train; and the heads."""
         names = {n: p for n, p in self.named_parameters() if not n.startswith(("adapter.project", "adapter.scale"))}
-        return [(self.rate, names)]
+        return [(self.settings.learning_rate, names)]
 
     def items(self, split: str) -> int:
         """Utterances."""
@@ -58,10 +81,20 @@ class WarmStartStage(Stage):
         """Sum over utterances of the mean cross-entropy over the kinds that have a target, and hits by kind."""
         examples = [self.sets[split][i] for i in items]
         features, mask = pad_features([e.features for e in examples])
-        device = self.adapter.queries.device
-        states = self.adapter.states(features.to(device), mask.to(device)).mean(1)
+        device = self.adapter.scale.device
+        counts = torch.tensor([len(e.p_sem_ids) for e in examples], device=device)
+        encoded = self.adapter.states(features.to(device), mask.to(device), counts)
+        states = masked_mean(encoded.states, encoded.mask)
         loss = states.new_zeros(())
         logged = {}
+        if encoded.quantity is not None:
+            logged["quantity"] = quantity_loss(encoded.quantity, counts).sum()
+            loss = loss + self.adapter.config.quantity_weight * logged["quantity"]
+        if self.adversary is not None and split == "train":  # it has never seen the speakers of dev
+            guesses = self.adversary(reverse_gradient(states, self.settings.adversary_weight))
+            own = torch.tensor([self.names.index(self.domains[e.key]) for e in examples], device=device)
+            loss = loss + nn.functional.cross_entropy(guesses, own, reduction="sum")
+            logged["accuracy_adversary"] = (guesses.argmax(-1) == own).float().sum()
         for kind, labels in self.labels.items():
             known = [(row, self.targets[kind][e.key]) for row, e in enumerate(examples) if e.key in self.targets[kind]]
             if not known:
@@ -87,7 +120,7 @@ def warm_start(
     """Train a new adapter on the clue tags of the ``align`` and ``adapt`` utterances.
 
     Args:
-        adapter: its architecture.
+        adapter: its architecture; not ``none``, which has nothing to train.
         settings: the ``warm_start`` section.
         seed: of initial weights, order and dropout.
         compute: device and threads.
@@ -96,6 +129,9 @@ def warm_start(
         llm_manifest: the base LLM, whose width the projection needs.
         adapter_out: safetensors of the adapter.
         log_out: training log.
+
+    Raises:
+        ConfigError: the adversary has only one speaker or corpus to tell apart.
     """
     from transformers import AutoConfig
 
@@ -107,9 +143,9 @@ def warm_start(
     torch.manual_seed(seed)
     n_layers, _, dim = train_set[0].features.shape
     llm_width = AutoConfig.from_pretrained(model_folder(llm_manifest)).hidden_size
-    module = SpeechAdapter(adapter, n_layers, dim, llm_width)
+    module = build_adapter(adapter, n_layers, dim, llm_width)
     module.fit_normalisation([example.features for example in train_set])
-    stage = WarmStartStage(module, table, train_set, dev_set, settings.learning_rate)
+    stage = WarmStartStage(module, table, train_set, dev_set, settings, _domains(settings, inputs.plan, train_set))
     described = {"adapter": adapter.model_dump(), "warm_start": settings.model_dump(), "seed": seed}
     files = [*inputs.files(), targets, llm_manifest]
 
@@ -118,3 +154,15 @@ def warm_start(
             save_file({n: t.detach().cpu().contiguous() for n, t in module.state_dict().items()}, temporary)
 
     train(stage, settings, compute, seed, "warm_start", "adapter", described, files, log_out, save)
+
+
+def _domains(settings: WarmStart, plan: Path, train_set: Sequence[Example]) -> dict[str, str]:
+    """What the adversary tells apart, by utterance; nothing where there is no adversary."""
+    if settings.adversary is None:
+        return {}
+    column = "speaker_key" if settings.adversary == "speaker" else "corpus"
+    known = {f"{row['corpus']}/{row['utterance_id']}": row[column] for row in artifacts.read_rows(plan, "plan")}
+    domains = {example.key: known[example.key] for example in train_set}
+    if len(set(domains.values())) < 2:
+        raise ConfigError(f"warm_start.adversary: the training set has only one {settings.adversary}; set it to null")
+    return domains

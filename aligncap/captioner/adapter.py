@@ -1,19 +1,24 @@
 """The speech adapter ``A``: frames of a frozen encoder to K embeddings in the LLM's input space.
 
-Learned layer weights, then a Q-Former (queries that attend to themselves and to the frames). Ours in detail: the paper
-names an alignment of speech with the LLM, not this architecture.
+Learned layer weights, then one of three: a Q-Former (queries that attend to themselves and to the frames), strided
+convolutions, or continuous integrate-and-fire (one embedding a text token, as in BLSP-KD, arXiv 2405.19041). Ours in
+detail: the paper names an alignment of speech with the LLM, not this architecture.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from aligncap.captioner.regularise import mask_features
 from aligncap.config import Adapter
+from aligncap.errors import ModelError
 
 
 def pad_features(features: Sequence[NDArray[np.float16]]) -> tuple[Tensor, Tensor]:
@@ -30,6 +35,103 @@ def pad_features(features: Sequence[NDArray[np.float16]]) -> tuple[Tensor, Tenso
         batch[row, :, : item.shape[1]] = torch.from_numpy(item.astype(np.float32))
         mask[row, : item.shape[1]] = True
     return batch, mask
+
+
+class States(NamedTuple):
+    """A batch of clips at the adapter's own width."""
+
+    states: Tensor  # [B, K, W]
+    mask: Tensor  # [B, K], True where real: a prefix of every row
+    quantity: Tensor | None  # [B], cif: how many embeddings the weights ask for, before rounding
+
+
+class Speech(NamedTuple):
+    """A batch of clips as the LLM will read them, and the states they come from."""
+
+    embeddings: Tensor  # [B, K, H]
+    states: Tensor  # [B, K, W]
+    mask: Tensor  # [B, K], True where real: a prefix of every row
+    quantity: Tensor | None  # [B]
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of ``values [B, K, W]`` over what ``mask [B, K]`` says is real, ``[B, W]``; 0 where nothing is."""
+    weights = mask.to(values.dtype).unsqueeze(-1)
+    return (values * weights).sum(1) / weights.sum(1).clamp_min(1)
+
+
+class SpeechAdapter(nn.Module):
+    """What all adapters share: normalisation, layer weights, the projection to the LLM's width.
+
+    Args:
+        config: the ``adapter`` section.
+        n_layers: encoder layers in the features.
+        dim: width of the encoder.
+        llm_width: width of the LLM's embeddings.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: Adapter, n_layers: int, dim: int, llm_width: int) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("mean", torch.zeros(n_layers, 1, dim))
+        self.register_buffer("std", torch.ones(n_layers, 1, dim))
+        self.layer_logits = nn.Parameter(torch.zeros(n_layers))
+        self.reduce = nn.Linear(dim, config.width)
+        self.frame_norm = nn.LayerNorm(config.width)
+        self.state_norm = nn.LayerNorm(config.width)
+        self.project = nn.Linear(config.width, llm_width)
+        # The embeddings start as loud as the LLM's own tokens; set by ``match_scale``.
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def fit_normalisation(self, features: Sequence[NDArray[np.float16]]) -> None:
+        """Store mean and standard deviation over all frames, per layer and dimension; kept with the checkpoint."""
+        count = 0
+        total = square = torch.zeros(())
+        for item in features:
+            frames = torch.from_numpy(item.astype(np.float64))
+            count += frames.shape[1]
+            total = total + frames.sum(dim=1, keepdim=True)
+            square = square + (frames**2).sum(dim=1, keepdim=True)
+        mean = torch.as_tensor(total / count)
+        self.mean.copy_(mean)
+        self.std.copy_((torch.as_tensor(square / count) - mean**2).clamp_min(1e-8).sqrt())
+
+    def match_scale(self, embeddings: Tensor) -> None:
+        """Scale the output to the root mean square of the LLM's token embeddings ``[V, H]``."""
+        with torch.no_grad():
+            self.scale.copy_(embeddings.float().pow(2).mean().sqrt())
+
+    @abstractmethod
+    def encode(self, frames: Tensor, mask: Tensor, counts: Tensor) -> States:
+        """States of ``frames [B, T, W]``, not yet normalised; arguments as ``states``."""
+
+    def states(self, features: Tensor, mask: Tensor, counts: Tensor) -> States:
+        """States of ``features [B, L, T, D]``.
+
+        Args:
+            features: of the encoder, padded.
+            mask: ``[B, T]``, True on real frames; a padded frame changes nothing.
+            counts: ``[B]`` tokens of the transcripts, 0 where there is none: how many embeddings ``cif`` makes in
+                training. In evaluation no adapter looks at it.
+        """
+        normed = (features - self.mean) / self.std
+        if self.training:
+            normed = mask_features(normed, mask, self.config.time_mask, self.config.feature_mask)
+        mixed = torch.einsum("l,bltd->btd", self.layer_logits.softmax(0), normed)
+        encoded = self.encode(self.frame_norm(self.reduce(mixed)), mask, counts)
+        return encoded._replace(states=self.state_norm(encoded.states))
+
+    def forward(self, features: Tensor, mask: Tensor, counts: Tensor) -> Speech:
+        """Embeddings for the LLM; arguments as ``states``."""
+        states, real, quantity = self.states(features, mask, counts)
+        projected = nn.functional.layer_norm(self.project(states), (self.project.out_features,))
+        if self.training and self.config.noise > 0:
+            # After the layer norm the RMS is 1, so ``noise`` is relative to it.
+            projected = projected + self.config.noise * torch.randn_like(projected)
+        return Speech(projected * self.scale, states, real, quantity)
 
 
 class QFormerLayer(nn.Module):
@@ -54,68 +156,127 @@ class QFormerLayer(nn.Module):
         return queries + self.dropout(self.ffn(self.ffn_norm(queries)))
 
 
-class SpeechAdapter(nn.Module):
-    """Frames of several encoder layers to ``queries`` embeddings of the LLM's width.
-
-    Args:
-        config: the ``adapter`` section.
-        n_layers: encoder layers in the features.
-        dim: width of the encoder.
-        llm_width: width of the LLM's embeddings.
-    """
-
-    mean: Tensor
-    std: Tensor
+class QFormerAdapter(SpeechAdapter):
+    """``queries`` learned vectors that attend to themselves and to the frames."""
 
     def __init__(self, config: Adapter, n_layers: int, dim: int, llm_width: int) -> None:
-        super().__init__()
-        self.noise = config.noise
-        self.register_buffer("mean", torch.zeros(n_layers, 1, dim))
-        self.register_buffer("std", torch.ones(n_layers, 1, dim))
-        self.layer_logits = nn.Parameter(torch.zeros(n_layers))
-        self.reduce = nn.Linear(dim, config.width)
-        self.frame_norm = nn.LayerNorm(config.width)
+        super().__init__(config, n_layers, dim, llm_width)
         self.queries = nn.Parameter(torch.randn(config.queries, config.width) * 0.02)
         self.layers = nn.ModuleList(
             QFormerLayer(config.width, config.heads, config.dropout) for _ in range(config.layers)
         )
-        self.state_norm = nn.LayerNorm(config.width)
-        self.project = nn.Linear(config.width, llm_width)
-        # The embeddings start as loud as the LLM's own tokens; set by ``match_scale``.
-        self.scale = nn.Parameter(torch.ones(()))
 
-    def fit_normalisation(self, features: Sequence[NDArray[np.float16]]) -> None:
-        """Store mean and standard deviation over all frames, per layer and dimension; kept with the checkpoint."""
-        count = 0
-        total = square = torch.zeros(())
-        for item in features:
-            frames = torch.from_numpy(item.astype(np.float64))
-            count += frames.shape[1]
-            total = total + frames.sum(dim=1, keepdim=True)
-            square = square + (frames**2).sum(dim=1, keepdim=True)
-        mean = torch.as_tensor(total / count)
-        self.mean.copy_(mean)
-        self.std.copy_((torch.as_tensor(square / count) - mean**2).clamp_min(1e-8).sqrt())
-
-    def match_scale(self, embeddings: Tensor) -> None:
-        """Scale the output to the root mean square of the LLM's token embeddings ``[V, H]``."""
-        with torch.no_grad():
-            self.scale.copy_(embeddings.float().pow(2).mean().sqrt())
-
-    def states(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Query states ``[B, K, W]`` of ``features [B, L, T, D]``, whose ``mask [B, T]`` is True on frames."""
-        normed = (features - self.mean) / self.std
-        mixed = torch.einsum("l,bltd->btd", self.layer_logits.softmax(0), normed)
-        frames = self.frame_norm(self.reduce(mixed))
-        queries = self.queries.expand(len(features), -1, -1)
+    def encode(self, frames: Tensor, mask: Tensor, counts: Tensor) -> States:
+        """``queries`` states a clip."""
+        queries = self.queries.expand(len(frames), -1, -1)
         for layer in self.layers:
             queries = layer(queries, frames, ~mask)
-        return self.state_norm(queries)
+        return States(queries, mask.new_ones(queries.shape[:2]), None)
 
-    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Embeddings for the LLM, ``[B, K, H]``; arguments as ``states``."""
-        projected = nn.functional.layer_norm(self.project(self.states(features, mask)), (self.project.out_features,))
-        if self.training and self.noise > 0:
-            # After the layer norm the RMS is 1, so ``noise`` is relative to it.
-            projected = projected + self.noise * torch.randn_like(projected)
-        return projected * self.scale
+
+def pool_evenly(values: Tensor, mask: Tensor, size: int) -> Tensor:
+    """Means over ``size`` spans that divide each clip evenly, ``[B, size, W]``: adaptive pooling of padded rows.
+
+    Args:
+        values: ``[B, T, W]``.
+        mask: ``[B, T]``, True on a prefix of at least one.
+        size: spans; they overlap where a clip is shorter.
+    """
+    lengths = mask.sum(1)[:, None, None]
+    span = torch.arange(size, device=values.device)[None, :, None]
+    time = torch.arange(values.shape[1], device=values.device)
+    inside = (time >= span * lengths // size) & (time < -(-(span + 1) * lengths // size))
+    weights = inside.to(values.dtype)
+    return weights @ values / weights.sum(-1, keepdim=True)
+
+
+class ConvAdapter(SpeechAdapter):
+    """Convolutions of width 3 and stride 2, then pooled to ``queries`` states or one for every 2^layers frames."""
+
+    def __init__(self, config: Adapter, n_layers: int, dim: int, llm_width: int) -> None:
+        super().__init__(config, n_layers, dim, llm_width)
+        width = config.width
+        self.convolutions = nn.ModuleList(nn.Conv1d(width, width, 3, 2, 1) for _ in range(config.layers))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(config.layers))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def encode(self, frames: Tensor, mask: Tensor, counts: Tensor) -> States:
+        """``queries`` states a clip, or ``ceil(T / 2^layers)``."""
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            # Zeros behind the end, as the convolution's own padding has them behind a clip that is alone.
+            frames = convolution((frames * mask.unsqueeze(-1)).transpose(1, 2)).transpose(1, 2)
+            frames, mask = self.dropout(nn.functional.gelu(norm(frames))), mask[:, ::2]
+        if not self.config.fixed:
+            return States(frames, mask, None)
+        pooled = pool_evenly(frames, mask, self.config.queries)
+        return States(pooled, mask.new_ones(pooled.shape[:2]), None)
+
+
+def integrate_and_fire(frames: Tensor, weights: Tensor, fired: Tensor) -> Tensor:
+    """Continuous integrate-and-fire, all at once: ``[B, max(fired), W]``.
+
+    With weights scaled to add up to ``fired`` and ``c_t`` their running sum, state k is
+    ``sum_t |[c_{t-1}, c_t] ∩ [k, k+1]| frame_t``: each takes a total weight of one.
+
+    Args:
+        frames: ``[B, T, W]``.
+        weights: ``[B, T]``, positive on real frames and 0 on padded ones.
+        fired: ``[B]``, how many states each clip gets; at least 1.
+    """
+    scaled = weights * (fired / weights.sum(1)).unsqueeze(1)
+    ends = scaled.cumsum(1).unsqueeze(1)
+    begins = ends - scaled.unsqueeze(1)
+    slot = torch.arange(int(fired.max()), device=frames.device, dtype=frames.dtype)[None, :, None]
+    share = (torch.minimum(ends, slot + 1) - torch.maximum(begins, slot)).clamp_min(0)
+    return share @ frames
+
+
+class CifAdapter(SpeechAdapter):
+    """Continuous integrate-and-fire: a weight for every frame, one state each time they add up to one.
+
+    The published idea (Dong and Xu, arXiv 1905.11235; used for speech LLMs by BLSP-KD, arXiv 2405.19041): in training
+    the weights are scaled to the transcript's token count, and a quantity loss teaches them to add up to it. Ours: at
+    inference they are scaled to their rounded sum, so that every state has a weight of one there too; a clip without
+    transcript is treated so in training; self-attention layers follow.
+    """
+
+    def __init__(self, config: Adapter, n_layers: int, dim: int, llm_width: int) -> None:
+        super().__init__(config, n_layers, dim, llm_width)
+        width = config.width
+        self.context = nn.Conv1d(width, width, 3, padding=1)
+        self.weigh = nn.Linear(width, 1)
+        nn.init.constant_(self.weigh.bias, -1.0)  # a quarter: about three a second by default, as tokens are
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width, config.heads, 4 * width, config.dropout, "gelu", batch_first=True, norm_first=True
+            )
+            for _ in range(config.layers)
+        )
+
+    def encode(self, frames: Tensor, mask: Tensor, counts: Tensor) -> States:
+        """As many states as the transcript has tokens; in evaluation, as the weights ask for."""
+        context = self.context((frames * mask.unsqueeze(-1)).transpose(1, 2)).transpose(1, 2)
+        weights = self.weigh(nn.functional.gelu(context)).squeeze(-1).sigmoid() * mask
+        quantity = weights.sum(1)
+        fired = quantity.detach().round().clamp_min(1)
+        if self.training:
+            fired = torch.where(counts > 0, counts.to(fired.dtype), fired)
+        states = integrate_and_fire(frames, weights, fired)
+        real = torch.arange(states.shape[1], device=frames.device) < fired.unsqueeze(1)
+        for layer in self.layers:
+            states = layer(states, src_key_padding_mask=~real)
+        return States(states, real, quantity)
+
+
+KINDS: dict[str, type[SpeechAdapter]] = {"qformer": QFormerAdapter, "conv": ConvAdapter, "cif": CifAdapter}
+
+
+def build_adapter(config: Adapter, n_layers: int, dim: int, llm_width: int) -> SpeechAdapter:
+    """A new adapter of ``config.type``.
+
+    Raises:
+        ModelError: type ``none``, which has no adapter.
+    """
+    if config.type not in KINDS:
+        raise ModelError(f"adapter.type: {config.type} makes no speech embeddings, so there is no adapter to build")
+    return KINDS[config.type](config, n_layers, dim, llm_width)

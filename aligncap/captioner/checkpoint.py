@@ -67,14 +67,14 @@ def save_checkpoint(
 
     Args:
         paths: where.
-        model: adapter and LoRA as trained.
+        model: adapter (unless it has none) and LoRA as trained.
         llm0: the teacher's LoRA; empty where ``LLM_0`` is the base model.
         tagger: the clue tagger's tensors.
         system: everything that is not a tensor, JSON-able.
     """
-    assert model.adapter is not None
+    adapter = {} if model.adapter is None else model.adapter.state_dict()
     for path, tensors in (
-        (paths.adapter, _prefixed("adapter.", model.adapter.state_dict()) | _prefixed("tagger.", tagger)),
+        (paths.adapter, _prefixed("adapter.", adapter) | _prefixed("tagger.", tagger)),
         (paths.lora, _prefixed("student.", lora_tensors(model.llm)) | _prefixed("llm0.", llm0)),
     ):
         with artifacts.atomic_path(path) as temporary:
@@ -102,6 +102,11 @@ def load_llm0(paths: CheckpointPaths) -> dict[str, Tensor]:
     return _under("llm0.", load_file(paths.lora))
 
 
+def load_lora(path: Path | None) -> dict[str, Tensor]:
+    """The teacher's LoRA as ``adapt_teacher`` wrote it; nothing where ``LLM_0`` is the base model."""
+    return {} if path is None else load_file(path)
+
+
 def load_tagger(paths: CheckpointPaths) -> dict[str, Tensor]:
     """The clue tagger's tensors of a checkpoint."""
     return _under("tagger.", load_file(paths.adapter))
@@ -122,9 +127,13 @@ def load_checkpoint(paths: CheckpointPaths, folder: Path, device: torch.device) 
     lora = Lora(**system["lora"])
     model = build_model(folder, Prompts(**system["prompts"]), lora, device, load_llm0(paths))
     model.add_lora(lora, _under("student.", load_file(paths.lora)))
-    tensors = _under("adapter.", load_file(paths.adapter))
-    n_layers, _, dim = tensors["mean"].shape
-    restore_adapter(model.add_adapter(Adapter(**system["adapter"]), n_layers, dim), tensors, str(paths.adapter))
+    settings = Adapter(**system["adapter"])
+    if settings.type != "none":
+        tensors = _under("adapter.", load_file(paths.adapter))
+        if "mean" not in tensors:
+            raise ModelError(f"{paths.adapter}: holds no speech adapter; want one of adapter.type {settings.type}")
+        n_layers, _, dim = tensors["mean"].shape
+        restore_adapter(model.add_adapter(settings, n_layers, dim), tensors, str(paths.adapter))
     return model.requires_grad_(False).eval()
 
 

@@ -2,21 +2,24 @@
 
 ``LLM_0`` is the base model with the teacher's text-side LoRA merged in; the student is ``LLM_0`` plus a LoRA of its own
 plus the speech adapter. Text input (the teacher's side) is ``x_T = [instruction; P_act; P_sem]``, speech input is
-``x_S = [instruction; P_act; P_sem; A(f(s))]`` (paper, figure 4; the layout in the chat template is ours).
+``x_S = [instruction; P_act; P_sem; A(f(s))]`` (paper, figure 4; the layout in the chat template is ours). Without an
+adapter ``x_S`` ends before ``A(f(s))``: the cascade.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from jinja2 import TemplateError
 from peft import LoraConfig, get_peft_model, inject_adapter_in_model
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from aligncap.captioner.adapter import SpeechAdapter, pad_features
+from aligncap.captioner.adapter import Speech, SpeechAdapter, build_adapter, pad_features
 from aligncap.captioner.example import Example
 from aligncap.captioner.packing import Packed, Prompt, pack
 from aligncap.config import Adapter, Lora, Prompts
@@ -132,11 +135,30 @@ class CaptionModel(nn.Module):
 
     def add_adapter(self, config: Adapter, n_layers: int, dim: int) -> SpeechAdapter:
         """Add a speech adapter whose output is as loud as the LLM's own embeddings."""
-        self.adapter = SpeechAdapter(config, n_layers, dim, self.width)
+        self.adapter = build_adapter(config, n_layers, dim, self.width)
         self.adapter.match_scale(self.llm.get_input_embeddings().weight)
         return self.adapter.to(self.device)
 
-    def _context(self, p_act: str, p_sem_ids: Sequence[int]) -> tuple[int, ...]:
+    @contextmanager
+    def without_lora(self) -> Iterator[None]:
+        """``LLM_0`` itself, nothing dropping out, while inside: the student's LoRA is switched off, not copied."""
+        layers = [module for module in self.llm.modules() if isinstance(module, BaseTunerLayer)]
+        trainable = {name: tensor.requires_grad for name, tensor in lora_tensors(self.llm).items()}
+        training = self.llm.training
+        self.llm.eval()
+        for layer in layers:
+            layer.enable_adapters(False)
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.enable_adapters(True)
+            for name, tensor in lora_tensors(self.llm).items():  # peft sets this too, and not as it was
+                tensor.requires_grad_(trainable[name])
+            self.llm.train(training)
+
+    def context_ids(self, p_act: str, p_sem_ids: Sequence[int]) -> tuple[int, ...]:
+        """``[P_act; P_sem]``: what of the text input differs between utterances."""
         ids: tuple[int, ...] = ()
         if self.prompts.acoustic and p_act:
             ids += self.encode(f"{p_act}\n")
@@ -146,17 +168,33 @@ class CaptionModel(nn.Module):
 
     def text_prompt(self, p_act: str, p_sem_ids: Sequence[int]) -> Prompt:
         """``x_T = [instruction; P_act; P_sem]``."""
-        return Prompt(self._opening + self._context(p_act, p_sem_ids), None, self._closing)
+        return Prompt(self._opening + self.context_ids(p_act, p_sem_ids), None, self._closing)
 
-    def speech_prompts(self, examples: Sequence[Example]) -> list[Prompt]:
-        """``x_S = [instruction; P_act; P_sem; A(f(s))]`` with predicted clues, one for each example."""
-        assert self.adapter is not None, "speech input needs an adapter"
+    def speech(self, examples: Sequence[Example]) -> Speech | None:
+        """``A(f(s))`` of each example; None where the model has no adapter."""
+        if self.adapter is None:
+            return None
         features, mask = pad_features([example.features for example in examples])
-        speech = self.adapter(features.to(self.device), mask.to(self.device))
+        counts = torch.tensor([len(example.p_sem_ids) for example in examples])
+        speech: Speech = self.adapter(features.to(self.device), mask.to(self.device), counts.to(self.device))
+        return speech
+
+    def speech_prompts(self, examples: Sequence[Example], speech: Speech | None = None) -> list[Prompt]:
+        """``x_S = [instruction; P_act; P_sem; A(f(s))]`` with predicted clues, one for each example.
+
+        Args:
+            examples: B utterances.
+            speech: what ``speech`` said of them, where the caller has it already.
+        """
+        speech = self.speech(examples) if speech is None else speech
+        contexts = [self._opening + self.context_ids(e.predicted_p_act, e.p_sem_ids) for e in examples]
+        if speech is None:
+            return [Prompt(context, None, self._closing) for context in contexts]
         lead = self.encode("Speech: ")
+        counts = speech.mask.sum(1).tolist()
         return [
-            Prompt(self._opening + self._context(e.predicted_p_act, e.p_sem_ids) + lead, embeddings, self._closing)
-            for e, embeddings in zip(examples, speech, strict=True)
+            Prompt(context + lead, embeddings[:count], self._closing)
+            for context, embeddings, count in zip(contexts, speech.embeddings, counts, strict=True)
         ]
 
     def pack(self, prompts: Sequence[Prompt], responses: Sequence[Sequence[Sequence[int]]]) -> Packed:

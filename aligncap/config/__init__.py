@@ -12,9 +12,7 @@ from aligncap.config.loading import json_schema, load, parse
 from aligncap.config.outputs import Figures, Representations, Table, Tables
 from aligncap.config.sections import (
     OVERRIDABLE,
-    Adapter,
     AlignCapConfig,
-    Alignment,
     Candidates,
     CaptionSource,
     Compute,
@@ -25,7 +23,6 @@ from aligncap.config.sections import (
     Lora,
     Models,
     ModelSource,
-    Optimisation,
     Pairs,
     Preference,
     PreferenceTraining,
@@ -34,13 +31,12 @@ from aligncap.config.sections import (
     Splits,
     System,
     Tagger,
-    Teacher,
     Tracking,
     Transcripts,
-    WarmStart,
 )
 from aligncap.config.seeds import plain_name, seed_members
 from aligncap.config.systems import lineage, pairs_name, resolve_system, variant
+from aligncap.config.training import Adapter, Alignment, Optimisation, Teacher, TeacherSampling, WarmStart
 from aligncap.config.validation import merge
 
 __all__ = [
@@ -77,6 +73,7 @@ __all__ = [
     "Tables",
     "Tagger",
     "Teacher",
+    "TeacherSampling",
     "Tracking",
     "Transcripts",
     "WarmStart",

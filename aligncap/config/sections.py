@@ -10,6 +10,7 @@ from aligncap.config.base import Count, Fraction, Positive, Section
 from aligncap.config.judges import Judge, Judging
 from aligncap.config.outputs import Figures, Tables
 from aligncap.config.pairs import Candidates, Pairs
+from aligncap.config.training import Adapter, Alignment, Optimisation, Teacher, WarmStart
 
 
 class Compute(Section):
@@ -201,65 +202,6 @@ class Lora(Section):
     targets: tuple[str, ...] | Literal["all-linear"] = Field("all-linear", description="module names that get one")
 
 
-class Adapter(Section):
-    """Speech features to K embeddings in the LLM's input."""
-
-    type: Literal["qformer"] = "qformer"
-    queries: Count = 8
-    width: Count = 192
-    layers: Count = 2
-    heads: Count = 4
-    dropout: Fraction = 0.1
-    noise: Annotated[float, Field(ge=0)] = Field(
-        0.1, description="standard deviation of Gaussian noise on the adapter's output in training, relative to its RMS"
-    )
-
-
-class Optimisation(Section):
-    """One stage's steps. Learning rates warm up linearly and fall to a tenth along a cosine."""
-
-    steps: Annotated[int, Field(ge=0)] = 100
-    batch_size: Count = 8
-    learning_rate: Positive = 5e-4
-    adapter_learning_rate: Positive = Field(5e-4, description="of the speech adapter, where it trains")
-    warmup: Fraction = Field(0.1, description="share of the steps")
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    max_grad_norm: Positive = 1.0
-    accumulate: Count = Field(1, description="micro-batches a step")
-    dev_every: Count = Field(50, description="steps between dev measurements")
-    dev_limit: Count = Field(32, description="dev utterances (or pairs) measured")
-    save_every: Count = Field(20, description="steps between resume points")
-
-
-class WarmStart(Optimisation):
-    """The adapter learns the clue tags on cached features, with no LLM in the loop."""
-
-    steps: Annotated[int, Field(ge=0)] = 240
-    batch_size: Count = 32
-    learning_rate: Positive = 1e-3
-    adapter_learning_rate: Positive = 1e-3
-
-
-class Teacher(Section):
-    """The text side: LLM_0 reading gold clues and the transcript."""
-
-    adapt: bool = Field(True, description="fit LLM_0 to the captioning task on text input first, for both sides")
-    adaptation: Optimisation = Optimisation(steps=80, learning_rate=5e-4)
-    clues: Literal["gold", "predicted"] = Field("gold", description="predicted isolates modality from privileged clues")
-    responses: Literal["reference"] = "reference"
-    top_k: Count = Field(64, description="tokens kept a position; the rest is one tail bucket")
-    temperature: Positive = 1.0
-
-
-class Alignment(Optimisation):
-    """Speech-text alignment: KD-Regularization, or NLL only where kd_weight is 0."""
-
-    kd_weight: Annotated[float, Field(ge=0)] = Field(
-        1.0, description="lambda of L = NLL + lambda KL(teacher || student)"
-    )
-    divergence: Literal["forward_kl"] = "forward_kl"
-
-
 class PreferenceTraining(Optimisation):
     """PO-Regularization."""
 
@@ -416,6 +358,19 @@ class AlignCapConfig(Section):
         for name in (self.judging.captions, *self.judging.compared):
             if missing := self.preference.judge.lacking(name):
                 raise ValueError(f"judging: {missing}")
+        return self
+
+    @model_validator(mode="after")
+    def _alignment_fits(self) -> AlignCapConfig:
+        alignment, adapter = self.alignment, self.adapter
+        if alignment.kd_weight > 0 and alignment.divergence != "forward_kl" and not self.teacher.live:
+            raise ValueError(
+                f"alignment.divergence: {alignment.divergence} needs whole distributions; set teacher.live: true"
+            )
+        if alignment.before is not None and adapter.type == "none":
+            raise ValueError(f"alignment.before: {alignment.before} needs speech embeddings, adapter.type is none")
+        if alignment.before == "secap" and adapter.type != "qformer":
+            raise ValueError(f"alignment.before: secap is a Q-Former's; adapter.type is {adapter.type}, want qformer")
         return self
 
     def corpus_names(self, role: str) -> list[str]:

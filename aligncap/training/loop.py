@@ -65,6 +65,9 @@ class Stage(nn.Module):
         A value of some items only is logged as ``name/part`` beside ``share/part``, the sum of their weights.
         """
 
+    def begin_step(self, step: int, steps: int) -> None:
+        """Told before each step, counted from 1, for what changes over a run."""
+
     def stop(self, dev: Mapping[str, float]) -> str | None:
         """A reason to stop after a dev measurement, or None."""
         return None
@@ -224,6 +227,7 @@ def train(
             factor = learning_rate_factor(step, settings.steps, settings.warmup)
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
+            stage.begin_step(step, settings.steps)
             batch = batches[step - 1]
             total = sum(stage.weight("train", item) for item in batch)
             sums: dict[str, float] = defaultdict(float)

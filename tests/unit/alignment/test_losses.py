@@ -5,7 +5,17 @@ import math
 import pytest
 import torch
 
-from aligncap.alignment.losses import TopK, token_kl, token_nll, top_k_and_tail
+from aligncap.alignment.losses import (
+    TopK,
+    full_divergence,
+    quantity_loss,
+    schedule_factor,
+    token_kl,
+    token_nll,
+    top_k_and_tail,
+)
+
+SCHEDULES = ("constant", "linear_up", "linear_down")
 
 
 def full_kl(teacher: torch.Tensor, student: torch.Tensor) -> float:
@@ -62,3 +72,58 @@ def test_the_gradient_points_to_the_teacher():
     before.backward()
     after = token_kl(student - 0.1 * student.grad, top_k_and_tail(teacher, 20))
     assert float(after) < float(before)
+
+
+@pytest.mark.parametrize("kind", ["forward_kl", "reverse_kl", "js"])
+def test_a_divergence_of_equal_distributions_is_zero_and_of_others_is_not(kind):
+    torch.manual_seed(0)
+    logits, other = torch.randn(7, 50), torch.randn(7, 50)
+    assert float(full_divergence(logits, logits, kind)) == pytest.approx(0, abs=1e-5)
+    assert float(full_divergence(logits, other, kind)) > 0.1
+
+
+def test_divergences_of_a_hand_worked_pair():
+    teacher, student = torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.9, 0.1]]).log()
+    forward = 0.5 * math.log(0.5 / 0.9) + 0.5 * math.log(0.5 / 0.1)
+    reverse = 0.9 * math.log(0.9 / 0.5) + 0.1 * math.log(0.1 / 0.5)
+    middle = (0.7, 0.3)
+    js = 0.5 * (0.5 * math.log(0.5 / middle[0]) + 0.5 * math.log(0.5 / middle[1]))
+    js += 0.5 * (0.9 * math.log(0.9 / middle[0]) + 0.1 * math.log(0.1 / middle[1]))
+    for kind, want in (("forward_kl", forward), ("reverse_kl", reverse), ("js", js)):
+        assert float(full_divergence(student, teacher, kind)) == pytest.approx(want, abs=1e-6)
+    swapped = full_divergence(teacher, student, "js")
+    assert float(swapped) == pytest.approx(js, abs=1e-6), "symmetric"
+
+
+def test_jensen_shannon_is_at_most_log_2_even_for_disjoint_distributions():
+    one, other = torch.tensor([[200.0, 0.0, 0.0]]), torch.tensor([[0.0, 200.0, 0.0]])
+    assert float(full_divergence(one, other, "js")) == pytest.approx(math.log(2), abs=1e-6)
+
+
+def test_the_whole_vocabulary_gives_the_forward_kl_of_the_top_k_form():
+    torch.manual_seed(0)
+    teacher, student = torch.randn(5, 40), torch.randn(5, 40)
+    want = full_divergence(student, teacher, "forward_kl", 2.0)
+    assert float(token_kl(student, top_k_and_tail(teacher, 40, 2.0), 2.0)) == pytest.approx(float(want), rel=1e-5)
+
+
+def test_each_divergence_leads_to_the_teacher():
+    torch.manual_seed(0)
+    teacher = torch.randn(4, 20)
+    for kind in ("forward_kl", "reverse_kl", "js"):
+        student = torch.zeros(4, 20, requires_grad=True)
+        full_divergence(student, teacher, kind).backward()
+        moved = student.detach() - 0.5 * student.grad
+        assert float(full_divergence(moved, teacher, kind)) < float(full_divergence(student, teacher, kind))
+
+
+def test_schedules_of_lambda():
+    factors = {name: [schedule_factor(name, s, 5) for s in range(1, 6)] for name in SCHEDULES}
+    assert factors["constant"] == [1.0] * 5
+    assert factors["linear_up"] == [0.0, 0.25, 0.5, 0.75, 1.0] == factors["linear_down"][::-1]
+    assert schedule_factor("linear_up", 1, 1) == 0.0
+
+
+def test_the_quantity_loss_is_relative_and_off_without_a_transcript():
+    got = quantity_loss(torch.tensor([6.0, 3.0, 9.0]), torch.tensor([4, 4, 0]))
+    torch.testing.assert_close(got, torch.tensor([0.5, 0.25, 0.0]))

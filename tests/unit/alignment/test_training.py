@@ -7,12 +7,15 @@ import torch
 from safetensors.torch import load_file
 
 from aligncap import artifacts
+from aligncap.alignment.distillation import CachedTeacher, LiveTeacher, read_teacher_logits, stack
 from aligncap.alignment.kd import train_alignment
 from aligncap.alignment.losses import token_kl, top_k_and_tail
-from aligncap.alignment.stages import SpeechStage, caption_items, response_key, stack
-from aligncap.alignment.teacher import adapt_teacher, read_teacher_logits, write_teacher_logits
+from aligncap.alignment.responses import caption_items
+from aligncap.alignment.stages import SpeechStage
+from aligncap.alignment.teacher import adapt_teacher, write_teacher_logits
 from aligncap.alignment.warm_start import warm_start
 from aligncap.captioner.checkpoint import CheckpointPaths, build_model
+from aligncap.captioner.model import lora_tensors
 from aligncap.captioner.sources import model_folder
 from aligncap.config import (
     Adapter,
@@ -67,13 +70,13 @@ def parents(tmp_path, training_inputs, tiny_llm):
 
 def align(folder, inputs, llm, kd_weight, name, steps=4):
     logits = {"tiny": folder / "teacher.parquet"}
-    write_teacher_logits(TEACHER, LORA, Prompts(), COMPUTE, "tiny", inputs, llm, folder / "llm0.safetensors",
+    write_teacher_logits(TEACHER, LORA, Prompts(), COMPUTE, "tiny", inputs, {}, llm, folder / "llm0.safetensors",
                          logits["tiny"])  # fmt: skip
     paths = CheckpointPaths.of(folder / name)
     alignment = Alignment(kd_weight=kd_weight, steps=steps, batch_size=4, dev_every=2, dev_limit=2)
-    train_alignment(name, alignment, ADAPTER, LORA, Prompts(), 0, COMPUTE, inputs, logits if kd_weight else {}, 1.0,
-                    folder / "warm.safetensors", folder / "warm.safetensors", llm, folder / "llm0.safetensors", paths,
-                    {})  # fmt: skip
+    train_alignment(name, alignment, ADAPTER, LORA, Prompts(), TEACHER, 0, COMPUTE, inputs,
+                    logits if kd_weight else {}, {}, folder / "warm.safetensors", folder / "warm.safetensors", llm,
+                    folder / "llm0.safetensors", paths, {})  # fmt: skip
     return paths
 
 
@@ -130,20 +133,41 @@ def test_only_lora_and_adapter_move_in_alignment(parents, training_inputs, tiny_
 
 
 def test_the_cached_teacher_gives_the_kl_of_a_live_one(parents, training_inputs, tiny_llm):
-    """The stored bucketed distributions give the KL that the teacher itself gives, up to half precision."""
+    """Offline and live teacher give the same forward KL, up to the tail bucket and half precision."""
+    align(parents, training_inputs, tiny_llm, 0.0, "sft")
+    whole = parents / "whole.parquet"
+    write_teacher_logits(TEACHER.model_copy(update={"top_k": 10_000}), LORA, Prompts(), COMPUTE, "tiny",
+                         training_inputs, {}, tiny_llm, parents / "llm0.safetensors", whole)  # fmt: skip
+    device = torch.device("cpu")
+    student = build_model(model_folder(tiny_llm), Prompts(), LORA, device, load_file(parents / "llm0.safetensors"))
+    student.add_lora(LORA)
+    with torch.no_grad():  # a student that is not its teacher
+        for tensor in lora_tensors(student.llm).values():
+            tensor.copy_(torch.randn_like(tensor))
+    batch = caption_items(load_examples(training_inputs, ["align"]), student.response_ids)[:4]
+    packed = student.pack([student.text_prompt("", i.example.p_sem_ids) for i in batch], [[list(i.ids)] for i in batch])
+    logits = student.response_logits(packed)
+    live = LiveTeacher(student, "gold", "forward_kl", 1.0)
+    want = float(live.divergence(batch, logits))
+    assert want > 0.1
+    exact = CachedTeacher(read_teacher_logits({"tiny": whole}), batch, 1.0)
+    assert float(exact.divergence(batch, logits)) == pytest.approx(want, rel=1e-3, abs=1e-3)
+    cached = read_teacher_logits({"tiny": parents / "teacher.parquet"})
+    kept = float(CachedTeacher(cached, batch, 1.0).divergence(batch, logits))
+    bucketed = float(token_kl(logits, top_k_and_tail(live.logits(batch), TEACHER.top_k)))
+    assert kept == pytest.approx(bucketed, rel=1e-3, abs=1e-3), "half precision"
+    assert kept < 0.9 * want, "the tail error"
+    assert float(token_kl(logits, stack([cached[i.key] for i in batch], device))) == pytest.approx(kept)
+    live.divergence(batch, logits).backward()
+    assert any(p.grad is not None and p.grad.any() for p in lora_tensors(student.llm).values()), "the LoRA is on again"
+
+
+def test_distributions_of_other_responses_are_refused(parents, training_inputs, tiny_llm):
     align(parents, training_inputs, tiny_llm, 0.0, "sft")
     cached = read_teacher_logits({"tiny": parents / "teacher.parquet"})
-    device = torch.device("cpu")
-    live = build_model(model_folder(tiny_llm), Prompts(), LORA, device, load_file(parents / "llm0.safetensors"))
-    for example, number in caption_items(load_examples(training_inputs, ["align"]))[:4]:
-        answer = live.response_ids(example.captions[number])
-        packed = live.pack([live.text_prompt(example.gold_p_act, example.p_sem_ids)], [[answer]])
-        with torch.no_grad():
-            logits = live.response_logits(packed)
-        student = torch.randn(logits.shape, generator=torch.Generator().manual_seed(0))
-        want = token_kl(student, top_k_and_tail(logits, TEACHER.top_k))
-        got = token_kl(student, stack([cached[response_key(example, number)]], device))
-        assert float(got) == pytest.approx(float(want), rel=1e-3)
+    (item, *_) = caption_items(load_examples(training_inputs, ["align"]), lambda caption: [1, 2])
+    with pytest.raises(ArtifactError, match=f"not of the response {item.key}"):
+        CachedTeacher(cached, [item], 1.0)
 
 
 @pytest.fixture

@@ -96,6 +96,15 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("rate", TEXT, "slow, mid, fast, likewise"),
         ]
     ),
+    "timbre": pa.schema(
+        [
+            _id(),
+            _field("hnr_db", F64, "harmonics-to-noise ratio, mean of voiced frames; null in a whisper", "dB", True),
+            _field("alpha_db", F64, "level at 1-5 kHz against 50 Hz-1 kHz, voiced frames", unit="dB", nullable=True),
+            _field("voiced_share", F64, "voiced share of active frames", unit="0-1"),
+            _field("timbre", TEXT, "breathy, rough, whispering or clear; see aligncap/speech/timbre.py"),
+        ]
+    ),
     "transcripts": pa.schema(
         [
             _id(),
@@ -140,6 +149,32 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("target", TEXT, "label the prediction is to be compared with; empty where unknown"),
             _field("labels", pa.list_(pa.string()), "order of the probabilities"),
             _field("probabilities", pa.list_(F32), "out of fold, calibrated", unit="0-1"),
+        ]
+    ),
+    "tagger_table": pa.schema(
+        [
+            _field("corpus", TEXT, "training or test corpus"),
+            _field("setting", TEXT, "speaker, corpus (out of fold by these) or zero-shot"),
+            _field("source", TEXT, "voice, text or joined"),
+            _field("kind", TEXT, "clue kind"),
+            _field("metric", TEXT, "accuracy, macro_recall, ece, brier, coverage or accuracy_kept"),
+            _field("value", F64, "0-1, brier 0-2"),
+            _field("ci_low", F64, "95 % bootstrap", nullable=True),
+            _field("ci_high", F64, "95 % bootstrap", nullable=True),
+            _field("n", I32, "clips"),
+        ]
+    ),
+    "reliability": pa.schema(
+        [
+            _field("corpus", TEXT, "training or test corpus"),
+            _field("setting", TEXT, "as in tagger_table"),
+            _field("source", TEXT, "as in tagger_table"),
+            _field("kind", TEXT, "clue kind"),
+            _field("bin_low", F64, "of the likeliest tag's probability, included", unit="0-1"),
+            _field("bin_high", F64, "not included, but for 1", unit="0-1"),
+            _field("confidence", F64, "mean probability of the likeliest tag", unit="0-1"),
+            _field("accuracy", F64, "share of clips whose likeliest tag is the label", unit="0-1"),
+            _field("n", I32, "clips"),
         ]
     ),
     "training": pa.schema(

@@ -101,6 +101,16 @@ def of_test(path):
     return [path.replace("{corpus}", corpus) for corpus in TEST]
 
 
+def of_all(path):
+    """The artifact of every corpus, training corpora first: for scoring."""
+    return of_train(path) + of_test(path)
+
+
+def text_clue_encoder():
+    """The sentence encoder, where the text clue joins the tagger's."""
+    return [model("sentence_encoder")] if settings.tagger.text_clue == "join" else []
+
+
 def checkpoint_of(system="{system}"):
     """The four files of a checkpoint, in the order of `CheckpointPaths`."""
     files = ("adapter.safetensors", "lora.safetensors", "system.json", "training.parquet")
@@ -176,7 +186,10 @@ INPUTS = training_inputs()
 DESCRIPTION = {
     "experiment": settings.experiment,
     "corpora": TRAIN,
-    "models": {role: plain(getattr(settings.models, role)) for role in ("asr", "llm", "speech_encoder")},
+    "models": {
+        role: plain(getattr(settings.models, role))
+        for role in ("asr", "llm", "speech_encoder", *(["sentence_encoder"] if text_clue_encoder() else []))
+    },
     **{name: plain(getattr(settings, name)) for name in ("features", "tagger", "transcripts")},
 }
 
@@ -196,7 +209,7 @@ def mark(system):
     if STAGES[system] == "external":
         return "external"
     reads_clues = STAGES[system] in ("tag_template", "alignment", "preference")
-    return "transductive" if reads_clues and settings.tagger.normalise == "corpus" else "zero-shot"
+    return "transductive" if reads_clues and settings.tagger.normalise != "train" else "zero-shot"
 
 
 def mark_of_corpus(corpus):
@@ -268,6 +281,7 @@ def targets():
         "<results>/report.html",
         "<results>/tables/zero_shot.parquet",
         "<results>/run.json",
+        "<results>/tables/tagger.md",
         *(f"<results>/tables/{table}.parquet" for table in TABLES),
         *(f"<results>/figures/{figure}.svg" for figure in FIGURES),
         *agreement,

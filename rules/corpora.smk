@@ -1,4 +1,4 @@
-"""Corpora: clips and labels, captions, prosody, transcripts and speech features."""
+"""Corpora: clips and labels, captions, prosody, timbre, transcripts and speech features."""
 
 
 rule prepare_corpus:
@@ -43,6 +43,26 @@ rule measure_prosody:
         code=digest("measure_prosody"),
     script:
         "../workflow_scripts/measure_prosody.py"
+
+
+rule measure_timbre:
+    input:
+        audio="<results>/corpora/{corpus}/audio.parquet",
+    output:
+        timbre="<results>/corpora/{corpus}/timbre.parquet",
+    log:
+        "<logs>/measure_timbre/{corpus}.log",
+    benchmark:
+        "<benchmarks>/measure_timbre/{corpus}.tsv"
+    conda:
+        "../envs/speech.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=120,
+    params:
+        code=digest("measure_timbre"),
+    script:
+        "../workflow_scripts/measure_timbre.py"
 
 
 rule write_references:

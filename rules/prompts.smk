@@ -53,11 +53,14 @@ rule train_tagger:
     input:
         plan="<results>/plan.parquet",
         features=of_train("<results>/features/{corpus}.parquet"),
+        audio=of_train("<results>/corpora/{corpus}/audio.parquet"),
         references=of_train("<results>/corpora/{corpus}/references.parquet"),
         prosody=of_train("<results>/corpora/{corpus}/prosody.parquet"),
+        timbre=of_train("<results>/corpora/{corpus}/timbre.parquet"),
     output:
         weights="<results>/tagger/tagger.safetensors",
         predictions="<results>/tagger/out_of_fold.parquet",
+        others="<results>/tagger/other_folds.parquet",
     log:
         "<logs>/train_tagger/tagger.log",
     benchmark:
@@ -70,7 +73,7 @@ rule train_tagger:
         runtime=60,
     params:
         corpora=TRAIN,
-        tagger=plain(settings.tagger, without={"threshold"}),
+        tagger=plain(settings.tagger, without={"threshold", "text_clue", "text_weight"}),
         seed=settings.seed,
         compute=plain(settings.compute),
         code=digest("train_tagger"),
@@ -82,9 +85,11 @@ rule predict_clues:
     input:
         weights="<results>/tagger/tagger.safetensors",
         features="<results>/features/{corpus}.parquet",
+        audio="<results>/corpora/{corpus}/audio.parquet",
         transcripts="<results>/transcripts/{corpus}.parquet",
         out_of_fold=lambda w: ["<results>/tagger/out_of_fold.parquet"] if w.corpus in TRAIN else [],
         llm=model("llm"),
+        encoder=text_clue_encoder(),
     output:
         predicted="<results>/clues/{corpus}/predicted.parquet",
     log:
@@ -105,3 +110,40 @@ rule predict_clues:
         code=digest("predict_clues"),
     script:
         "../workflow_scripts/predict_clues.py"
+
+
+rule tagger_table:
+    # Scoring: it reads what people said of the test corpora.
+    input:
+        predictions=["<results>/tagger/out_of_fold.parquet", "<results>/tagger/other_folds.parquet"],
+        weights="<results>/tagger/tagger.safetensors",
+        references=of_all("<results>/corpora/{corpus}/references.parquet"),
+        prosody=of_all("<results>/corpora/{corpus}/prosody.parquet"),
+        timbre=of_all("<results>/corpora/{corpus}/timbre.parquet"),
+        audio=of_all("<results>/corpora/{corpus}/audio.parquet"),
+        transcripts=of_all("<results>/transcripts/{corpus}.parquet"),
+        features=of_test("<results>/features/{corpus}.parquet"),
+        encoder=text_clue_encoder(),
+    output:
+        table="<results>/tables/tagger.parquet",
+        bins="<results>/tables/tagger_reliability.parquet",
+        md="<results>/tables/tagger.md",
+    log:
+        "<logs>/tagger_table/tagger.log",
+    benchmark:
+        "<benchmarks>/tagger_table/tagger.tsv"
+    conda:
+        "../envs/evaluation.yaml"
+    threads: THREADS
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        corpora=[*TRAIN, *TEST],
+        test=TEST,
+        tagger=plain(settings.tagger),
+        evaluation=plain(settings.evaluation, only={"bootstrap", "seed"}),
+        compute=plain(settings.compute),
+        code=digest("tagger_table"),
+    script:
+        "../workflow_scripts/tagger_table.py"

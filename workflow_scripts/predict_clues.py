@@ -11,16 +11,16 @@ def main(smk):
         from aligncap.clues.tagger import predict_clues
         from aligncap.config import Prompts, Tagger
 
+        files = smk.input
         predict_clues(
             Tagger(**smk.params.tagger),
             Prompts(**smk.params.prompts),
             smk.wildcards.corpus,
             smk.params.role,
-            Path(smk.input.weights),
-            Path(smk.input.features),
-            Path(smk.input.transcripts),
-            only(smk.input.out_of_fold),
-            Path(smk.input.llm),
+            *map(Path, (files.weights, files.features, files.audio, files.transcripts)),
+            only(files.out_of_fold),
+            Path(files.llm),
+            only(files.encoder),
             Path(smk.output.predicted),
         )
 

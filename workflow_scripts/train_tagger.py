@@ -8,13 +8,17 @@ from aligncap.job import by_name, job
 def main(smk):
     """Run with what the rule declares."""
     with job(smk):
-        from aligncap.clues.tagger import train_tagger
+        from aligncap.clues.training import Measured, train_tagger
         from aligncap.config import Tagger
 
         files = smk.input
-        tables = (by_name(smk.params.corpora, table) for table in (files.features, files.references, files.prosody))
-        outputs = Path(smk.output.weights), Path(smk.output.predictions)
-        train_tagger(Tagger(**smk.params.tagger), smk.params.seed, Path(smk.input.plan), *tables, *outputs)
+        features, audio, *measured = (
+            by_name(smk.params.corpora, table)
+            for table in (files.features, files.audio, files.references, files.prosody, files.timbre)
+        )
+        outputs = (Path(smk.output.weights), Path(smk.output.predictions), Path(smk.output.others))
+        settings = Tagger(**smk.params.tagger), smk.params.seed
+        train_tagger(*settings, Path(files.plan), features, audio, Measured(*measured), *outputs)
 
 
 if __name__ == "__main__":

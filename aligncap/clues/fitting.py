@@ -1,4 +1,4 @@
-"""Fitting the clue tagger: linear heads on principal components, out-of-fold predictions, temperature. Ours."""
+"""Fitting the clue tagger: linear heads on principal components, out-of-fold predictions, calibration. Ours."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncap.clues import CLASSES, SCALES
+from aligncap.clues import CLASSES, SCALES, TIMBRES
 from aligncap.config import Tagger as TaggerSettings
 
-LABELS: dict[str, tuple[str, ...]] = {"emotion": CLASSES, "intensity": ("normal", "strong"), **SCALES}
+LABELS: dict[str, tuple[str, ...]] = {
+    "emotion": CLASSES,
+    "intensity": ("normal", "strong"),
+    **SCALES,
+    "timbre": TIMBRES,
+}
 COMPONENTS = 256
 ITERATIONS = 300
 ABSENT = -np.inf  # logit of a label that a training fold did not have
+LEAST_KEPT = 20  # clips that a threshold's precision is measured on, at the least
 
 Array = NDArray[np.float32]
 Statistics = tuple[Array, Array]  # mean [F], scale [F]
@@ -48,13 +54,16 @@ class Head:
         return standardised @ self.weight.T + self.bias
 
 
-def fit_heads(rows: Array, targets: Mapping[str, Sequence[str]], strength: float, seed: int) -> dict[str, Head]:
+def fit_heads(
+    rows: Array, targets: Mapping[str, Sequence[str]], settings: TaggerSettings, seed: int
+) -> dict[str, Head]:
     """Fit one head a kind on standardised rows.
 
     Args:
         rows: [N, F], standardised.
         targets: kind -> label of each row, "" where unknown.
-        strength: inverse L2 strength C.
+        settings: ``l2`` is the inverse strength C; ``prior: uniform`` weighs every class alike, ``train`` as often as
+            it comes.
         seed: of the randomised PCA.
 
     Returns:
@@ -72,7 +81,8 @@ def fit_heads(rows: Array, targets: Mapping[str, Sequence[str]], strength: float
         if len(present) < 2:
             continue
         wanted = np.array([present.index(label) for label in labels if label])
-        model = LogisticRegression(C=strength, class_weight="balanced", max_iter=ITERATIONS)
+        balance = "balanced" if settings.prior == "uniform" else None
+        model = LogisticRegression(C=settings.l2, class_weight=balance, max_iter=ITERATIONS)
         model.fit(reduced[known], wanted)
         coefficients, intercept = model.coef_, model.intercept_
         if len(present) == 2:  # scikit-learn keeps one row: sigmoid(z) = softmax(0, z)
@@ -84,38 +94,83 @@ def fit_heads(rows: Array, targets: Mapping[str, Sequence[str]], strength: float
     return heads
 
 
-def fit_temperature(logits: NDArray[Any], wanted: NDArray[np.int64]) -> float:
-    """The temperature in 0.05-20 that minimises the negative log-likelihood of ``wanted`` [N] under logits [N, C]."""
+def fit_temperature(logits: NDArray[Any], wanted: NDArray[np.int64], prior: str = "train") -> float:
+    """The temperature T of ``softmax(logits / T)`` that minimises the negative log-likelihood (Guo et al. 2017).
+
+    Args:
+        logits: [N, C].
+        wanted: [N], index of the right label.
+        prior: "uniform" counts every class alike, "train" every clip.
+
+    Returns:
+        Within 0.05-20.
+    """
     from scipy.optimize import minimize_scalar
+
+    weights = np.ones(len(wanted)) if prior == "train" else 1 / np.bincount(wanted)[wanted]
 
     def loss(log_temperature: float) -> float:
         chosen = softmax(logits / np.exp(log_temperature))[np.arange(len(wanted)), wanted]
-        return float(-np.log(np.maximum(chosen, 1e-12)).mean())
+        return float(-np.average(np.log(np.maximum(chosen, 1e-12)), weights=weights))
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
+
+
+def threshold_for(precision: float, confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """The lowest confidence at which tags are right this often, or 1 where none is.
+
+    Args:
+        precision: wanted share of right tags among those kept.
+        confidence: [N], probability of the likeliest tag.
+        right: [N], whether it is the label.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    kept = np.arange(1, len(order) + 1)
+    enough = (np.cumsum(right[order]) / kept >= precision) & (kept >= min(LEAST_KEPT, len(order)))
+    return float(confidence[order[np.flatnonzero(enough)[-1]]]) if enough.any() else 1.0
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What models say of rows that they did not see, by kind.
+
+    Attributes:
+        labels: order of the columns.
+        logits: [N, C], not divided by the temperature; NaN where no other fold has two labels of the kind.
+        temperatures: fitted on these logits.
+    """
+
+    labels: dict[str, tuple[str, ...]]
+    logits: dict[str, NDArray[np.float64]]
+    temperatures: dict[str, float]
+
+    def probabilities(self, kind: str) -> NDArray[np.float64]:
+        """Calibrated, [N, C]; NaN where there is no prediction."""
+        return softmax(self.logits[kind] / self.temperatures[kind])
+
+    def scored(self, kind: str, targets: Sequence[str]) -> NDArray[np.intp]:
+        """Rows that have a target and a prediction."""
+        known = np.array([target in self.labels[kind] for target in targets], dtype=bool)
+        return np.flatnonzero(known & ~np.isnan(self.logits[kind][:, 0]))
 
 
 def out_of_fold(
     rows: Array,
     targets: Mapping[str, Sequence[str]],
     folds: NDArray[np.int64],
-    corpora: Sequence[str],
+    groups: Sequence[str],
     settings: TaggerSettings,
     seed: int,
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, tuple[str, ...]], dict[str, float]]:
+) -> OutOfFold:
     """Predict every row by a model that did not see its fold.
 
     Args:
         rows: [N, F], pooled.
         targets: kind -> label of each row, "" where unknown.
-        folds: [N], the plan's.
-        corpora: corpus of each row, whose statistics ``normalise: corpus`` uses.
+        folds: [N], who is predicted by whom.
+        groups: of each row, whose own statistics ``normalise: corpus | speaker`` uses.
         settings: the tagger's section.
         seed: of the PCA.
-
-    Returns:
-        Calibrated probabilities [N, C] (NaN where no other fold has two labels of the kind), the labels of the
-        columns, and the fitted temperatures, each by kind.
     """
     labels = {k: tuple(x for x in LABELS[k] if x in set(t)) for k, t in targets.items() if len(set(t) - {""}) > 1}
     logits = {kind: np.full((len(rows), len(names)), np.nan) for kind, names in labels.items()}
@@ -123,28 +178,27 @@ def out_of_fold(
         inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         if len(outside) < 2:
             continue
-        standardised = standardised_rows(rows, corpora, settings.normalise, outside)
+        standardised = standardised_rows(rows, groups, settings.normalise, outside)
         known = {kind: [targets[kind][i] for i in outside.tolist()] for kind in labels}
-        for kind, head in fit_heads(standardised[outside], known, settings.l2, seed).items():
+        for kind, head in fit_heads(standardised[outside], known, settings, seed).items():
             columns = [labels[kind].index(label) for label in head.labels]
             logits[kind][inside] = ABSENT
             logits[kind][np.ix_(inside, np.array(columns))] = head.logits(standardised[inside])
-    probabilities, temperatures = {}, {}
+    temperatures = {}
     for kind, names in labels.items():
         usable = [i for i, t in enumerate(targets[kind]) if t and logits[kind][i, names.index(t)] > ABSENT]
         wanted = np.array([names.index(targets[kind][i]) for i in usable], dtype=np.int64)
-        temperatures[kind] = fit_temperature(logits[kind][usable], wanted) if usable else 1.0
-        probabilities[kind] = softmax(logits[kind] / temperatures[kind])
-    return probabilities, labels, temperatures
+        temperatures[kind] = fit_temperature(logits[kind][usable], wanted, settings.prior) if usable else 1.0
+    return OutOfFold(labels, logits, temperatures)
 
 
-def standardised_rows(rows: Array, corpora: Sequence[str], normalise: str, training: NDArray[np.int64]) -> Array:
-    """Rows standardised by the training rows' statistics, or each corpus by its own."""
+def standardised_rows(rows: Array, groups: Sequence[str], normalise: str, training: NDArray[np.intp]) -> Array:
+    """Rows [N, F] standardised by the training rows' statistics, or each group of clips by its own."""
     if normalise == "train":
         mean, scale = statistics(rows[training])
         return (rows - mean) / scale
     result = np.empty_like(rows)
-    names = np.array(corpora)
+    names = np.array(groups)
     for name in np.unique(names):
         mean, scale = statistics(rows[names == name])
         result[names == name] = (rows[names == name] - mean) / scale

@@ -23,6 +23,7 @@ MAX_EMOTIONS = 2  # emotions named in P_act
 _LEVEL = {"low": "quiet", "high": "loud"}
 _PITCH = {"low": "low-pitched", "high": "high-pitched"}
 _RATE = {"slow": "slowly", "fast": "fast"}
+_TIMBRE = ("breathy", "rough", "whispering")  # adjectives as they are
 _DEGREE = {"weak": "a little ", "strong": "very "}
 UNSURE = "The speaker's feelings are hard to tell from the voice."
 
@@ -121,12 +122,17 @@ def template_caption(clues: Sequence[Clue]) -> str:
     # one adjective for the dominant class's own label: a parsed "worried" stays worried
     dominant = dominant_emotion(clues)
     emotion = next((label for label in _ranked(clues) if canonical(label) == dominant), None)
-    qualities = [_LEVEL.get(values.get("level", "")), _PITCH.get(values.get("pitch", ""))]
+    timbre = values.get("timbre")
+    qualities = [
+        _LEVEL.get(values.get("level", "")),
+        _PITCH.get(values.get("pitch", "")),
+        timbre if timbre in _TIMBRE else None,
+    ]
     voice = ", ".join(q for q in qualities if q)
     rate = _RATE.get(values.get("rate", ""))
     if emotion is None:
         if voice:
-            return f"The voice is {voice.replace(', ', ' and ')}" + (f", speaking {rate}." if rate else ".")
+            return f"The voice is {' and '.join(voice.rsplit(', ', 1))}" + (f", speaking {rate}." if rate else ".")
         return f"The speaker talks {rate}." if rate else UNSURE
     sentence = f"The speaker sounds {_DEGREE.get(values.get('intensity', ''), '')}{emotion}"
     return sentence + (f", with a {voice} voice" if voice else "") + (f", speaking {rate}" if rate else "") + "."

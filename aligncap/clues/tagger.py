@@ -1,15 +1,14 @@
 """The clue tagger: from frozen speech features to clue tags, one calibrated linear classifier a kind. Ours.
 
-Features are pooled to mean and standard deviation over frames of each kept layer and standardised; multinomial
-logistic regression on their first principal components, folded back into one weight matrix a head, gives logits; one
-temperature a head, fitted on out-of-fold logits, calibrates them. Out of fold, a clip is predicted by a model that saw
-neither the clip nor its fold (speakers or corpora, as the plan says). Weights are safetensors with JSON metadata.
+Features are pooled to the mean (and deviation) over frames of each kept layer and standardised; multinomial
+logistic regression on their first principal components, folded back into one weight matrix a head, gives logits z;
+``p = softmax(z / T)`` with one temperature T a head, fitted on out-of-fold logits. A tag below its threshold is left
+out. Weights are safetensors with JSON metadata. ``clues/training.py`` fits it.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,31 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncap import artifacts
-from aligncap.clues import SCALES, Clue, canonical
-from aligncap.clues.fitting import (
-    LABELS,
-    Array,
-    Head,
-    Statistics,
-    fit_heads,
-    out_of_fold,
-    softmax,
-    standardised_rows,
-    statistics,
-)
+from aligncap.clues import Clue
+from aligncap.clues.fitting import LABELS, Array, Head, softmax, standardised_rows
 from aligncap.clues.prompts import clue_row, load_tokenizer, read_transcripts
+from aligncap.clues.text_clue import TextClue, join
 from aligncap.config import Prompts
 from aligncap.config import Tagger as TaggerSettings
 from aligncap.errors import ArtifactError, CorpusError
 
-log = logging.getLogger(__name__)
+UNINFORMATIVE = ("mid", "normal", "clear")  # tags that are predicted but never become a clue
+FORMAT = "aligncap.tagger/2"
 
-UNINFORMATIVE = ("mid", "normal")  # tags that are predicted but never become a clue
-FORMAT = "aligncap.tagger/1"
+Tags = dict[str, dict[str, float]]  # kind -> label -> probability
 
 
-def pooled(features: NDArray[Any]) -> Array:
-    """Mean and standard deviation over frames: [L, T, D] -> [2 L D], float32, all means before all deviations.
+def pooled(features: NDArray[Any], pooling: str) -> Array:
+    """Mean, or mean and standard deviation, over frames: [L, T, D] -> [L D] or [2 L D], float32, all means first.
+
+    Args:
+        features: of one clip.
+        pooling: "mean" or "mean_std".
 
     Raises:
         ArtifactError: another shape, or no frame.
@@ -50,47 +44,78 @@ def pooled(features: NDArray[Any]) -> Array:
     if features.ndim != 3 or features.shape[1] == 0:
         raise ArtifactError(f"tagger: features must be [layers, frames, dim] with a frame, got {features.shape}")
     frames = features.astype(np.float32)
-    return np.concatenate([frames.mean(axis=1).ravel(), frames.std(axis=1).ravel()])
+    means = frames.mean(axis=1).ravel()
+    return means if pooling == "mean" else np.concatenate([means, frames.std(axis=1).ravel()])
 
 
 class Tagger:
     """Speech features -> probabilities of each clue kind's tags."""
 
-    def __init__(self, mean: Array, scale: Array, heads: Mapping[str, Head], normalise: str) -> None:
-        """Build from stored train statistics [F], one head a kind, and the normalisation it was trained with."""
-        self.mean, self.scale, self.heads, self.normalise = mean, scale, dict(heads), normalise
+    def __init__(
+        self,
+        mean: Array,
+        scale: Array,
+        heads: Mapping[str, Head],
+        normalise: str,
+        pooling: str,
+        thresholds: Mapping[str, float],
+    ) -> None:
+        """Build from what training fitted.
 
-    def predict_pooled(self, rows: Array, own: Statistics | None = None) -> dict[str, NDArray[np.float64]]:
+        Args:
+            mean: [F], of the training clips.
+            scale: [F], likewise.
+            heads: one a kind.
+            normalise: ``train``, ``corpus`` or ``speaker``, as in training.
+            pooling: ``mean`` or ``mean_std``, as in training.
+            thresholds: kind -> least probability of a tag that is kept, where training fitted one.
+        """
+        self.mean, self.scale, self.heads = mean, scale, dict(heads)
+        self.normalise, self.pooling, self.thresholds = normalise, pooling, dict(thresholds)
+
+    def predict_pooled(self, rows: Array, groups: Sequence[str] | None = None) -> dict[str, NDArray[np.float64]]:
         """Kind -> calibrated probabilities [N, C] of pooled features [N, F].
 
         Args:
             rows: output of ``pooled``, stacked.
-            own: statistics of the rows' own corpus (``normalise: corpus``); the stored ones where None.
+            groups: which rows are normalised together, by their own statistics (``normalise: corpus | speaker``); the
+                stored ones are used where None.
         """
         if rows.shape[1] != len(self.mean):
             raise ArtifactError(
                 f"tagger: trained on {len(self.mean)} pooled features, got {rows.shape[1]}; "
                 "use the encoder and features.layers that it was trained with"
             )
-        mean, scale = own if own is not None else (self.mean, self.scale)
-        standardised = (rows - mean) / scale
+        if groups is None:
+            standardised = (rows - self.mean) / self.scale
+        else:
+            standardised = standardised_rows(rows, groups, self.normalise, np.arange(len(rows)))
         return {kind: softmax(head.logits(standardised) / head.temperature) for kind, head in self.heads.items()}
 
-    def predict(self, features: NDArray[Any], own: Statistics | None = None) -> dict[str, dict[str, float]]:
-        """Kind -> label -> calibrated probability for one clip's features [L, T, D]."""
-        found = self.predict_pooled(pooled(features)[None], own)
+    def predict(self, features: NDArray[Any]) -> Tags:
+        """Kind -> label -> calibrated probability for one clip's features [L, T, D], by the stored statistics."""
+        found = self.predict_pooled(pooled(features, self.pooling)[None])
         return {
             kind: dict(zip(self.heads[kind].labels, map(float, rows[0]), strict=True)) for kind, rows in found.items()
         }
 
     @staticmethod
-    def clues(probabilities: Mapping[str, Mapping[str, float]], threshold: float) -> list[Clue]:
-        """The likeliest tag of each kind as a clue, unless it is less probable than ``threshold``.
+    def clues(
+        probabilities: Mapping[str, Mapping[str, float]], threshold: float, own: Mapping[str, float] | None = None
+    ) -> list[Clue]:
+        """The likeliest tag of each kind as a clue, unless it is less probable than its threshold.
 
-        A likeliest tag of "mid" (level, pitch, rate) or "normal" (intensity) says nothing and gives no clue.
+        A likeliest tag of "mid" (level, pitch, rate), "normal" (intensity) or "clear" (timbre) says nothing and gives
+        no clue.
+
+        Args:
+            probabilities: kind -> label -> probability.
+            threshold: of every kind without one of its own.
+            own: kind -> threshold; ``thresholds`` of a tagger.
         """
         best = {kind: max(tags.items(), key=lambda tag: tag[1]) for kind, tags in probabilities.items()}
-        sure = {kind: tag for kind, tag in best.items() if tag[1] >= threshold and tag[0] not in UNINFORMATIVE}
+        least = {kind: (own or {}).get(kind, threshold) for kind in best}
+        sure = {kind: tag for kind, tag in best.items() if tag[1] >= least[kind] and tag[0] not in UNINFORMATIVE}
         degree = sure["intensity"][0] if "intensity" in sure else "normal"
         return [
             Clue(kind, tag, tag, degree if kind == "emotion" else "normal", probability=float(probability))
@@ -108,7 +133,8 @@ class Tagger:
         for kind, head in self.heads.items():
             tensors[f"{kind}.weight"], tensors[f"{kind}.bias"] = head.weight, head.bias
         heads = {k: {"labels": list(h.labels), "temperature": h.temperature} for k, h in self.heads.items()}
-        meta = {"format": FORMAT, "normalise": self.normalise, "heads": heads}
+        facts = {"normalise": self.normalise, "pooling": self.pooling, "thresholds": self.thresholds}
+        meta = {"format": FORMAT, "heads": heads, **facts}
         tensors["meta"] = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), dtype=np.uint8)
         return tensors
 
@@ -128,7 +154,8 @@ class Tagger:
                 kind: Head(tuple(h["labels"]), arrays[f"{kind}.weight"], arrays[f"{kind}.bias"], h["temperature"])
                 for kind, h in meta["heads"].items()
             }
-            return cls(arrays["mean"], arrays["scale"], heads, meta["normalise"])
+            facts = meta["normalise"], meta["pooling"], meta["thresholds"]
+            return cls(arrays["mean"], arrays["scale"], heads, *facts)
         except KeyError as error:
             raise ArtifactError(f"tagger: {error} is missing from the weights; train it again") from error
 
@@ -155,98 +182,16 @@ class Tagger:
             raise ArtifactError(f"{path}: not a tagger ({error}); run the rule train_tagger") from error
 
 
-def train_tagger(
-    tagger: TaggerSettings,
-    seed: int,
-    plan: str | Path,
-    features: Mapping[str, str | Path],
-    references: Mapping[str, str | Path],
-    prosody: Mapping[str, str | Path],
-    weights_out: str | Path,
-    predictions_out: str | Path,
-) -> None:
-    """Rule ``train_tagger``: out-of-fold predictions of every planned utterance, then the weights, from all of them.
+def normalisation_groups(normalise: str, audio: Sequence[Mapping[str, Any]], corpus: str) -> dict[str, str]:
+    """Utterance id -> the group of clips that its features are normalised with.
 
-    Heads: emotion (seven classes of the references' labels), level, pitch, rate (prosody terciles), and intensity
-    where a corpus labels it. ``out_of_fold.parquet`` has a row for each utterance and
-    kind, with no labels where no other fold could predict it; its notes carry accuracy and temperature by kind.
-
-    Args:
-        tagger: settings.
-        seed: of the PCA.
-        plan: artifact ``plan``; its ``fold`` says who is predicted by whom.
-        features: corpus -> artifact ``features``.
-        references: corpus -> artifact ``labels``.
-        prosody: corpus -> artifact ``prosody``.
-        weights_out: safetensors.
-        predictions_out: artifact ``tagger_predictions``.
-
-    Raises:
-        CorpusError: a planned utterance has no features, or no kind has two labels.
+    The corpus; for ``normalise: speaker`` the speaker where it has six clips, else the session where that has six,
+    else the corpus.
     """
-    planned = artifacts.read_rows(plan, "plan")
-    rows = _pooled_rows(planned, features)
-    targets = _targets(planned, references, prosody)
-    corpora = [row["corpus"] for row in planned]
-    folds = np.array([row["fold"] for row in planned], dtype=np.int64)
-    probabilities, labels, temperatures = out_of_fold(rows, targets, folds, corpora, tagger, seed)
-    heads = fit_heads(
-        standardised_rows(rows, corpora, tagger.normalise, np.arange(len(rows))), targets, tagger.l2, seed
-    )
-    if not heads:
-        raise CorpusError(f"{plan}: no clue kind has two different labels; give the tagger labelled training corpora")
-    heads = {k: Head(h.labels, h.weight, h.bias, temperatures[k]) for k, h in heads.items()}
-    Tagger(*statistics(rows), heads, tagger.normalise).save(weights_out)
-    predictions, notes = [], {}
-    for kind, names in labels.items():
-        predicted = ~np.isnan(probabilities[kind][:, 0])
-        known = [i for i, target in enumerate(targets[kind]) if target and predicted[i]]
-        hits = [names[int(probabilities[kind][i].argmax())] == targets[kind][i] for i in known]
-        accuracy = float(np.mean(hits)) if hits else None
-        notes[kind] = {"accuracy": accuracy, "n": len(known), "temperature": temperatures[kind]}
-        log.info("tagger: %s right out of fold: %d of %d", kind, sum(hits), len(known))
-        for i, row in enumerate(planned):
-            predictions.append(
-                {
-                    "utterance_id": row["utterance_id"],
-                    "corpus": row["corpus"],
-                    "kind": kind,
-                    "target": targets[kind][i],
-                    "labels": list(names) if predicted[i] else [],
-                    "probabilities": [float(p) for p in probabilities[kind][i]] if predicted[i] else [],
-                }
-            )
-    artifacts.write(predictions, predictions_out, "tagger_predictions", "train_tagger", {"out_of_fold": notes})
+    from aligncap.speech.prosody import reference_groups
 
-
-def _pooled_rows(planned: Sequence[Mapping[str, Any]], features: Mapping[str, str | Path]) -> Array:
-    from aligncap.speech.features import load_features
-
-    found: dict[tuple[str, str], Array] = {}
-    for corpus, path in features.items():
-        found |= {(corpus, key): pooled(value) for key, value in load_features(Path(path)).items()}
-    for row in planned:
-        if (row["corpus"], row["utterance_id"]) not in found:
-            raise CorpusError(
-                f"tagger: {row['corpus']}/{row['utterance_id']} has no features; run speech_features again"
-            )
-    return np.stack([found[row["corpus"], row["utterance_id"]] for row in planned])
-
-
-def _targets(
-    planned: Sequence[Mapping[str, Any]], references: Mapping[str, str | Path], prosody: Mapping[str, str | Path]
-) -> dict[str, list[str]]:
-    """Kind -> label of each planned utterance, "" where it has none."""
-    known: dict[tuple[str, str], dict[str, str]] = {}
-    for corpus, path in references.items():
-        for row in artifacts.read_rows(path, "labels"):
-            labels = {"emotion": canonical(row["emotion"]) or "", "intensity": row["intensity"] or ""}
-            known[corpus, row["utterance_id"]] = labels
-    for corpus, path in prosody.items():
-        for row in artifacts.read_rows(path, "prosody"):
-            known.setdefault((corpus, row["utterance_id"]), {}).update({kind: row[kind] for kind in SCALES})
-    keys = [(row["corpus"], row["utterance_id"]) for row in planned]
-    return {kind: [known.get(key, {}).get(kind, "") for key in keys] for kind in LABELS}
+    names = reference_groups(audio) if normalise == "speaker" else ["corpus"] * len(audio)
+    return {row["utterance_id"]: f"{corpus}/{name}" for row, name in zip(audio, names, strict=True)}
 
 
 def predict_clues(
@@ -256,47 +201,83 @@ def predict_clues(
     role: str,
     weights: str | Path,
     features: str | Path,
+    audio: str | Path,
     transcripts: str | Path,
     out_of_fold: str | Path | None,
     llm_manifest: str | Path,
+    encoder_manifest: str | Path | None,
     out: str | Path,
 ) -> None:
     """Rule ``predict_clues``: what the tagger hears in each utterance of a corpus, and its two prompts.
 
     Args:
-        tagger: ``threshold`` and ``normalise`` are used.
+        tagger: how tags become clues.
         prompts: ``max_semantic_tokens`` is used.
         corpus: its name.
         role: "train" reads the out-of-fold predictions, "test" the weights.
         weights: safetensors of ``train_tagger``.
         features: artifact ``features``.
+        audio: artifact ``audio``; whose clips are normalised together.
         transcripts: artifact ``transcripts``; one row of output for each of its utterances.
         out_of_fold: artifact ``tagger_predictions``, for role "train".
         llm_manifest: manifest of the LLM, for its tokenizer.
+        encoder_manifest: manifest of the sentence encoder, where ``text_clue: join``.
         out: artifact ``clues``; the notes say whether statistics of the corpus's own audio were used.
 
     Raises:
-        CorpusError: role "train" without out-of-fold predictions.
+        CorpusError: role "train" without out-of-fold predictions, or ``text_clue: join`` without an encoder.
     """
     if role == "train":
         if out_of_fold is None:
             raise CorpusError(
                 f"predict_clues: training corpus '{corpus}' needs the out-of-fold predictions of train_tagger"
             )
-        predicted = _read_out_of_fold(out_of_fold, corpus)
+        predicted = read_out_of_fold(out_of_fold, corpus)
+        thresholds = artifacts.read_notes(out_of_fold, "tagger_predictions")["thresholds"]
     else:
-        predicted = _predict_corpus(Tagger.load(weights), features, tagger.normalise)
+        model = Tagger.load(weights)
+        predicted, thresholds = predict_corpus(model, features, audio, corpus, tagger.normalise), model.thresholds
+    said = read_transcripts(transcripts)
+    if tagger.text_clue == "join":
+        predicted = join_text(predicted, said, tagger.text_weight, encoder_manifest)
     tokenizer = load_tokenizer(llm_manifest)
     rows = [
-        clue_row(key, Tagger.clues(predicted.get(key, {}), tagger.threshold), transcript, tokenizer, prompts)
-        for key, transcript in read_transcripts(transcripts).items()
+        clue_row(
+            key, Tagger.clues(predicted.get(key, {}), tagger.threshold, thresholds), transcript, tokenizer, prompts
+        )
+        for key, transcript in said.items()
     ]
-    notes = {"normalise": tagger.normalise, "transductive": tagger.normalise == "corpus" and role == "test"}
+    notes = {
+        "normalise": tagger.normalise,
+        "transductive": tagger.normalise != "train" and role == "test",
+        "text_clue": tagger.text_clue,
+    }
     artifacts.write(rows, out, "clues", "predict_clues", notes)
 
 
-def _read_out_of_fold(path: str | Path, corpus: str) -> dict[str, dict[str, dict[str, float]]]:
-    predicted: dict[str, dict[str, dict[str, float]]] = {}
+def join_text(
+    predicted: Mapping[str, Tags], said: Mapping[str, str], weight: float, encoder_manifest: str | Path | None
+) -> dict[str, Tags]:
+    """Predictions by utterance with the text clue joined to the emotion; utterances without one stay as they are.
+
+    Raises:
+        CorpusError: no sentence encoder.
+    """
+    from aligncap.captioner.sources import model_folder
+    from aligncap.text import SentenceEncoder
+
+    if encoder_manifest is None:
+        raise CorpusError("tagger.text_clue: 'join' needs models.sentence_encoder; fetch it, or set it to 'off'")
+    texts = TextClue(SentenceEncoder(model_folder(encoder_manifest))).tags([said.get(key, "") for key in predicted])
+    return {
+        key: {**tags, "emotion": join(tags["emotion"], text, weight)} if "emotion" in tags else dict(tags)
+        for (key, tags), text in zip(predicted.items(), texts, strict=True)
+    }
+
+
+def read_out_of_fold(path: str | Path, corpus: str) -> dict[str, Tags]:
+    """Utterance id -> calibrated out-of-fold probabilities, of the utterances that have any."""
+    predicted: dict[str, Tags] = {}
     for row in artifacts.read_rows(path, "tagger_predictions"):
         if row["corpus"] == corpus and row["labels"]:
             tags = dict(zip(row["labels"], row["probabilities"], strict=True))
@@ -304,18 +285,28 @@ def _read_out_of_fold(path: str | Path, corpus: str) -> dict[str, dict[str, dict
     return predicted
 
 
-def _predict_corpus(model: Tagger, features: str | Path, normalise: str) -> dict[str, dict[str, dict[str, float]]]:
+def predict_corpus(
+    model: Tagger, features: str | Path, audio: str | Path, corpus: str, normalise: str
+) -> dict[str, Tags]:
+    """Utterance id -> calibrated probabilities of every clip of a corpus.
+
+    Raises:
+        ArtifactError: the tagger was trained with another normalisation, or on other features.
+    """
     from aligncap.speech.features import load_features
 
     if model.normalise != normalise:
         raise ArtifactError(
             f"tagger: trained with normalise '{model.normalise}', asked for '{normalise}'; train it again"
         )
-    rows = {key: pooled(value) for key, value in load_features(Path(features)).items()}
+    rows = {key: pooled(value, model.pooling) for key, value in load_features(Path(features)).items()}
     if not rows:
         return {}
-    stacked = np.stack(list(rows.values()))
-    found = model.predict_pooled(stacked, statistics(stacked) if normalise == "corpus" else None)
+    groups = None
+    if normalise != "train":
+        together = normalisation_groups(normalise, artifacts.read_rows(audio, "audio"), corpus)
+        groups = [together[key] for key in rows]
+    found = model.predict_pooled(np.stack(list(rows.values())), groups)
     return {
         key: {kind: dict(zip(model.heads[kind].labels, map(float, p[i]), strict=True)) for kind, p in found.items()}
         for i, key in enumerate(rows)

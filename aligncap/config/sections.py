@@ -133,13 +133,48 @@ class Splits(Section):
 class Tagger(Section):
     """The clue tagger: speech features to clue tags."""
 
-    folds: Literal["speaker", "corpus"] = "speaker"
-    n_folds: Annotated[int, Field(ge=2)] = 5
-    normalise: Literal["train", "corpus"] = Field(
-        "train", description="corpus: statistics of the unlabelled test audio; transductive, marked in every table"
+    folds: Literal["speaker", "corpus"] = Field(
+        "speaker",
+        description="whose clips a model must not have seen to predict one in training: its speaker's, or its corpus's",
+    )
+    n_folds: Annotated[int, Field(ge=2)] = Field(5, description="folds of speakers")
+    normalise: Literal["train", "corpus", "speaker"] = Field(
+        "train",
+        description="features by statistics stored with the tagger, or by those of the clip's own corpus or speaker "
+        "(else session): these two are transductive, marked in every table and refused for a single file",
+    )
+    pooling: Literal["mean", "mean_std"] = Field(
+        "mean_std", description="statistics over a clip's frames that its features are pooled to"
     )
     l2: Positive = Field(1.0, description="inverse strength C of scikit-learn's LogisticRegression")
+    prior: Literal["train", "uniform"] = Field(
+        "uniform", description="class prior of the heads: as in the training corpora, or every class alike"
+    )
+    calibrate: Literal["folds", "corpus"] = Field(
+        "folds",
+        description="what the temperatures and thresholds for new speech are fitted on: the folds above, or corpora "
+        "left out whole, which are as hard as a new one (needs two training corpora, else the folds are taken)",
+    )
     threshold: Fraction = Field(0.35, description="a tag less probable than this is left out of P_act")
+    precision: Fraction | None = Field(
+        None,
+        description="instead of the threshold: for each kind the lowest one at which tags kept out of fold are right "
+        "this often",
+    )
+    text_clue: Literal["off", "join"] = Field(
+        "off",
+        description="join: emotion of the transcript by similarity to prototype sentences, nothing trained",
+    )
+    text_weight: Positive = Field(0.5, description="of the text clue's log-probabilities, beside the tagger's 1")
+
+    @model_validator(mode="after")
+    def _precision_is_of_the_voice(self) -> Tagger:
+        if self.precision is not None and self.text_clue == "join":
+            raise ValueError(
+                "tagger.precision finds its thresholds on the voice alone, so tagger.text_clue must be 'off'; "
+                "use tagger.threshold with 'join'"
+            )
+        return self
 
 
 class Prompts(Section):

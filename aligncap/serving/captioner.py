@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aligncap.clues import Clue
 from aligncap.config import Compute, Features, ModelSource, Prompts, Tagger, Transcripts
 from aligncap.errors import ConfigError, ModelError
 
@@ -63,14 +64,20 @@ class Captioner:
         self._features = Features(**system["features"])
         self._transcripts = Transcripts(**system["transcripts"])
         self._prompts = Prompts(**system["prompts"])
-        self._threshold = Tagger(**system["tagger"]).threshold
+        self._clues = Tagger(**system["tagger"])
         self._model = load_checkpoint(paths, folders["llm"], device)
         self._tagger = tagger.Tagger.from_tensors({name: t.numpy() for name, t in load_tagger(paths).items()})
-        if self._tagger.normalise == "corpus":
+        if self._tagger.normalise != "train":
             raise ConfigError(
-                f"{folder}: its tagger normalises by the statistics of a whole corpus, which a single file has not; "
-                "train one with tagger.normalise: train"
+                f"{folder}: its tagger normalises by the statistics of a whole {self._tagger.normalise}, which a "
+                "single file has not; train one with tagger.normalise: train"
             )
+        self._text_clue = None
+        if self._clues.text_clue == "join":
+            from aligncap.clues.text_clue import TextClue
+            from aligncap.text import SentenceEncoder
+
+            self._text_clue = TextClue(SentenceEncoder(folders["sentence_encoder"]))
         self._encoder = load_encoder(folders["speech_encoder"], device)
         self._transcriber = Transcriber(folders["asr"], compute)
 
@@ -122,7 +129,7 @@ class Captioner:
             samples = load_audio(path)
             features = pool_layers(self._encoder.encode(samples), self._features)
             transcript, _ = self._transcriber.transcribe(samples, language, self._transcripts.task)
-            clues = self._tagger.clues(self._tagger.predict(features), self._threshold)
+            clues = self._heard(self._tagger.predict(features), transcript)
             ids = semantic_ids(self._model.tokenizer, transcript, self._prompts.max_semantic_tokens)
             example = Example(str(path), "", (), "", acoustic_prompt(clues), tuple(ids), features)
             with torch.no_grad():
@@ -131,3 +138,11 @@ class Captioner:
             yield Caption(
                 str(path), self._model.decode(response.token_ids), [clue.to_dict() for clue in clues], transcript
             )
+
+    def _heard(self, tags: dict[str, dict[str, float]], transcript: str) -> list[Clue]:
+        from aligncap.clues.text_clue import join
+
+        if self._text_clue is not None and "emotion" in tags:
+            text = self._text_clue.tags([transcript])[0]
+            tags = {**tags, "emotion": join(tags["emotion"], text, self._clues.text_weight)}
+        return self._tagger.clues(tags, self._clues.threshold, self._tagger.thresholds)

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from aligncap import artifacts
 from aligncap.clues import SCALES
 from aligncap.clues import tagger as module
-from aligncap.clues.fitting import fit_temperature, out_of_fold, softmax
-from aligncap.clues.tagger import Tagger, pooled, predict_clues, train_tagger
+from aligncap.clues.fitting import fit_temperature, out_of_fold, softmax, threshold_for
+from aligncap.clues.prototypes import PROTOTYPES
+from aligncap.clues.tagger import Tagger, pooled, predict_clues
+from aligncap.clues.training import Measured, train_tagger
 from aligncap.config import Prompts
 from aligncap.config import Tagger as Settings
 from aligncap.errors import ArtifactError, CorpusError
@@ -28,16 +31,40 @@ def clips(n, seed=0, informative=True):
     return found, labels
 
 
+def train(folder, settings=None):
+    """Run the rule's function on the fixture's artifacts, twice over as the corpora 'c' and 'd'."""
+    tables = {n: {c: folder / f"{n}.parquet" for c in "cd"} for n in ("audio", "references", "prosody", "timbre")}
+    train_tagger(
+        settings or Settings(),
+        0,
+        folder / "plan.parquet",
+        {c: folder / "features" for c in "cd"},
+        tables["audio"],
+        Measured(tables["references"], tables["prosody"], tables["timbre"]),
+        folder / "tagger.safetensors",
+        folder / "out_of_fold.parquet",
+        folder / "other_folds.parquet",
+    )
+
+
 @pytest.fixture
 def trained(tmp_path, monkeypatch):
-    """A tagger trained by the rule's function on 60 clips of one corpus."""
+    """A tagger trained by the rule's function on 60 clips, each of them in two corpora."""
     features, labels = clips(60)
     monkeypatch.setattr("aligncap.speech.features.load_features", lambda path: features)
     monkeypatch.setattr(module, "load_tokenizer", lambda manifest: lambda text, add_special_tokens: {"input_ids": [1]})
     plan = [
-        {"utterance_id": u, "corpus": "c", "speaker_key": f"c/{i % 5}", "role": "align", "fold": i % 5}
+        {"utterance_id": u, "corpus": c, "speaker_key": f"{c}/{i % 5}", "role": "align", "fold": i % 5}
+        for c in "cd"
         for i, u in enumerate(features)
     ]
+    heard = {"audio_path": "x", "audio_sha256": "x", "sample_rate": 1, "duration_s": 1.0, "language": "en"}
+    audio = [
+        {"utterance_id": u, "speaker": str(i % 5), "session": "", "split": "train", **heard}
+        for i, u in enumerate(features)
+    ]
+    quality = {"hnr_db": 1.0, "alpha_db": 1.0, "voiced_share": 1.0}
+    timbre = [{"utterance_id": u, "timbre": ("clear", "rough")[i % 2], **quality} for i, u in enumerate(features)]
     none = dict.fromkeys(["caption_group", "intensity", "valence", "arousal", "transcript"])
     references = [
         {"utterance_id": u, "captions": [], "emotion": label, **none} for u, label in zip(features, labels, strict=True)
@@ -50,68 +77,63 @@ def trained(tmp_path, monkeypatch):
     said = {"transcript": "x", "language": "en", "source": "asr", "avg_logprob": 0.0}
     for name, rows, schema in (
         ("plan", plan, "plan"),
+        ("audio", audio, "audio"),
+        ("timbre", timbre, "timbre"),
         ("references", references, "labels"),
         ("prosody", prosody, "prosody"),
         ("transcripts", [{"utterance_id": u, **said} for u in features], "transcripts"),
     ):
         artifacts.write(rows, tmp_path / f"{name}.parquet", schema, "test")
-    train_tagger(
-        Settings(),
-        0,
-        tmp_path / "plan.parquet",
-        {"c": tmp_path / "features"},
-        {"c": tmp_path / "references.parquet"},
-        {"c": tmp_path / "prosody.parquet"},
-        tmp_path / "tagger.safetensors",
-        tmp_path / "out_of_fold.parquet",
-    )
+    train(tmp_path)
     return tmp_path, features, labels
 
 
-def predict(folder, role, settings=None):
+def predict(folder, role, settings=None, encoder=None):
     """Run the rule's function on the fixture's corpus and read the rows."""
     out = folder / "predicted.parquet"
     out_of_fold_path = folder / "out_of_fold.parquet" if role == "train" else None
-    weights, transcripts = folder / "tagger.safetensors", folder / "transcripts.parquet"
+    inputs = (folder / name for name in ("tagger.safetensors", "features", "audio.parquet", "transcripts.parquet"))
     settings = settings or Settings()
-    predict_clues(
-        settings, Prompts(), "c", role, weights, folder / "features", transcripts, out_of_fold_path, folder / "m", out
-    )
+    predict_clues(settings, Prompts(), "c", role, *inputs, out_of_fold_path, folder / "m", encoder, out)
     return artifacts.read_rows(out, "clues")
 
 
 def test_pooling_is_mean_then_deviation_over_frames():
     features = np.arange(12, dtype=np.float16).reshape(1, 4, 3)
-    assert pooled(features).tolist() == pytest.approx([4.5, 5.5, 6.5, *[np.std([0, 3, 6, 9])] * 3])
+    assert pooled(features, "mean_std").tolist() == pytest.approx([4.5, 5.5, 6.5, *[np.std([0, 3, 6, 9])] * 3])
+    assert pooled(features, "mean").tolist() == pytest.approx([4.5, 5.5, 6.5])
     with pytest.raises(ArtifactError, match="with a frame"):
-        pooled(np.zeros((1, 0, 3), dtype=np.float16))
+        pooled(np.zeros((1, 0, 3), dtype=np.float16), "mean")
 
 
 def test_a_memorisable_random_label_is_predicted_at_chance_out_of_fold():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(240, 400)).astype(np.float32)  # more dimensions than clips: any label can be memorised
     labels = list(rng.choice(EMOTIONS, 240))
-    probabilities, names, _ = out_of_fold(rows, {"emotion": labels}, np.arange(240) % 5, ["c"] * 240, Settings(), 0)
-    right = [names["emotion"][p.argmax()] == label for p, label in zip(probabilities["emotion"], labels, strict=True)]
+    found = out_of_fold(rows, {"emotion": labels}, np.arange(240) % 5, ["c"] * 240, Settings(), 0)
+    probabilities, names = found.probabilities("emotion"), found.labels["emotion"]
+    right = [names[p.argmax()] == label for p, label in zip(probabilities, labels, strict=True)]
     assert np.mean(right) < 0.45
-    assert probabilities["emotion"].max(axis=1).mean() < 0.45  # and the calibration knows it
+    assert probabilities.max(axis=1).mean() < 0.45  # and the calibration knows it
 
 
 def test_a_fold_without_labels_elsewhere_is_not_predicted():
     rows = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
     labels = ["normal", "strong"] * 10 + [""] * 20
     folds = np.array([0] * 20 + [1] * 20)
-    probabilities, _, _ = out_of_fold(rows, {"intensity": labels}, folds, ["c"] * 40, Settings(), 0)
-    assert np.isnan(probabilities["intensity"][:20]).all() and not np.isnan(probabilities["intensity"][20:]).any()
+    found = out_of_fold(rows, {"intensity": labels}, folds, ["c"] * 40, Settings(), 0)
+    probabilities = found.probabilities("intensity")
+    assert np.isnan(probabilities[:20]).all() and not np.isnan(probabilities[20:]).any()
+    assert len(found.scored("intensity", labels)) == 0  # what has a label has no prediction
 
 
 def test_a_label_absent_from_the_training_folds_has_probability_zero():
     rows = np.random.default_rng(0).normal(size=(60, 6)).astype(np.float32)
     labels = ["angry", "happy"] * 20 + ["sad"] * 20
     folds = np.array([0] * 20 + [1] * 20 + [2] * 20)
-    probabilities, names, _ = out_of_fold(rows, {"emotion": labels}, folds, ["c"] * 60, Settings(), 0)
-    assert (probabilities["emotion"][40:, names["emotion"].index("sad")] == 0).all()
-    assert np.allclose(probabilities["emotion"].sum(axis=1), 1)
+    found = out_of_fold(rows, {"emotion": labels}, folds, ["c"] * 60, Settings(), 0)
+    assert (found.probabilities("emotion")[40:, found.labels["emotion"].index("sad")] == 0).all()
+    assert np.allclose(found.probabilities("emotion").sum(axis=1), 1)
 
 
 def test_temperature_recovers_the_scale_of_the_logits():
@@ -121,11 +143,63 @@ def test_temperature_recovers_the_scale_of_the_logits():
     assert fit_temperature(logits * 4, wanted) == pytest.approx(4, rel=0.1)
 
 
+def test_a_uniform_prior_counts_every_class_alike():
+    logits = np.tile([[1.0, 0.0]], (100, 1))  # always the first, which is right 90 times of 100
+    wanted = np.array([0] * 90 + [1] * 10)
+    natural, uniform = (
+        softmax(logits / fit_temperature(logits, wanted, prior))[0, 0] for prior in ("train", "uniform")
+    )
+    assert natural == pytest.approx(0.9, abs=0.01) and uniform < 0.53
+
+
+@pytest.mark.parametrize(("prior", "rare"), [("train", 0.2), ("uniform", 0.4)])
+def test_the_prior_of_the_heads_is_the_corpus_s_or_uniform(prior, rare):
+    rng = np.random.default_rng(0)
+    labels = [("angry", "angry", "angry", "sad")[i % 4] for i in range(400)]
+    found = out_of_fold(
+        rng.normal(size=(400, 4)).astype(np.float32),  # nothing to hear: the prior is all there is
+        {"emotion": labels},
+        np.arange(400) // 4 % 5,
+        ["c"] * 400,
+        Settings(prior=prior, l2=0.001),
+        0,
+    )
+    sad = softmax(found.logits["emotion"])[:, found.labels["emotion"].index("sad")].mean()
+    assert rare < sad < rare + 0.15
+
+
+def test_a_threshold_keeps_as_much_as_its_precision_allows():
+    confidence = np.linspace(1, 0, 100)
+    right = np.arange(100) < 60
+    kept = confidence >= threshold_for(0.8, confidence, right)
+    assert right[kept].mean() >= 0.8 and kept.sum() == 75
+    assert threshold_for(0.5, confidence, ~right | right) == 0
+    assert threshold_for(0.9, confidence, np.zeros(100, dtype=bool)) == 1
+
+
+def test_the_speaker_s_own_statistics_undo_what_a_speaker_adds_to_every_clip():
+    rng = np.random.default_rng(0)
+    labels = [EMOTIONS[i % 3] for i in range(180)]
+    speakers = [f"c/speaker {i // 18}" for i in range(180)]
+    rows = rng.normal(size=(180, 12)).astype(np.float32)
+    for i, label in enumerate(labels):
+        rows[i, EMOTIONS.index(label)] += 2
+        rows[i, :3] += 8 * np.random.default_rng(i // 18).normal(size=3)
+
+    def accuracy(normalise):
+        found = out_of_fold(rows, {"emotion": labels}, np.arange(180) // 18, speakers, Settings(normalise=normalise), 0)
+        names = found.labels["emotion"]
+        return np.mean([names[z.argmax()] == t for z, t in zip(found.logits["emotion"], labels, strict=True)])
+
+    assert accuracy("speaker") > 0.8 > 0.6 > accuracy("train")
+
+
 def test_trained_tagger_hears_what_there_is_to_hear(trained):
     folder, features, labels = trained
     notes = artifacts.read_notes(folder / "out_of_fold.parquet", "tagger_predictions")["out_of_fold"]
-    assert notes["emotion"]["accuracy"] > 0.9 and notes["emotion"]["n"] == 60
-    assert "intensity" not in notes  # the corpus does not label it
+    assert notes["emotion"]["accuracy"] > 0.9 and notes["emotion"]["n"] == 120
+    assert "intensity" not in notes  # the corpora do not label it
+    assert set(notes) == {"emotion", "level", "pitch", "rate", "timbre"}
     tagger = Tagger.load(folder / "tagger.safetensors")
     tags = tagger.predict(features["u000"])
     assert max(tags["emotion"], key=tags["emotion"].get) == labels[0]
@@ -190,7 +264,7 @@ def test_training_clues_come_from_the_out_of_fold_table(trained):
 
 def test_training_corpus_needs_the_out_of_fold_table(tmp_path):
     with pytest.raises(CorpusError, match="out-of-fold"):
-        predict_clues(Settings(), Prompts(), "c", "train", "w", "f", "t", None, "m", tmp_path / "out")
+        predict_clues(Settings(), Prompts(), "c", "train", "w", "f", "a", "t", None, "m", None, tmp_path / "out")
 
 
 def test_transductive_normalisation_is_noted_and_must_match_the_training(trained):
@@ -199,3 +273,89 @@ def test_transductive_normalisation_is_noted_and_must_match_the_training(trained
     assert artifacts.read_notes(folder / "predicted.parquet", "clues")["transductive"] is False
     with pytest.raises(ArtifactError, match="normalise"):
         predict(folder, "test", Settings(normalise="corpus"))
+
+
+@pytest.mark.parametrize("normalise", ["corpus", "speaker"])
+def test_statistics_of_test_audio_are_transductive(trained, normalise):
+    folder, _, labels = trained
+    settings = Settings(normalise=normalise)
+    train(folder, settings)
+    rows = predict(folder, "test", settings)
+    assert artifacts.read_notes(folder / "predicted.parquet", "clues")["transductive"] is True
+    right = [f"Emotion: {label}." in row["p_act"] for row, label in zip(rows, labels, strict=True)]
+    assert np.mean(right) > 0.9
+    predict(folder, "train", settings)
+    assert artifacts.read_notes(folder / "predicted.parquet", "clues")["transductive"] is False
+
+
+def test_the_other_folds_are_told_apart(trained):
+    folder, _, _ = trained
+    by = {name: artifacts.read_notes(folder / f"{name}.parquet", "tagger_predictions") for name in FOLDS}
+    assert [by[name]["folds"] for name in FOLDS] == ["speaker", "corpus"]
+    assert by["other_folds"]["out_of_fold"]["emotion"]["n"] == 120
+    train(folder, Settings(folds="corpus"))
+    by = {name: artifacts.read_notes(folder / f"{name}.parquet", "tagger_predictions") for name in FOLDS}
+    assert [by[name]["folds"] for name in FOLDS] == ["corpus", "speaker"]
+
+
+FOLDS = ("out_of_fold", "other_folds")
+
+
+def test_temperatures_for_new_speech_are_those_of_the_corpora_left_out(trained):
+    folder, _, _ = trained
+    for calibrate, table in (("folds", "out_of_fold"), ("corpus", "other_folds")):
+        train(folder, Settings(calibrate=calibrate))
+        head = Tagger.load(folder / "tagger.safetensors").heads["emotion"]
+        notes = artifacts.read_notes(folder / f"{table}.parquet", "tagger_predictions")["out_of_fold"]
+        assert head.temperature == notes["emotion"]["temperature"]
+
+
+def test_a_kind_that_is_never_right_is_never_said_where_precision_is_asked_for(trained):
+    folder, _, labels = trained
+    prosody = artifacts.read_rows(folder / "prosody.parquet", "prosody")
+    rng = np.random.default_rng(1)
+    shuffled = [row | {"rate": str(rng.choice(SCALES["rate"]))} for row in prosody]
+    artifacts.write(shuffled, folder / "prosody.parquet", "prosody", "test")
+    train(folder, Settings(precision=0.9))
+    for role in ("train", "test"):
+        rows = predict(folder, role, Settings(precision=0.9, threshold=0.0))
+        assert all("Rate" not in row["p_act"] for row in rows)
+        assert np.mean([f"Emotion: {x}." in row["p_act"] for row, x in zip(rows, labels, strict=True)]) > 0.8
+
+
+class Words:
+    """A sentence encoder that knows one prototype: what it says of it is 'sad'."""
+
+    def __init__(self, folder):
+        pass
+
+    def encode(self, texts):
+        """[n, 2]: along the first axis where the sentence is sad."""
+        return np.array([[1.0, 0.0] if "sad" in t or t in PROTOTYPES["sad"] else [0.0, 1.0] for t in texts], np.float32)
+
+
+def test_the_text_clue_joins_both_roles_and_only_the_emotion(trained, monkeypatch):
+    folder, _, labels = trained
+    monkeypatch.setattr("aligncap.text.SentenceEncoder", Words)
+    monkeypatch.setattr("aligncap.captioner.sources.model_folder", lambda manifest: manifest)
+    rows = artifacts.read_rows(folder / "transcripts.parquet", "transcripts")
+    said = [row | {"transcript": "so sad" if label == "angry" else ""} for row, label in zip(rows, labels, strict=True)]
+    artifacts.write(said, folder / "transcripts.parquet", "transcripts", "test")
+    for role in ("train", "test"):
+        before = predict(folder, role)
+        after = predict(folder, role, Settings(text_clue="join", text_weight=50.0), folder / "encoder")
+        for old, new, label in zip(before, after, labels, strict=True):
+            if label == "angry":
+                assert "Emotion: sad." in new["p_act"]
+                assert [c for c in old["clues"] if c["kind"] != "emotion"] == [
+                    c for c in new["clues"] if c["kind"] != "emotion"
+                ]
+            else:
+                assert old["p_act"] == new["p_act"]  # nothing was said
+    with pytest.raises(CorpusError, match="sentence_encoder"):
+        predict(folder, "test", Settings(text_clue="join"))
+
+
+def test_precision_and_the_text_clue_exclude_each_other():
+    with pytest.raises(ValidationError, match="text_clue must be 'off'"):
+        Settings(precision=0.5, text_clue="join")

@@ -144,11 +144,11 @@ class Tagger(Section):
         "(else session): these two are transductive, marked in every table and refused for a single file",
     )
     pooling: Literal["mean", "mean_std"] = Field(
-        "mean_std", description="statistics over a clip's frames that its features are pooled to"
+        "mean", description="statistics over a clip's frames that its features are pooled to"
     )
     l2: Positive = Field(1.0, description="inverse strength C of scikit-learn's LogisticRegression")
     prior: Literal["train", "uniform"] = Field(
-        "uniform", description="class prior of the heads: as in the training corpora, or every class alike"
+        "train", description="class prior of the heads: as in the training corpora, or every class alike"
     )
     calibrate: Literal["folds", "corpus"] = Field(
         "folds",

@@ -255,7 +255,7 @@ def test_training_clues_come_from_the_out_of_fold_table(trained):
     folder, features, labels = trained
     rows = artifacts.read_rows(folder / "out_of_fold.parquet", "tagger_predictions")
     flipped = [r | {"probabilities": [0.0, 0.0, 1.0]} if r["kind"] == "emotion" else r for r in rows]
-    artifacts.write(flipped, folder / "out_of_fold.parquet", "tagger_predictions", "test")
+    artifacts.write(flipped, folder / "out_of_fold.parquet", "tagger_predictions", "test", {"thresholds": {}})
     assert {row["p_act"].split(".")[0] for row in predict(folder, "train")} == {"Emotion: sad"}
     test = predict(folder, "test")
     assert np.mean([f"Emotion: {label}." in row["p_act"] for row, label in zip(test, labels, strict=True)]) > 0.9

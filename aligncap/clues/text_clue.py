@@ -10,6 +10,7 @@ with ``w = tagger.text_weight``. An empty transcript says nothing: its ``p_text`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -65,6 +66,7 @@ def join(tagger: Mapping[str, float], text: Mapping[str, float], weight: float) 
 
     A label that the tagger rules out (probability 0) stays ruled out.
     """
-    product = {label: probability * text[label] ** weight for label, probability in tagger.items()}
-    total = sum(product.values())
-    return {label: value / total for label, value in product.items()}
+    logs = {label: math.log(p) + weight * math.log(text[label]) for label, p in tagger.items() if p > 0}
+    highest = max(logs.values())
+    joined = {label: math.exp(value - highest) for label, value in logs.items()}
+    return {label: joined.get(label, 0.0) / sum(joined.values()) for label in tagger}

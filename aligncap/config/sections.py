@@ -167,6 +167,11 @@ class Tagger(Section):
     )
     text_weight: Positive = Field(0.5, description="of the text clue's log-probabilities, beside the tagger's 1")
 
+    @field_validator("text_clue", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML reads a bare `off` as false
+
     @model_validator(mode="after")
     def _precision_is_of_the_voice(self) -> Tagger:
         if self.precision is not None and self.text_clue == "join":

@@ -341,6 +341,9 @@ def test_the_text_clue_joins_both_roles_and_only_the_emotion(trained, monkeypatc
     rows = artifacts.read_rows(folder / "transcripts.parquet", "transcripts")
     said = [row | {"transcript": "so sad" if label == "angry" else ""} for row, label in zip(rows, labels, strict=True)]
     artifacts.write(said, folder / "transcripts.parquet", "transcripts", "test")
+    heard = artifacts.read_rows(folder / "out_of_fold.parquet", "tagger_predictions")
+    unsure = [r | {"probabilities": [0.6, 0.2, 0.2]} if r["kind"] == "emotion" else r for r in heard]
+    artifacts.write(unsure, folder / "out_of_fold.parquet", "tagger_predictions", "test", {"thresholds": {}})
     for role in ("train", "test"):
         before = predict(folder, role)
         after = predict(folder, role, Settings(text_clue="join", text_weight=50.0), folder / "encoder")

@@ -40,7 +40,8 @@ def test_silence_and_what_is_near_to_nothing_say_nothing():
 
 
 def test_joining_multiplies_and_renormalises_over_the_tagger_s_labels():
-    text = dict.fromkeys(CLASSES, 0.0) | {"angry": 0.64, "sad": 0.16, "happy": 0.2}
+    text = dict.fromkeys(CLASSES, 0.01) | {"angry": 0.64, "sad": 0.16}
     joined = join({"angry": 0.2, "sad": 0.8}, text, 0.5)
     assert joined == pytest.approx({"angry": 1 / 3, "sad": 2 / 3})  # 0.2 * 0.8 : 0.8 * 0.4
-    assert join({"angry": 0.0, "sad": 1.0}, text, 1.0)["angry"] == 0
+    assert join({"angry": 0.0, "sad": 1.0}, text, 1.0) == {"angry": 0.0, "sad": 1.0}
+    assert join({"angry": 0.5, "sad": 0.5}, text, 5000.0) == pytest.approx({"angry": 1.0, "sad": 0.0})  # no underflow

@@ -3,7 +3,8 @@
 Reads the features, labels and audio tables of training corpora that an experiment has made; test corpora are refused.
 Each corpus is predicted by a tagger trained on the others: accuracy and macro recall of the emotion, and the expected
 calibration error under a temperature fitted on speakers left out (`calibrate: folds`) and under one fitted on the other
-corpora left out (`calibrate: corpus`), never on the corpus that is scored.
+corpora left out (`calibrate: corpus`), never on the corpus that is scored; under the latter also the share of clips
+whose emotion reaches the threshold, and how many of these are right.
 
     python benchmarks/tagger_loco.py results/emosec ravdess nemo
     python benchmarks/tagger_loco.py results/emosec ravdess nemo --set normalise=speaker l2=0.1 --set pooling=mean
@@ -20,7 +21,7 @@ from aligncap.clues import canonical
 from aligncap.clues.fitting import Array, OutOfFold, fit_temperature, out_of_fold, softmax
 from aligncap.clues.tagger import normalisation_groups, pooled
 from aligncap.config import Tagger, load
-from aligncap.evaluation.tagger_table import calibration_error, score_kind
+from aligncap.evaluation.tagger_table import measures, score_kind
 from aligncap.speech.features import load_features
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +34,7 @@ CHOICES = (
     "normalise=corpus",
     "normalise=speaker",
     "normalise=speaker pooling=mean_std",
+    "threshold=0.35",
     *(f"l2={value}" for value in (0.001, 0.003, 0.03, 0.1)),
     *(f"layers={value}" for value in ("0", "1", "2", "0,1", "1,2")),
 )
@@ -83,7 +85,7 @@ def temperature(found: OutOfFold, labels: list[str], used: np.ndarray, prior: st
 
 
 def leave_one_out(corpora: Corpora, settings: Tagger, layers: tuple[int, ...], seed: int) -> dict[str, list[float]]:
-    """Held-out corpus -> accuracy, macro recall, calibration error by folds and by corpora."""
+    """Held-out corpus -> accuracy, macro recall, ECE by folds, and by corpora: ECE, share kept, accuracy of kept."""
     rows, groups = corpora.rows(layers, settings.pooling), corpora.groups(settings.normalise)
     targets = {KIND: corpora.labels}
     names, number = np.unique(corpora.corpus, return_inverse=True)
@@ -97,7 +99,7 @@ def leave_one_out(corpora: Corpora, settings: Tagger, layers: tuple[int, ...], s
         folds = speakers % settings.n_folds
         within = out_of_fold(rows[inside], own, folds, [groups[i] for i in inside], settings, seed)
         by_folds = temperature(within, own[KIND], np.ones(len(inside), dtype=bool), settings.prior)
-        figures = []
+        scored = []
         for fitted in (by_folds, temperature(found, corpora.labels, ~held, settings.prior)):
             tags = softmax(found.logits[KIND][held] / fitted)
             keys = [str(i) for i in np.flatnonzero(held)]
@@ -105,11 +107,10 @@ def leave_one_out(corpora: Corpora, settings: Tagger, layers: tuple[int, ...], s
                 k: {KIND: dict(zip(found.labels[KIND], p, strict=True))} for k, p in zip(keys, tags, strict=True)
             }
             labels = {k: corpora.labels[int(k)] for k in keys}
-            scored = score_kind(predicted, labels, {k: k for k in keys}, KIND, 0.0)
-            ones = np.ones((1, len(scored.targets)))
-            recalls = [scored.right[[t == c for t in scored.targets]].mean() for c in set(scored.targets)]
-            figures.append((scored.right.mean(), np.mean(recalls), calibration_error(ones, scored)[0]))
-        results[str(name)] = [float(figures[0][0]), float(figures[0][1]), float(figures[0][2]), float(figures[1][2])]
+            scored.append(score_kind(predicted, labels, {k: k for k in keys}, KIND, settings.threshold))
+        figures = [measures(np.ones((1, len(own.targets))), own) for own in scored]
+        wanted = [(1, "accuracy"), (1, "macro_recall"), (0, "ece"), (1, "ece"), (1, "coverage"), (1, "accuracy_kept")]
+        results[str(name)] = [float(figures[which][metric][0]) for which, metric in wanted]
     return results
 
 
@@ -124,14 +125,18 @@ def main() -> None:
         sys.exit("leave one corpus out needs two training corpora")
     config = load(ROOT / "config.yaml")
     corpora = Corpora(arguments.results, arguments.corpora)
-    heads = " | ".join(f"→ {name}: acc / macro | ECE folds / corpus" for name in sorted(arguments.corpora))
-    print(f"| choice | {heads} | mean macro |\n|---|{'---:|' * (2 * len(arguments.corpora) + 1)}")
+    columns = "acc / macro | ECE folds / corpus | kept: acc"
+    heads = " | ".join(f"→ {name}: {columns}" for name in sorted(arguments.corpora))
+    print(f"| choice | {heads} | mean macro |\n|---|{'---:|' * (3 * len(arguments.corpora) + 1)}")
     for choice in [" ".join(parts) for parts in arguments.set] if arguments.set else CHOICES:
         changed = dict(part.split("=", 1) for part in choice.split())
         layers = tuple(int(x) for x in changed.pop("layers", "").split(",") if x)
         settings = Tagger(**(config.tagger.model_dump() | changed))
         found = leave_one_out(corpora, settings, layers, config.seed)
-        cells = [f"{a:.3f} / {m:.3f} | {f:.3f} / {c:.3f}" for a, m, f, c in (found[n] for n in sorted(found))]
+        cells = [
+            f"{a:.3f} / {m:.3f} | {f:.3f} / {c:.3f} | {kept:.2f}: {right:.2f}"
+            for a, m, f, c, kept, right in (found[name] for name in sorted(found))
+        ]
         mean = np.mean([figures[1] for figures in found.values()])
         print(f"| {choice or 'config.yaml'} | {' | '.join(cells)} | {mean:.3f} |", flush=True)
 

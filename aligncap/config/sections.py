@@ -151,11 +151,11 @@ class Tagger(Section):
         "train", description="class prior of the heads: as in the training corpora, or every class alike"
     )
     calibrate: Literal["folds", "corpus"] = Field(
-        "folds",
+        "corpus",
         description="what the temperatures and thresholds for new speech are fitted on: the folds above, or corpora "
         "left out whole, which are as hard as a new one (needs two training corpora, else the folds are taken)",
     )
-    threshold: Fraction = Field(0.35, description="a tag less probable than this is left out of P_act")
+    threshold: Fraction = Field(0.25, description="a tag less probable than this is left out of P_act")
     precision: Fraction | None = Field(
         None,
         description="instead of the threshold: for each kind the lowest one at which tags kept out of fold are right "

@@ -316,9 +316,9 @@ def test_a_kind_that_is_never_right_is_never_said_where_precision_is_asked_for(t
     rng = np.random.default_rng(1)
     shuffled = [row | {"rate": str(rng.choice(SCALES["rate"]))} for row in prosody]
     artifacts.write(shuffled, folder / "prosody.parquet", "prosody", "test")
-    train(folder, Settings(precision=0.9))
+    train(folder, Settings(precision=0.9, calibrate="folds"))
     for role in ("train", "test"):
-        rows = predict(folder, role, Settings(precision=0.9, threshold=0.0))
+        rows = predict(folder, role, Settings(precision=0.9, calibrate="folds", threshold=0.0))
         assert all("Rate" not in row["p_act"] for row in rows)
         assert np.mean([f"Emotion: {x}." in row["p_act"] for row, x in zip(rows, labels, strict=True)]) > 0.8
 

@@ -121,7 +121,7 @@ def fold_numbers(planned: Planned, folds: str, tagger: TaggerSettings) -> NDArra
     corpora = sorted({row["corpus"] for row in planned})
     if folds == "corpus":
         return np.array([corpora.index(row["corpus"]) for row in planned], dtype=np.int64)
-    number = {}
+    number: dict[str, int] = {}
     for corpus in corpora:
         speakers = sorted({row["speaker_key"] for row in planned if row["corpus"] == corpus})
         number |= {key: i % min(tagger.n_folds, len(speakers)) for i, key in enumerate(speakers)}

@@ -30,7 +30,7 @@ def nearest(queries: Array, stored: Array) -> NDArray[np.int64]:
 def _pooled(path: Path) -> dict[str, Array]:
     from aligncap.speech.features import load_features
 
-    return {name: pooled(value) for name, value in load_features(path).items()}
+    return {name: pooled(value, "mean_std") for name, value in load_features(path).items()}
 
 
 def caption_retrieval(
@@ -42,7 +42,7 @@ def caption_retrieval(
 ) -> None:
     """Rule ``caption_retrieval``: caption a test corpus with captions of training utterances that sound alike.
 
-    Features are pooled as for the tagger (mean and standard deviation over frames of each layer) and standardised by
+    Features are pooled over frames (mean and standard deviation of each layer) and standardised by
     the statistics of the training rows, so that no test clip depends on another. Alike is cosine.
 
     Args:

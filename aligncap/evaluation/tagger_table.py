@@ -219,10 +219,11 @@ def write_tagger_table(
                 where = {"corpus": corpus, "setting": setting, "source": source, "kind": kind}
                 rows += [where | figure for figure in figures(scored, evaluation)]
                 lines += [where | line for line in reliability(scored)]
-    facts = {"normalise": tagger.normalise, "transductive": tagger.normalise != "train"}
+    transductive = tagger.normalise != "train"
+    facts = {"normalise": tagger.normalise, "transductive": transductive}
     artifacts.write(rows, table, "tagger_table", "tagger_table", facts)
     artifacts.write(lines, bins, "reliability", "tagger_table")
-    artifacts.write_text(render_markdown(rows, lines, facts["transductive"]), markdown)
+    artifacts.write_text(render_markdown(rows, lines, transductive), markdown)
 
 
 def _text_clue(encoder: Path | None) -> TextClue | None:

@@ -201,7 +201,7 @@ class PreferenceStage(Stage):
     def _reference_unrelated(self) -> dict[str, float]:
         """Before the first step the model is the reference policy, whatever resume point the loop loads later."""
         rows = [pair for own in self.pairs.values() for pair in own if pair["pair_id"] in self.unrelated]
-        found = {}
+        found: dict[str, float] = {}
         self.model.eval()
         for start in track(range(0, len(rows), BATCH), "KTO baseline", len(range(0, len(rows), BATCH))):
             batch = rows[start : start + BATCH]

@@ -254,6 +254,11 @@ MARKS = {system: mark(system) for system in settings.systems} | {
 }
 
 
+def captions_of(corpus):
+    """Captions that systems, of other people too, wrote for a test corpus."""
+    return [f"<results>/captions/{s}/{c}.parquet" for s, c in evaluations() if c == corpus and STAGES[s] != "chance"]
+
+
 def rows_of(table):
     """Systems of a table that this experiment has, by their plain names."""
     wanted = getattr(settings.tables, table).systems

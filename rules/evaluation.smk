@@ -161,11 +161,6 @@ rule train_instrument:
         "../workflow_scripts/train_instrument.py"
 
 
-def captions_of(corpus):
-    """Captions that systems, of other people too, wrote for a test corpus."""
-    return [f"<results>/captions/{s}/{c}.parquet" for s, c in evaluations() if c == corpus and STAGES[s] != "chance"]
-
-
 rule second_opinion:
     input:
         captions=lambda w: captions_of(w.corpus),

@@ -70,12 +70,9 @@ rule caption_devset:
 
 rule score_devset:
     input:
+        **{name: file for name, file in SCORED_WITH.items() if name not in ("references", "opinions")},
         references="<results>/in_domain/corpora/{corpus}/references.parquet",
-        prosody="<results>/corpora/{corpus}/prosody.parquet",
-        transcripts="<results>/transcripts/{corpus}.parquet",
-        audio="<results>/corpora/{corpus}/audio.parquet",
         captions=[f"<results>/in_domain/captions/{system}/{{corpus}}.parquet" for system in DROP],
-        encoder=model("sentence_encoder"),
     output:
         evaluations=[f"<results>/in_domain/evaluation/{system}/{{corpus}}.parquet" for system in DROP],
     log:

@@ -33,7 +33,8 @@ def test_a_sweep_shares_everything_before_the_preference_stage(project: Project)
     swept = project.plan("--configfile", "experiments/sweep_beta.yaml")
     files = {file for job in plain for file in job.output}
     added = [job for job in swept if not set(job.output) <= files]
-    assert {job.rule for job in added} == {"train_preference", "caption_testset", "score_captions"}
+    of_each = {"train_preference", "caption_testset", "score_captions", "judge_captions"}
+    assert {job.rule for job in added} == of_each
     assert len([job for job in added if job.rule == "train_preference"]) == 3
     parents = {file for job in added if job.rule == "train_preference" for file in job.input if "checkpoints" in file}
     assert {file.split("/")[3] for file in parents} == {"kd"}

@@ -96,7 +96,7 @@ rule caption_retrieval:
     wildcard_constraints:
         system=one_of(of_stage("retrieval")),
     conda:
-        "../envs/llm.yaml"
+        "../envs/evaluation.yaml"
     threads: THREADS
     resources:
         mem_mb=3000,

@@ -19,7 +19,7 @@ def jobs(tmp_path_factory):
     from snakemake_project import new_project
 
     project: Project = new_project(tmp_path_factory.mktemp("rivals") / "project")
-    project.edit("config.yaml", "systems:\n", f"systems:\n{SYSTEMS}")
+    project.edit("config.yaml", "  kd: { stage", f"{SYSTEMS}  kd: {{ stage")
     return project.plan("all", TABLE)
 
 

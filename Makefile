@@ -16,10 +16,11 @@ PORT ?= 5000
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo emosec smoke run report test lint format lock mlflow mlflow-sync clean
+.PHONY: help setup demo emosec table2 table3 table4 seeds small indomain smoke run report test lint format lock mlflow mlflow-sync clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{n = split($$1, names, " "); \
+	  for (i = 1; i <= n; i++) printf "  %-12s %s\n", names[i], i == 1 ? $$2 : "(likewise)"}'
 
 setup: $(STAMP) ## make .venv with the versions of requirements.lock (Python 3.11); instant once it is there
 
@@ -40,6 +41,12 @@ demo: setup ## train and compare everything on the embedded synthetic corpora (c
 
 emosec: setup ## train on RAVDESS and nEMO, test on EMOSEC (data in ../shared/data)
 	$(RUN) --configfile experiments/emosec.yaml
+
+table2 table3 table4 seeds small: setup ## after emosec: ablations, methods and losses, PO controls, more seeds; a smaller set
+	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
+
+indomain: setup ## train on one side of EMOSEC and test on the other
+	$(RUN) --configfile experiments/indomain.yaml
 
 smoke: setup ## the whole pipeline on random tiny models, in minutes; its numbers mean nothing
 	$(RUN) --configfile experiments/smoke.yaml

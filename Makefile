@@ -19,8 +19,7 @@ export TOKENIZERS_PARALLELISM := false
 .PHONY: help setup demo emosec table2 table3 table4 seeds small indomain smoke run report test lint format lock mlflow mlflow-sync clean
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{n = split($$1, names, " "); \
-	  for (i = 1; i <= n; i++) printf "  %-12s %s\n", names[i], i == 1 ? $$2 : "(likewise)"}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make .venv with the versions of requirements.lock (Python 3.11); instant once it is there
 
@@ -42,7 +41,19 @@ demo: setup ## train and compare everything on the embedded synthetic corpora (c
 emosec: setup ## train on RAVDESS and nEMO, test on EMOSEC (data in ../shared/data)
 	$(RUN) --configfile experiments/emosec.yaml
 
-table2 table3 table4 seeds small: setup ## after emosec: ablations, methods and losses, PO controls, more seeds; a smaller set
+table2: setup ## after emosec: ablations of kd, and cascade
+	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
+
+table3: setup ## after emosec: alignment methods and preference losses
+	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
+
+table4: setup ## after emosec: what PO adds beyond more training, and without KD
+	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
+
+seeds: setup ## after emosec: two more seeds of sft, kd and aligncap
+	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
+
+small: setup ## a smaller set: adapters, divergences, a second round, hard negatives
 	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
 
 indomain: setup ## train on one side of EMOSEC and test on the other

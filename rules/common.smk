@@ -24,6 +24,8 @@ STAGES = {system: lineage(settings, system).stage for system in settings.systems
 MEMBERS = seed_members(settings)  # trained system -> itself and {system}@{seed}, with their seeds
 EFFECTIVE = {system: resolve_system(settings, system) for system in settings.systems}
 THREADS = settings.compute.threads
+# Model jobs take the accelerator in turn. `auto` may find one; `cpu` looks for none, so cores alone decide.
+GPU = 0 if settings.compute.device == "cpu" else 1
 
 
 def of_stage(*stages):
@@ -191,7 +193,7 @@ def judge_answers(judge):
 
 def gpu_of(judge):
     """Only a judge that is an LLM of this machine has use for the accelerator."""
-    return int(judge.name == "local")
+    return GPU if judge.name == "local" else 0
 
 
 def teacher_responses_of(system, corpus=None):

@@ -104,7 +104,7 @@ rule transcripts:
         "../envs/speech.yaml"
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=3000,
         runtime=240,
     params:
@@ -130,7 +130,7 @@ rule speech_features:
         "../envs/speech.yaml"
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=4000,
         runtime=240,
     params:

@@ -17,7 +17,7 @@ rule warm_start:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=4000,
         runtime=240,
     params:
@@ -48,7 +48,7 @@ if settings.teacher.adapt:
             "../envs/llm.yaml"
         threads: THREADS
         resources:
-            gpu=1,
+            gpu=GPU,
             mem_mb=6000,
             runtime=720,
         params:
@@ -78,7 +78,7 @@ rule teacher_responses:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=6000,
         runtime=720,
     params:
@@ -110,7 +110,7 @@ rule teacher_logits:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=6000,
         runtime=720,
     params:
@@ -145,7 +145,7 @@ rule train_alignment:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=8000,
         runtime=1440,
     params:
@@ -181,7 +181,7 @@ rule kl_truncation_table:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=6000,
         runtime=240,
     params:

@@ -40,7 +40,7 @@ rule caption_testset:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=6000,
         runtime=240,
     params:
@@ -149,7 +149,7 @@ rule train_instrument:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=4000,
         runtime=60,
     params:
@@ -177,7 +177,7 @@ rule second_opinion:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=4000,
         runtime=60,
     params:

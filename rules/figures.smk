@@ -57,7 +57,7 @@ rule caption_devset:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=6000,
         runtime=60,
     params:
@@ -162,7 +162,7 @@ rule representations:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=6000,
         runtime=60,
     params:

@@ -16,7 +16,7 @@ rule candidates:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=6000,
         runtime=720,
     params:
@@ -110,7 +110,7 @@ rule reference_logps:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=6000,
         runtime=240,
     params:
@@ -140,7 +140,7 @@ rule train_preference:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=GPU,
         mem_mb=8000,
         runtime=1440,
     params:

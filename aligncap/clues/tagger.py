@@ -188,7 +188,7 @@ def normalisation_groups(normalise: str, audio: Sequence[Mapping[str, Any]], cor
     The corpus; for ``normalise: speaker`` the speaker where it has six clips, else the session where that has six,
     else the corpus.
     """
-    from aligncap.speech.prosody import reference_groups
+    from aligncap.speech.groups import reference_groups
 
     names = reference_groups(audio) if normalise == "speaker" else ["corpus"] * len(audio)
     return {row["utterance_id"]: f"{corpus}/{name}" for row, name in zip(audio, names, strict=True)}

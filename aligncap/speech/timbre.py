@@ -21,14 +21,13 @@ from numpy.typing import NDArray
 from aligncap import artifacts
 from aligncap.progress import track
 from aligncap.speech.audio import SAMPLE_RATE, load_audio
+from aligncap.speech.groups import reference_groups, terciles
 from aligncap.speech.prosody import (
     ACTIVE_DB,
     LEAST_VOICED,
     LEAST_VOICED_SHARE,
     PITCH_HZ,
     STEP_S,
-    reference_groups,
-    terciles,
 )
 
 WINDOW_S = 0.04
@@ -86,7 +85,7 @@ def name_timbre(figures: Sequence[Timbre], groups: Sequence[str]) -> list[str]:
 
     Args:
         figures: one a clip.
-        groups: of ``aligncap.speech.prosody.reference_groups``: what a clip is compared within.
+        groups: of ``aligncap.speech.groups.reference_groups``: what a clip is compared within.
     """
     noise = terciles([f.hnr_db for f in figures], groups, ("noisy", "mid", "pure"))
     colour = terciles([f.alpha_db for f in figures], groups, ("dull", "mid", "bright"))

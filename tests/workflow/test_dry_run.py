@@ -23,9 +23,10 @@ def test_lint_is_clean(project: Project) -> None:
 
 
 def test_the_default_profile_is_taken_by_itself(project: Project) -> None:
-    text = project.run("-n", *SMOKE)
+    text = project.run("-n")
     assert "Using workflow specific profile profiles/default" in text
-    assert "gpu=1" in text
+    assert text.count("gpu=1") > 10, "model jobs take the accelerator"
+    assert "resources: tmpdir=" in text and "gpu=1" not in project.run("-n", *SMOKE), "smoke says device: cpu"
 
 
 def test_a_sweep_shares_everything_before_the_preference_stage(project: Project) -> None:

@@ -52,7 +52,7 @@ def test_a_rule_takes_the_accelerator_if_its_code_can_use_one(rule: str) -> None
     using = {name for name, path in modules.items() if "pick_device(compute)" in path.read_text()}
     if rule != "speech_features":
         using.discard("aligncap.speech.features")  # others only read features with it
-    assert bool(re.search(r"\bgpu=(1|.*gpu_of)", RULES[rule])) == bool(using)
+    assert bool(re.search(r"\bgpu=(GPU|.*gpu_of)", RULES[rule])) == bool(using)
 
 
 def test_the_package_does_not_know_snakemake() -> None:

@@ -5,7 +5,8 @@ import pytest
 import soundfile
 
 from aligncap import artifacts
-from aligncap.speech.prosody import measure, measure_prosody, reference_groups, terciles
+from aligncap.speech.groups import reference_groups, terciles
+from aligncap.speech.prosody import measure, measure_prosody
 
 RATE = 16_000
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import logging
 import math
@@ -22,13 +21,13 @@ import os
 import re
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aligncap.artifacts import write_json
 from aligncap.config import AlignCapConfig
+from aligncap.tracking_log import Row, StageLog, attempts_of, read_log, status_of
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +42,6 @@ _ROOT = Path("work")
 _SECRET = re.compile(r"(^|[._-])(api_?key|key|password|passwd|secret|credentials?|(access|auth|api|hf|bearer)_?token)$")
 _USERINFO = re.compile(r"(://)[^/@\s]+@")
 _MAX_VALUE = 6000  # characters MLflow keeps of a parameter
-Row = dict[str, Any]
 
 
 def _now() -> int:
@@ -84,78 +82,10 @@ def _parent_path(experiment: str) -> Path:
     return _ROOT / f"mlflow_parent_{experiment}.json"
 
 
-def _read_log(path: Path) -> list[Row]:
-    """Rows of a log; a last line that a kill cut short is left out."""
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        with contextlib.suppress(json.JSONDecodeError):
-            rows.append(json.loads(line))
-    return rows
-
-
-def _attempts(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows of each uid, in order."""
-    attempts: dict[str, list[Row]] = {}
-    for row in rows:
-        attempts.setdefault(row["uid"], []).append(row)
-    return attempts
-
-
-def _status(rows: Sequence[Row]) -> str | None:
-    """How an attempt ended, None where it has not, or has been opened again since."""
-    marks = [row for row in rows if row["kind"] in ("open", "close")]
-    return marks[-1]["status"] if marks and marks[-1]["kind"] == "close" else None
-
-
-class _Log:
-    """The JSONL log of one stage, opened for one attempt."""
-
-    def __init__(self, path: Path, opening: Row) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        attempts = _attempts(_read_log(path))
-        uid, earlier = list(attempts.items())[-1] if attempts else ("", [])
-        resumes = bool(earlier) and earlier[0].get("digest") == opening["digest"] and _status(earlier) != "FINISHED"
-        self.uid = uid if resumes else uuid.uuid4().hex
-        self.rows: list[Row] = earlier if resumes else []
-        self._seen = {(r["step"], r["split"], r["metric"]) for r in self.rows if r["kind"] == "metric"}
-        self._lock = threading.Lock()
-        self._stream: io.TextIOWrapper = path.open("a", encoding="utf-8")
-        if self._stream.tell() and not path.read_bytes().endswith(b"\n"):
-            self._stream.write("\n")  # after a line that a kill cut short
-        self.append({"kind": "open", **opening})
-        self.opening = self.rows[0]
-
-    def append(self, row: Row) -> None:
-        """Add a row. A value that an earlier, interrupted attempt has logged for the same step is kept instead."""
-        with self._lock:
-            if row["kind"] == "metric":
-                key = (row["step"], row["split"], row["metric"])
-                if key in self._seen:
-                    return
-                self._seen.add(key)
-            row = {**row, "uid": self.uid}
-            self._stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-            self._stream.flush()
-            self.rows.append(row)
-
-    def has_curve(self) -> bool:
-        """Whether a metric has been logged."""
-        return bool(self._seen)
-
-    def taken(self, start: int) -> list[Row]:
-        """Rows from ``start`` on."""
-        with self._lock:
-            return self.rows[start:]
-
-    def close(self) -> None:
-        self._stream.close()
-
-
 class _Live(threading.Thread):
     """Lays a log into the store while its stage runs."""
 
-    def __init__(self, log: _Log, uri: str, experiment: str) -> None:
+    def __init__(self, log: StageLog, uri: str, experiment: str) -> None:
         super().__init__(name="tracking", daemon=True)
         self._log, self._uri, self._experiment = log, uri, experiment
         self._done = threading.Event()
@@ -215,7 +145,7 @@ def _warn(error: Exception, path: Path) -> None:
 class Recorder:
     """What a stage reports. Every method is cheap, returns nothing and never raises; without a log it does nothing."""
 
-    def __init__(self, log: _Log | None = None) -> None:
+    def __init__(self, log: StageLog | None = None) -> None:
         self._log = log
 
     def _append(self, row: Row) -> None:
@@ -308,7 +238,7 @@ def stage(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, An
     if uri and experiment:
         try:
             path = _log_path(experiment, rule, name)
-            log = _Log(path, _opening(rule, name, params, tags, _parent_uid(experiment)))
+            log = StageLog(path, _opening(rule, name, params, tags, _parent_uid(experiment)))
             live = _Live(log, uri, experiment)
             live.start()
         except (OSError, RuntimeError, TypeError, ValueError, KeyError) as error:
@@ -342,7 +272,7 @@ def start_pipeline(config: AlignCapConfig) -> None:
     try:
         opening = _opening("pipeline", "", config.model_dump(mode="json"), None, "")
         opening["run_name"] = f"{experiment}-{opening['digest'][:8]}"
-        log = _Log(path, opening)
+        log = StageLog(path, opening)
         log.close()
         write_json({"uid": log.uid, "run_name": opening["run_name"]}, _parent_path(experiment))
     except (OSError, TypeError, ValueError) as error:
@@ -362,9 +292,9 @@ def finish_pipeline(experiment: str, ok: bool) -> None:
     if not uri or not uid:
         return
     for path in sorted((_ROOT / "tracking" / experiment).glob("*.jsonl")):
-        attempts = _attempts(_read_log(path))
+        attempts = attempts_of(read_log(path))
         for attempt, rows in attempts.items():
-            if _status(rows) is None:
+            if status_of(rows) is None:
                 status = ("FINISHED" if ok else "FAILED") if attempt == uid else "KILLED"
                 row = {"kind": "close", "status": status, "time": _now(), "uid": attempt}
                 with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as stream:
@@ -387,12 +317,12 @@ def sync(experiment: str, uri: str) -> int:
         store = Store(uri, experiment)
         complete = store.complete()
         for path in sorted(folder.glob("*.jsonl"), key=lambda p: (p != parent_log, p)):  # parents before children
-            for uid, rows in _attempts(_read_log(path)).items():
+            for uid, rows in attempts_of(read_log(path)).items():
                 if rows[0]["kind"] != "open" or complete.get(uid) == str(len(rows)):
                     continue
                 run_id = store.open(rows[0])
                 store.write(run_id, rows)
-                status = _status(rows)
+                status = status_of(rows)
                 if status is not None:
                     store.close(run_id, status, rows[-1]["time"], len(rows))
                 written += 1

@@ -15,7 +15,10 @@ from pathlib import Path
 PACKAGE = "aligncap"
 # What these hold reaches an artifact through ``params`` (config) or not at all (logging, progress, tracking, version).
 NOT_IN_ARTIFACTS = frozenset(
-    {PACKAGE, *(f"{PACKAGE}.{name}" for name in ("config", "job", "mlflow_store", "progress", "tracking"))}
+    {
+        PACKAGE,
+        *(f"{PACKAGE}.{name}" for name in ("config", "job", "mlflow_store", "progress", "tracking", "tracking_log")),
+    }
 )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aligncap import artifacts
+from aligncap.evaluation.bootstrap import PRIMARY
 from aligncap.evaluation.tables.columns import (
     COLUMNS,
     SHORT,
@@ -149,13 +150,16 @@ def render_latex(
     return "\n\n".join(blocks) + "\n"
 
 
-def render_terminal(path: str | Path, width: int = 120) -> str:
+def render_terminal(path: str | Path, width: int = 132) -> str:
     """The Parquet table for a terminal ``width`` columns wide, with colours; one table a corpus.
+
+    Primary metrics have their interval beside them; the Markdown table has all.
 
     Raises:
         ArtifactError: no such table.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     rows, notes = artifacts.read_rows(path, "table"), artifacts.read_notes(path, "table")
@@ -171,9 +175,10 @@ def render_terminal(path: str | Path, width: int = 120) -> str:
             cells = []
             for metric in columns:
                 text = value_text(own.get(metric))
-                cells.append(
-                    f"[bold green]{text}[/]" if metric in own and own[metric]["value"] == best[metric] else text
-                )
+                if metric in own and own[metric]["value"] == best[metric]:
+                    text = f"[bold green]{text}[/]"
+                shown = interval_text(own.get(metric), metric) if metric in PRIMARY else ""
+                cells.append(f"{text} {escape(shown)}" if shown else text)
             mark = mark_of(notes, system, corpus)
             table.add_row(system + (f" ({mark})" if mark else ""), *cells)
         console.print(table)

@@ -55,6 +55,8 @@ def test_all_forms(tmp_path, evaluated):
     assert r"\toprule" in tex.read_text() and "–" not in tex.read_text()
     shown = render_terminal(parquet, width=140)
     assert "secap (external)" in shown and "1.000" in shown
+    kd = next(row for row in rows if (row["system"], row["metric"]) == ("kd", "emotion_agreement_macro"))
+    assert f"[{kd['ci_low']:.2f}, {kd['ci_high']:.2f}]" in shown
 
 
 @pytest.mark.java

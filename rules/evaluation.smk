@@ -195,7 +195,7 @@ SCORED_WITH = {
     "transcripts": "<results>/transcripts/{corpus}.parquet",
     "audio": "<results>/corpora/{corpus}/audio.parquet",
     "encoder": model("sentence_encoder"),
-    "opinions": "<results>/second_opinions/{corpus}.parquet",
+    "opinions": ["<results>/second_opinions/{corpus}.parquet"],
     "metrics": "<results>/metrics.json",
 }
 

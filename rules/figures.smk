@@ -38,7 +38,7 @@ rule devset:
         "../workflow_scripts/devset.py"
 
 
-rule caption_devset:
+use rule caption_testset as caption_devset with:
     input:
         checkpoint=lambda w: checkpoint_of(w.system),
         llm=model("llm"),
@@ -53,25 +53,15 @@ rule caption_devset:
     wildcard_constraints:
         system=one_of(DROP),
         corpus=one_of(TRAIN),
-    conda:
-        "../envs/llm.yaml"
-    threads: THREADS
-    resources:
-        gpu=GPU,
-        mem_mb=6000,
-        runtime=60,
-    params:
-        decoding=plain(settings.decoding),
-        compute=plain(settings.compute),
-        code=digest("caption_devset"),
-    script:
-        "../workflow_scripts/caption_devset.py"
 
 
-rule score_devset:
+use rule score_captions as score_devset with:
     input:
-        **{name: file for name, file in SCORED_WITH.items() if name not in ("references", "opinions")},
-        references="<results>/in_domain/corpora/{corpus}/references.parquet",
+        **{
+            **SCORED_WITH,
+            "references": "<results>/in_domain/corpora/{corpus}/references.parquet",
+            "opinions": [],  # figure 1 shows no metric of the second instrument
+        },
         captions=[f"<results>/in_domain/captions/{system}/{{corpus}}.parquet" for system in DROP],
     output:
         evaluations=[f"<results>/in_domain/evaluation/{system}/{{corpus}}.parquet" for system in DROP],
@@ -81,20 +71,10 @@ rule score_devset:
         "<benchmarks>/score_devset/{corpus}.tsv"
     wildcard_constraints:
         corpus=one_of(TRAIN),
-    conda:
-        "../envs/evaluation.yaml"
-    threads: THREADS
-    resources:
-        java=1,
-        mem_mb=5000,
-        runtime=60,
     params:
-        systems=DROP,
-        evaluation=plain(settings.evaluation) | {"meteor": False, "spice": "off"},  # figure 1 shows neither
-        compute=plain(settings.compute),
-        code=digest("score_devset"),
-    script:
-        "../workflow_scripts/score_devset.py"
+        captioned=DROP,
+        scored=DROP,
+        evaluation=plain(settings.evaluation) | {"meteor": False, "spice": "off"},  # nor these
 
 
 rule figure_drop:

@@ -1,4 +1,4 @@
-"""Caption a test corpus with a trained system."""
+"""Caption a corpus with a trained system."""
 
 from pathlib import Path
 

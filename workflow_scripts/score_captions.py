@@ -1,8 +1,8 @@
-"""Score the captions of every system on one test corpus."""
+"""Score captions of one corpus."""
 
 from pathlib import Path
 
-from aligncap.job import by_name, job
+from aligncap.job import by_name, job, only
 
 
 def main(smk):
@@ -19,7 +19,7 @@ def main(smk):
             by_name(smk.params.captioned, smk.input.captions),
             Path(smk.input.encoder),
             by_name(smk.params.scored, smk.output.evaluations),
-            Path(smk.input.opinions),
+            only(smk.input.opinions),
         )
 
 

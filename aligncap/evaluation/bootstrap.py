@@ -152,13 +152,6 @@ def paired_test(first: Array, second: Array, weights: Array, classes: Sequence[s
     return _paired(value, samples, int((~np.isnan(both)).sum()))
 
 
-def paired_difference(
-    first: Array, second: Array, weights: Array, classes: Sequence[str | None] | None = None
-) -> tuple[float, float, float]:
-    """``paired_test`` without its p-value: (difference, low, high)."""
-    return paired_test(first, second, weights, classes)[:3]
-
-
 def at_equal_coverage(
     first: Array, second: Array, asserted_first: Array, asserted_second: Array, weights: Array
 ) -> Paired:

@@ -122,7 +122,7 @@ def test_a_planted_leak_is_caught(project: Project, case: str) -> None:
     if case.startswith("an evaluation"):
         # The table's own scores need captions first; a chance row alone does not.
         project.edit("rules/evaluation.smk", "CAPTIONED = [system for", "CAPTIONED = [] and [system for")
-        project.edit("rules/evaluation.smk", '    "opinions": "<results>/second_opinions/{corpus}.parquet",\n', "")
+        project.edit("rules/evaluation.smk", '    "opinions": ["<results>/second_opinions/{corpus}.parquet"],\n', "")
         without_win_rates(project)
     project.edit(path, old, new)
     found, _ = checked(project, ["--configfile", "experiments/smoke.yaml"])

@@ -56,7 +56,7 @@ def test_paired_difference_is_tighter_than_two_intervals():
     generator = np.random.default_rng(3)
     base = generator.normal(size=80)
     weights = bootstrap.resample_weights(range(80), ["x"] * 80, 500, seed=0)
-    difference, low, high = bootstrap.paired_difference(base + 0.1, base, weights)
+    difference, low, high = bootstrap.paired_test(base + 0.1, base, weights)[:3]
     assert difference == pytest.approx(0.1) and low == pytest.approx(0.1) and high == pytest.approx(0.1)
     single = bootstrap.interval(bootstrap.weighted_mean(weights, base))
     assert single is not None and single[1] - single[0] > high - low
@@ -65,7 +65,7 @@ def test_paired_difference_is_tighter_than_two_intervals():
 def test_paired_difference_by_classes():
     first, second = np.array([1.0, 1, 0, 0]), np.array([0.0, 1, 0, np.nan])
     weights = bootstrap.resample_weights(range(4), ["a", "a", "b", "b"], 50, seed=0)
-    difference, _, _ = bootstrap.paired_difference(first, second, weights, ["a", "a", "b", "b"])
+    difference = bootstrap.paired_test(first, second, weights, ["a", "a", "b", "b"])[0]
     assert difference == pytest.approx(0.25)
 
 

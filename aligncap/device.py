@@ -1,4 +1,4 @@
-"""Where models run."""
+"""Where models run, and in what precision."""
 
 from __future__ import annotations
 
@@ -16,3 +16,14 @@ def pick_device(compute: Compute) -> torch.device:
     if compute.device == "cuda" and not torch.cuda.is_available():
         raise ModelError("compute.device: cuda, but torch sees no GPU; use 'auto' or 'cpu'")
     return torch.device(compute.device)
+
+
+def pick_dtype(compute: Compute, device: torch.device) -> torch.dtype:
+    """What the LLM computes in; ``auto`` is bf16 where the device multiplies it in hardware, else fp32."""
+    if compute.precision != "auto":
+        return torch.bfloat16 if compute.precision == "bf16" else torch.float32
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    return torch.bfloat16 if fast else torch.float32

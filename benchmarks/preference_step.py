@@ -21,7 +21,7 @@ from trl import DPOConfig, DPOTrainer
 
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.captioner.sources import model_folder
-from aligncap.config import Lora, Prompts
+from aligncap.config import Compute, Lora, Prompts
 from aligncap.preference.losses import dpo_loss, implicit_margin
 
 PAIRS, RANK, BETA = 4, 16, 0.1
@@ -36,7 +36,7 @@ REJECTED = "The speaker sounds calm and rather content, with a soft and low voic
 
 def ours(folder: Path) -> Callable[[], None]:
     """A step of the packed layout."""
-    model = CaptionModel(folder, Prompts(), torch.device("cpu"))
+    model = CaptionModel(folder, Prompts(), Compute(device="cpu"))
     model.add_lora(Lora(rank=RANK, alpha=2 * RANK))
     parameters = list(lora_tensors(model.llm).values())
     for parameter in parameters:

@@ -31,7 +31,7 @@ SHARED = 128  # width of the space that secap's contrastive term compares in
 
 
 def embed_texts(model: CaptionModel, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """The LLM's input embeddings of token ids: ``[B, N, H]``, and a mask ``[B, N]`` that is True on real tokens."""
+    """The LLM's input embeddings of token ids, fp32 ``[B, N, H]``, and a mask ``[B, N]``: True on real tokens."""
     width = max(1, *map(len, texts))
     ids = torch.zeros(len(texts), width, dtype=torch.long)
     for row, text in enumerate(texts):
@@ -39,7 +39,7 @@ def embed_texts(model: CaptionModel, texts: Sequence[Sequence[int]]) -> tuple[Te
     lengths = torch.tensor([len(text) for text in texts])
     mask = torch.arange(width) < lengths[:, None]
     with torch.no_grad():
-        embedded: Tensor = model.llm.get_input_embeddings()(ids.to(model.device))
+        embedded: Tensor = model.llm.get_input_embeddings()(ids.to(model.device)).float()
     return embedded, mask.to(model.device)
 
 
@@ -148,7 +148,7 @@ class BeforeDecoding(nn.Module):
             loss = self._mse(model, speech, embedded, mask)
         else:
             # The mean of all tokens is in every text; without it, unlike texts are unlike.
-            centre = model.llm.get_input_embeddings().weight.mean(0)
+            centre = model.llm.get_input_embeddings().weight.float().mean(0)
             pooled = masked_mean(speech.embeddings, speech.mask) - centre, masked_mean(embedded, mask) - centre
             loss = info_nce(*pooled, _groups(texts, speech.mask), self.settings.before_temperature)
         loss = torch.where(mask.any(1), loss, 0.0)  # without a text there is nothing to be pulled to
@@ -156,7 +156,7 @@ class BeforeDecoding(nn.Module):
 
     def _mse(self, model: CaptionModel, speech: Speech, text: Tensor, mask: Tensor) -> Tensor:
         """Relative to the mean square of the LLM's embeddings, so that its size does not depend on the LLM."""
-        size = model.llm.get_input_embeddings().weight.pow(2).mean()
+        size = model.llm.get_input_embeddings().weight.float().pow(2).mean()
         if self.settings.before_pool == "attention":
             return attended_mse(speech.embeddings, speech.mask, text, mask) / size
         return pooled_mse(masked_mean(speech.embeddings, speech.mask), masked_mean(text, mask)) / size

@@ -17,7 +17,6 @@ from aligncap.captioner.checkpoint import CheckpointPaths, build_model, load_lor
 from aligncap.captioner.model import CaptionModel
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Adapter, Alignment, Compute, Lora, Prompts, Teacher
-from aligncap.device import pick_device
 from aligncap.errors import ConfigError
 from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import train
@@ -71,9 +70,8 @@ def train_alignment(
         ArtifactError: distributions or responses are missing, or of other responses.
     """
     torch.manual_seed(seed)
-    device = pick_device(compute)
     llm0 = load_lora(teacher_lora)
-    model = build_model(model_folder(llm_manifest), prompts, lora, device, llm0)
+    model = build_model(model_folder(llm_manifest), prompts, lora, compute, llm0)
     model.add_lora(lora)
     train_set = response_items(
         load_examples(inputs, ["align"]), teacher.responses, teacher_responses, model.response_ids

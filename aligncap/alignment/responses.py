@@ -15,12 +15,11 @@ from aligncap.captioner.model import CaptionModel
 from aligncap.captioner.packing import Prompt
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, Lora, Prompts, Teacher
-from aligncap.device import pick_device
 from aligncap.errors import ArtifactError
 from aligncap.progress import track
 from aligncap.training.data import TrainingInputs, load_examples
 
-ROWS = 32  # sequences decoded at once
+ROWS = 64  # sequences decoded at once
 
 
 class Item(NamedTuple):
@@ -120,7 +119,7 @@ def write_teacher_responses(
         teacher_lora: what makes ``LLM_0`` of it, or None.
         out: the ``teacher_responses`` artifact.
     """
-    model = build_model(model_folder(llm_manifest), prompts, lora, pick_device(compute), load_lora(teacher_lora))
+    model = build_model(model_folder(llm_manifest), prompts, lora, compute, load_lora(teacher_lora))
     examples = [e for e in load_examples(inputs, ["align"]) if e.corpus == corpus]
     examples.sort(key=lambda e: len(e.p_sem_ids))
     settings = teacher.sampling

@@ -17,7 +17,6 @@ from aligncap.captioner.checkpoint import build_model, load_lora
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, Lora, Prompts, Teacher
-from aligncap.device import pick_device
 from aligncap.progress import track
 from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import train
@@ -52,7 +51,7 @@ def adapt_teacher(
         log_out: training log.
     """
     torch.manual_seed(seed)
-    model = CaptionModel(model_folder(llm_manifest), prompts, pick_device(compute))
+    model = CaptionModel(model_folder(llm_manifest), prompts, compute)
     model.add_lora(lora)
     settings = teacher.adaptation
     train_set = caption_items(load_examples(inputs, ["adapt"]), model.response_ids)
@@ -99,7 +98,7 @@ def write_teacher_logits(
         teacher_lora: what makes ``LLM_0`` of it, or None.
         out: the ``teacher_logits`` artifact.
     """
-    model = build_model(model_folder(llm_manifest), prompts, lora, pick_device(compute), load_lora(teacher_lora))
+    model = build_model(model_folder(llm_manifest), prompts, lora, compute, load_lora(teacher_lora))
     examples = [e for e in load_examples(inputs, ["align"]) if e.corpus == corpus]
     items = response_items(examples, teacher.responses, teacher_responses, model.response_ids)
     order = sorted(range(len(items)), key=lambda i: len(items[i].ids) + len(items[i].example.p_sem_ids))

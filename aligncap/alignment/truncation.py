@@ -16,7 +16,6 @@ from aligncap.alignment.responses import caption_items
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, Teacher
-from aligncap.device import pick_device
 from aligncap.progress import track
 from aligncap.training.data import TrainingInputs, load_examples
 
@@ -87,7 +86,7 @@ def write_kl_truncation(
         out: the ``kl_truncation`` artifact.
         markdown: the same for a reader.
     """
-    model = load_checkpoint(checkpoint, model_folder(llm_manifest), pick_device(compute))
+    model = load_checkpoint(checkpoint, model_folder(llm_manifest), compute)
     items = caption_items(load_examples(inputs, ["dev"])[:utterances], model.response_ids)
     items.sort(key=lambda item: len(item.ids))
     live = LiveTeacher(model, teacher.clues, "forward_kl", teacher.temperature)

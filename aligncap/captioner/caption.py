@@ -12,7 +12,6 @@ from aligncap.captioner.example import Example
 from aligncap.captioner.generate import generate
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, Decoding
-from aligncap.device import pick_device
 from aligncap.progress import track
 
 
@@ -38,7 +37,7 @@ def caption_testset(
     """
     from aligncap.speech.features import load_features
 
-    model = load_checkpoint(checkpoint, model_folder(llm_manifest), pick_device(compute))
+    model = load_checkpoint(checkpoint, model_folder(llm_manifest), compute)
     arrays = load_features(features)
     examples = [
         Example(r["utterance_id"], "", (), "", r["p_act"], tuple(r["p_sem_ids"]), arrays[r["utterance_id"]])

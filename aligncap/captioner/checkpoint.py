@@ -10,14 +10,13 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from aligncap import artifacts
 from aligncap.captioner.adapter import SpeechAdapter
 from aligncap.captioner.model import CaptionModel, load_exactly, lora_tensors
-from aligncap.config import Adapter, Lora, Prompts
+from aligncap.config import Adapter, Compute, Lora, Prompts
 from aligncap.errors import ModelError
 
 FORMAT = 1
@@ -46,11 +45,9 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def build_model(
-    folder: Path, prompts: Prompts, lora: Lora, device: torch.device, llm0: dict[str, Tensor]
-) -> CaptionModel:
+def build_model(folder: Path, prompts: Prompts, lora: Lora, compute: Compute, llm0: dict[str, Tensor]) -> CaptionModel:
     """``LLM_0``: the base model of ``folder`` with the teacher's LoRA ``llm0`` merged in, where there is one."""
-    model = CaptionModel(folder, prompts, device)
+    model = CaptionModel(folder, prompts, compute)
     if llm0:
         model.merge_lora(lora, llm0)
     return model
@@ -112,20 +109,20 @@ def load_tagger(paths: CheckpointPaths) -> dict[str, Tensor]:
     return _under("tagger.", load_file(paths.adapter))
 
 
-def load_checkpoint(paths: CheckpointPaths, folder: Path, device: torch.device) -> CaptionModel:
+def load_checkpoint(paths: CheckpointPaths, folder: Path, compute: Compute) -> CaptionModel:
     """The trained captioner, ready to caption or to train on.
 
     Args:
         paths: the checkpoint.
         folder: transformers folder of the base LLM that it was trained on.
-        device: where it runs.
+        compute: device, threads and precision.
 
     Raises:
         ModelError: as ``read_system``; or tensors that do not fit.
     """
     system = read_system(paths)
     lora = Lora(**system["lora"])
-    model = build_model(folder, Prompts(**system["prompts"]), lora, device, load_llm0(paths))
+    model = build_model(folder, Prompts(**system["prompts"]), lora, compute, load_llm0(paths))
     model.add_lora(lora, _under("student.", load_file(paths.lora)))
     settings = Adapter(**system["adapter"])
     if settings.type != "none":

@@ -53,6 +53,13 @@ def generate(
     Returns:
         for each prompt, its responses (one where greedy).
     """
+    with model.arithmetic():
+        return _generate(model, prompts, max_new_tokens, sampling)
+
+
+def _generate(
+    model: CaptionModel, prompts: Sequence[Prompt], max_new_tokens: int, sampling: Sampling | None
+) -> list[list[Generated]]:
     from transformers import DynamicCache
 
     device, llm = model.device, model.llm

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from aligncap.captioner.adapter import Speech, SpeechAdapter, build_adapter, pad_features
 from aligncap.captioner.example import Example
 from aligncap.captioner.packing import Packed, Prompt, pack
-from aligncap.config import Adapter, Lora, Prompts
+from aligncap.config import Adapter, Compute, Lora, Prompts
+from aligncap.device import pick_device, pick_dtype
 from aligncap.errors import ModelError
 
 CONTENT = "\u241econtent\u241e"
@@ -65,18 +66,20 @@ class CaptionModel(nn.Module):
     Args:
         folder: transformers folder of the base LLM.
         prompts: the ``prompts`` section.
-        device: where it runs.
+        compute: where it runs, and the precision of the LLM. The LoRA and the adapter are fp32 in any case.
     """
 
-    def __init__(self, folder: Path, prompts: Prompts, device: torch.device) -> None:
+    def __init__(self, folder: Path, prompts: Prompts, compute: Compute) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         super().__init__()
         self.prompts = prompts
-        self.device = device
+        self.device = device = pick_device(compute)
+        self.dtype = pick_dtype(compute, device)
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-        # sdpa and eager take the 4-D mask of packed sequences; flash-attention 2 does not.
-        self.llm: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa", dtype=torch.float32)
+        # Both take the 4-D mask of packed sequences. On rows this short torch's fused CPU kernel is the slower one.
+        attention = "eager" if device.type == "cpu" else "sdpa"
+        self.llm: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation=attention, dtype=self.dtype)
         self.to(device).requires_grad_(False).eval()
         self.adapter: SpeechAdapter | None = None
         self.end_id: int = self.tokenizer.eos_token_id
@@ -129,9 +132,20 @@ class CaptionModel(nn.Module):
     def add_lora(self, lora: Lora, tensors: dict[str, Tensor] | None = None) -> None:
         """Add a trainable LoRA (B = 0, so that nothing changes yet), or one with these weights."""
         self.llm = inject_adapter_in_model(_lora_config(lora), self.llm)
+        for layer in self._lora_layers():
+            layer.cast_input_dtype_enabled = False  # autocast rounds the small LoRA instead of widening its large input
+        for tensor in lora_tensors(self.llm).values():
+            tensor.data = tensor.data.float()
         if tensors is not None:
             load_exactly(lora_tensors(self.llm), tensors, "the LoRA")
         self.llm.to(self.device)
+
+    def _lora_layers(self) -> list[Any]:
+        return [module for module in self.llm.modules() if isinstance(module, BaseTunerLayer)]
+
+    def arithmetic(self) -> torch.autocast:
+        """What every pass through the LLM runs in: bf16 weights meet the fp32 ones of the LoRA here."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
     def add_adapter(self, config: Adapter, n_layers: int, dim: int) -> SpeechAdapter:
         """Add a speech adapter whose output is as loud as the LLM's own embeddings."""
@@ -142,7 +156,7 @@ class CaptionModel(nn.Module):
     @contextmanager
     def without_lora(self) -> Iterator[None]:
         """``LLM_0`` itself, nothing dropping out, while inside: the student's LoRA is switched off, not copied."""
-        layers = [module for module in self.llm.modules() if isinstance(module, BaseTunerLayer)]
+        layers = self._lora_layers()
         trainable = {name: tensor.requires_grad for name, tensor in lora_tensors(self.llm).items()}
         training = self.llm.training
         self.llm.eval()
@@ -206,13 +220,14 @@ class CaptionModel(nn.Module):
         dtype = packed.embeddings.dtype
         bias = torch.zeros(packed.mask.shape, dtype=dtype, device=self.device)
         bias = bias.masked_fill(~packed.mask, torch.finfo(dtype).min)
-        hidden = self.llm.get_decoder()(
-            inputs_embeds=packed.embeddings,
-            attention_mask=bias,
-            position_ids=packed.positions,
-            use_cache=False,
-        ).last_hidden_state
-        return self.llm.get_output_embeddings()(hidden[packed.rows, packed.columns]).float()
+        with self.arithmetic():
+            hidden = self.llm.get_decoder()(
+                inputs_embeds=packed.embeddings,
+                attention_mask=bias,
+                position_ids=packed.positions,
+                use_cache=False,
+            ).last_hidden_state
+            return self.llm.get_output_embeddings()(hidden[packed.rows, packed.columns]).float()
 
     def response_logps(self, packed: Packed, logits: Tensor | None = None) -> Tensor:
         """Sum of the log-probabilities of each response's tokens, ``[n_responses]``, nat."""

@@ -18,7 +18,9 @@ class Compute(Section):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Count = Field(2, description="torch threads; fixed, because the number of threads changes float sums")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16 is slower than fp32 on most CPUs")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "fp32", description="of the LLM; auto: bf16 where the device multiplies it in hardware (GPUs, CPUs with AMX)"
+    )
 
 
 class ModelSource(Section):

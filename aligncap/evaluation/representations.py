@@ -17,8 +17,7 @@ vocabulary, temperature 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -31,7 +30,6 @@ from aligncap.captioner.model import CaptionModel
 from aligncap.captioner.packing import Prompt
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, Representations
-from aligncap.device import pick_device
 from aligncap.errors import ConfigError, ModelError
 from aligncap.progress import track
 from aligncap.training.data import TrainingInputs, load_examples
@@ -65,7 +63,7 @@ def collect_representations(
         ConfigError: the probe has no token.
         ModelError: the system reads no speech embeddings.
     """
-    model = load_checkpoint(checkpoint, model_folder(llm_manifest), pick_device(compute))
+    model = load_checkpoint(checkpoint, model_folder(llm_manifest), compute)
     examples = [e for e in load_examples(inputs, ["dev"]) if e.captions][: settings.utterances]
     probe = model.encode(settings.probe)
     if not probe:
@@ -79,7 +77,7 @@ def collect_representations(
         with torch.no_grad():
             speech, text = model.speech_prompts(chunk), [model.text_prompt(e.gold_p_act, e.p_sem_ids) for e in chunk]
             own = _read(model, speech, [p.speech for p in speech], chunk, probe)
-            with _without_lora(model):
+            with model.without_lora():
                 theirs = _read(model, text, [_context_embeddings(model, p) for p in text], chunk, probe)
         for side, found in (("text", theirs), ("speech", own)):
             for number, example in enumerate(chunk):
@@ -141,22 +139,6 @@ def _context_embeddings(model: CaptionModel, prompt: Prompt) -> Tensor:
     opening = model.text_prompt("", ()).before
     ids = prompt.before[len(opening) :] or prompt.before
     return model.llm.get_input_embeddings()(torch.tensor(ids, device=model.device))
-
-
-@contextmanager
-def _without_lora(model: CaptionModel) -> Iterator[None]:
-    """``LLM_0``: the student without its LoRA."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    layers = [module for module in model.llm.modules() if isinstance(module, BaseTunerLayer)]
-    for layer in layers:
-        layer.enable_adapters(False)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.enable_adapters(True)
-        model.requires_grad_(False)  # enabling makes them trainable
 
 
 def _bucketed(text: Tensor, speech: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,11 +11,10 @@ from aligncap.captioner.example import Example
 from aligncap.captioner.generate import Sampling, generate
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Candidates, Compute
-from aligncap.device import pick_device
 from aligncap.progress import track
 from aligncap.training.data import TrainingInputs, load_examples
 
-ROWS = 32  # sequences decoded at once
+ROWS = 64  # sequences decoded at once
 
 
 def preference_examples(inputs: TrainingInputs, limit: int) -> list[Example]:
@@ -52,7 +51,7 @@ def sample_candidates(
     """
     import torch
 
-    model = load_checkpoint(parent, model_folder(llm_manifest), pick_device(compute))
+    model = load_checkpoint(parent, model_folder(llm_manifest), compute)
     examples = preference_examples(inputs, candidates.utterances)
     size = max(1, ROWS // candidates.samples)
     rows = []

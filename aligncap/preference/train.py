@@ -23,7 +23,6 @@ from aligncap.captioner.example import Example
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, PreferenceTraining
-from aligncap.device import pick_device
 from aligncap.errors import ArtifactError
 from aligncap.preference import losses
 from aligncap.progress import track
@@ -100,7 +99,7 @@ def write_reference_logps(
         pairs: the ``preference_pairs`` artifact.
         out: the ``reference_logps`` artifact; its notes hold the digests that training checks.
     """
-    model = load_checkpoint(parent, model_folder(llm_manifest), pick_device(compute))
+    model = load_checkpoint(parent, model_folder(llm_manifest), compute)
     table = artifacts.read_rows(pairs, "preference_pairs")
     examples = _pair_examples(inputs, table)
     rows = []
@@ -304,7 +303,7 @@ def train_preference(
     reference = {row["pair_id"]: row for row in artifacts.read_rows(reference_logps, "reference_logps")}
     if set(reference) != {pair["pair_id"] for pair in table}:
         raise ArtifactError(f"{reference_logps}: not of the pairs in {pairs}; delete it and run again")
-    model = load_checkpoint(parent, model_folder(llm_manifest), pick_device(compute))
+    model = load_checkpoint(parent, model_folder(llm_manifest), compute)
     split: dict[str, list[Pair]] = {role: [pair for pair in table if pair["role"] == role] for role in ("train", "dev")}
     stage = PreferenceStage(model, training, split, _pair_examples(inputs, table), reference)
     described = {"preference": training.model_dump(), "seed": seed}

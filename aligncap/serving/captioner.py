@@ -65,7 +65,7 @@ class Captioner:
         self._transcripts = Transcripts(**system["transcripts"])
         self._prompts = Prompts(**system["prompts"])
         self._clues = Tagger(**system["tagger"])
-        self._model = load_checkpoint(paths, folders["llm"], device)
+        self._model = load_checkpoint(paths, folders["llm"], compute)
         self._tagger = tagger.Tagger.from_tensors({name: t.numpy() for name, t in load_tagger(paths).items()})
         if self._tagger.normalise != "train":
             raise ConfigError(
@@ -98,7 +98,11 @@ class Captioner:
         checkpoint = Path(folder)
         if not checkpoint.is_dir():
             raise ModelError(f"{folder}: no such checkpoint folder; train one with 'make demo'")
-        return cls(checkpoint, _models_folder(checkpoint, Path(models) if models else None), compute or Compute())
+        return cls(
+            checkpoint,
+            _models_folder(checkpoint, Path(models) if models else None),
+            compute or Compute(precision="auto"),
+        )
 
     def caption(self, path: str | Path, language: str | None = None) -> Caption:
         """Caption one audio file; see ``caption_all``."""

@@ -181,7 +181,7 @@ def train(
     Args:
         stage: what to train.
         settings: steps, learning rates, batch.
-        compute: device and precision.
+        compute: device and threads; the captioner knows its own precision.
         seed: of the order and of dropout.
         rule: workflow rule, for the resume folder and the tracking run.
         name: system or variant, likewise.
@@ -194,7 +194,7 @@ def train(
         ModelError: the loss is not finite.
     """
     device = pick_device(compute)
-    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="bf16" if compute.precision == "bf16" else "no")
+    accelerator = Accelerator(cpu=device.type == "cpu")
     stage.to(accelerator.device)
     groups = stage.groups()
     parameters = {n: p for _, group in groups for n, p in group.items()}

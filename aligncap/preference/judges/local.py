@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligncap.config import Compute, Judge, Prompts
-from aligncap.device import pick_device
 from aligncap.errors import ModelError
 from aligncap.preference.facts import Facts, Item, Opinion, opinion
 from aligncap.preference.judges import rubric
@@ -133,9 +132,8 @@ def score(settings: Judge, compute: Compute, items: Sequence[Item], model_manife
     from aligncap.captioner.model import CaptionModel
     from aligncap.captioner.sources import model_folder
 
-    device = pick_device(compute)
     instructed = Prompts(instruction=rubric.rubric(), acoustic=False, semantic=False)
-    model = CaptionModel(model_folder(model_manifest), instructed, device)
+    model = CaptionModel(model_folder(model_manifest), instructed, compute)
     frame = model.text_prompt("", ())
     tokens = digit_tokens(model.tokenizer)
     clips = _clips(items)
@@ -150,9 +148,9 @@ def score(settings: Judge, compute: Compute, items: Sequence[Item], model_manife
     starts = range(0, len(rows), settings.local.batch_size)
     for start in track(starts, "judge", len(starts)):
         batch = rows[start : start + settings.local.batch_size]
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=compute.precision == "bf16"):
+        with torch.no_grad():
             logits = _answer_logits(model, [prompt for _, prompt, _ in batch], [tails for _, _, tails in batch])
-        shares, mass = (values.cpu() for values in digit_probabilities(logits.float(), tokens))
+        shares, mass = (values.cpu() for values in digit_probabilities(logits, tokens))
         held.append(mass)
         places = [place for own, _, _ in batch for place in own]
         scores = (shares @ points).reshape(len(places), len(rubric.ASPECTS))

@@ -8,7 +8,7 @@ from aligncap.alignment.responses import caption_items
 from aligncap.captioner.adapter import Speech
 from aligncap.captioner.model import CaptionModel
 from aligncap.captioner.sources import model_folder
-from aligncap.config import Adapter, Alignment, Prompts
+from aligncap.config import Adapter, Alignment, Compute, Prompts
 
 
 def test_mse_is_of_each_utterance_and_zero_where_both_are_equal():
@@ -76,7 +76,7 @@ def test_vclub_fits_q_on_x_and_frees_x_from_y_without_touching_either_from_the_w
 @pytest.fixture
 def model(tiny_llm):
     torch.manual_seed(0)
-    model = CaptionModel(model_folder(tiny_llm), Prompts(), torch.device("cpu"))
+    model = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(device="cpu"))
     model.add_adapter(Adapter(width=16, heads=2, queries=2, layers=1, noise=0.0, dropout=0.0), 2, 8)
     return model
 

@@ -138,8 +138,7 @@ def test_the_cached_teacher_gives_the_kl_of_a_live_one(parents, training_inputs,
     whole = parents / "whole.parquet"
     write_teacher_logits(TEACHER.model_copy(update={"top_k": 10_000}), LORA, Prompts(), COMPUTE, "tiny",
                          training_inputs, {}, tiny_llm, parents / "llm0.safetensors", whole)  # fmt: skip
-    device = torch.device("cpu")
-    student = build_model(model_folder(tiny_llm), Prompts(), LORA, device, load_file(parents / "llm0.safetensors"))
+    student = build_model(model_folder(tiny_llm), Prompts(), LORA, COMPUTE, load_file(parents / "llm0.safetensors"))
     student.add_lora(LORA)
     with torch.no_grad():  # a student that is not its teacher
         for tensor in lora_tensors(student.llm).values():
@@ -157,7 +156,7 @@ def test_the_cached_teacher_gives_the_kl_of_a_live_one(parents, training_inputs,
     bucketed = float(token_kl(logits, top_k_and_tail(live.logits(batch), TEACHER.top_k)))
     assert kept == pytest.approx(bucketed, rel=1e-3, abs=1e-3), "half precision"
     assert kept < 0.9 * want, "the tail error"
-    assert float(token_kl(logits, stack([cached[i.key] for i in batch], device))) == pytest.approx(kept)
+    assert float(token_kl(logits, stack([cached[i.key] for i in batch], student.device))) == pytest.approx(kept)
     live.divergence(batch, logits).backward()
     assert any(p.grad is not None and p.grad.any() for p in lora_tensors(student.llm).values()), "the LoRA is on again"
 

@@ -12,7 +12,7 @@ from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint, save
 from aligncap.captioner.generate import Sampling, generate
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.captioner.sources import model_folder
-from aligncap.config import Adapter, Lora, Prompts
+from aligncap.config import Adapter, Compute, Lora, Prompts
 from aligncap.errors import ModelError
 
 ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
@@ -21,7 +21,7 @@ ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1), Lora(rank=2, al
 @pytest.fixture
 def model(tiny_llm: Path) -> CaptionModel:
     torch.manual_seed(0)
-    model = CaptionModel(model_folder(tiny_llm), Prompts(), torch.device("cpu"))
+    model = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(device="cpu"))
     model.add_lora(LORA)
     with torch.no_grad():
         for tensor in lora_tensors(model.llm).values():
@@ -59,7 +59,7 @@ def test_text_and_speech_prompts_hold_their_parts(model, examples):
 
 
 def test_prompt_parts_can_be_left_out(tiny_llm):
-    bare = CaptionModel(model_folder(tiny_llm), Prompts(acoustic=False, semantic=False), torch.device("cpu"))
+    bare = CaptionModel(model_folder(tiny_llm), Prompts(acoustic=False, semantic=False), Compute(device="cpu"))
     words = bare.decode(bare.text_prompt("Emotion: sad.", bare.encode("hello")).before)
     assert "Emotion" not in words and "hello" not in words
 
@@ -86,7 +86,7 @@ def test_a_narrow_nucleus_samples_the_greedy_caption(model, examples):
 def test_merging_the_teacher_lora_equals_running_with_it(tiny_llm, model):
     text = [model.text_prompt("Emotion: sad.", [40, 41])]
     answer = [[model.response_ids("sad")]]
-    merged = CaptionModel(model_folder(tiny_llm), Prompts(), torch.device("cpu"))
+    merged = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(device="cpu"))
     merged.merge_lora(LORA, {n: t.clone() for n, t in lora_tensors(model.llm).items()})
     torch.testing.assert_close(
         merged.response_logps(merged.pack(text, answer)),
@@ -94,6 +94,26 @@ def test_merging_the_teacher_lora_equals_running_with_it(tiny_llm, model):
         atol=1e-4,
         rtol=0,
     )
+
+
+def test_a_bf16_llm_scores_nearly_as_fp32_does_and_trains_fp32_weights(tiny_llm, model, examples):
+    rounded = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(device="cpu", precision="bf16"))
+    rounded.add_lora(LORA, {n: t.clone() for n, t in lora_tensors(model.llm).items()})
+    rounded.add_adapter(ADAPTER, n_layers=2, dim=8).load_state_dict(model.adapter.state_dict())
+    answers = [[rounded.response_ids(e.captions[0])] for e in examples]
+    own = rounded.response_logps(rounded.pack(rounded.speech_prompts(examples), answers))
+    want = model.response_logps(model.pack(model.speech_prompts(examples), answers))
+    torch.testing.assert_close(own, want, rtol=0.02, atol=0.1)
+    assert not torch.equal(own, want)
+    (-own.sum()).backward()
+    trained = {**lora_tensors(rounded.llm), **dict(rounded.adapter.named_parameters())}
+    assert {t.dtype for t in trained.values()} == {torch.float32}
+    assert all(t.grad is not None and t.grad.dtype == torch.float32 for n, t in lora_tensors(rounded.llm).items())
+    greedy = generate(rounded, rounded.speech_prompts(examples), 8)
+    scored = rounded.response_logps(
+        rounded.pack(rounded.speech_prompts(examples), [[g.token_ids for g in group] for group in greedy])
+    )
+    torch.testing.assert_close(scored, torch.tensor([g.sum_logprob for (g,) in greedy]), rtol=0.02, atol=0.1)
 
 
 def checkpoint_of(model: CaptionModel, folder: Path) -> CheckpointPaths:
@@ -114,7 +134,8 @@ def test_saved_and_reloaded_in_a_fresh_process_gives_the_same_logits(tiny_llm, m
     script = (
         "import sys, json, torch; from pathlib import Path\n"
         "from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint\n"
-        "m = load_checkpoint(CheckpointPaths.of(Path(sys.argv[1])), Path(sys.argv[2]), torch.device('cpu'))\n"
+        "from aligncap.config import Compute\n"
+        "m = load_checkpoint(CheckpointPaths.of(Path(sys.argv[1])), Path(sys.argv[2]), Compute())\n"
         "p = m.text_prompt('Emotion: sad.', [40, 41]); a = m.response_ids('sad')\n"
         "print(json.dumps(m.response_logits(m.pack([p], [[a]])).tolist()))\n"
     )
@@ -130,7 +151,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tiny_llm, model, tmp_path):
     system["adapter"]["queries"] = 3
     paths.system.write_text(json.dumps(system))
     with pytest.raises(ModelError, match="queries has shape"):
-        load_checkpoint(paths, model_folder(tiny_llm), torch.device("cpu"))
+        load_checkpoint(paths, model_folder(tiny_llm), Compute(device="cpu"))
     paths.lora.unlink()
     with pytest.raises(ModelError, match="lora.safetensors: missing"):
-        load_checkpoint(paths, model_folder(tiny_llm), torch.device("cpu"))
+        load_checkpoint(paths, model_folder(tiny_llm), Compute(device="cpu"))

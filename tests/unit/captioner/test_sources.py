@@ -7,11 +7,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import torch
 
 from aligncap.captioner import sources
 from aligncap.captioner.sources import fetch_model, model_folder
-from aligncap.config import ModelSource
+from aligncap.config import Compute, ModelSource
 from aligncap.errors import ModelError
 
 
@@ -123,7 +122,7 @@ def test_random_language_models_load_and_are_seeded(tmp_path, family):
         fetch_model(ModelSource(name=name, files=(f"random:{family}",)), manifest)
         digests.append({f["path"]: f["sha256"] for f in json.loads(manifest.read_text())["files"]})
     assert digests[0] == digests[1]
-    model = CaptionModel(tmp_path / "a", Prompts(), torch.device("cpu"))
+    model = CaptionModel(tmp_path / "a", Prompts(), Compute(device="cpu"))
     assert model.decode(model.response_ids("sounds sad")) == "sounds sad"
     logits = model.response_logits(model.pack([model.text_prompt("", [])], [[model.response_ids("sad")]]))
     assert logits.shape == (4, model.llm.config.vocab_size)

@@ -19,7 +19,7 @@ ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1), Lora(rank=2, al
 def checkpoint(folder, llm, seed) -> CheckpointPaths:
     """A system whose LoRA and adapter are random."""
     torch.manual_seed(seed)
-    model = CaptionModel(model_folder(llm), Prompts(), torch.device("cpu"))
+    model = CaptionModel(model_folder(llm), Prompts(), Compute(device="cpu"))
     model.add_lora(LORA)
     with torch.no_grad():
         for tensor in lora_tensors(model.llm).values():

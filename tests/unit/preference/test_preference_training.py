@@ -27,7 +27,7 @@ def in_tmp(tmp_path, monkeypatch):
 def parent(tmp_path, tiny_llm):
     """A checkpoint of random weights."""
     torch.manual_seed(0)
-    model = build_model(model_folder(tiny_llm), Prompts(), LORA, torch.device("cpu"), {})
+    model = build_model(model_folder(tiny_llm), Prompts(), LORA, Compute(device="cpu"), {})
     model.add_lora(LORA)
     model.add_adapter(ADAPTER, 2, 8)
     paths = CheckpointPaths.of(tmp_path / "kd")

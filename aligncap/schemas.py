@@ -336,6 +336,23 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("seeds", I32, "pairs of seeds"),
         ]
     ),
+    "claims": pa.schema(
+        [
+            _field("system", TEXT, "what a claim is about"),
+            _field("against", TEXT, "what it is compared with"),
+            _field("corpus", TEXT, "test corpus"),
+            _field("metric", TEXT, "name; factuality_hallucination_covered: where both captions assert an emotion"),
+            _field("value", F64, "system minus against on the same utterances and seeds"),
+            _field("ci_low", F64, "95 % paired bootstrap over utterances, and seeds where there are several"),
+            _field("ci_high", F64, "likewise"),
+            _field("p", F64, "two-sided, from the same resamples", unit="0-1"),
+            _field("p_holm", F64, "after Holm's correction over the claims of the corpus", unit="0-1"),
+            _field("n", I32, "utterances compared"),
+            _field("seeds", I32, "pairs of seeds"),
+            _field("second_instrument", F64, "the same difference by the second instrument", nullable=True),
+            _field("verdict", TEXT, "holds, against or open"),
+        ]
+    ),
     "hallucination_examples": pa.schema(
         [
             _field("corpus", TEXT, "test corpus"),

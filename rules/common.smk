@@ -274,6 +274,12 @@ def compared(table):
     return {key: path for key, path in evaluations().items() if plain_name(key[0]) in systems}
 
 
+def claimed():
+    """{(system or one seed of it, test corpus): evaluation} of the systems that the claims are about."""
+    about = {system for pair in settings.tables.claims for system in pair}
+    return {key: path for key, path in evaluations().items() if plain_name(key[0]) in about}
+
+
 def judged(table):
     """{(system or one seed of it, test corpus): judged captions}; only table 4 has win rates."""
     unjudged = ("chance", "external")
@@ -319,6 +325,7 @@ def targets():
         "<results>/tables/tagger.md",
         *(f"<results>/tables/{table}.parquet" for table in TABLES),
         *(f"<results>/figures/{figure}.svg" for figure in FIGURES),
+        *(["<results>/tables/claims.parquet"] if CLAIMS else []),
         *agreement,
         *measured,
     ]

@@ -35,6 +35,7 @@ rule report:
         tables=[f"<results>/tables/{table}.parquet" for table in TABLES],
         tests=[f"<results>/tables/{table}_tests.parquet" for table in TABLES],
         figures=[f"<results>/figures/{figure}.svg" for figure in FIGURES],
+        claims=["<results>/tables/claims.parquet"] if CLAIMS else [],
     output:
         html="<results>/report.html",
     log:

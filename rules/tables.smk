@@ -1,7 +1,7 @@
 """Tables 1 to 4: rows of the zero-shot table, tested against a baseline; which rows is the config's."""
 
 # A table of one row compares nothing.
-TABLES = [table for table in type(settings.tables).model_fields if len(rows_of(table)) > 1]
+TABLES = [table for table in type(settings.tables).model_fields if table != "claims" and len(rows_of(table)) > 1]
 
 
 rule comparison_table:
@@ -36,3 +36,36 @@ rule comparison_table:
         code=digest("comparison_table"),
     script:
         "../workflow_scripts/comparison_table.py"
+
+
+# The claims that this experiment has both systems of, on the corpora that both have captions of.
+CLAIMS = [list(pair) for pair in settings.tables.claims if {*pair} <= {plain_name(s) for s in settings.systems}]
+
+
+if CLAIMS:
+
+    rule claims_table:
+        input:
+            evaluations=list(claimed().values()),
+        output:
+            parquet="<results>/tables/claims.parquet",
+            csv="<results>/tables/claims.csv",
+            md="<results>/tables/claims.md",
+            tex="<results>/tables/claims.tex",
+        log:
+            "<logs>/claims_table/claims.log",
+        benchmark:
+            "<benchmarks>/claims_table/claims.tsv"
+        conda:
+            "../envs/evaluation.yaml"
+        resources:
+            mem_mb=1500,
+            runtime=30,
+        params:
+            claims=CLAIMS,
+            rows=[list(row) for row in claimed()],
+            members=MEMBERS,
+            evaluation=plain(settings.evaluation),
+            code=digest("claims_table"),
+        script:
+            "../workflow_scripts/claims_table.py"

@@ -17,11 +17,11 @@ def main(smk):
             by_name([tuple(row) for row in params.rows], files.evaluations),
             *(by_name(params.corpora, own) for own in (files.references, files.transcripts, files.predicted)),
             by_name(params.training, files.training),
-            Path(files.out_of_fold),
-            by_name(params.pairs, files.pairs),
+            *(Path(files.out_of_fold), by_name(params.pairs, files.pairs)),
             sorted((out.parent / "benchmarks").rglob("*.tsv")),
             params.synthetic,
             *map(by_name, (params.tables, params.tables, params.figures), (files.tables, files.tests, files.figures)),
+            *map(Path, files.claims),
         )
         write_report(Report(**params.report), inputs, out)
 

@@ -23,6 +23,9 @@ class Tables(Section):
     table2: Table = Table()
     table3: Table = Table()
     table4: Table = Table()
+    claims: tuple[tuple[str, str], ...] = Field(
+        (), description="(system, against) of the claims table; pairs that the experiment lacks are left out"
+    )
 
 
 class Representations(Section):

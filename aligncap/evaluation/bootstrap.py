@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +20,6 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Name = TypeVar("Name", bound=Hashable)
 PRIMARY = ("emotion_agreement_macro", "factuality_hallucination")  # DESIGN section 8; Holm corrects over all others
-
-
-class Paired(NamedTuple):
-    """First minus second on the same utterances: value, 95 % interval, two-sided p, utterances compared.
-
-    ``value``, ``low``, ``high`` and ``p`` are NaN where nothing can be compared.
-    """
-
-    value: float
-    low: float
-    high: float
-    p: float
-    n: int
 
 
 def resample_weights(
@@ -123,76 +110,6 @@ def p_value(samples: Array) -> float:
         return float("nan")
     sides = min(int((known <= 0).sum()), int((known >= 0).sum())) + 1
     return min(1.0, 2 * sides / (len(known) + 1))
-
-
-def _paired(value: float, samples: Array, n: int) -> Paired:
-    bounds = interval(samples)
-    if bounds is None or np.isnan(value):
-        return Paired(float("nan"), float("nan"), float("nan"), float("nan"), n)
-    return Paired(float(value), *bounds, p_value(samples), n)
-
-
-def paired_test(first: Array, second: Array, weights: Array, classes: Sequence[str | None] | None = None) -> Paired:
-    """Difference first - second on the same utterances and the same resamples.
-
-    Args:
-        first: [n] item values of one system; NaN where the metric does not apply.
-        second: [n] likewise of the other system, same order.
-        weights: [b, n] of ``resample_weights``.
-        classes: given for a macro average over these classes, else the plain mean.
-    """
-    both = np.where(np.isnan(first) | np.isnan(second), np.nan, 0.0)
-    ones = np.ones((1, len(first)))
-
-    def statistic(rows: Array, values: Array) -> Array:
-        return weighted_mean(rows, values) if classes is None else weighted_macro(rows, values, classes)
-
-    value = statistic(ones, first + both)[0] - statistic(ones, second + both)[0]
-    samples = statistic(weights, first + both) - statistic(weights, second + both)
-    return _paired(value, samples, int((~np.isnan(both)).sum()))
-
-
-def at_equal_coverage(
-    first: Array, second: Array, asserted_first: Array, asserted_second: Array, weights: Array
-) -> Paired:
-    """Difference of two hallucination rates on the utterances where both systems assert something.
-
-    Args:
-        first: [n] 1 where the one system's caption hallucinates; NaN where nothing is known.
-        second: [n] likewise of the other system.
-        asserted_first: [n] 1 where its caption asserts what could be wrong (``coverage``), 0 where it does not.
-        asserted_second: [n] likewise.
-        weights: [b, n] of ``resample_weights``.
-    """
-    both = (asserted_first == 1) & (asserted_second == 1)
-    return paired_test(np.where(both, first, np.nan), np.where(both, second, np.nan), weights)
-
-
-def risk_at_equal_coverage(
-    first: Array, second: Array, asserted_first: Array, asserted_second: Array, weights: Array
-) -> Paired:
-    """Difference of two hallucination rates with the more talkative system silenced at random to the other's coverage.
-
-    With coverage ``c_i`` (share that asserts) and risk ``r_i`` (share of what is asserted that hallucinates) the rate
-    of system i at the common coverage ``c = min(c_1, c_2)`` is expected to be ``c r_i``: silence at random leaves the
-    risk as it is. The difference is ``c (r_1 - r_2)``, all of it taken anew in every resample. Ours. Other than
-    ``at_equal_coverage`` it keeps the utterances where only one of the two speaks. Arguments as there.
-    """
-    known = ~(np.isnan(first) | np.isnan(second))
-    spoken = [np.where(known & (own == 1), 1.0, 0.0) for own in (asserted_first, asserted_second)]
-    wrong = [
-        np.where(said == 1, np.nan_to_num(values), 0.0) for said, values in zip(spoken, (first, second), strict=True)
-    ]
-
-    def statistic(rows: Array) -> Array:
-        mass = rows @ known.astype(np.float64)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            coverage = [rows @ said / mass for said in spoken]
-            risk = [rows @ bad / (rows @ said) for bad, said in zip(wrong, spoken, strict=True)]
-            return np.minimum(*coverage) * (risk[0] - risk[1])
-
-    value = statistic(np.ones((1, len(first))))[0]
-    return _paired(float(value), statistic(weights), int(known.sum()))
 
 
 def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:

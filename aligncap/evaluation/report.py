@@ -48,6 +48,7 @@ class ReportInputs:
         tables: table1 … table4 -> ``table`` artifact, those that the experiment has.
         tests: likewise -> ``differences``.
         figures: figure1 … figure3 -> SVG, those that the experiment has.
+        claims: the ``claims`` artifact; None where the experiment lacks the systems.
     """
 
     table: Path
@@ -64,6 +65,7 @@ class ReportInputs:
     tables: Mapping[str, Path] = field(default_factory=dict)
     tests: Mapping[str, Path] = field(default_factory=dict)
     figures: Mapping[str, Path] = field(default_factory=dict)
+    claims: Path | None = None
 
 
 def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
@@ -94,6 +96,8 @@ def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
         corpora=[
             _corpus(settings, inputs, corpus, systems, notes) for corpus, systems in tables.by_corpus(rows).items()
         ],
+        claims=tables.claims_in_words(artifacts.read_rows(inputs.claims, "claims")) if inputs.claims else {},
+        claim_headings=tables.CLAIM_HEADINGS,
         tables=[_table(name, path, inputs.tests[name]) for name, path in inputs.tables.items() if name != IN_RESULTS],
         tests=_tests(inputs.tests[IN_RESULTS]) if IN_RESULTS in inputs.tests else {},
         drawings=[

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 AFTER_PREFERENCE = {
     *("train_preference", "caption_testset", "second_opinion", "score_captions", "zero_shot_table", "report"),
     # One job judges, and one scores, all captions of a corpus; figure 1 is drawn of what it scored.
-    *("judge_captions", "comparison_table", "figure_drop", "figure_methods"),
+    *("judge_captions", "comparison_table", "claims_table", "figure_drop", "figure_methods"),
 }
 
 MAY_BE_EMPTY = {"skipped", "differences", "hallucination_examples"}  # nothing to list is a fact, too
@@ -114,7 +114,7 @@ def test_a_comment_plans_nothing(smoke_copy: Project, path: str) -> None:
         ("aligncap/preference/losses.py", {"train_preference"}, {"candidates", "train_alignment", "train_tagger"}),
         (
             "aligncap/evaluation/tables/render.py",
-            {"zero_shot_table", "comparison_table", "report"},
+            {"zero_shot_table", "comparison_table", "claims_table", "report"},
             {"train_preference", "candidates"},
         ),
         ("aligncap/speech/prosody.py", {"measure_prosody"}, {"prepare_corpus", "fetch_model", "speech_features"}),

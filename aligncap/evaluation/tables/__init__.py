@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aligncap.evaluation.tables.claims import CLAIM_HEADINGS, ClaimsFiles, claims_in_words, write_claims
 from aligncap.evaluation.tables.columns import (
     COLUMNS,
     METRICS,
@@ -21,13 +22,16 @@ from aligncap.evaluation.tables.seeds import Difference, scores_by_corpus
 from aligncap.evaluation.tables.zero_shot import paired_differences, write_zero_shot
 
 __all__ = [
+    "CLAIM_HEADINGS",
     "COLUMNS",
     "METRICS",
     "TITLES",
+    "ClaimsFiles",
     "Difference",
     "TableFiles",
     "best_value",
     "by_corpus",
+    "claims_in_words",
     "footnotes",
     "heading",
     "interval_text",
@@ -37,6 +41,7 @@ __all__ = [
     "render_terminal",
     "scores_by_corpus",
     "value_text",
+    "write_claims",
     "write_comparison",
     "write_zero_shot",
 ]

@@ -85,7 +85,8 @@ def _difference_line(d: Difference) -> str:
     )
 
 
-def _escape(text: str) -> str:
+def escape_latex(text: str) -> str:
+    """Plain text for LaTeX."""
     for plain, tex in (
         ("_", r"\_"),
         ("%", r"\%"),
@@ -129,16 +130,16 @@ def render_latex(
             mark = mark_of(notes, system, corpus)
             name = f"{system} ({mark})" if mark else system
             cells = [_latex_cell(own.get(m), m, (corpus, system, m) in starred) for m in columns]
-            body.append(" & ".join([_escape(name), *cells]) + r" \\")
+            body.append(" & ".join([escape_latex(name), *cells]) + r" \\")
         blocks.append(
             "\n".join(
                 [
                     r"\begin{table*}",
                     r"\centering\small",
-                    rf"\caption{{{_escape(f'{title} on {corpus}. {remarks}')}.}}",
+                    rf"\caption{{{escape_latex(f'{title} on {corpus}. {remarks}')}.}}",
                     rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
                     r"\toprule",
-                    " & ".join(["system", *(_escape(heading(metric)) for metric in columns)]) + r" \\",
+                    " & ".join(["system", *(escape_latex(heading(metric)) for metric in columns)]) + r" \\",
                     r"\midrule",
                     *body,
                     r"\bottomrule",

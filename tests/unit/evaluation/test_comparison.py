@@ -12,7 +12,15 @@ from made_up import write_evaluation, write_judged
 from aligncap import artifacts
 from aligncap.config import Evaluation, Table
 from aligncap.errors import ArtifactError
-from aligncap.evaluation.tables import Difference, TableFiles, scores_by_corpus, write_comparison, write_zero_shot
+from aligncap.evaluation.tables import (
+    ClaimsFiles,
+    Difference,
+    TableFiles,
+    scores_by_corpus,
+    write_claims,
+    write_comparison,
+    write_zero_shot,
+)
 from aligncap.evaluation.tables.seeds import corrected
 
 SETTINGS = Evaluation(meteor=False, bootstrap=200)
@@ -142,3 +150,40 @@ def test_scores_of_two_judges_or_of_other_utterances_are_refused(tmp_path, evalu
     short = {("tag_template", "demo"): write_judged(tmp_path / "short.parquet", [1.0] * 3)}
     with pytest.raises(ArtifactError, match="one judge's score of each of the 40"):
         comparison(tmp_path, "table4", table, evaluations, short)
+
+
+def claims(folder, items, pairs):
+    paths = {
+        (name, "demo"): write_evaluation(folder / f"evaluation/{name}/demo.parquet", own) for name, own in items.items()
+    }
+    outs = ClaimsFiles(*(folder / f"tables/claims.{kind}" for kind in ("parquet", "csv", "md", "tex")))
+    write_claims(pairs, SETTINGS, paths, {}, outs)
+    return outs
+
+
+def test_a_claim_holds_where_its_interval_excludes_zero_in_its_favour(tmp_path):
+    right, wrong = said(0.9, 1)["emotion_agreement"], said(0.2, 2)["emotion_agreement"]
+    second = {"emotion_agreement_2": wrong}
+    items = {
+        "kd": {"emotion_agreement": right} | second,
+        "sft": {"emotion_agreement": wrong, "emotion_agreement_2": right},
+    }
+    outs = claims(tmp_path, items | {"same": items["kd"]}, [("kd", "sft"), ("sft", "kd"), ("kd", "same")])
+    better, worse, equal = artifacts.read_rows(outs.parquet, "claims")
+    assert better["verdict"] == "holds" and better["ci_low"] > 0
+    assert worse["verdict"] == "against" and worse["value"] == -better["value"]
+    assert equal["verdict"] == "open" and equal["value"] == 0
+    assert better["second_instrument"] < 0 and "(other sign)" in outs.md.read_text(), "a disagreement is shown"
+    assert better["p_holm"] == pytest.approx(3 * better["p"])
+    assert r"kd - sft & agreement (macro)" in outs.tex.read_text()
+    assert len(list(csv.DictReader(outs.csv.open()))) == 3
+
+
+def test_fewer_hallucinations_are_counted_where_both_captions_assert_something(tmp_path):
+    # Where both speak (the first half) the quiet one is wrong less; where it is silent, nothing counts.
+    half = COUNT // 2
+    wordy = {"factuality_hallucination_covered": [1.0] * COUNT}
+    quiet = {"factuality_hallucination_covered": [0.0, 1.0] * (half // 2) + [None] * half}
+    (row,) = artifacts.read_rows(claims(tmp_path, {"a": quiet, "b": wordy}, [("a", "b")]).parquet, "claims")
+    assert row["n"] == half and row["value"] == pytest.approx(-0.5) and row["verdict"] == "holds"
+    assert row["second_instrument"] is None

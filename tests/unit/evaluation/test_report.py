@@ -16,7 +16,7 @@ from aligncap.errors import ArtifactError
 from aligncap.evaluation.figure_methods import draw_methods
 from aligncap.evaluation.report import ReportInputs, pick_examples, stage_seconds, write_report
 from aligncap.evaluation.score import score_captions
-from aligncap.evaluation.tables import TableFiles, write_comparison, write_zero_shot
+from aligncap.evaluation.tables import ClaimsFiles, TableFiles, write_claims, write_comparison, write_zero_shot
 
 SETTINGS = Evaluation(meteor=False, bootstrap=50, derangements=3)
 ENDINGS = (".parquet", ".csv", ".md", ".tex", "_tests.parquet", "_tests.csv")
@@ -49,6 +49,8 @@ def made_up_inputs(folder) -> ReportInputs:
     pictures = [folder / f"figures/figure2.{kind}" for kind in ("svg", "png", "parquet", "csv")]
     draw_methods(chosen["table3"], tests["table3"], *pictures)
     drawn["figure2"] = pictures[0]
+    claims = ClaimsFiles(*(folder / f"tables/claims.{kind}" for kind in ("parquet", "csv", "md", "tex")))
+    write_claims([("kd", "sft")], SETTINGS, evaluations, {}, claims)
     training = {}
     for system in ("warm_start base", "kd", "aligncap"):
         rows = [
@@ -106,6 +108,7 @@ def made_up_inputs(folder) -> ReportInputs:
         tables=chosen,
         tests=tests,
         figures=drawn,
+        claims=claims.parquet,
     )
 
 
@@ -162,6 +165,8 @@ def test_page_holds_everything_and_loads_nothing(tmp_path, inputs):
         "Table 3: alignment methods and preference losses",
         "Figure 2: alignment methods",
         "aligncap - sft",
+        "kd - sft",
+        "factuality halluc. at equal coverage",
     ):
         assert expected in words, expected
     assert text.count('class="example"') == 5
@@ -180,6 +185,7 @@ def test_equal_inputs_give_an_equal_page_and_optional_parts_may_be_absent(tmp_pa
     assert (
         'id="table3"' not in text
         and 'id="training"' not in text
+        and 'id="claims"' not in text
         and 'id="pairs"' not in text
         and "Synthetic speech" not in text
     )

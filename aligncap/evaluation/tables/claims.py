@@ -1,0 +1,173 @@
+"""The claims table: every difference that a claim of the paper rests on, with its interval and a verdict.
+
+Which systems a claim compares is data of the config (``tables.claims``), ours: the paper's own comparisons are not at
+hand. A claim is measured by macro agreement and by factuality hallucination at equal coverage: the utterances where
+both captions assert an emotion, for a caption that says nothing contradicts nothing. Beside each stands the sign that
+the second instrument gives, which no training read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from aligncap import artifacts
+from aligncap.config import Evaluation
+from aligncap.evaluation.bootstrap import holm
+from aligncap.evaluation.tables.columns import COLUMNS, Key
+from aligncap.evaluation.tables.render import as_csv, escape_latex
+from aligncap.evaluation.tables.seeds import CorpusScores, Difference, Members, scores_by_corpus
+
+RULE = "claims_table"
+# metric -> the same by the second instrument
+MEASURED = {
+    "emotion_agreement_macro": "emotion_agreement_macro_2",
+    "factuality_hallucination_covered": "factuality_hallucination_2",
+}
+SHOWN = {
+    "emotion_agreement_macro": "agreement (macro)",
+    "factuality_hallucination_covered": "factuality halluc. at equal coverage",
+}
+VERDICTS = {
+    "holds": "the interval excludes zero in the paper's favour",
+    "against": "it excludes zero against the paper",
+    "open": "it contains zero",
+}
+CLAIM_HEADINGS = (
+    "claim",
+    "metric",
+    "difference",
+    "interval",
+    "p",
+    "p (Holm)",
+    "seeds",
+    "n",
+    "2nd instrument",
+    "verdict",
+)
+
+
+class ClaimsFiles(NamedTuple):
+    """The files of the table."""
+
+    parquet: Path
+    csv: Path
+    md: Path
+    tex: Path
+
+
+def write_claims(
+    claims: Sequence[tuple[str, str]],
+    evaluation: Evaluation,
+    evaluations: Mapping[Key, Path],
+    members: Members,
+    outs: ClaimsFiles,
+) -> None:
+    """Test every claim on every test corpus.
+
+    Args:
+        claims: (system, what it is compared with), those that the experiment has.
+        evaluation: resamples and seed.
+        evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact.
+        members: trained system -> its members and their seeds.
+        outs: the ``claims`` artifact, CSV, Markdown and LaTeX.
+    """
+    rows: list[dict[str, Any]] = []
+    for scores in scores_by_corpus(evaluation, evaluations, members).values():
+        tested = [(d, _second(scores, d)) for pair in claims for d in _differences(scores, *pair)]
+        adjusted = holm({number: d.p for number, (d, _) in enumerate(tested)})
+        rows += [
+            {**asdict(d), "p_holm": adjusted[number], "second_instrument": second, "verdict": _verdict(d)}
+            for number, (d, second) in enumerate(tested)
+        ]
+    artifacts.write(rows, outs.parquet, "claims", RULE, {"claims": [list(pair) for pair in claims]})
+    artifacts.write_text(as_csv(rows, "claims"), outs.csv)
+    artifacts.write_text(_markdown(rows), outs.md)
+    artifacts.write_text(_latex(rows), outs.tex)
+
+
+def _differences(scores: CorpusScores, system: str, against: str) -> list[Difference]:
+    found = (scores.difference(system, against, metric) for metric in MEASURED)
+    return [difference for difference in found if difference is not None]
+
+
+def _second(scores: CorpusScores, difference: Difference) -> float | None:
+    found = scores.difference(difference.system, difference.against, MEASURED[difference.metric])
+    return None if found is None else found.value
+
+
+def _verdict(difference: Difference) -> str:
+    better = COLUMNS[difference.metric][1]
+    if difference.ci_low <= 0 <= difference.ci_high:
+        return "open"
+    return "holds" if np.sign(difference.value) == better else "against"
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    second = row["second_instrument"]
+    return [
+        f"{row['system']} - {row['against']}",
+        SHOWN[row["metric"]],
+        f"{row['value']:+.3f}",
+        f"[{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]",
+        f"{row['p']:.3f}",
+        f"{row['p_holm']:.3f}",
+        str(row["seeds"]),
+        str(row["n"]),
+        "–" if second is None else f"{second:+.3f}" + ("" if second * row["value"] >= 0 else " (other sign)"),
+        row["verdict"],
+    ]
+
+
+def claims_in_words(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[list[str]]]:
+    """Corpus -> cells of every claim, under ``CLAIM_HEADINGS``."""
+    found: dict[str, list[list[str]]] = {}
+    for row in rows:
+        found.setdefault(row["corpus"], []).append(_cells(row))
+    return found
+
+
+def _markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    lines = ["# Claims", ""]
+    for corpus, own in claims_in_words(rows).items():
+        lines += [
+            f"## {corpus}",
+            "",
+            f"| {' | '.join(CLAIM_HEADINGS)} |",
+            "|---|---|---:|---|---:|---:|---:|---:|---:|---|",
+        ]
+        lines += [f"| {' | '.join(cells)} |" for cells in own]
+        lines.append("")
+    lines += [f"- {verdict}: {meaning}" for verdict, meaning in VERDICTS.items()]
+    lines += ["- equal coverage: over the n utterances where both captions assert an emotion"]
+    lines += ["- Holm's correction is over all rows of a corpus; the second instrument was not used in training"]
+    return "\n".join(lines) + "\n"
+
+
+def _latex(rows: Sequence[Mapping[str, Any]]) -> str:
+    blocks = []
+    for corpus, own in claims_in_words(rows).items():
+        body = [" & ".join(map(escape_latex, cells)) + r" \\" for cells in own]
+        caption = escape_latex(f"Claims on {corpus}. " + "; ".join(f"{v}: {m}" for v, m in VERDICTS.items()))
+        blocks.append(
+            "\n".join(
+                [
+                    r"\begin{table*}",
+                    r"\centering\small",
+                    rf"\caption{{{caption}.}}",
+                    r"\begin{tabular}{llrlrrrrrl}",
+                    r"\toprule",
+                    " & ".join(map(escape_latex, CLAIM_HEADINGS)) + r" \\",
+                    r"\midrule",
+                    *body,
+                    r"\bottomrule",
+                    r"\end{tabular}",
+                    r"\end{table*}",
+                ]
+            )
+        )
+    return "\n\n".join(blocks) + "\n"

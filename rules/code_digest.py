@@ -5,6 +5,7 @@ taken over the syntax trees without docstrings, so a comment does not cost an ho
 """
 
 import ast
+import copy
 import hashlib
 import importlib.util
 import re
@@ -94,13 +95,25 @@ def closure(script: Path) -> dict[str, Path]:
     return found
 
 
+def _texts(tree: ast.AST) -> set[str]:
+    return {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+
+def _schemas_digest(path: Path, named: set[str]) -> str:
+    """Of the artifact schemas, those alone that the code of the rule names: a new one is no change."""
+    tree = copy.deepcopy(parsed(path))
+    (schemas,) = (n.value for n in tree.body if isinstance(n, ast.AnnAssign) and ast.unparse(n.target) == "SCHEMAS")
+    kept = [(key, value) for key, value in zip(schemas.keys, schemas.values, strict=True) if key.value in named]
+    schemas.keys, schemas.values = [key for key, _ in kept], [value for _, value in kept]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
 @cache
 def _own_digest(path: Path) -> str:
     """Of one module: its syntax, and the bytes of files beside it that it names (word lists, templates)."""
     tree = parsed(path)
     digest = hashlib.sha256(ast.dump(tree).encode())
-    names = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-    for name in sorted(n for n in names if re.fullmatch(r"[\w/-]+(\.\w+)+", n)):
+    for name in sorted(n for n in _texts(tree) if re.fullmatch(r"[\w/-]+(\.\w+)+", n)):
         for data in sorted(path.parent.rglob(Path(name).name)):
             if data.suffix != ".py":
                 digest.update(data.read_bytes())
@@ -110,5 +123,9 @@ def _own_digest(path: Path) -> str:
 def code_digest(script: str | Path) -> str:
     """sha256 over the script and its import closure in the package, 16 hexadecimal digits."""
     modules = closure(Path(script))
+    schemas = modules.pop(f"{PACKAGE}.schemas", None)
     parts = [_own_digest(Path(script)), *(f"{name} {_own_digest(modules[name])}" for name in sorted(modules))]
+    if schemas is not None:
+        named = set().union(*(_texts(parsed(path)) for path in (Path(script), *modules.values())))
+        parts.append(_schemas_digest(schemas, named))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

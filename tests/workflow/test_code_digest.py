@@ -30,7 +30,8 @@ def package(tmp_path: Path) -> Path:
         "training/words.py": 'from pathlib import Path\nW = (Path(__file__).parent / "words.txt").read_text()\n',
         "training/words.txt": "sad\n",
         "evaluation/__init__.py": "",
-        "evaluation/score.py": "import aligncap.base\n",
+        "evaluation/score.py": "import aligncap.base\nfrom aligncap.schemas import SCHEMAS\n\nX = SCHEMAS['scores']\n",
+        "schemas.py": "SCHEMAS: dict = {'scores': 1, 'logs': 2}\n",
         "registry.py": "import importlib\n\nload = lambda n: importlib.import_module(f'aligncap.training.{n}')\n",
     }
     for name, text in files.items():
@@ -58,6 +59,8 @@ def all_digests(package: Path) -> dict[str, str]:
         ("base.py", '"""Other words."""\n\n\ndef f(x):\n    # a comment\n    return 2 * x\n', set()),
         ("base.py", "def f(x):\n    return 3 * x\n", {"train", "score", "any"}),
         ("evaluation/score.py", "import aligncap.base\nX = 1\n", {"score"}),
+        ("schemas.py", "SCHEMAS: dict = {'scores': 3, 'logs': 2}\n", {"score"}),
+        ("schemas.py", "SCHEMAS: dict = {'scores': 1, 'logs': 4, 'tables': 5}\n", set()),
         ("training/words.txt", "happy\n", {"late", "any"}),
         ("training/words.py", "W = 1\n", {"late", "any"}),
         ("config.py", "A = 2\n", set()),

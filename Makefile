@@ -50,7 +50,7 @@ table3: setup ## after emosec: alignment methods and preference losses
 table4: setup ## after emosec: what PO adds beyond more training, and without KD
 	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
 
-seeds: setup ## after emosec: two more seeds of sft, kd and aligncap
+seeds: setup ## after emosec: two more seeds of every system that a claim is about
 	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
 
 small: setup ## a smaller set: adapters, divergences, a second round, hard negatives

@@ -16,7 +16,7 @@ PORT ?= 5000
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo emosec table2 table3 table4 seeds small gap indomain smoke run report test lint format lock mlflow mlflow-sync clean
+.PHONY: help setup demo emosec table2 table3 table4 seeds small shift gap indomain smoke run report test lint format lock mlflow mlflow-sync clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ seeds: setup ## after emosec: two more seeds of every system that a claim is abo
 	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
 
 small: setup ## a smaller set: adapters, divergences, a second round, hard negatives
+	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
+
+shift: setup ## alignment hears one corpus, preference pairs come from another
 	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
 
 gap: setup ## leave one training corpus out, twice: measures against the domain gap, which choose the defaults

@@ -124,6 +124,11 @@ class Splits(Section):
 
     dev: Fraction = 0.1
     preference: Fraction = Field(0.2, description="kept out of KD, so that candidates are not recitals")
+    preference_corpora: tuple[str, ...] = Field(
+        (),
+        description="training corpora kept for preference optimisation whole, but for their dev share; candidates are "
+        "then made as on a new corpus, with its hallucinations. splits.preference is not used",
+    )
     adapt: Fraction = Field(0.2, description="the teacher is adapted on these; it scores others")
 
     @model_validator(mode="after")

@@ -26,7 +26,8 @@ def plan_training(
 
     Whole speakers move together; where a corpus has none, whole sessions, else all utterances of one caption. In each
     corpus the groups are shuffled and dealt to ``dev``, ``preference`` and ``adapt`` until each has its share of the
-    clips; the rest aligns.
+    clips; the rest aligns. A corpus of ``splits.preference_corpora`` aligns and adapts nothing, and is one fold: a
+    tagger that has not heard it reads it, as it is with a test corpus.
 
     Args:
         splits: the shares.
@@ -37,8 +38,14 @@ def plan_training(
         out: the plan.
 
     Raises:
-        CorpusError: a corpus has too few groups to give every role one.
+        CorpusError: a corpus has too few groups to give every role one, or none is left to align.
     """
+    kept = set(splits.preference_corpora)
+    if kept - set(audio) or not set(audio) - kept:
+        raise CorpusError(
+            f"splits.preference_corpora: {', '.join(sorted(kept))} must be some, not all, of the training corpora "
+            f"{', '.join(sorted(audio))}"
+        )
     rows = []
     for corpus_number, corpus in enumerate(sorted(audio)):
         captions = {row["utterance_id"]: row for row in artifacts.read_rows(references[corpus], "labels")}
@@ -50,8 +57,9 @@ def plan_training(
         keys = sorted(groups)
         random.Random(f"{seed}/{corpus}").shuffle(keys)
         roles = _deal(corpus, keys, {key: len(groups[key]) for key in keys}, splits)
+        whole = tagger.folds == "corpus" or corpus in kept
         for position, key in enumerate(keys):
-            fold = corpus_number if tagger.folds == "corpus" else position % min(tagger.n_folds, len(keys))
+            fold = tagger.n_folds + corpus_number if whole else position % min(tagger.n_folds, len(keys))
             rows += [
                 {"utterance_id": u, "corpus": corpus, "speaker_key": key, "role": roles[key], "fold": fold}
                 for u in groups[key]
@@ -66,6 +74,11 @@ def plan_training(
 
 def _deal(corpus: str, keys: list[str], sizes: Mapping[str, int], splits: Splits) -> dict[str, str]:
     shares = {"dev": splits.dev, "preference": splits.preference, "adapt": splits.adapt}
+    if splits.preference_corpora:
+        shares["preference"] = 0.0
+    rest = "align"
+    if corpus in splits.preference_corpora:
+        shares, rest = {"dev": splits.dev}, "preference"
     wanted = {role: share * sum(sizes.values()) for role, share in shares.items() if share > 0}
     if len(keys) <= len(wanted):
         raise CorpusError(
@@ -82,5 +95,5 @@ def _deal(corpus: str, keys: list[str], sizes: Mapping[str, int], splits: Splits
                 break
             dealt += sizes[remaining[0]]
             roles[remaining.pop(0)] = role
-    roles.update({key: "align" for key in remaining})
+    roles.update({key: rest for key in remaining})
     return roles

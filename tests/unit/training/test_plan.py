@@ -67,3 +67,15 @@ def test_too_few_speakers_and_single_folds_are_refused(tmp_path):
         plan(tmp_path, {"a": {"speakers": 3}})
     with pytest.raises(CorpusError, match="one fold only"):
         plan(tmp_path, {"a": {"speakers": 6}}, tagger=Tagger(folds="corpus"))
+
+
+def test_a_corpus_kept_for_preference_aligns_nothing_and_is_a_fold_of_its_own(tmp_path):
+    corpora = {"a": {"speakers": 10}, "b": {"speakers": 10}}
+    table = plan(tmp_path, corpora, splits=Splits(preference_corpora=("b",)))
+    roles = {corpus: set(own.role) for corpus, own in table.groupby("corpus")}
+    assert roles == {"a": {"align", "adapt", "dev"}, "b": {"preference", "dev"}}
+    folds = {corpus: set(own.fold) for corpus, own in table.groupby("corpus")}
+    assert len(folds["b"]) == 1 and len(folds["a"]) == Tagger().n_folds and not folds["a"] & folds["b"]
+    for wrong in (("a", "b"), ("c",)):
+        with pytest.raises(CorpusError, match="some, not all, of the training corpora a, b"):
+            plan(tmp_path, corpora, splits=Splits(preference_corpora=wrong))

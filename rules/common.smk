@@ -5,7 +5,8 @@ import os
 import re
 from pathlib import Path
 
-from aligncap.config import OVERRIDABLE, lineage, pairs_name, plain_name, resolve_system, seed_members, variant
+from aligncap.config import OVERRIDABLE, candidates_name, lineage, pairs_name, plain_name
+from aligncap.config import resolve_system, seed_members, variant
 from aligncap.config import parse as parse_config  # Snakemake runs this file in a namespace that has a `parse`
 from aligncap.errors import ConfigError
 from snakemake.exceptions import WorkflowError
@@ -60,6 +61,7 @@ RESPONSES = {
     for s in of_stage("alignment")
     if EFFECTIVE[s].teacher.responses != "reference"
 }
+CANDIDATES = {candidates_name(settings, s): s for s in of_stage("preference")}
 PAIRS = {pairs_name(settings, s): s for s in of_stage("preference")}
 
 # Run identity and secrets travel by the environment: in params they would make rules run again.
@@ -84,6 +86,7 @@ wildcard_constraints:
     corpus=one_of(settings.corpora),
     system=one_of(settings.systems),
     variant=one_of([*WARM_START, *TEACHER, *RESPONSES]),
+    candidates=one_of(CANDIDATES),
     pairs=one_of(PAIRS),
 
 
@@ -173,6 +176,11 @@ def teacher_logits_of(system):
         return []
     name = variant(settings, system, TEACHER_SECTIONS)
     return of_train(f"<results>/teacher_logits/{name}/{{corpus}}.parquet")
+
+
+def candidates_of(pairs):
+    """What these pairs are made of; pairs that differ in nothing but how they are judged or built share it."""
+    return f"<results>/candidates/{candidates_name(settings, PAIRS[pairs])}.parquet"
 
 
 def judge_of(pairs, name=None):

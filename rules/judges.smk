@@ -40,7 +40,7 @@ rule judge_captions:
 
 rule judge_agreement:
     input:
-        candidates=f"<results>/candidates/{AGREED_ON}.parquet",
+        candidates=candidates_of(AGREED_ON),
         scores=[f"<results>/judge_scores/{AGREED_ON}/{judge}.parquet" for judge in settings.judging.compared],
     output:
         table="<results>/tables/judge_agreement.parquet",

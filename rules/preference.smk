@@ -4,14 +4,14 @@
 rule candidates:
     input:
         **INPUTS,
-        parent=lambda w: checkpoint_of(parent_of(PAIRS[w.pairs])),
+        parent=lambda w: checkpoint_of(parent_of(CANDIDATES[w.candidates])),
         llm=model("llm"),
     output:
-        candidates="<results>/candidates/{pairs}.parquet",
+        candidates="<results>/candidates/{candidates}.parquet",
     log:
-        "<logs>/candidates/{pairs}.log",
+        "<logs>/candidates/{candidates}.log",
     benchmark:
-        "<benchmarks>/candidates/{pairs}.tsv"
+        "<benchmarks>/candidates/{candidates}.tsv"
     conda:
         "../envs/llm.yaml"
     threads: THREADS
@@ -21,8 +21,8 @@ rule candidates:
         runtime=720,
     params:
         corpora=TRAIN,
-        candidates=lambda w: plain(EFFECTIVE[PAIRS[w.pairs]].preference.candidates),
-        seed=lambda w: EFFECTIVE[parent_of(PAIRS[w.pairs])].seed,
+        candidates=lambda w: plain(EFFECTIVE[CANDIDATES[w.candidates]].preference.candidates),
+        seed=lambda w: EFFECTIVE[parent_of(CANDIDATES[w.candidates])].seed,
         max_new_tokens=settings.decoding.max_new_tokens,
         compute=plain(settings.compute),
         code=digest("candidates"),
@@ -32,7 +32,7 @@ rule candidates:
 
 rule judge_scores:
     input:
-        candidates="<results>/candidates/{pairs}.parquet",
+        candidates=lambda w: candidates_of(w.pairs),
         references=of_train("<results>/corpora/{corpus}/references.parquet"),
         gold=of_train("<results>/clues/{corpus}/gold.parquet"),
         transcripts=of_train("<results>/transcripts/{corpus}.parquet"),
@@ -65,7 +65,7 @@ rule judge_scores:
 
 rule preference_pairs:
     input:
-        candidates="<results>/candidates/{pairs}.parquet",
+        candidates=lambda w: candidates_of(w.pairs),
         scores=lambda w: f"<results>/judge_scores/{w.pairs}/{judge_of(w.pairs).name}.parquet",
         gold=of_train("<results>/clues/{corpus}/gold.parquet"),
         references=of_train("<results>/corpora/{corpus}/references.parquet"),

@@ -35,7 +35,7 @@ from aligncap.config.sections import (
     Transcripts,
 )
 from aligncap.config.seeds import plain_name, seed_members
-from aligncap.config.systems import lineage, pairs_name, resolve_system, variant
+from aligncap.config.systems import candidates_name, lineage, pairs_name, resolve_system, variant
 from aligncap.config.training import Adapter, Alignment, Optimisation, Teacher, TeacherSampling, WarmStart
 from aligncap.config.validation import merge
 
@@ -81,6 +81,7 @@ __all__ = [
     "lineage",
     "load",
     "merge",
+    "candidates_name",
     "pairs_name",
     "parse",
     "plain_name",

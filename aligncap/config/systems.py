@@ -117,15 +117,24 @@ PAIR_SECTIONS = ("preference.candidates", "preference.judge", "preference.pairs"
 
 
 def pairs_name(config: AlignCapConfig, name: str) -> str:
-    """Name of the candidates, judge scores, pairs and reference log-probs that a preference system trains on.
+    """Name of the judge scores, pairs and reference log-probs that a preference system trains on."""
+    return _name_below_parent(config, name, PAIR_SECTIONS)
 
-    The parent where the settings are the experiment's own, else the first system that shares parent and settings. A
-    parent that is a preference system itself gets a dash, because its own name may name the pairs that it trained on.
+
+def candidates_name(config: AlignCapConfig, name: str) -> str:
+    """Name of the candidates that a preference system's pairs are made of."""
+    return _name_below_parent(config, name, PAIR_SECTIONS[:1])
+
+
+def _name_below_parent(config: AlignCapConfig, name: str, sections: Sequence[str]) -> str:
+    """The parent where the settings are the experiment's own, else the first system that shares parent and settings.
+
+    A parent that is a preference system itself gets a dash, because its own name may name what it was trained on.
     """
     parent = lineage(config, name).parent
     assert parent is not None  # resolve_system refuses a preference system without one
-    wanted = _effective(resolve_system(config, name), PAIR_SECTIONS)
-    if wanted == _effective(config, PAIR_SECTIONS):
+    wanted = _effective(resolve_system(config, name), sections)
+    if wanted == _effective(config, sections):
         return f"{parent}-next" if lineage(config, parent).stage == "preference" else parent
     siblings = (other for other in config.systems if lineage(config, other).parent == parent)
-    return next(other for other in siblings if _effective(resolve_system(config, other), PAIR_SECTIONS) == wanted)
+    return next(other for other in siblings if _effective(resolve_system(config, other), sections) == wanted)

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from aligncap import config
-from aligncap.config import AlignCapConfig, load, merge, pairs_name, parse, resolve_system, variant
+from aligncap.config import AlignCapConfig, candidates_name, load, merge, pairs_name, parse, resolve_system, variant
 from aligncap.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -210,6 +210,19 @@ def test_pairs_are_shared_by_parent_and_settings():
     )
     names = {name: pairs_name(parsed, name) for name in ("aligncap", "other_beta", "hot", "hot_again", "of_sft")}
     assert names == {"aligncap": "kd", "other_beta": "kd", "hot": "hot", "hot_again": "hot", "of_sft": "sft"}
+
+
+def test_pairs_that_are_built_otherwise_share_their_candidates():
+    def po(**preference) -> dict:
+        return {"stage": "preference", "parent": "kd", "overrides": {"preference": preference}}
+
+    parsed = systems(
+        swaps=po(pairs={"hard_negatives": "always"}),
+        hot=po(candidates={"temperature": 2.0}),
+        hot_swaps=po(candidates={"temperature": 2.0}, pairs={"hard_negatives": "always"}),
+    )
+    names = {name: (pairs_name(parsed, name), candidates_name(parsed, name)) for name in ("swaps", "hot", "hot_swaps")}
+    assert names == {"swaps": ("swaps", "kd"), "hot": ("hot", "hot"), "hot_swaps": ("hot_swaps", "hot")}
 
 
 def test_pairs_of_different_parents_are_never_shared():

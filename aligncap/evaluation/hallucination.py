@@ -17,8 +17,11 @@ METRICS = (
     "coverage",
     "factuality_hallucination",
     "factuality_hallucination_covered",
+    "asserted_clues",
+    "contradicted_clues",
     "faithfulness_hallucination",
 )
+PROSODIC = ("level", "pitch", "rate")
 SECOND = ("emotion_agreement_2", "coverage_2", "factuality_hallucination_2")
 
 
@@ -31,7 +34,8 @@ class Verdict:
         flags: hallucinations, each ``kind: words``; factuality first.
         values: metric -> 0 or 1, or None where it does not apply: agreement and factuality where nothing is known of
             the utterance, ``factuality_hallucination_covered`` where the caption asserts no emotion (so that a caption
-            which says nothing is no success).
+            which says nothing is no success). ``asserted_clues`` counts what the caption says that could be checked
+            (emotion, level, pitch, rate: 0 to 4), ``contradicted_clues`` is the share of it that contradicts.
     """
 
     dominant: str | None
@@ -54,11 +58,17 @@ def examine(caption: str, truth: Truth, transcript: str, references: Sequence[st
     wrong, unfaithful = factuality_flags(clues, truth), faithfulness_flags(caption, transcript, references, finished)
     covered = bool(asserted_classes(clues))
     factuality = float(bool(wrong)) if truth.comparable else None
+    said = {clue.kind for clue in clues}
+    asserted = int(covered and truth.emotion is not None)
+    asserted += sum(kind in said and getattr(truth, kind) is not None for kind in PROSODIC)
+    asserted = max(asserted, len(wrong))  # what is denied may contradict, too
     values = {
         "emotion_agreement": None if truth.emotion is None else float(dominant == truth.emotion),
         "coverage": float(covered),
         "factuality_hallucination": factuality,
         "factuality_hallucination_covered": factuality if covered else None,
+        "asserted_clues": float(asserted) if truth.comparable else None,
+        "contradicted_clues": len(wrong) / asserted if truth.comparable and asserted else None,
         "faithfulness_hallucination": float(bool(unfaithful)),
     }
     return Verdict(dominant, (*wrong, *unfaithful), values)

@@ -1,9 +1,10 @@
 """The claims table: every difference that a claim of the paper rests on, with its interval and a verdict.
 
 Which systems a claim compares is data of the config (``tables.claims``), ours: the paper's own comparisons are not at
-hand. A claim is measured by macro agreement and by factuality hallucination at equal coverage: the utterances where
-both captions assert an emotion, for a caption that says nothing contradicts nothing. Beside each stands the sign that
-the second instrument gives, which no training read.
+hand. A claim is measured by macro agreement; by factuality hallucination at equal coverage, the utterances where both
+captions assert an emotion, for a caption that says nothing contradicts nothing; and by the share of a caption's clues
+that contradict, for one that names no pitch cannot be wrong about it. Beside the first two stands what the second
+instrument says, which no training read.
 """
 
 from __future__ import annotations
@@ -23,14 +24,16 @@ from aligncap.evaluation.tables.render import as_csv, escape_latex
 from aligncap.evaluation.tables.seeds import CorpusScores, Difference, Members, scores_by_corpus
 
 RULE = "claims_table"
-# metric -> the same by the second instrument
+# metric -> the same by the second instrument, which knows emotions only
 MEASURED = {
     "emotion_agreement_macro": "emotion_agreement_macro_2",
     "factuality_hallucination_covered": "factuality_hallucination_2",
+    "contradicted_clues": None,
 }
 SHOWN = {
     "emotion_agreement_macro": "agreement (macro)",
     "factuality_hallucination_covered": "factuality halluc. at equal coverage",
+    "contradicted_clues": "share of clues contradicted",
 }
 VERDICTS = {
     "holds": "the interval excludes zero in the paper's favour",
@@ -96,7 +99,8 @@ def _differences(scores: CorpusScores, system: str, against: str) -> list[Differ
 
 
 def _second(scores: CorpusScores, difference: Difference) -> float | None:
-    found = scores.difference(difference.system, difference.against, MEASURED[difference.metric])
+    metric = MEASURED[difference.metric]
+    found = scores.difference(difference.system, difference.against, metric) if metric else None
     return None if found is None else found.value
 
 

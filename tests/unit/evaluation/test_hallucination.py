@@ -72,6 +72,7 @@ def test_saying_nothing_is_no_success():
     assert verdict.dominant is None and verdict.values["coverage"] == 0 and verdict.values["emotion_agreement"] == 0
     assert verdict.values["factuality_hallucination"] == 0
     assert verdict.values["factuality_hallucination_covered"] is None
+    assert verdict.values["asserted_clues"] == 0 and verdict.values["contradicted_clues"] is None
 
 
 def test_a_degree_alone_is_nothing_to_compare_with():
@@ -81,3 +82,18 @@ def test_a_degree_alone_is_nothing_to_compare_with():
 def test_nothing_known_gives_no_figure():
     values = examine("The speaker sounds sad.", Truth(), "", []).values
     assert values["emotion_agreement"] is None and values["factuality_hallucination"] is None
+
+
+@pytest.mark.parametrize(
+    ("caption", "asserted", "contradicted"),
+    [
+        ("Angry, speaking loudly and fast in a high voice.", 3, 1 / 3),  # pitch was not measured
+        ("Sad, speaking quietly and slowly.", 3, 2 / 3),
+        ("The speaker sounds angry.", 1, 0.0),
+        ("Not angry.", 1, 1.0),
+        ("Speaking fast.", 1, 1.0),
+    ],
+)
+def test_the_share_of_clues_that_contradict(caption, asserted, contradicted):
+    values = examine(caption, Truth(emotion="angry", level="high", rate="slow"), "", []).values
+    assert values["asserted_clues"] == asserted and values["contradicted_clues"] == pytest.approx(contradicted)

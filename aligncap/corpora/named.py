@@ -22,7 +22,7 @@ class Names:
     Attributes:
         layout: in words, for messages.
         pattern: of the end of a path below the root, without its extension. Groups: ``speaker``, ``emotion``, and
-            where the corpus has them ``intensity`` and ``text``. What it matches is the utterance id.
+            where the corpus has them ``intensity`` and ``text``. The utterance id is the group ``id``, else all.
         emotions: the group's value -> ours.
         language: ISO 639-1 by speaker.
         intensities: the group's value -> ours; others are unknown.
@@ -68,7 +68,7 @@ class Named:
         if names.sentence is not None:
             text = names.sentence(groups["text"])
         return Utterance(
-            utterance_id=match[1].replace("/", "_"),
+            utterance_id=groups.get("id") or match[1].replace("/", "_"),
             audio_path=file,
             where=display(file),
             speaker=groups["speaker"],
@@ -175,7 +175,7 @@ NAMED = {
     # Zhou et al., ICASSP 2021; speakers up to 0010 speak Mandarin. Copies without train/, test/ are read too.
     "esd": Names(
         "ESD's 0011/Angry/train/0011_000351.wav",
-        r"(?P<emotion>Angry|Happy|Neutral|Sad|Surprise)/(?:\w+/)?(?P<speaker>\d{4})_\d{6}",
+        r"(?P<emotion>Angry|Happy|Neutral|Sad|Surprise)/(?:\w+/)?(?P<id>(?P<speaker>\d{4})_\d{6})",
         dict(Angry="angry", Happy="happy", Neutral="neutral", Sad="sad", Surprise="surprised"),
         _esd_language,
         transcripts=_esd_transcripts,

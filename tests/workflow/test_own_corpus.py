@@ -51,7 +51,7 @@ def test_a_folder_of_wavs_and_a_csv_in_five_commands(project: Project) -> None:
 
 
 def test_a_new_corpus_is_two_edits(project: Project, tmp_path: Path) -> None:
-    declaration, name = blocks("extending.md", "A new corpus", "python")
+    (declaration,), (name,) = (blocks("extending.md", "A new corpus", kind) for kind in ("python", "text"))
     assert len((declaration + name).splitlines()) < 40
     project.edit("aligncap/corpora/named.py", "NAMED = {\n", f"NAMED = {{\n{declaration}")
     project.edit("aligncap/config/sections.py", "AdapterName = Literal[\n", f"AdapterName = Literal[\n{name}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from aligncap.corpora.base import BadRow, Row, Utterance, display, each_row, third
@@ -58,7 +59,7 @@ class Iemocap:
                 for number, line in enumerate(labels.read_text("utf-8", errors="replace").splitlines(), start=1)
                 if (match := TURN.match(line.strip()))
             ]
-            yield from each_row(rows, lambda row, session=session, texts=texts: _read(row, session, texts))
+            yield from each_row(rows, partial(_read, session, texts))
 
 
 def _spoken(file: Path) -> dict[str, str]:
@@ -68,7 +69,7 @@ def _spoken(file: Path) -> dict[str, str]:
     return {match["turn"]: " ".join(re.sub(r"\[\w+\]", " ", match["text"]).split()) for match in found}
 
 
-def _read(row: Row, session: Path, texts: dict[str, str]) -> Utterance:
+def _read(session: Path, texts: dict[str, str], row: Row) -> Utterance:
     turn, emotion = row.text("turn"), row.text("emotion")
     if emotion not in EMOTION:
         raise ValueError(f"emotion {emotion!r}, expected one of {', '.join(EMOTION)}; correct the file")

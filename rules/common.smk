@@ -157,6 +157,10 @@ def training_inputs():
     }
 
 
+# Adapters that have a transcript for every clip.
+WITH_TEXT = ("synthetic", "emosec", "ravdess", "nemo")
+
+
 def own_text(corpus):
     """Labels that hold a corpus's own transcripts: read for training corpora only."""
     if settings.corpora[corpus].role == "train" and settings.transcripts.train_source == "corpus":
@@ -165,8 +169,8 @@ def own_text(corpus):
 
 
 def asr_of(corpus):
-    """The ASR, where there is something for it to do: a manifest may lack text, and a translation is its work."""
-    may_lack = settings.corpora[corpus].adapter == "manifest" or settings.transcripts.task == "translate"
+    """The ASR, where there is something for it to do: a corpus may lack text, and a translation is its work."""
+    may_lack = settings.corpora[corpus].adapter not in WITH_TEXT or settings.transcripts.task == "translate"
     return [model("asr")] if may_lack or not own_text(corpus) else []
 
 
@@ -251,11 +255,13 @@ def mark(system):
 
 
 def mark_of_corpus(corpus):
-    """What kind of test it is: computer-made speech, or the held-out side of a corpus that models were trained on."""
-    marks = ["synthetic"] if settings.corpora[corpus].adapter == "synthetic" else []
-    roots = [settings.corpora[name].root for name in TRAIN]
-    if settings.corpora[corpus].root is not None and settings.corpora[corpus].root in roots:
-        marks.append("in-domain")
+    """What kind of test it is: computer-made speech, or another part of a corpus that models were trained on."""
+    own = settings.corpora[corpus]
+    marks = ["synthetic"] if own.adapter == "synthetic" else []
+    one_corpus = own.adapter not in ("synthetic", "manifest", "huggingface", "webdataset")
+    for other in (settings.corpora[name] for name in TRAIN):
+        if (own.root is not None and own.root == other.root) or (one_corpus and own.adapter == other.adapter):
+            return ", ".join([*marks, "in-domain"])
     return ", ".join(marks)
 
 
@@ -314,11 +320,11 @@ def training_logs():
     return logs
 
 
-# Test corpora whose captions people wrote: what the emotion grammar parser is measured on.
+# Test corpora whose captions people wrote, or may have: what the emotion grammar parser is measured on.
 HUMAN = [
     corpus
     for corpus in TEST
-    if settings.corpora[corpus].adapter in ("emosec", "manifest")
+    if settings.corpora[corpus].adapter in ("emosec", "emns", "promptspeech", "manifest", "huggingface", "webdataset")
     and settings.corpora[corpus].captions.source in ("auto", "corpus")
 ]
 

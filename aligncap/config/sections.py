@@ -75,12 +75,36 @@ class Part(Section):
     seed: int = 0
 
 
+AdapterName = Literal[
+    "synthetic",
+    "manifest",
+    "huggingface",
+    "webdataset",
+    "crema_d",
+    "emns",
+    "emodb",
+    "emosec",
+    "esd",
+    "iemocap",
+    "meld",
+    "mer2023",
+    "nemo",
+    "nnime",
+    "promptspeech",
+    "ravdess",
+    "savee",
+    "tess",
+    "textrolspeech",
+    "urdu",
+]
+
+
 class Corpus(Section):
     """One corpus and its role in this experiment."""
 
-    adapter: Literal["synthetic", "emosec", "ravdess", "nemo", "manifest"]
+    adapter: AdapterName
     role: Literal["train", "test"]
-    root: str | None = Field(None, description="folder (or, for manifest, the table) relative to the project root")
+    root: str | None = Field(None, description="folder, table or shard, from the project root, or hf://org/name@commit")
     language: str | None = Field(None, description="ISO 639-1; needed where the adapter cannot tell")
     captions: CaptionSource = CaptionSource()
     part: Part | None = Field(None, description="take one side only: an in-domain test, marked in every table")
@@ -90,7 +114,15 @@ class Corpus(Section):
     clips: Count | None = Field(None, description="synthetic: how many to make")
     voices: tuple[str, ...] = Field((), description="synthetic: espeak-ng voices, such as en-us+f3")
     style: Literal["a", "b"] | None = Field(None, description="synthetic: caption grammar")
-    columns: dict[str, str] = Field({}, description="manifest: our column name -> the table's column name")
+    columns: dict[str, str] = Field(
+        {}, description="manifest, huggingface, webdataset: our column name -> the table's column name"
+    )
+    split: str | None = Field(None, description="huggingface: which split, as in train[:100]; null: all of them")
+
+    def is_another_split(self, other: Corpus) -> bool:
+        """Whether two corpora are different published splits of one data set, so that they share no clip."""
+        names = [c.split.partition("[")[0] if c.split else "" for c in (self, other)]
+        return "" not in names and names[0] != names[1] and "+" not in "".join(names)
 
     @model_validator(mode="after")
     def _adapter_needs(self) -> Corpus:
@@ -99,6 +131,10 @@ class Corpus(Section):
                 raise ValueError("a synthetic corpus needs clips, voices, style and language")
         elif self.root is None:
             raise ValueError(f"a corpus of adapter '{self.adapter}' needs root")
+        if self.columns and self.adapter not in ("manifest", "huggingface", "webdataset"):
+            raise ValueError(f"columns: adapter '{self.adapter}' knows its own; leave it out, or use 'manifest'")
+        if self.split is not None and self.adapter != "huggingface":
+            raise ValueError("split is of adapter 'huggingface'; name the table or folder of a split in root")
         return self
 
 
@@ -349,7 +385,7 @@ class AlignCapConfig(Section):
         for train in self.corpus_names("train"):
             for test in self.corpus_names("test"):
                 one, other = self.corpora[train], self.corpora[test]
-                if one.root is None or one.root != other.root:
+                if one.root is None or one.root != other.root or one.is_another_split(other):
                     continue
                 cut = [c.part.model_dump(exclude={"side"}) if c.part else None for c in (one, other)]
                 sides = {c.part.side for c in (one, other) if c.part}

@@ -48,8 +48,18 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
             message = re.sub(r"^Value error, ", "", item["msg"])
             got = item.get("input")
             value = f", got {got!r}" if not isinstance(got, Mapping | BaseModel) else ""
-            lines.append(f"{where or 'config'}: {message}{value}")
+            lines.append(f"{where or 'config'}: {message}{value}{_near_choice(item)}")
     return "config: " + "; ".join(lines)
+
+
+def _near_choice(item: Any) -> str:
+    """The choice that a value of a closed list was probably meant to be, whatever its case and hyphens."""
+    if item["type"] != "literal_error":
+        return ""
+    choices = re.findall(r"'([^']*)'", item["ctx"]["expected"])
+    meant = str(item["input"]).lower().replace("-", "_")
+    near = difflib.get_close_matches(meant, choices, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _all_keys() -> list[str]:

@@ -19,17 +19,22 @@ from aligncap.errors import CorpusError
 LEVELS = ("low", "mid", "high")
 INTENSITIES = ("normal", "strong")
 VALUES = {"emotion": (*EMOTIONS, "other"), "intensity": INTENSITIES, "valence": LEVELS, "arousal": LEVELS}
-# Names that published corpora give to the same emotions.
+# Names that published corpora give to the same emotions, and to those that are none of ours.
 ALIASES = {
     "anger": "angry",
     "happiness": "happy",
     "joy": "happy",
+    "excited": "happy",  # as most work on IEMOCAP merges them
+    "excitement": "happy",
     "sadness": "sad",
     "surprise": "surprised",
     "fear": "fearful",
     "disgust": "disgusted",
     "contempt": "contemptuous",
     "worry": "worried",
+    "relax": "calm",
+    "relaxed": "calm",
+    **dict.fromkeys(("bored", "boredom", "frustrated", "frustration", "disappointed", "sarcastic"), "other"),
 }
 
 
@@ -50,6 +55,7 @@ class Utterance:
     valence: str | None = None  # low, mid or high
     arousal: str | None = None  # low, mid or high
     transcript: str | None = None
+    stored: Callable[[], bytes] | None = None  # audio inside an archive: what ``prepare_corpus`` lays at audio_path
 
 
 @dataclass(frozen=True)
@@ -106,12 +112,15 @@ def _undecodable(text: str) -> str | None:
     return f"byte 0x{ord(wrong) - 0xDC00:02x} is not UTF-8; save the file as UTF-8"
 
 
-def read_table(path: Path, quoting: int = csv.QUOTE_MINIMAL) -> tuple[list[str], list[Row]]:
+def read_table(
+    path: Path, quoting: int = csv.QUOTE_MINIMAL, delimiter: str | None = None
+) -> tuple[list[str], list[Row]]:
     """Read a CSV, TSV, JSONL or Parquet table.
 
     Args:
         path: its extension says which of the four it is.
         quoting: of the csv module; ``csv.QUOTE_NONE`` for tables that use quotation marks as plain text.
+        delimiter: between cells of a CSV; None: a comma, a tab in a TSV.
 
     Returns:
         The column names, and the rows. A row that is broken on its own carries its ``problem``.
@@ -126,7 +135,7 @@ def read_table(path: Path, quoting: int = csv.QUOTE_MINIMAL) -> tuple[list[str],
     if kind == ".parquet":
         rows = _read_parquet(path)
     elif kind in (".csv", ".tsv"):
-        rows = _read_csv(path, "," if kind == ".csv" else "\t", quoting)
+        rows = _read_csv(path, delimiter or ("," if kind == ".csv" else "\t"), quoting)
     elif kind in (".jsonl", ".ndjson"):
         rows = _read_jsonl(path)
     else:
@@ -220,6 +229,24 @@ def label(row: Row, kind: str, column: str | None) -> str | None:
     if value and value not in VALUES[kind]:
         raise ValueError(f"{kind} {row.text(column)!r}, expected one of {', '.join(VALUES[kind])}; correct the table")
     return value or None
+
+
+def third(row: Row, column: str) -> str | None:
+    """Low, mid or high for a rating from 1 to 5 in a cell; None where the cell is empty. The thirds are ours.
+
+    Raises:
+        ValueError: not a number from 1 to 5.
+    """
+    text = row.text(column)
+    try:
+        value = float(text or "nan")
+    except ValueError:
+        value = 0.0
+    if not text:
+        return None
+    if not 1 <= value <= 5:
+        raise ValueError(f"{column} {text!r}, expected a number from 1 to 5; correct the table")
+    return "low" if value < 2.5 else "high" if value > 3.5 else "mid"
 
 
 def each_row(rows: Sequence[Row], read: Callable[[Row], Utterance | BadRow]) -> Iterator[Utterance | BadRow]:

@@ -5,7 +5,7 @@ Only the path of the audio is required. ``columns`` of the corpus maps our names
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from aligncap.corpora.base import BadRow, Row, Utterance, each_row, label, read_table, require_columns
@@ -27,6 +27,64 @@ COLUMNS = (
 )
 
 
+def map_columns(columns: Mapping[str, str], found: Collection[str]) -> dict[str, str]:
+    """Our column name -> the table's, for those that the table has.
+
+    Raises:
+        CorpusError: a key of ``columns`` that is none of ``COLUMNS``.
+    """
+    if unknown := sorted(set(columns) - set(COLUMNS)):
+        raise CorpusError(f"columns.{unknown[0]}: no column of ours; map one of {', '.join(COLUMNS)}")
+    return {ours: columns.get(ours, ours) for ours in COLUMNS if columns.get(ours, ours) in found}
+
+
+def read_clip(
+    row: Row,
+    columns: Mapping[str, str],
+    audio_path: Path,
+    default_id: str,
+    stored: Callable[[], bytes] | None = None,
+) -> Utterance:
+    """One clip of a table whose columns are mapped.
+
+    Args:
+        row: of the table.
+        columns: of ``map_columns``.
+        audio_path: where the clip lies, or is to be laid.
+        default_id: of a clip whose table has no ids.
+        stored: reads the clip's bytes where they are not a file.
+
+    Raises:
+        ValueError: a label that is none of ours.
+    """
+
+    def text(column: str) -> str:
+        return row.text(columns.get(column))
+
+    return Utterance(
+        utterance_id=text("utterance_id") if "utterance_id" in columns else default_id,
+        audio_path=audio_path,
+        where=row.where,
+        speaker=text("speaker"),
+        session=text("session"),
+        language=text("language"),
+        captions=_captions(row, columns.get("caption")),
+        caption_group=text("caption_group") or None,
+        emotion=label(row, "emotion", columns.get("emotion")),
+        intensity=label(row, "intensity", columns.get("intensity")),
+        valence=label(row, "valence", columns.get("valence")),
+        arousal=label(row, "arousal", columns.get("arousal")),
+        transcript=text("transcript") or None,
+        stored=stored,
+    )
+
+
+def _captions(row: Row, column: str | None) -> tuple[str, ...]:
+    value = row.values.get(column) if column is not None else None
+    several = value if isinstance(value, list) else [value]
+    return tuple(" ".join(str(caption).split()) for caption in several if caption is not None and str(caption).strip())
+
+
 class Manifest:
     """Adapter of a table of clips."""
 
@@ -40,13 +98,12 @@ class Manifest:
         Raises:
             CorpusError: no such table or column, or a key of ``columns`` that is none of ``COLUMNS``.
         """
-        if unknown := sorted(set(columns) - set(COLUMNS)):
-            raise CorpusError(f"columns.{unknown[0]}: no column of ours; map one of {', '.join(COLUMNS)}")
+        map_columns(columns, ())
         self.table = table
         found, self.rows = read_table(table)
         if any(row.problem is None for row in self.rows):
             require_columns(table, found, [columns.get("audio_path", "audio_path"), *columns.values()])
-        self.columns = {ours: columns.get(ours, ours) for ours in COLUMNS if columns.get(ours, ours) in found}
+        self.columns = map_columns(columns, found)
         self.has_captions = "caption" in self.columns
 
     def iter_utterances(self) -> Iterator[Utterance | BadRow]:
@@ -54,33 +111,10 @@ class Manifest:
         yield from each_row(self.rows, self._read)
 
     def _read(self, row: Row) -> Utterance:
-        path = row.text(self.columns["audio_path"])
+        column = self.columns["audio_path"]
+        path = row.text(column)
         if not path:
-            raise ValueError(f"'{self.columns['audio_path']}' is empty; name the audio file")
+            raise ValueError(f"'{column}' is empty; name the audio file")
         if "\0" in path:
-            raise ValueError(f"'{self.columns['audio_path']}' is {path!r}; name the audio file")
-        return Utterance(
-            utterance_id=row.text(self.columns.get("utterance_id")) if self._has("utterance_id") else Path(path).stem,
-            audio_path=self.table.parent / path,
-            where=row.where,
-            speaker=row.text(self.columns.get("speaker")),
-            session=row.text(self.columns.get("session")),
-            language=row.text(self.columns.get("language")),
-            captions=self._captions(row),
-            caption_group=row.text(self.columns.get("caption_group")) or None,
-            emotion=label(row, "emotion", self.columns.get("emotion")),
-            intensity=label(row, "intensity", self.columns.get("intensity")),
-            valence=label(row, "valence", self.columns.get("valence")),
-            arousal=label(row, "arousal", self.columns.get("arousal")),
-            transcript=row.text(self.columns.get("transcript")) or None,
-        )
-
-    def _has(self, column: str) -> bool:
-        return column in self.columns
-
-    def _captions(self, row: Row) -> tuple[str, ...]:
-        value = row.values.get(self.columns["caption"]) if self._has("caption") else None
-        several = value if isinstance(value, list) else [value]
-        return tuple(
-            " ".join(str(caption).split()) for caption in several if caption is not None and str(caption).strip()
-        )
+            raise ValueError(f"'{column}' is {path!r}; name the audio file")
+        return read_clip(row, self.columns, self.table.parent / path, Path(path).stem)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,25 +25,43 @@ def make_adapter(cfg: Corpus, seed: int, wav_folder: Path) -> Adapter:
     Args:
         cfg: the corpus.
         seed: of the experiment.
-        wav_folder: where a synthetic corpus puts its clips.
+        wav_folder: where clips are laid that are not files yet: synthetic ones, and those inside archives.
 
     Raises:
         CorpusError: ``root`` is not there, or is no table that can be read.
     """
     from aligncap.corpora.emosec import Emosec
+    from aligncap.corpora.huggingface import HuggingFace
+    from aligncap.corpora.iemocap import Iemocap
     from aligncap.corpora.manifest import Manifest
+    from aligncap.corpora.named import NAMED, Named
     from aligncap.corpora.nemo import Nemo
     from aligncap.corpora.ravdess import Ravdess
     from aligncap.corpora.synthetic import Synthetic
+    from aligncap.corpora.tables import TABLES, Tables
+    from aligncap.corpora.webdataset import WebDataset
 
     if cfg.adapter == "synthetic":
         return Synthetic(cfg, seed, wav_folder)
+    if cfg.adapter == "huggingface":
+        return HuggingFace(cfg.root or "", cfg.split, cfg.columns, wav_folder)
     root = Path(cfg.root or "")
     if cfg.adapter == "manifest":
         return Manifest(root, cfg.columns)
-    if not root.is_dir():
+    if not root.is_dir() and not (root.is_file() and cfg.adapter in ("webdataset", *TABLES)):
         raise CorpusError(f"{display(root)}: no such folder; set 'root' of the corpus to where '{cfg.adapter}' lies")
-    folders: dict[str, type[Emosec] | type[Nemo] | type[Ravdess]] = {"emosec": Emosec, "nemo": Nemo, "ravdess": Ravdess}
+    if cfg.adapter == "webdataset":
+        return WebDataset(root, cfg.columns, wav_folder)
+    if cfg.adapter in NAMED:
+        return Named(root, NAMED[cfg.adapter])
+    if cfg.adapter in TABLES:
+        return Tables(root, TABLES[cfg.adapter])
+    folders: dict[str, Callable[[Path], Adapter]] = {
+        "emosec": Emosec,
+        "iemocap": Iemocap,
+        "nemo": Nemo,
+        "ravdess": Ravdess,
+    }
     return folders[cfg.adapter](root)
 
 
@@ -55,7 +73,7 @@ def prepare_corpus(name: str, cfg: Corpus, seed: int, audio_out: Path, labels_ou
         cfg: the corpus. ``part`` takes one side of it. ``limit`` draws clips evenly over emotions and
             speakers; a clip that turns out bad is replaced.
         seed: of the draw, and of a synthetic corpus.
-        audio_out: schema ``audio``; a synthetic corpus puts its clips into ``wav/`` beside it.
+        audio_out: schema ``audio``; clips that were no files are laid into ``wav/`` beside it.
         labels_out: schema ``labels``; same utterances, same order.
         skipped_out: schema ``skipped``: what was left out, and why.
 
@@ -140,6 +158,10 @@ def _checked(items: Iterator[Utterance | BadRow], cfg: Corpus, wants_captions: b
 
 def _audio_row(utterance: Utterance, cfg: Corpus) -> dict[str, Any]:
     path = display(utterance.audio_path)
+    if utterance.stored is not None:
+        utterance.audio_path.parent.mkdir(parents=True, exist_ok=True)
+        with artifacts.atomic_path(utterance.audio_path) as temporary:
+            Path(temporary).write_bytes(utterance.stored())
     clip = decode(path, cfg.max_duration_s)
     return {
         "utterance_id": utterance.utterance_id,

@@ -56,6 +56,18 @@ def test_both_sides_of_a_corpus_are_told_apart():
             parse(default(corpora=corpora(rest, other)))
 
 
+def test_published_splits_of_a_data_set_share_no_clip():
+    common = {"adapter": "huggingface", "root": "hf://org/name@0"}
+
+    def both(one: str | None, other: str | None) -> dict:
+        return {"a": {**common, "role": "train", "split": one}, "b": {**common, "role": "test", "split": other}}
+
+    assert parse(default(corpora=both("train[:100]", "test"))).corpora["b"].split == "test"
+    for one, other in ((None, "test"), ("train", "train[100:]"), ("train+test", "test")):
+        with pytest.raises(ConfigError, match=r"corpora\.b: trains \(a\) and tests on the same hf://org/name@0"):
+            parse(default(corpora=both(one, other)))
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -98,6 +110,22 @@ def test_both_sides_of_a_corpus_are_told_apart():
         ({"systems": {"aligncap": {"seeds": [1]}}}, r"systems\.aligncap\.seeds: .*add 1 to systems\.kd\.seeds"),
         ({"systems": {"x": {"stage": "external"}}}, r"systems\.x\.captions: given exactly when"),
         ({"systems": {"x": {"stage": "external", "captions": {"y": "f"}}}}, "'y' is not a test corpus"),
+        (
+            {"corpora": {"x": {"adapter": "CREMA-D", "role": "test", "root": "x"}}},
+            r"corpora\.x\.adapter: .*got 'CREMA-D' \(did you mean crema_d\?\)",
+        ),
+        (
+            {"corpora": {"x": {"adapter": "hugingface", "role": "test", "root": "x"}}},
+            r"got 'hugingface' \(did you mean huggingface\?\)",
+        ),
+        (
+            {"corpora": {"x": {"adapter": "tess", "role": "test", "root": "x", "columns": {"speaker": "s"}}}},
+            "columns: adapter 'tess' knows its own",
+        ),
+        (
+            {"corpora": {"x": {"adapter": "meld", "role": "test", "root": "x", "split": "train"}}},
+            "split is of adapter 'huggingface'",
+        ),
     ],
 )
 def test_mistakes_are_named_in_one_line(changes, told):

@@ -1,0 +1,121 @@
+"""WebDataset: tar shards in which the files of one clip share a name: ``0001.flac``, ``0001.json``, ``0001.txt``.
+
+The format is that of the library webdataset: the key is the name up to the first dot of its last part, the rest is the
+kind. Nothing is unpacked by the name that it has in a shard: a clip that is taken is laid beside the corpus under a
+number of our own.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from aligncap.corpora.base import BadRow, Row, Utterance, display, each_row
+from aligncap.corpora.manifest import map_columns, read_clip
+from aligncap.errors import CorpusError
+
+AUDIO = ("wav", "flac", "mp3", "ogg", "opus", "m4a")
+TEXTS = ("json", "txt")
+MAX_TEXT = 1 << 20  # bytes of a .json or .txt that are read
+
+
+@dataclass
+class _Sample:
+    """The members of one key."""
+
+    key: str
+    values: dict[str, Any] = field(default_factory=dict)
+    audio: tarfile.TarInfo | None = None
+    problem: str | None = None
+
+
+class WebDataset:
+    """Adapter of tar shards."""
+
+    def __init__(self, root: Path, columns: Mapping[str, str], folder: Path) -> None:
+        """Read what the shards say of their clips; audio stays in them until it is wanted.
+
+        Args:
+            root: a shard, or the folder of the shards (``*.tar``, in the order of their names).
+            columns: our column name -> a key of the ``.json`` files, or ``txt``, the text of the ``.txt`` files, which
+                is the transcript unless something else is mapped to it.
+            folder: where clips that are taken are laid.
+
+        Raises:
+            CorpusError: no shard, one that is no tar archive, a column that no clip has.
+        """
+        self.shards = [root] if root.is_file() else sorted(root.glob("**/*.tar"))
+        if not self.shards:
+            raise CorpusError(f"{display(root)}: no .tar below it; set 'root' to a shard, or to the shards' folder")
+        self.samples = [(shard, sample) for shard in self.shards for sample in _samples(shard)]
+        self.folder = folder
+        found = {name for _, sample in self.samples for name in sample.values}
+        if missing := sorted(set(columns.values()) - found):
+            raise CorpusError(
+                f"{display(root)}: no clip has {missing[0]!r}; there are {', '.join(sorted(found)) or 'none'}"
+            )
+        defaults = {} if "transcript" in found or "txt" in columns.values() else {"transcript": "txt"}
+        self.columns = map_columns(defaults | dict(columns), found)
+        self.columns.pop("audio_path", None)
+        self.has_captions = "caption" in self.columns
+
+    def iter_utterances(self) -> Iterator[Utterance | BadRow]:
+        """Every clip, shard by shard."""
+        for number, (shard, sample) in enumerate(self.samples):
+            row = Row(f"{display(shard)}: {sample.key}", sample.values, sample.problem)
+            yield from each_row([row], partial(self._read, number, shard, sample))
+
+    def _read(self, number: int, shard: Path, sample: _Sample, row: Row) -> Utterance:
+        if sample.audio is None:
+            raise ValueError(f"no audio, expected one of .{', .'.join(AUDIO)}; write the shard again")
+        path = self.folder / f"{number:07d}.{sample.audio.name.rpartition('.')[2].lower()}"
+        return read_clip(row, self.columns, path, sample.key, partial(_audio_of, shard, sample.audio))
+
+
+def _audio_of(shard: Path, member: tarfile.TarInfo) -> bytes:
+    with tarfile.open(shard, "r:") as archive:
+        stream = archive.extractfile(member)
+        return stream.read() if stream is not None else b""
+
+
+def _samples(shard: Path) -> list[_Sample]:
+    samples: dict[str, _Sample] = {}
+    try:
+        with tarfile.open(shard, "r:") as archive:
+            for member in archive:
+                folder, _, name = member.name.rpartition("/")
+                stem, _, kind = name.partition(".")
+                kind = kind.lower()
+                if not member.isreg() or not stem or kind not in (*AUDIO, *TEXTS):
+                    continue  # folders, links and other kinds of data are nothing of ours
+                key = f"{folder}/{stem}".lstrip("./")
+                sample = samples.setdefault(key, _Sample(key))
+                if kind in AUDIO:
+                    sample.audio = member
+                else:
+                    _add_text(sample, kind, archive, member)
+    except tarfile.TarError as error:
+        raise CorpusError(
+            f"{display(shard)}: not a plain tar archive ({error}); unpack .tar.gz, or fetch the shard again"
+        ) from error
+    return list(samples.values())
+
+
+def _add_text(sample: _Sample, kind: str, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    stream = archive.extractfile(member)
+    data = stream.read(MAX_TEXT + 1) if stream is not None else b""
+    try:
+        if len(data) > MAX_TEXT:
+            raise ValueError(f"more than {MAX_TEXT} bytes")
+        text = data.decode("utf-8")
+        value = json.loads(text) if kind == "json" else {"txt": text.strip()}
+        if not isinstance(value, dict):
+            raise ValueError("no object")
+        sample.values |= value
+    except (ValueError, RecursionError) as error:
+        sample.problem = f".{kind} cannot be read ({error}); write the shard again"

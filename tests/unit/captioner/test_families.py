@@ -1,0 +1,82 @@
+"""Any causal LM of transformers by config: the whole captioner on a tiny random one of each of five families."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint, save_checkpoint
+from aligncap.captioner.generate import generate
+from aligncap.captioner.model import CaptionModel, lora_tensors
+from aligncap.captioner.sources import fetch_model, model_folder
+from aligncap.config import Adapter, Compute, Lora, ModelSource, Prompts
+
+ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
+CPU = Compute(device="cpu", threads=1)
+
+
+@pytest.fixture(scope="module", params=["llama", "qwen2", "gemma", "gpt2", "phi"])
+def llm(request, tmp_path_factory) -> Path:
+    manifest = tmp_path_factory.mktemp("models") / request.param / "manifest.json"
+    fetch_model(ModelSource(name=request.param, files=(f"random:{request.param}",)), manifest)
+    return model_folder(manifest)
+
+
+@pytest.fixture
+def model(llm: Path) -> CaptionModel:
+    torch.manual_seed(0)
+    model = CaptionModel(llm, Prompts(), CPU)
+    model.add_lora(LORA)
+    with torch.no_grad():
+        for tensor in lora_tensors(model.llm).values():
+            tensor.copy_(torch.randn_like(tensor) * 0.1)
+    model.add_adapter(ADAPTER, n_layers=2, dim=8)
+    return model
+
+
+def test_clips_and_responses_of_a_batch_do_not_see_each_other(model, examples):
+    model.requires_grad_(False).eval()
+    answers = [model.response_ids(text) for text in ("calm", "very angry indeed")]
+    prompts = model.speech_prompts(examples[:3])
+    packed = model.response_logps(model.pack(prompts, [answers, answers[::-1], answers])).view(3, 2)
+    for row, prompt in enumerate(prompts):
+        for column, answer in enumerate(answers if row != 1 else answers[::-1]):
+            alone = model.response_logps(model.pack([prompt], [[answer]]))
+            torch.testing.assert_close(packed[row, column], alone[0], atol=1e-4, rtol=0)
+    greedy = generate(model, prompts, 6)
+    assert [g[0].token_ids for g in greedy] == [generate(model, [p], 6)[0][0].token_ids for p in prompts]
+    text = model.text_prompt("Emotion: sad.", model.encode("hello"))
+    assert Prompts().instruction in model.decode(text.before + text.after)
+
+
+def test_the_adapter_and_the_lora_learn_and_nothing_else_does(llm, examples):
+    torch.manual_seed(0)
+    model = CaptionModel(llm, Prompts(), CPU)
+    model.add_lora(LORA)
+    model.add_adapter(ADAPTER, n_layers=2, dim=8)
+    answers = [[model.response_ids(e.captions[0])] for e in examples]
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.Adam(trained, lr=1e-2)
+    frozen = {name: p.detach().clone() for name, p in model.named_parameters() if not p.requires_grad}
+    losses = []
+    for _ in range(8):
+        loss = -model.response_logps(model.pack(model.speech_prompts(examples), answers)).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0]
+    assert all(torch.equal(p, frozen[name]) for name, p in model.named_parameters() if name in frozen)
+
+
+def test_a_checkpoint_comes_back_with_the_same_scores(model, llm, examples, tmp_path):
+    settings = {"lora": LORA.model_dump(mode="json"), "adapter": ADAPTER.model_dump()}
+    paths = CheckpointPaths.of(tmp_path)
+    save_checkpoint(paths, model, {}, {"w": torch.zeros(1)}, settings | {"prompts": Prompts().model_dump()})
+    again = load_checkpoint(paths, llm, CPU)
+    scores = []
+    for one in (model.eval(), again.eval()):
+        with torch.inference_mode():
+            answers = [[one.response_ids(e.captions[0])] for e in examples]
+            scores.append(one.response_logps(one.pack(one.speech_prompts(examples), answers)))
+    torch.testing.assert_close(*scores, atol=1e-5, rtol=0)

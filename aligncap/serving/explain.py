@@ -95,7 +95,7 @@ def _corpus_of(results: Path, utterance: str, corpus: str | None) -> str:
         for row in _rows(tables[name].with_name("skipped.parquet"), "skipped", "utterance_id", utterance):
             raise ArtifactError(f"{utterance}: was left out of {name}: {row['reason']}")
     near = difflib.get_close_matches(utterance, [i for own in ids.values() for i in own], n=3)
-    likely = near or [own[0] for own in ids.values() if own]
+    likely = near or sorted({own[0] for own in ids.values() if own})
     raise ArtifactError(f"{results}: no utterance '{utterance}'; there are {', '.join(likely)} and others")
 
 

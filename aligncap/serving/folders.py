@@ -78,6 +78,14 @@ def find_files(arguments: Sequence[str], listed: str = "") -> tuple[list[Path], 
     return files, passed
 
 
+def require_utf8(path: Path) -> None:
+    """Raise ``AudioError`` where no table could hold the path."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise AudioError(f"{os.fsencode(path)!r}: its name is not UTF-8; rename it") from None
+
+
 def by_length(files: Sequence[Path]) -> list[Path]:
     """The files, shortest first, by their headers: a batch of equal lengths wastes nothing on padding."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aligncap.serving.commands.terminal import DEFAULT_MODEL, ModelOption, ModelsOption, say
+from aligncap.serving.commands.terminal import DEFAULT_MODEL, ModelOption, ModelsOption, note, say
 
 if TYPE_CHECKING:
     from aligncap.serving.captioner import Captioner
@@ -66,29 +66,29 @@ def caption(
     style = _style(out, as_json, as_csv, as_parquet)
     found, passed = find_files(files, sys.stdin.read() if "-" in files else "")
     if passed and not quiet:
-        say(f"{passed} files that are no audio by their names are passed over")
+        note(f"{passed} files that are no audio by their names are passed over")
     if not model.is_dir():
         raise AlignCapError(f"{model}: no such checkpoint folder; train one with 'make demo', or name one with --model")
     name = checkpoint_name(model)
     with CaptionTable(out, style, name) if out and style != "text" else nullcontext() as table:  # type: ignore[arg-type]
         todo = found if table is None else by_length(table.missing(found))
         if not quiet and len(todo) < len(found):
-            say(f"{out}: goes on, {len(found) - len(todo)} of {len(found)} files are captioned or named twice")
+            note(f"{out}: goes on, {len(found) - len(todo)} of {len(found)} files are captioned or named twice")
         if not todo:
             return
         keep = table.append if table is not None else _printer(style)
         options = {"language": language, "max_new_tokens": max_new_tokens, "max_duration_s": max_duration}
-        captioner = _load(model, models)
         started = time.monotonic()
-        with _progress(len(todo), quiet) as done:
-            try:
+        try:
+            captioner = _load(model, models)
+            with _progress(len(todo), quiet) as done:
                 failed = _caption_files(captioner, todo, batch_size, options, name, keep, done)
-            except KeyboardInterrupt:
-                say("interrupted" + (f"; the same command goes on ({out} holds what is done)" if out else ""))
-                raise typer.Exit(INTERRUPTED) from None
+        except KeyboardInterrupt:
+            note("interrupted" + (f"; the same command goes on ({out} holds what is done)" if out else ""))
+            raise typer.Exit(INTERRUPTED) from None
     if not quiet:
         seconds = time.monotonic() - started
-        say(f"captioned {len(todo) - failed} of {len(todo)} files in {seconds:.0f} s" + (f", {out}" if out else ""))
+        note(f"captioned {len(todo) - failed} of {len(todo)} files in {seconds:.0f} s" + (f", {out}" if out else ""))
     if failed:
         raise typer.Exit(1)
 
@@ -145,6 +145,7 @@ def _caption_files(
 ) -> int:
     """Caption batch by batch; returns how many files could not be read."""
     from aligncap.errors import AudioError
+    from aligncap.serving.folders import require_utf8
     from aligncap.serving.sounds import read_sound
 
     failed = 0
@@ -152,6 +153,7 @@ def _caption_files(
         heard = []
         for path in files[start : start + batch_size]:
             try:
+                require_utf8(path)
                 _, samples = read_sound(path, options["max_duration_s"])
                 heard.append(captioner.hear(samples, options["language"], str(path)))
             except AudioError as error:
@@ -183,7 +185,7 @@ def _progress(total: int, quiet: bool) -> Iterator[Done]:
         def lines(n: int) -> None:
             nonlocal count
             if (count + n) * 10 // total > count * 10 // total and total > 10:
-                say(f"{count + n} of {total}")
+                note(f"{count + n} of {total}")
             count += n
 
         yield lines

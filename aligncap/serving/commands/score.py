@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aligncap.serving.commands.terminal import JsonOption, print_json, say, stdout, table
+from aligncap.serving.commands.terminal import JsonOption, note, print_json, stdout, table
 
 if TYPE_CHECKING:
     from aligncap.serving.scoring import Scores
@@ -59,7 +59,7 @@ def score(
     if spice not in ("off", "auto", "require"):
         raise ConfigError(f"--spice: '{spice}', expected off, auto or require")
     for line in say_what_is_missing(meteor, spice):  # type: ignore[arg-type]
-        say(line)
+        note(line)
     names = _names(captions)
     found = {
         name: score_captions(

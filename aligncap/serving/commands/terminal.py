@@ -29,9 +29,14 @@ def stdout() -> Console:
     return Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, markup=False, soft_wrap=False)
 
 
-def say(message: str) -> None:
-    """One line to a person, on stderr, in the manner of all errors."""
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"aligncap: {message}")
+def note(message: str) -> None:
+    """One line to a person, on stderr."""
+    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(message)
+
+
+def say(problem: str) -> None:
+    """One line on stderr about what went wrong."""
+    note(f"aligncap: {problem}")
 
 
 def print_json(value: Any) -> None:

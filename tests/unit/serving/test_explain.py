@@ -93,7 +93,7 @@ def test_a_training_utterance_has_its_candidates_scores_and_pairs(results):
 
 @pytest.mark.parametrize(
     ("utterance", "said"),
-    [("u1", "in test and train; write test/u1"), ("v8", "no utterance 'v8'; there are v7"), ("w3", "w.wav: 0 bytes")],
+    [("u1", "in test and train; write test/u1"), ("v77", "no utterance 'v77'; there are v7"), ("w3", "w.wav: 0 bytes")],
 )
 def test_an_utterance_that_is_not_there_is_one_line(results, utterance, said):
     with pytest.raises(ArtifactError, match=said):

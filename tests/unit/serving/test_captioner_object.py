@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import numpy as np
 import pytest
 import soundfile
-from conftest import COMPUTE
+from tiny_captioner import COMPUTE
 
 import aligncap
 from aligncap import Captioner, pipeline

@@ -198,6 +198,8 @@ def _captions(captions: str | Path | Mapping[str, str], columns: Columns) -> tup
 
 def _table(path: Path, columns: Columns) -> list[tuple[str, list[str], Row]]:
     """(utterance id, captions, row) of every row."""
+    if not path.is_file():
+        raise CorpusError(f"{path}: no such file; name a CSV, TSV, JSONL or Parquet table")
     names, rows = read_table(path)
     chosen = []
     for wanted, usual, what in ((columns.identifier, IDS, "id"), (columns.caption, CAPTIONS, "caption")):

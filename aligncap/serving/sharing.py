@@ -106,7 +106,7 @@ def model_card(folder: Path, system: dict[str, Any], name: str) -> str:
         corpora=corpora,
         synthetic=all(corpus["adapter"] == "synthetic" for corpus in corpora),
         models=_models(system),
-        figures=_figures(folder, system["system"]),
+        figures=_figures(folder, system["system"], run),
         commit=run.get("git", {}).get("commit"),
     )
     return str(ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{text}"))
@@ -181,9 +181,14 @@ def _how(system: dict[str, Any]) -> list[str]:
     return said
 
 
-def _figures(folder: Path, system: str) -> list[dict[str, Any]]:
-    """This system's zero-shot figures, where the experiment has a table."""
+def _figures(folder: Path, system: str, run: dict[str, Any]) -> list[dict[str, Any]]:
+    """This system's figures on test corpora, where the experiment has a table."""
     table = folder.resolve().parents[1] / "tables" / "zero_shot.parquet"
     if not table.is_file():
         return []
-    return [row for row in artifacts.read_rows(table, "table") if row["system"] == system and row["metric"] in SHOWN]
+    corpora = run.get("config", {}).get("corpora", {})
+    return [
+        {**row, "setting": "in-domain" if corpora.get(row["corpus"], {}).get("part") else "zero-shot"}
+        for row in artifacts.read_rows(table, "table")
+        if row["system"] == system and row["metric"] in SHOWN
+    ]

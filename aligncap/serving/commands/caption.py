@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130  # as a shell says it of Ctrl-C
 
-Done = Callable[[int], None]
+Report = Callable[[str | None], None]  # a file is done; of one that could not be read, why
 
 
 def caption(
@@ -80,9 +81,9 @@ def caption(
         options = {"language": language, "max_new_tokens": max_new_tokens, "max_duration_s": max_duration}
         started = time.monotonic()
         try:
-            captioner = _load(model, models)
-            with _progress(len(todo), quiet) as done:
-                failed = _caption_files(captioner, todo, batch_size, options, name, keep, done)
+            load = cache(lambda: _load(model, models))  # not before there is a file that can be read
+            with _progress(len(todo), quiet, table is None) as report:
+                failed = _caption_files(load, todo, batch_size, options, name, keep, report)
         except KeyboardInterrupt:
             note("interrupted" + (f"; the same command goes on ({out} holds what is done)" if out else ""))
             raise typer.Exit(INTERRUPTED) from None
@@ -135,13 +136,13 @@ def _printer(style: str) -> Callable[[Sequence[dict[str, Any]]], None]:
 
 
 def _caption_files(
-    captioner: Captioner,
+    load: Callable[[], Captioner],
     files: Sequence[Path],
     batch_size: int,
     options: dict[str, Any],
     name: str,
     keep: Callable[[Sequence[dict[str, Any]]], None],
-    done: Done,
+    report: Report,
 ) -> int:
     """Caption batch by batch; returns how many files could not be read."""
     from aligncap.errors import AudioError
@@ -155,37 +156,44 @@ def _caption_files(
             try:
                 require_utf8(path)
                 _, samples = read_sound(path, options["max_duration_s"])
-                heard.append(captioner.hear(samples, options["language"], str(path)))
+                heard.append(load().hear(samples, options["language"], str(path)))
+                report(None)
             except AudioError as error:
-                say(str(error))
                 failed += 1
-            done(1)
+                report(str(error))
         if heard:
-            keep([{**vars(said), "model": name} for said in captioner.describe(heard, options["max_new_tokens"])])
+            keep([{**vars(said), "model": name} for said in load().describe(heard, options["max_new_tokens"])])
     return failed
 
 
 @contextmanager
-def _progress(total: int, quiet: bool) -> Iterator[Done]:
-    """A bar on stderr where that is a terminal; a line every tenth where it is not."""
-    if quiet:
-        yield lambda n: None
-    elif sys.stderr.isatty():
+def _progress(total: int, quiet: bool, printing: bool) -> Iterator[Report]:
+    """A bar on stderr where that is a terminal on which nothing else is printed; else a line every tenth."""
+    if sys.stderr.isatty() and not quiet and not (printing and sys.stdout.isatty()):
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-        with Progress(
-            "captions", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
-        ) as bar:
+        columns = ("captions", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        # Redirected, what goes to stdout would come out of stderr.
+        with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as bar:
             task = bar.add_task("", total=total)
-            yield lambda n: bar.advance(task, n)
-    else:
-        count = 0
 
-        def lines(n: int) -> None:
-            nonlocal count
-            if (count + n) * 10 // total > count * 10 // total and total > 10:
-                note(f"{count + n} of {total}")
-            count += n
+            def advance(problem: str | None) -> None:
+                if problem:
+                    console.print(f"aligncap: {problem}")
+                bar.advance(task)
 
-        yield lines
+            yield advance
+        return
+    count = 0
+
+    def tell(problem: str | None) -> None:
+        nonlocal count
+        count += 1
+        if problem:
+            say(problem)
+        if not quiet and total > 10 and count * 10 // total > (count - 1) * 10 // total:
+            note(f"{count} of {total}")
+
+    yield tell

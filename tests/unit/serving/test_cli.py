@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from aligncap.serving import cli
+from aligncap.serving import cli, commands
 
 
 @pytest.fixture
@@ -65,6 +65,22 @@ def test_stdout_is_json_csv_or_text_in_the_order_given(run, checkpoint, folder):
     assert json.loads(table.clues[0]) == rows[0]["clues"]
     code, printed, said = run("caption", files[0], *common, "--quiet")
     assert printed == f"{files[0]}: {rows[0]['caption']}\n" and said == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_is_drawn_on_stderr_and_leaves_stdout_alone(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    with commands.caption._progress(2, False, True) as report:
+        sys.stdout.write('{"path": "a.wav"}\n')
+        report(None)
+        report("b.wav: not audio")
+    assert capsys.readouterr().out == '{"path": "a.wav"}\n'
+    assert "2/2" in sys.stderr.getvalue() and "aligncap: b.wav: not audio" in sys.stderr.getvalue()
 
 
 @pytest.mark.parametrize(

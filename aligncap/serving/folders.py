@@ -121,7 +121,8 @@ def read_captions(path: Path, style: Format) -> list[Row]:
         if style == "parquet":
             return artifacts.read_rows(path, SCHEMA)
         with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream)) if style == "csv" else [json.loads(line) for line in stream]
+            lines: Any = csv.DictReader(stream) if style == "csv" else map(json.loads, stream)
+            rows: list[Row] = list(lines)
         for row in rows:
             if set(row) != set(COLUMNS):
                 raise ValueError(f"columns {', '.join(map(str, row))}")

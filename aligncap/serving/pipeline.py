@@ -54,7 +54,7 @@ class CaptionPipeline:
             AudioError: a clip is not usable audio; says which and why.
         """
         one = isinstance(inputs, str | Path | Mapping | np.ndarray)
-        sounds: Iterable[Any] = [inputs] if one else inputs  # type: ignore[assignment, list-item]
+        sounds: Any = [inputs] if one else inputs
         found = self.captioner.caption_all(sounds, language, max_new_tokens, batch_size or self.batch_size)
         if return_clues:
             return [{key: value for key, value in vars(caption).items() if key != "path"} for caption in found]

@@ -71,7 +71,8 @@ def caption(
     if not model.is_dir():
         raise AlignCapError(f"{model}: no such checkpoint folder; train one with 'make demo', or name one with --model")
     name = checkpoint_name(model)
-    with CaptionTable(out, style, name) if out and style != "text" else nullcontext() as table:  # type: ignore[arg-type]
+    writing: CaptionTable | nullcontext[None] = CaptionTable(out, style, name) if out else nullcontext()
+    with writing as table:
         todo = found if table is None else by_length(table.missing(found))
         if not quiet and len(todo) < len(found):
             note(f"{out}: goes on, {len(found) - len(todo)} of {len(found)} files are captioned or named twice")

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from aligncap.serving.captioner import Captioner
 
 SHOWN = ("emotion_agreement_macro", "coverage", "factuality_hallucination", "faithfulness_hallucination", "similarity")
+HUB_LICENCES = {  # how the hub names the licences of corpora that weights may be bound by; of others it says "other"
+    "synthetic": "apache-2.0",
+    "ravdess": "cc-by-nc-sa-4.0",
+    "nemo": "cc-by-nc-sa-4.0",
+}
 MODEL_LICENCES = {  # of the embedded defaults; of others the card names the source
     "smollm2-135m-instruct": "Apache-2.0",
     "whisper-base": "MIT",
@@ -85,7 +90,7 @@ def model_card(folder: Path, system: dict[str, Any], name: str) -> str:
     run = _run(folder)
     corpora = _corpora(system, run)
     metadata = ModelCardData(
-        license=_licence([corpus["identifier"] for corpus in corpora]),
+        license=_licence([HUB_LICENCES.get(corpus["adapter"]) for corpus in corpora]),
         library_name="aligncap",
         pipeline_tag="audio-text-to-text",
         tags=["speech-emotion-captioning", "audio", "speech", "emotion"],
@@ -125,9 +130,10 @@ def _corpora(system: dict[str, Any], run: dict[str, Any]) -> list[dict[str, Any]
     known = run.get("config", {}).get("corpora", {})
     found = []
     for name in system.get("corpora", []):
-        adapter = known.get(name, {}).get("adapter", name)
+        settings = known.get(name, {})
+        adapter = settings.get("adapter", name)
         adapter = "synthetic" if adapter.startswith("synthetic") else adapter
-        found.append({"name": name, "adapter": adapter, **vars(licence_of(adapter))})
+        found.append({"name": name, "adapter": adapter, "licence": licence_of(name, adapter, settings.get("licence"))})
     return found
 
 

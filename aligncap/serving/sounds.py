@@ -39,7 +39,7 @@ def read_sound(sound: Sound, max_duration_s: float = 60.0) -> tuple[str, NDArray
         AudioError: not one of these, or what ``aligncap.speech.audio.decode`` refuses.
     """
     if isinstance(sound, str | os.PathLike):
-        return str(sound), load_audio(sound, max_duration_s)
+        return str(sound), load_audio(Path(sound), max_duration_s)
     if isinstance(sound, np.ndarray):
         return _from_array("array", sound, SAMPLE_RATE, max_duration_s)
     if not isinstance(sound, Mapping):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BATCH = 16  # clips that go through adapter and LLM together
 WINDOW = 4  # batches that are heard before they are sorted by length
 MAX_DURATION_S = 60.0
-HEARING = ("models", "features", "transcripts", "tagger")  # sections that decide what is heard
+HEARING = ("models", "features", "transcripts", "tagger")  # sections of system.json that decide what is heard
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ class Captioner:
         self.model: CaptionModel = load_checkpoint(paths, folders["llm"], compute)
         tensors = {name: t.numpy() for name, t in load_tagger(paths).items()}
         self._tagger = tagger.Tagger.from_tensors(tensors)
-        self.hearing = _digest({name: self.system[name] for name in HEARING}, tensors)
+        heard_by = {name: self.system[name] for name in HEARING} | {"words": self._prompts.max_semantic_tokens}
+        self.hearing = _digest(heard_by, tensors)  # captioners of the same digest hear the same
         if self._tagger.normalise != "train":
             raise ConfigError(
                 f"{folder}: its tagger normalises by the statistics of a whole {self._tagger.normalise}, which a "

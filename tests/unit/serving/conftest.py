@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from tiny_captioner import COMPUTE, noise, write_checkpoint
+from tiny_checkpoint import COMPUTE, noise, write_checkpoint
 
 from aligncap import Captioner
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import numpy as np
 import pytest
 import soundfile
-from tiny_captioner import COMPUTE
+from tiny_checkpoint import COMPUTE
 
 import aligncap
 from aligncap import Captioner, pipeline

@@ -114,8 +114,9 @@ class Captioner:
                 ``save`` wrote.
             models: folder of the base models; by default the environment's ``ALIGNCAP_MODELS``, else a folder
                 ``models`` in the checkpoint, above it or in the working directory.
-            compute: device, threads and precision; by default a GPU where there is one, and fp32, in which a clip's
-                caption does not depend on the other clips of its batch.
+            compute: device, threads and precision; by default a GPU where there is one, as many threads as torch
+                takes by itself (``OMP_NUM_THREADS``, else the cores), and fp32, in which a clip's caption does not
+                depend on the other clips of its batch.
 
         Raises:
             ModelError: a file is missing or does not fit.
@@ -124,7 +125,12 @@ class Captioner:
         checkpoint = Path(folder)
         if not checkpoint.is_dir():
             raise ModelError(f"{folder}: no such checkpoint folder; train one with 'make demo'")
-        return cls(checkpoint, models_folder(Path(models) if models else None, checkpoint), compute or Compute())
+        place = models_folder(Path(models) if models else None, checkpoint)
+        if compute is None:
+            import torch
+
+            compute = Compute(threads=torch.get_num_threads())
+        return cls(checkpoint, place, compute)
 
     @property
     def name(self) -> str:

@@ -113,8 +113,12 @@ def _style(out: Path | None, as_json: bool, as_csv: bool, as_parquet: bool) -> A
 
 
 def _load(model: Path, models: Path | None) -> Captioner:
+    from transformers.utils import logging
+
     from aligncap.serving.captioner import Captioner
 
+    logging.set_verbosity_error()  # reports of weights that an encoder leaves out, and bars of its own
+    logging.disable_progress_bar()
     return Captioner.load(model, models)
 
 

@@ -29,7 +29,7 @@ def write_checkpoint(project: Path) -> Path:
     model.add_lora(lora)
     with torch.no_grad():
         for tensor in lora_tensors(model.llm).values():
-            tensor.copy_(torch.randn_like(tensor) * 0.1)
+            tensor.copy_(torch.randn_like(tensor) * 0.5)  # strong, so that captions differ between clips
     model.add_adapter(adapter, len(LAYERS), WIDTH)
     size = len(LAYERS) * WIDTH
     weight = np.random.default_rng(0).normal(size=(2, size)).astype(np.float32)

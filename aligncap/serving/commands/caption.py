@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aligncap.serving.commands.terminal import DEFAULT_MODEL, ModelOption, ModelsOption, note, say
+from aligncap.serving.commands.terminal import DEFAULT_MODEL, ModelOption, ModelsOption, note, quiet_libraries, say
 
 if TYPE_CHECKING:
     from aligncap.serving.captioner import Captioner
@@ -113,12 +113,9 @@ def _style(out: Path | None, as_json: bool, as_csv: bool, as_parquet: bool) -> A
 
 
 def _load(model: Path, models: Path | None) -> Captioner:
-    from transformers.utils import logging
-
     from aligncap.serving.captioner import Captioner
 
-    logging.set_verbosity_error()  # reports of weights that an encoder leaves out, and bars of its own
-    logging.disable_progress_bar()
+    quiet_libraries()
     return Captioner.load(model, models)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aligncap.serving.commands.terminal import JsonOption, note, print_json, stdout, table
+from aligncap.serving.commands.terminal import JsonOption, note, print_json, quiet_libraries, stdout, table
 
 if TYPE_CHECKING:
     from aligncap.serving.scoring import Scores
@@ -60,6 +60,7 @@ def score(
         raise ConfigError(f"--spice: '{spice}', expected off, auto or require")
     for line in say_what_is_missing(meteor, spice):  # type: ignore[arg-type]
         note(line)
+    quiet_libraries()
     names = _names(captions)
     found = {
         name: score_captions(

@@ -39,6 +39,14 @@ def say(problem: str) -> None:
     note(f"aligncap: {problem}")
 
 
+def quiet_libraries() -> None:
+    """Keep the bars and reports of transformers, which loads every model, out of stderr; errors stay."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
 def print_json(value: Any) -> None:
     """Indented JSON on stdout."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -40,9 +40,12 @@ def say(problem: str) -> None:
 
 
 def quiet_libraries() -> None:
-    """Keep the bars and reports of transformers, which loads every model, out of stderr; errors stay."""
+    """Keep bars, reports and deprecations of the libraries that load models out of stderr; errors stay."""
+    import warnings
+
     from transformers.utils import logging
 
+    warnings.simplefilter("ignore", FutureWarning)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
 

@@ -278,6 +278,17 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("finished", pa.bool_(), "the end token came before max_new_tokens"),
         ]
     ),
+    "file_captions": pa.schema(
+        [
+            _field("path", TEXT, "as it was given"),
+            _field("caption", TEXT, "the captioner's one sentence"),
+            _field("clues", pa.list_(CLUE), "what it heard, by kind"),
+            _field("transcript", TEXT, "of the ASR"),
+            _field("duration_s", F64, "of the decoded audio", unit="s"),
+            _field("finished", pa.bool_(), "the end token came before max_new_tokens"),
+            _field("model", TEXT, "experiment/system@digest of the checkpoint"),
+        ]
+    ),
     "evaluation": pa.schema(
         [
             _id(),

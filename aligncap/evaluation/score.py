@@ -80,7 +80,7 @@ def _length_ratio(caption: str, references: Sequence[str]) -> tuple[float, float
     return float(len(metrics.words(caption))), float(np.mean([len(metrics.words(text)) for text in references]))
 
 
-def _scored(
+def score_items(
     gold: Gold,
     captions: dict[str, str],
     finished: Mapping[str, bool],
@@ -88,6 +88,17 @@ def _scored(
     vectors: Mapping[str, NDArray[np.float32]],
     opinions: Opinions,
 ) -> Scored:
+    """Everything of one system's captions but the corpus figures of ``figures``.
+
+    Args:
+        gold: what is known of the utterances.
+        captions: utterance id -> caption, in the order of ``gold``.
+        finished: utterance id -> whether its end token came; True where absent.
+        text: text metrics of these captions.
+        vectors: unit vector of every caption and reference; empty where there is no sentence encoder, and no
+            similarity then.
+        opinions: the second instrument's, or ``NO_OPINIONS``.
+    """
     verdicts, items, lengths = {}, {}, []
     for name in gold.ids:
         references = gold.references[name]
@@ -98,7 +109,8 @@ def _scored(
         item |= text.items.get(name, {}) | verdicts[name].values
         item |= opinions.values(captions[name], gold.truth[name].emotion)
         if references:
-            item["similarity"] = metrics.mean_similarity(captions[name], references, vectors)
+            if vectors:
+                item["similarity"] = metrics.mean_similarity(captions[name], references, vectors)
             own, theirs = _length_ratio(captions[name], references)
             item["length_ratio"] = own / theirs if theirs else None
         else:
@@ -248,13 +260,13 @@ def score_captions(
         if system in by_chance:
             scored = _average(
                 [
-                    _scored(gold, own, {}, text_scores.get(f"#{number}", nothing), vectors, second)
+                    score_items(gold, own, {}, text_scores.get(f"#{number}", nothing), vectors, second)
                     for number, own in enumerate(shuffles)
                 ]
             )
         else:
             text = text_scores.get(system, nothing)
-            scored = _scored(gold, texts[system], finished[system], text, vectors, second)
+            scored = score_items(gold, texts[system], finished[system], text, vectors, second)
         notes = {
             "corpus": corpus,
             "about": ABOUT,

@@ -1,47 +1,67 @@
-"""The captioner as a Python object: audio file in, one sentence and its clues out."""
+"""The captioner as a Python object: sound in, one sentence and its clues out."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from aligncap.clues import Clue
 from aligncap.config import Compute, Features, ModelSource, Prompts, Tagger, Transcripts
 from aligncap.errors import ConfigError, ModelError
+from aligncap.serving.locations import models_folder
 
-MODELS_VARIABLE = "ALIGNCAP_MODELS"
+if TYPE_CHECKING:
+    from aligncap.captioner.example import Example
+    from aligncap.captioner.model import CaptionModel
+    from aligncap.serving.sounds import Sound
+
+BATCH = 16  # clips that go through adapter and LLM together
+WINDOW = 4  # batches that are heard before they are sorted by length
+MAX_DURATION_S = 60.0
+HEARING = ("models", "features", "transcripts", "tagger")  # sections of system.json that decide what is heard
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the captioner knows of one recording before the LLM speaks."""
+
+    example: Example  # what ``CaptionModel.speech_prompts`` reads
+    clues: list[Clue]  # the tags that are sure enough, with their probabilities
+    transcript: str
+    name: str = ""  # its path, or what the caller calls it
+    duration_s: float = 0.0
 
 
 @dataclass(frozen=True)
 class Caption:
-    """What the captioner says of one file."""
+    """What the captioner says of one clip."""
 
     path: str
     caption: str
-    clues: list[dict[str, Any]]  # kind, word, lemma, intensity, negated, probability
-    transcript: str
+    clues: list[dict[str, Any]]  # kind, word, lemma, intensity, negated, probability (0-1)
+    transcript: str  # of the ASR, in the language that the checkpoint's transcripts.task says
+    duration_s: float
+    finished: bool  # the sentence came to its end within max_new_tokens
 
 
-def _models_folder(checkpoint: Path, models: Path | None) -> Path:
-    """Where the base models lie: the argument, the environment, or a ``models`` folder above the checkpoint or here."""
-    if models is not None:
-        return models
-    if os.environ.get(MODELS_VARIABLE):
-        return Path(os.environ[MODELS_VARIABLE])
-    for folder in [*checkpoint.resolve().parents, Path.cwd()]:
-        if (folder / "models").is_dir():
-            return folder / "models"
-    raise ModelError(
-        f"{checkpoint}: found no folder 'models' with the base models above it; "
-        f"pass models=…, or set {MODELS_VARIABLE} to the folder"
-    )
+def _digest(sections: Mapping[str, Any], tagger: Mapping[str, NDArray[Any]]) -> str:
+    """sha256 of settings and tagger weights."""
+    digest = hashlib.sha256(json.dumps(sections, sort_keys=True).encode())
+    for name in sorted(tagger):
+        digest.update(name.encode() + tagger[name].tobytes())
+    return digest.hexdigest()
 
 
 class Captioner:
-    """A trained checkpoint with everything it needs to caption a file.
+    """A trained checkpoint with everything it needs to caption a clip.
 
     Example:
         >>> captioner = Captioner.load("results/default/checkpoints/aligncap")  # doctest: +SKIP
@@ -57,16 +77,20 @@ class Captioner:
         from aligncap.speech.encoder import load_encoder
 
         paths = CheckpointPaths.of(folder)
-        system = read_system(paths)
-        sources = {role: ModelSource(**source) for role, source in system["models"].items()}
+        self.folder, self.models = folder, models
+        self.system: dict[str, Any] = read_system(paths)
+        sources = {role: ModelSource(**source) for role, source in self.system["models"].items()}
         folders = {role: model_folder(models / source.name / "manifest.json") for role, source in sources.items()}
         device = pick_device(compute)
-        self._features = Features(**system["features"])
-        self._transcripts = Transcripts(**system["transcripts"])
-        self._prompts = Prompts(**system["prompts"])
-        self._clues = Tagger(**system["tagger"])
-        self._model = load_checkpoint(paths, folders["llm"], compute)
-        self._tagger = tagger.Tagger.from_tensors({name: t.numpy() for name, t in load_tagger(paths).items()})
+        self._features = Features(**self.system["features"])
+        self._transcripts = Transcripts(**self.system["transcripts"])
+        self._prompts = Prompts(**self.system["prompts"])
+        self._clues = Tagger(**self.system["tagger"])
+        self.model: CaptionModel = load_checkpoint(paths, folders["llm"], compute)
+        tensors = {name: t.numpy() for name, t in load_tagger(paths).items()}
+        self._tagger = tagger.Tagger.from_tensors(tensors)
+        heard_by = {name: self.system[name] for name in HEARING} | {"words": self._prompts.max_semantic_tokens}
+        self.hearing = _digest(heard_by, tensors)  # captioners of the same digest hear the same
         if self._tagger.normalise != "train":
             raise ConfigError(
                 f"{folder}: its tagger normalises by the statistics of a whole {self._tagger.normalise}, which a "
@@ -86,10 +110,13 @@ class Captioner:
         """Load a checkpoint folder.
 
         Args:
-            folder: the four files that training wrote, for example ``results/default/checkpoints/aligncap``.
+            folder: the files that training wrote, for example ``results/default/checkpoints/aligncap``, or that
+                ``save`` wrote.
             models: folder of the base models; by default the environment's ``ALIGNCAP_MODELS``, else a folder
-                ``models`` above the checkpoint or in the working directory.
-            compute: device and threads; by default a GPU where there is one.
+                ``models`` in the checkpoint, above it or in the working directory.
+            compute: device, threads and precision; by default a GPU where there is one, as many threads as torch
+                takes by itself (``OMP_NUM_THREADS``, else the cores), and fp32, in which a clip's caption does not
+                depend on the other clips of its batch.
 
         Raises:
             ModelError: a file is missing or does not fit.
@@ -98,55 +125,167 @@ class Captioner:
         checkpoint = Path(folder)
         if not checkpoint.is_dir():
             raise ModelError(f"{folder}: no such checkpoint folder; train one with 'make demo'")
-        return cls(
-            checkpoint,
-            _models_folder(checkpoint, Path(models) if models else None),
-            compute or Compute(precision="auto"),
-        )
+        place = models_folder(Path(models) if models else None, checkpoint)
+        if compute is None:
+            import torch
 
-    def caption(self, path: str | Path, language: str | None = None) -> Caption:
-        """Caption one audio file; see ``caption_all``."""
-        return next(self.caption_all([path], language))
+            compute = Compute(threads=torch.get_num_threads())
+        return cls(checkpoint, place, compute)
+
+    @property
+    def name(self) -> str:
+        """``experiment/system@digest`` of the checkpoint: what captions are marked with."""
+        return checkpoint_name(self.folder)
+
+    def caption(self, sound: Sound, language: str | None = None) -> Caption:
+        """Caption one clip; see ``caption_all``."""
+        return next(self.caption_all([sound], language))
 
     def caption_all(
-        self, paths: Sequence[str | Path], language: str | None = None, max_new_tokens: int = 40
+        self,
+        sounds: Iterable[Sound],
+        language: str | None = None,
+        max_new_tokens: int = 40,
+        batch_size: int = BATCH,
+        max_duration_s: float = MAX_DURATION_S,
     ) -> Iterator[Caption]:
-        """Caption audio files one by one, in order.
+        """Caption clips in order; a clip gets the caption that it gets alone.
+
+        Speech is recognised clip by clip; adapter and LLM take ``batch_size`` clips of similar length at once.
 
         Args:
-            paths: files that soundfile or PyAV can read, at most 60 s each; any sample rate, channels are averaged.
+            sounds: paths that soundfile or PyAV can read (any sample rate, channels are averaged), arrays ``[n]`` at
+                16 kHz, or mappings with an array and its rate; see ``aligncap.serving.sounds.read_sound``.
             language: ISO 639-1 of the speech; detected by the ASR where None.
             max_new_tokens: longest caption.
+            batch_size: clips at once; ``WINDOW`` times as many are held in memory.
+            max_duration_s: longer clips are refused.
 
         Raises:
-            AudioError: a file is not usable audio; says why.
+            AudioError: a clip is not usable audio; says why. ``hear`` and ``describe`` go on where this stops.
+        """
+        from aligncap.serving.sounds import read_sound
+
+        def heard(sound: Sound) -> Heard:
+            name, samples = read_sound(sound, max_duration_s)
+            return self.hear(samples, language, name)
+
+        waiting = iter(sounds)
+        while window := [heard(sound) for sound in islice(waiting, WINDOW * batch_size)]:
+            order = sorted(range(len(window)), key=lambda i: window[i].duration_s)
+            captions: dict[int, Caption] = {}
+            for start in range(0, len(order), batch_size):
+                chunk = order[start : start + batch_size]
+                captions |= zip(chunk, self.describe([window[i] for i in chunk], max_new_tokens), strict=True)
+            yield from (captions[i] for i in range(len(window)))
+
+    def hear(self, samples: NDArray[np.float32], language: str | None = None, name: str = "") -> Heard:
+        """Everything of a recording that the LLM will be told: features, clues and transcript.
+
+        What one captioner heard another may caption, where their ``hearing`` is the same.
+
+        Args:
+            samples: float32 ``[n]``, mono, 16 kHz, full scale 1.
+            language: ISO 639-1 of the speech; detected by the ASR where None.
+            name: what the recording is called.
+        """
+        from aligncap.captioner.example import Example
+        from aligncap.clues.prompts import acoustic_prompt, semantic_ids
+        from aligncap.speech.audio import SAMPLE_RATE
+        from aligncap.speech.features import pool_layers
+
+        features = pool_layers(self._encoder.encode(samples), self._features)
+        transcript, _ = self._transcriber.transcribe(samples, language, self._transcripts.task)
+        clues = self._tags(self._tagger.predict(features), transcript)
+        ids = semantic_ids(self.model.tokenizer, transcript, self._prompts.max_semantic_tokens)
+        example = Example(name, "", (), "", acoustic_prompt(clues), tuple(ids), features)
+        return Heard(example, clues, transcript, name, round(len(samples) / SAMPLE_RATE, 3))
+
+    def describe(self, clips: Sequence[Heard], max_new_tokens: int = 40) -> list[Caption]:
+        """Captions of one batch of recordings, in order.
+
+        Args:
+            clips: B of them; memory grows with B times the longest.
+            max_new_tokens: longest caption.
         """
         import torch
 
-        from aligncap.captioner.example import Example
         from aligncap.captioner.generate import generate
-        from aligncap.clues.prompts import acoustic_prompt, semantic_ids
-        from aligncap.speech.audio import load_audio
-        from aligncap.speech.features import pool_layers
 
-        for path in paths:
-            samples = load_audio(path)
-            features = pool_layers(self._encoder.encode(samples), self._features)
-            transcript, _ = self._transcriber.transcribe(samples, language, self._transcripts.task)
-            clues = self._heard(self._tagger.predict(features), transcript)
-            ids = semantic_ids(self._model.tokenizer, transcript, self._prompts.max_semantic_tokens)
-            example = Example(str(path), "", (), "", acoustic_prompt(clues), tuple(ids), features)
-            with torch.no_grad():
-                prompts = self._model.speech_prompts([example])
-            ((response,),) = generate(self._model, prompts, max_new_tokens)
-            yield Caption(
-                str(path), self._model.decode(response.token_ids), [clue.to_dict() for clue in clues], transcript
+        with torch.no_grad():
+            prompts = self.model.speech_prompts([clip.example for clip in clips])
+        return [
+            Caption(
+                clip.name,
+                self.model.decode(response.token_ids),
+                [clue.to_dict() for clue in clip.clues],
+                clip.transcript,
+                clip.duration_s,
+                response.finished,
             )
+            for clip, (response,) in zip(clips, generate(self.model, prompts, max_new_tokens), strict=True)
+        ]
 
-    def _heard(self, tags: dict[str, dict[str, float]], transcript: str) -> list[Clue]:
+    def _tags(self, tags: dict[str, dict[str, float]], transcript: str) -> list[Clue]:
         from aligncap.clues.text_clue import join
 
         if self._text_clue is not None and "emotion" in tags:
             text = self._text_clue.tags([transcript])[0]
             tags = {**tags, "emotion": join(tags["emotion"], text, self._clues.text_weight)}
         return self._tagger.clues(tags, self._clues.threshold, self._tagger.thresholds)
+
+    def save(self, folder: str | Path, base_models: bool = False) -> Path:
+        """Write the checkpoint in the layout of the Hugging Face hub, with a generated model card.
+
+        Args:
+            folder: a folder that is not there yet.
+            base_models: also copy the base models into its folder ``models``, so that it runs by itself.
+
+        Returns:
+            ``folder``; ``Captioner.load`` reads it.
+
+        Raises:
+            ModelError: the folder is there.
+        """
+        from aligncap.serving.sharing import save
+
+        return save(self, Path(folder), base_models)
+
+    def push_to_hub(
+        self, repository: str, private: bool = True, base_models: bool = False, endpoint: str | None = None
+    ) -> str:
+        """Upload what ``save`` writes to a model hub.
+
+        Args:
+            repository: ``organisation/name``; made where it is not there.
+            private: whether a repository that is made is private. Who may use the weights is up to the licences of
+                the training data, which the card names.
+            base_models: as in ``save``.
+            endpoint: of another hub than huggingface.co. The token is read from ``HF_TOKEN`` or ``hf auth login``.
+
+        Returns:
+            address of the commit.
+
+        Raises:
+            ModelError: the hub refuses; says why.
+        """
+        from aligncap.serving.sharing import push
+
+        return push(self, repository, private, base_models, endpoint)
+
+
+def checkpoint_name(folder: Path) -> str:
+    """``experiment/system@digest`` of a checkpoint folder, without loading it; the digest is of all that was trained.
+
+    Raises:
+        ModelError: a file is missing.
+    """
+    from aligncap.captioner.checkpoint import CheckpointPaths, read_system
+
+    paths = CheckpointPaths.of(folder)
+    system = read_system(paths)
+    digest = hashlib.sha256()
+    for path in (paths.adapter, paths.lora, paths.system):
+        with path.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return f"{system.get('experiment', '')}/{system['system']}@{digest.hexdigest()[:8]}"

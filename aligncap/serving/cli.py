@@ -2,65 +2,74 @@
 
 from __future__ import annotations
 
-import argparse
-import json
+import inspect
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Annotated
 
-from aligncap.errors import AlignCapError, AudioError
+import typer
+
+from aligncap import __version__
+from aligncap.errors import AlignCapError
+from aligncap.serving.commands.caption import caption
+from aligncap.serving.commands.doctor import doctor
+from aligncap.serving.commands.explain import explain
+from aligncap.serving.commands.parse import parse
+from aligncap.serving.commands.score import score
+from aligncap.serving.commands.terminal import say
+
+FAILED = 2
+COMMANDS = (caption, parse, score, explain, doctor)
+
+app = typer.Typer(
+    name="aligncap",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="aligncap", description="Speech in, one sentence out that says how it sounds."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    caption = commands.add_parser(
-        "caption",
-        help="caption audio files",
-        epilog="example: aligncap caption --model results/default/checkpoints/aligncap speech.wav",
-    )
-    caption.add_argument("files", nargs="+", metavar="FILE", help="audio files")
-    caption.add_argument("--model", type=Path, default=Path("results/default/checkpoints/aligncap"), metavar="DIR")
-    caption.add_argument(
-        "--models", type=Path, metavar="DIR", help="base models (default: ALIGNCAP_MODELS, or models/)"
-    )
-    caption.add_argument("--language", metavar="CODE", help="ISO 639-1 of the speech (default: detected)")
-    caption.add_argument("--json", action="store_true", help="one JSON object a line: path, caption, clues, transcript")
-    return parser
+def _help(command: Callable[..., None]) -> str:
+    """The docstring: paragraphs as wide as the terminal is, examples line by line."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    return "\n\n".join(f"\b\n{p}" if p.startswith("Examples:") else " ".join(p.split()) for p in paragraphs)
 
 
-def _caption(arguments: argparse.Namespace) -> int:
-    from aligncap.serving.captioner import Captioner
+for command in COMMANDS:
+    app.command(help=_help(command))(command)
 
-    captioner = Captioner.load(arguments.model, arguments.models)
-    failed = 0
-    for path in arguments.files:
-        try:
-            result = captioner.caption(path, arguments.language)
-        except AudioError as error:
-            print(f"aligncap: {error}", file=sys.stderr)
-            failed += 1
-            continue
-        print(
-            json.dumps(vars(result), ensure_ascii=False) if arguments.json else f"{path}: {result.caption}", flush=True
-        )
-    return 1 if failed else 0
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"aligncap {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _about(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Speech in, one sentence out that says how it sounds.
+
+    aligncap COMMAND --help has examples; aligncap --install-completion completes commands and options in your shell.
+    """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        0; 1 where a file could not be captioned (the others are); 2 where nothing could be done.
+        0; 1 where something failed and the rest was done; 2 where nothing could be done; 130 where interrupted.
     """
-    parsed = _parser().parse_args(arguments)
     try:
-        return _caption(parsed)
+        app(args=None if arguments is None else list(arguments), prog_name="aligncap")
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 0
     except AlignCapError as error:
-        print(f"aligncap: {error}", file=sys.stderr)
-        return 2
+        say(" ".join(str(error).split()))
+        return FAILED
+    return 0
 
 
 if __name__ == "__main__":

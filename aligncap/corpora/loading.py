@@ -1,0 +1,64 @@
+"""A corpus in Python, without a pipeline run."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from aligncap.config import Corpus
+from aligncap.config.validation import explain
+from aligncap.corpora.base import Utterance
+from aligncap.corpora.prepare import make_adapter
+from aligncap.errors import ConfigError, CorpusError
+
+logger = logging.getLogger(__name__)
+
+
+def load_corpus(
+    adapter: str,
+    root: str | Path | None = None,
+    *,
+    on_error: Literal["skip", "fail"] = "skip",
+    wav_folder: str | Path = "wav",
+    seed: int = 0,
+    **settings: Any,
+) -> list[Utterance]:
+    """The utterances of a corpus, as its adapter tells them; no audio is decoded.
+
+    Args:
+        adapter: a value of ``corpora.{name}.adapter`` in the configuration, such as ``ravdess`` or ``manifest``.
+        root: folder of the corpus (for ``manifest`` the table).
+        on_error: a row that cannot be used is logged and left out, or an error.
+        wav_folder: where a ``synthetic`` corpus puts its clips; WAV files that are there are deleted.
+        seed: of a ``synthetic`` corpus.
+        settings: further keys of a corpus in the configuration: ``language``, ``columns``, ``clips`` …; those that
+            ``prepare_corpus`` applies (``limit``, ``part``, ``captions``, ``max_duration_s``) change nothing here.
+
+    Returns:
+        in the order of the corpus. ``pandas.DataFrame(map(vars, utterances))`` makes a table of them.
+
+    Raises:
+        ConfigError: no such adapter, or a setting that it does not know.
+        CorpusError: the corpus is unusable as a whole, or a row is and ``on_error`` is fail.
+
+    Example:
+        >>> speech = load_corpus("manifest", "calls/calls.csv", language="en", columns={"audio_path": "file"})
+        ... # doctest: +SKIP
+    """
+    place = None if root is None else str(root)
+    try:
+        cfg = Corpus.model_validate({"adapter": adapter, "role": "test", "root": place, **settings})
+    except ValidationError as error:
+        raise ConfigError(f"corpus '{adapter}': {explain(error, Corpus).removeprefix('config: ')}") from error
+    utterances = []
+    for item in make_adapter(cfg, seed, Path(wav_folder)).iter_utterances():
+        if isinstance(item, Utterance):
+            utterances.append(item)
+        elif on_error == "fail":
+            raise CorpusError(item.reason)
+        else:
+            logger.warning("left out: %s", item.reason)
+    return utterances

@@ -1,0 +1,1 @@
+"""The subcommands of ``aligncap``, one module each; ``aligncap.serving.cli`` lists them."""

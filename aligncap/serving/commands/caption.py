@@ -1,0 +1,201 @@
+"""``aligncap caption``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aligncap.serving.commands.terminal import DEFAULT_MODEL, ModelOption, ModelsOption, note, quiet_libraries, say
+
+if TYPE_CHECKING:
+    from aligncap.serving.captioner import Captioner
+
+INTERRUPTED = 130  # as a shell says it of Ctrl-C
+
+Report = Callable[[str | None], None]  # a file is done; of one that could not be read, why
+
+
+def caption(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Files, folders, quoted patterns; - reads a list of paths from stdin."),
+    ],
+    model: ModelOption = DEFAULT_MODEL,
+    models: ModelsOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="TABLE", help="Write .jsonl, .csv or .parquet; continued where it is there."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON Lines: caption, clues, transcript …")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV; the clues are JSON in a cell.")] = False,
+    as_parquet: Annotated[bool, typer.Option("--parquet", help="Parquet, into --out.")] = False,
+    batch_size: Annotated[int, typer.Option(min=1, help="Clips that the LLM captions at once.")] = 16,
+    language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="ISO 639-1 of the speech (default: detected).")
+    ] = None,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest caption.")] = 40,
+    max_duration: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Longer files are refused.")] = 60.0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary; errors only.")] = False,
+) -> None:
+    """Say how the speaker of each file sounds, in one sentence.
+
+    With --out a large folder can be captioned in several goes: the same command goes on where it stopped, files that
+    have a caption are skipped, and the table is whole at any time. Files that cannot be read are named on stderr and
+    tried again next time.
+
+    Exit code: 0, all files have a caption; 1, some could not be read; 2, nothing could be done; 130, interrupted.
+
+    Examples:
+      aligncap caption speech.wav
+      aligncap caption calls/ --out calls.parquet --batch-size 32
+      aligncap caption 'calls/**/*.opus' --json | jq -r .caption
+      find calls -name '*.wav' -print0 | aligncap caption - --csv
+    """
+    from aligncap.errors import AlignCapError
+    from aligncap.serving.captioner import checkpoint_name
+    from aligncap.serving.folders import CaptionTable, by_length, find_files
+
+    style = _style(out, as_json, as_csv, as_parquet)
+    found, passed = find_files(files, sys.stdin.read() if "-" in files else "")
+    if passed and not quiet:
+        note(f"{passed} files that are no audio by their names are passed over")
+    if not model.is_dir():
+        raise AlignCapError(f"{model}: no such checkpoint folder; train one with 'make demo', or name one with --model")
+    name = checkpoint_name(model)
+    writing: CaptionTable | nullcontext[None] = CaptionTable(out, style, name) if out else nullcontext()
+    with writing as table:
+        todo = found if table is None else by_length(table.missing(found))
+        if not quiet and len(todo) < len(found):
+            note(f"{out}: goes on, {len(found) - len(todo)} of {len(found)} files are captioned or named twice")
+        if not todo:
+            return
+        keep = table.append if table is not None else _printer(style)
+        options = {"language": language, "max_new_tokens": max_new_tokens, "max_duration_s": max_duration}
+        started = time.monotonic()
+        try:
+            load = cache(lambda: _load(model, models))  # not before there is a file that can be read
+            with _progress(len(todo), quiet, table is None) as report:
+                failed = _caption_files(load, todo, batch_size, options, name, keep, report)
+        except KeyboardInterrupt:
+            note("interrupted" + (f"; the same command goes on ({out} holds what is done)" if out else ""))
+            raise typer.Exit(INTERRUPTED) from None
+    if not quiet:
+        seconds = time.monotonic() - started
+        note(f"captioned {len(todo) - failed} of {len(todo)} files in {seconds:.0f} s" + (f", {out}" if out else ""))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _style(out: Path | None, as_json: bool, as_csv: bool, as_parquet: bool) -> Any:
+    from aligncap.errors import ConfigError
+    from aligncap.serving.folders import FORMATS
+
+    asked = [style for style, wanted in (("json", as_json), ("csv", as_csv), ("parquet", as_parquet)) if wanted]
+    if len(asked) > 1:
+        raise ConfigError(f"--{' --'.join(asked)}: give one of them")
+    if out is None:
+        if asked == ["parquet"]:
+            raise ConfigError("--parquet: is no text for stdout; name a file with --out")
+        return asked[0] if asked else "text"
+    style = asked[0] if asked else FORMATS.get(out.suffix.lower())
+    if style is None:
+        raise ConfigError(f"--out {out}: extension '{out.suffix}', expected {', '.join(FORMATS)}; or give the format")
+    return style
+
+
+def _load(model: Path, models: Path | None) -> Captioner:
+    from aligncap.serving.captioner import Captioner
+
+    quiet_libraries()
+    return Captioner.load(model, models)
+
+
+def _printer(style: str) -> Callable[[Sequence[dict[str, Any]]], None]:
+    from aligncap.serving.folders import format_rows
+
+    first = True
+
+    def keep(rows: Sequence[dict[str, Any]]) -> None:
+        nonlocal first
+        if style == "text":
+            text = "".join(f"{row['path']}: {row['caption']}\n" for row in rows)
+        else:
+            text = format_rows(rows, style, first)  # type: ignore[arg-type]
+        first = False
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    return keep
+
+
+def _caption_files(
+    load: Callable[[], Captioner],
+    files: Sequence[Path],
+    batch_size: int,
+    options: dict[str, Any],
+    name: str,
+    keep: Callable[[Sequence[dict[str, Any]]], None],
+    report: Report,
+) -> int:
+    """Caption batch by batch; returns how many files could not be read."""
+    from aligncap.errors import AudioError
+    from aligncap.serving.folders import require_utf8
+    from aligncap.serving.sounds import read_sound
+
+    failed = 0
+    for start in range(0, len(files), batch_size):
+        heard = []
+        for path in files[start : start + batch_size]:
+            try:
+                require_utf8(path)
+                _, samples = read_sound(path, options["max_duration_s"])
+                heard.append(load().hear(samples, options["language"], str(path)))
+                report(None)
+            except AudioError as error:
+                failed += 1
+                report(str(error))
+        if heard:
+            keep([{**vars(said), "model": name} for said in load().describe(heard, options["max_new_tokens"])])
+    return failed
+
+
+@contextmanager
+def _progress(total: int, quiet: bool, printing: bool) -> Iterator[Report]:
+    """A bar on stderr where that is a terminal on which nothing else is printed; else a line every tenth."""
+    if sys.stderr.isatty() and not quiet and not (printing and sys.stdout.isatty()):
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        columns = ("captions", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        # Redirected, what goes to stdout would come out of stderr.
+        with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as bar:
+            task = bar.add_task("", total=total)
+
+            def advance(problem: str | None) -> None:
+                if problem:
+                    console.print(f"aligncap: {problem}")
+                bar.advance(task)
+
+            yield advance
+        return
+    count = 0
+
+    def tell(problem: str | None) -> None:
+        nonlocal count
+        count += 1
+        if problem:
+            say(problem)
+        if not quiet and total > 10 and count * 10 // total > (count - 1) * 10 // total:
+            note(f"{count} of {total}")
+
+    yield tell

@@ -1,0 +1,43 @@
+"""``aligncap doctor``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from aligncap.serving.commands.terminal import JsonOption, ModelsOption, print_json, stdout, table
+
+COLOURS = {"ok": "green", "note": "yellow", "fail": "red"}
+
+
+def doctor(
+    models: ModelsOption = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Do not compute the sha256 of the base models.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what works on this machine, what does not, and what to do.
+
+    Looks at Python, packages, torch, GPU, bf16, Java, audio decoding, the parser, disk, base models, MLflow store,
+    Snakemake and conda, and changes nothing.
+
+    Exit code: 0; 1 where something fails that the captioner or the pipeline cannot do without.
+
+    Examples:
+      aligncap doctor
+      aligncap doctor --quick --json
+    """
+    from aligncap.serving.doctor import examine
+
+    checks = list(examine(models, quick))
+    if as_json:
+        print_json([vars(check) for check in checks])
+    else:
+        rows = table("", "what", "found", "what to do")
+        for check in checks:
+            cells = map(Text, (check.name, check.found, check.remedy))
+            rows.add_row(Text(check.state, COLOURS[check.state]), *cells)
+        stdout().print(rows)
+    if any(check.state == "fail" for check in checks):
+        raise typer.Exit(1)

@@ -1,0 +1,122 @@
+"""``aligncap score``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aligncap.serving.commands.terminal import JsonOption, note, print_json, quiet_libraries, stdout, table
+
+if TYPE_CHECKING:
+    from aligncap.serving.scoring import Scores
+
+
+def score(
+    captions: Annotated[
+        list[Path], typer.Argument(metavar="CAPTIONS...", help="One or more tables: .csv, .tsv, .jsonl or .parquet.")
+    ],
+    references: Annotated[Path, typer.Option("--references", "-r", metavar="TABLE", help="What people said.")],
+    id_column: Annotated[str | None, typer.Option(metavar="NAME", help="Id in the captions' tables.")] = None,
+    caption_column: Annotated[str | None, typer.Option(metavar="NAME", help="Caption in them.")] = None,
+    reference_id_column: Annotated[str | None, typer.Option(metavar="NAME", help="Id in the references.")] = None,
+    reference_column: Annotated[str | None, typer.Option(metavar="NAME", help="Caption or list in them.")] = None,
+    meteor: Annotated[bool, typer.Option(help="METEOR needs Java.")] = True,
+    spice: Annotated[
+        str, typer.Option(metavar="off|auto|require", help="SPICE needs Java 8-11 and a download.")
+    ] = "off",
+    partial: Annotated[bool, typer.Option("--partial", help="Score what is there, if captions are missing.")] = False,
+    resamples: Annotated[int, typer.Option(min=1, help="Of the bootstrap.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    sentence_encoder: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="For similarity (default: the one in models/).")
+    ] = None,
+    items: Annotated[
+        Path | None, typer.Option(metavar="FILE.jsonl", help="Also write every utterance's metrics and flags.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score any captions against any references.
+
+    No trained model is needed. Ids are a column utterance_id, id, path …; of a path the file's name without extension.
+    Columns emotion, intensity, level, pitch, rate and transcript of the references are used where they are there:
+    captions that contradict them are factuality hallucinations. What cannot be measured here is said before the work
+    starts, and is absent, never 0.
+
+    Exit code: 0, or 2 where the tables cannot be read or do not fit.
+
+    Examples:
+      aligncap score captions.csv -r references.jsonl
+      aligncap score kd.parquet sft.parquet -r references.parquet --json
+      aligncap score output.jsonl -r refs.csv --caption-column text --reference-column human --items items.jsonl
+    """
+    from aligncap.artifacts import write_text
+    from aligncap.errors import ConfigError
+    from aligncap.serving.scoring import Columns, say_what_is_missing, score_captions
+
+    if spice not in ("off", "auto", "require"):
+        raise ConfigError(f"--spice: '{spice}', expected off, auto or require")
+    for line in say_what_is_missing(meteor, spice):  # type: ignore[arg-type]
+        note(line)
+    quiet_libraries()
+    names = _names(captions)
+    found = {
+        name: score_captions(
+            path,
+            references,
+            caption_columns=Columns(id_column, caption_column),
+            reference_columns=Columns(reference_id_column, reference_column),
+            meteor=meteor,
+            spice=spice,  # type: ignore[arg-type]
+            resamples=resamples,
+            seed=seed,
+            partial=partial,
+            sentence_encoder=sentence_encoder,
+        )
+        for name, path in zip(names, captions, strict=True)
+    }
+    if items is not None:
+        rows = [{"captions": name, **item} for name, scores in found.items() for item in scores.items]
+        write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), items)
+    if as_json:
+        print_json({n: {"figures": s.figures, "unavailable": s.unavailable} for n, s in found.items()})
+        return
+    _show(found)
+
+
+def _names(paths: list[Path]) -> list[str]:
+    """Short names of the tables: the file's, or the whole path where two are alike."""
+    stems = [path.stem for path in paths]
+    return stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
+
+
+def _show(found: dict[str, Scores]) -> None:
+    console = stdout()
+    rows = table("metric", *(f">{name}" for name in found), ">n", title="value [95 % interval]")
+    every = dict.fromkeys(metric for scores in found.values() for metric in scores.figures)
+    for metric in every:
+        figures = [scores.figures.get(metric) for scores in found.values()]
+        ns = dict.fromkeys(str(figure["n"]) for figure in figures if figure)
+        rows.add_row(metric, *map(_figure, figures), "/".join(ns))
+    console.print(rows)
+    for reason, metrics in _reasons(found).items():
+        console.print(f"absent: {', '.join(metrics)}: {reason}")
+
+
+def _figure(figure: dict[str, Any] | None) -> str:
+    if figure is None:
+        return "-"
+    if figure["ci_low"] is None:
+        return f"{figure['value']:.3f}"
+    return f"{figure['value']:.3f} [{figure['ci_low']:.3f}, {figure['ci_high']:.3f}]"
+
+
+def _reasons(found: dict[str, Scores]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for scores in found.values():
+        for metric, reason in scores.unavailable.items():
+            if metric not in reasons.setdefault(reason, []):
+                reasons[reason].append(metric)
+    return reasons

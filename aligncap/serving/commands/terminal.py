@@ -1,0 +1,65 @@
+"""What the subcommands share: where they print, and how."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+WIDTH = 120  # of tables where stdout is no terminal
+
+DEFAULT_MODEL = Path("results/default/checkpoints/aligncap")
+ModelOption = Annotated[
+    Path, typer.Option("--model", metavar="DIR", help="Checkpoint: results/EXPERIMENT/checkpoints/SYSTEM.")
+]
+ModelsOption = Annotated[
+    Path | None,
+    typer.Option("--models", metavar="DIR", help="Base models (default: ALIGNCAP_MODELS, or models/ nearby)."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of tables.")]
+
+
+def stdout() -> Console:
+    """The console for results; wide enough for tables where it is a pipe."""
+    return Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, markup=False, soft_wrap=False)
+
+
+def note(message: str) -> None:
+    """One line to a person, on stderr."""
+    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(message)
+
+
+def say(problem: str) -> None:
+    """One line on stderr about what went wrong."""
+    note(f"aligncap: {problem}")
+
+
+def quiet_libraries() -> None:
+    """Keep bars, reports and deprecations of the libraries that load models out of stderr; errors stay."""
+    import warnings
+
+    from transformers.utils import logging
+
+    warnings.simplefilter("ignore", FutureWarning)
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def print_json(value: Any) -> None:
+    """Indented JSON on stdout."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """An empty table in the house's style; columns whose name begins with '>' are aligned to the right."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(
+            column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold"
+        )
+    return made

@@ -1,0 +1,217 @@
+"""Captions of many files: which files, and a table of captions that a killed run leaves whole and the next continues.
+
+While a run goes on, each batch is appended to a journal beside the table and fsynced; at the end, or on Ctrl-C, both
+become the new table in one rename. After ``kill -9`` the journal is read by the next run. So the table is whole
+at any time and at most the batch in hand is lost.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import glob
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import soundfile
+
+from aligncap import artifacts
+from aligncap.errors import ArtifactError, AudioError
+from aligncap.schemas import SCHEMAS
+
+Format = Literal["json", "csv", "parquet"]
+SCHEMA = "file_captions"
+COLUMNS = tuple(SCHEMAS[SCHEMA].names)
+FORMATS: dict[str, Format] = {
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".json": "json",
+    ".csv": "csv",
+    ".parquet": "parquet",
+}
+AUDIO = frozenset(
+    ".3gp .aac .ac3 .aif .aiff .amr .au .caf .flac .m4a .mka .mkv .mov .mp2 .mp3 .mp4 .oga .ogg .opus .w64 .wav .weba "
+    ".webm .wma".split()
+)
+BYTES_A_SECOND = 16_000  # of a file whose header does not tell: good enough to sort by
+
+Row = dict[str, Any]
+
+
+def find_files(arguments: Sequence[str], listed: str = "") -> tuple[list[Path], int]:
+    """Files to caption.
+
+    Args:
+        arguments: files, folders (searched for audio by extension, in all their folders), glob patterns (``**`` too),
+            and ``-`` for ``listed``.
+        listed: text with one path a line, or separated by NUL as ``find -print0`` does.
+
+    Returns:
+        the files in order, those of a folder sorted, and how many files of folders were passed over.
+
+    Raises:
+        AudioError: a folder or a pattern without audio.
+    """
+    files: list[Path] = []
+    passed = 0
+    for argument in arguments:
+        if argument == "-":
+            lines = listed.split("\0") if "\0" in listed else listed.splitlines()
+            files += [Path(line) for line in lines if line.strip()]
+            continue
+        pattern = any(sign in argument for sign in "*?[") and not os.path.lexists(argument)
+        places = [Path(place) for place in sorted(glob.glob(argument, recursive=True))] if pattern else [Path(argument)]
+        found: list[Path] = []
+        for place in places:
+            inside = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+            audio = [path for path in inside if path.suffix.lower() in AUDIO] if place.is_dir() else inside
+            passed += len(inside) - len(audio)
+            found += audio
+        if not found:
+            raise AudioError(f"{argument}: holds no audio file; name a file, a folder or a pattern that does")
+        files += found
+    return files, passed
+
+
+def require_utf8(path: Path) -> None:
+    """Raise ``AudioError`` where no table could hold the path."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise AudioError(f"{os.fsencode(path)!r}: its name is not UTF-8; rename it") from None
+
+
+def by_length(files: Sequence[Path]) -> list[Path]:
+    """The files, shortest first, by their headers: a batch of equal lengths wastes nothing on padding."""
+
+    def seconds(path: Path) -> float:
+        try:
+            return float(soundfile.info(path).duration)
+        except (soundfile.LibsndfileError, OSError):
+            return path.stat().st_size / BYTES_A_SECOND if path.is_file() else 0.0
+
+    return sorted(files, key=seconds)
+
+
+def format_rows(rows: Iterable[Mapping[str, Any]], style: Format, header: bool = True) -> str:
+    """Rows as JSON Lines or CSV; in CSV the clues are JSON."""
+    if style == "json":
+        return "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    if header:
+        writer.writeheader()
+    for row in rows:
+        writer.writerow({**row, "clues": json.dumps(row["clues"], ensure_ascii=False)})
+    return text.getvalue()
+
+
+def read_captions(path: Path, style: Format) -> list[Row]:
+    """Rows of a table that ``CaptionTable`` wrote.
+
+    Raises:
+        ArtifactError: it is another table.
+    """
+    try:
+        if style == "parquet":
+            return artifacts.read_rows(path, SCHEMA)
+        with path.open(encoding="utf-8", newline="") as stream:
+            lines: Any = csv.DictReader(stream) if style == "csv" else map(json.loads, stream)
+            rows: list[Row] = list(lines)
+        for row in rows:
+            if set(row) != set(COLUMNS):
+                raise ValueError(f"columns {', '.join(map(str, row))}")
+            if style == "csv":
+                row["clues"], row["finished"] = json.loads(row["clues"]), row["finished"] == "True"
+                row["duration_s"] = float(row["duration_s"])
+        return rows
+    except (ValueError, TypeError, OSError, ArtifactError) as error:
+        raise ArtifactError(
+            f"{path}: is no table of captions that could be continued ({' '.join(str(error).split())}); "
+            "give another --out"
+        ) from None
+
+
+class CaptionTable:
+    """A table of captions that is being written; one process at a time. Use it in a ``with`` statement.
+
+    Args:
+        path: .jsonl, .csv or .parquet; continued where it is there.
+        style: its format.
+        model: name of the checkpoint; a table of another one is refused.
+    """
+
+    def __init__(self, path: Path, style: Format, model: str) -> None:
+        self.path, self.style, self.model = path, style, model
+        self._journal = path.with_name(f".{path.name}.part")
+        self._rows: dict[str, Row] = {}
+        self._order: dict[str, int] = {}
+
+    def __enter__(self) -> CaptionTable:
+        """Take the lock, and read what is there.
+
+        Raises:
+            ArtifactError: another run writes it, or it is another table or another model's.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._stream = self._journal.open("a+b")
+        try:
+            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._keep(read_captions(self.path, self.style) if self.path.is_file() else [])
+            self._keep(self._journalled())
+        except BlockingIOError:
+            self._stream.close()
+            raise ArtifactError(f"{self.path}: another run is writing it; wait for it, or give another --out") from None
+        except BaseException:
+            if not self._journal.stat().st_size:
+                self._journal.unlink()
+            self._stream.close()
+            raise
+        return self
+
+    def _journalled(self) -> list[Row]:
+        """Rows of whole lines; a line that a killed run did not end is cut off."""
+        self._stream.seek(0)
+        whole = self._stream.read().rpartition(b"\n")[0]
+        self._stream.truncate(len(whole) + 1 if whole else 0)
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def _keep(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            if row["model"] != self.model:
+                raise ArtifactError(
+                    f"{self.path}: holds captions of {row['model']}, this is {self.model}; give another --out"
+                )
+            self._rows[os.path.abspath(row["path"])] = row
+
+    def missing(self, files: Sequence[Path]) -> list[Path]:
+        """Those of ``files`` that have no caption yet, each once; the table will be in the order of ``files``."""
+        self._order = {place: number for number, place in enumerate(dict.fromkeys(map(os.path.abspath, files)))}
+        named = {os.path.abspath(path): path for path in reversed(files)}
+        return [named[place] for place in self._order if place not in self._rows]
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Keep one batch for good."""
+        self._stream.write(format_rows(rows, "json").encode())
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self._keep(rows)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write the table from all that is kept, and drop the journal."""
+        if self._rows:
+            last = len(self._order)
+            rows = [self._rows[place] for place in sorted(self._rows, key=lambda place: self._order.get(place, last))]
+            if self.style == "parquet":
+                artifacts.write([{name: row[name] for name in COLUMNS} for row in rows], self.path, SCHEMA, "caption")
+            else:
+                artifacts.write_text(format_rows(rows, self.style), self.path)
+        self._journal.unlink(missing_ok=True)
+        self._stream.close()

@@ -1,0 +1,87 @@
+"""A captioner to call like a pipeline of ``transformers``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aligncap.serving.captioner import BATCH, Captioner
+
+if TYPE_CHECKING:
+    from aligncap.config import Compute
+    from aligncap.serving.sounds import Sound
+
+
+class CaptionPipeline:
+    """Calls a captioner on whatever ``transformers``' speech pipelines take.
+
+    Attributes:
+        task: ``speech-emotion-captioning``.
+        captioner: the captioner inside.
+        batch_size: clips that go through adapter and LLM at once.
+    """
+
+    task = "speech-emotion-captioning"
+
+    def __init__(self, captioner: Captioner, batch_size: int = BATCH) -> None:
+        self.captioner, self.batch_size = captioner, batch_size
+
+    def __call__(
+        self,
+        inputs: Sound | Iterable[Sound],
+        language: str | None = None,
+        max_new_tokens: int = 40,
+        batch_size: int | None = None,
+        return_clues: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Caption one clip or several.
+
+        Args:
+            inputs: a path, an array ``[n]`` at 16 kHz, a mapping with ``array`` and ``sampling_rate`` (Hz), or any
+                iterable of these, such as a column of ``datasets``.
+            language: ISO 639-1 of the speech; detected where None.
+            max_new_tokens: longest caption.
+            batch_size: instead of the pipeline's own.
+            return_clues: also return clues, transcript, duration_s and finished.
+
+        Returns:
+            ``[{"caption": …}]``, one a clip, in order.
+
+        Raises:
+            AudioError: a clip is not usable audio; says which and why.
+        """
+        one = isinstance(inputs, str | Path | Mapping | np.ndarray)
+        sounds: Any = [inputs] if one else inputs
+        found = self.captioner.caption_all(sounds, language, max_new_tokens, batch_size or self.batch_size)
+        if return_clues:
+            return [{key: value for key, value in vars(caption).items() if key != "path"} for caption in found]
+        return [{"caption": caption.caption} for caption in found]
+
+
+def pipeline(
+    model: str | Path | Captioner,
+    models: str | Path | None = None,
+    compute: Compute | None = None,
+    batch_size: int = BATCH,
+) -> CaptionPipeline:
+    """A pipeline on a checkpoint folder or on a captioner that is loaded already.
+
+    Args:
+        model: ``results/{experiment}/checkpoints/{system}``, a folder that ``Captioner.save`` wrote, or a captioner.
+        models: folder of the base models, as in ``Captioner.load``.
+        compute: device, threads and precision, as in ``Captioner.load``.
+        batch_size: clips that go through adapter and LLM at once.
+
+    Raises:
+        ModelError: as ``Captioner.load``.
+
+    Example:
+        >>> describe = pipeline("results/default/checkpoints/aligncap")  # doctest: +SKIP
+        >>> describe("speech.wav")  # doctest: +SKIP
+        [{'caption': 'The speaker sounds sorrowful and talks at a slow pace.'}]
+    """
+    captioner = model if isinstance(model, Captioner) else Captioner.load(model, models, compute)
+    return CaptionPipeline(captioner, batch_size)

@@ -1,0 +1,200 @@
+"""A captioner for others: a folder in the layout of the Hugging Face hub, with a model card made from what is known."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aligncap import artifacts
+from aligncap.captioner.checkpoint import CheckpointPaths
+from aligncap.corpora.licences import licence_of
+from aligncap.errors import ModelError
+
+if TYPE_CHECKING:
+    from aligncap.serving.captioner import Captioner
+
+SHOWN = ("emotion_agreement_macro", "coverage", "factuality_hallucination", "faithfulness_hallucination", "similarity")
+HUB_LICENCES = {  # how the hub names the licences of corpora that weights may be bound by; of others it says "other"
+    "synthetic": "apache-2.0",
+    "ravdess": "cc-by-nc-sa-4.0",
+    "nemo": "cc-by-nc-sa-4.0",
+}
+MODEL_LICENCES = {  # of the embedded defaults; of others the card names the source
+    "smollm2-135m-instruct": "Apache-2.0",
+    "whisper-base": "MIT",
+    "all-minilm-l6-v2": "Apache-2.0",
+}
+
+
+def save(captioner: Captioner, folder: Path, base_models: bool) -> Path:
+    """See ``Captioner.save``. The folder is built beside its place and renamed."""
+    if folder.exists():
+        raise ModelError(f"{folder}: is there already; give another folder, or delete it")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
+        built = Path(scratch) / "built"
+        built.mkdir()
+        for path in CheckpointPaths.of(captioner.folder):
+            if path.is_file():
+                shutil.copyfile(path, built / path.name)
+        described = {
+            "model_type": "aligncap",
+            "library_name": "aligncap",
+            "base_models": {role: source["name"] for role, source in sorted(captioner.system["models"].items())},
+        }
+        artifacts.write_json(described, built / "config.json")
+        artifacts.write_text(model_card(captioner.folder, captioner.system, captioner.name), built / "README.md")
+        if base_models:
+            for name in sorted({source["name"] for source in captioner.system["models"].values()}):
+                shutil.copytree(captioner.models / name, built / "models" / name)
+        built.replace(folder)
+    return folder
+
+
+def push(captioner: Captioner, repository: str, private: bool, base_models: bool, endpoint: str | None) -> str:
+    """See ``Captioner.push_to_hub``."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    api = HfApi(endpoint=endpoint, library_name="aligncap")
+    with tempfile.TemporaryDirectory(prefix="aligncap-") as scratch:
+        folder = save(captioner, Path(scratch) / "model", base_models)
+        try:
+            api.create_repo(repository, private=private, exist_ok=True)
+            done = api.upload_folder(
+                repo_id=repository, folder_path=folder, commit_message=f"AlignCap {captioner.name}"
+            )
+        except (HfHubHTTPError, HFValidationError, OSError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise ModelError(
+                f"{repository}: the hub refuses: {reason}; give 'organisation/name', and a token that may write in "
+                "HF_TOKEN or by 'hf auth login'"
+            ) from None
+    return str(done.commit_url)
+
+
+def model_card(folder: Path, system: dict[str, Any], name: str) -> str:
+    """The card, ``README.md`` of the layout: metadata, how it was made, of what data, what it must not be used for.
+
+    Args:
+        folder: the checkpoint; figures and the corpora's settings are read from the experiment that it lies in.
+        system: its ``system.json``.
+        name: ``experiment/system@digest``.
+    """
+    from huggingface_hub import ModelCard, ModelCardData
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    run = _run(folder)
+    corpora = _corpora(system, run)
+    metadata = ModelCardData(
+        license=_licence([HUB_LICENCES.get(corpus["adapter"]) for corpus in corpora]),
+        library_name="aligncap",
+        pipeline_tag="audio-text-to-text",
+        tags=["speech-emotion-captioning", "audio", "speech", "emotion"],
+    )
+    environment = Environment(
+        loader=PackageLoader("aligncap.serving"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # Markdown
+    )
+    text = environment.get_template("model_card.md.j2").render(
+        name=name,
+        system=system,
+        title=f"{system.get('experiment', 'aligncap')}/{system['system']}",
+        how=_how(system),
+        corpora=corpora,
+        synthetic=all(corpus["adapter"] == "synthetic" for corpus in corpora),
+        models=_models(system),
+        figures=_figures(folder, system["system"], run),
+        commit=run.get("git", {}).get("commit"),
+    )
+    return str(ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{text}"))
+
+
+def _run(folder: Path) -> dict[str, Any]:
+    """run.json of the experiment that a checkpoint lies in; empty where it lies elsewhere."""
+    try:
+        run: dict[str, Any] = json.loads((folder.resolve().parents[1] / "run.json").read_text(encoding="utf-8"))
+        return run
+    except (OSError, ValueError, IndexError):
+        return {}
+
+
+def _corpora(system: dict[str, Any], run: dict[str, Any]) -> list[dict[str, Any]]:
+    known = run.get("config", {}).get("corpora", {})
+    found = []
+    for name in system.get("corpora", []):
+        settings = known.get(name, {})
+        adapter = settings.get("adapter", name)
+        adapter = "synthetic" if adapter.startswith("synthetic") else adapter
+        found.append({"name": name, "adapter": adapter, "licence": licence_of(name, adapter, settings.get("licence"))})
+    return found
+
+
+def _licence(identifiers: list[str | None]) -> str:
+    """That of the weights, as far as the training data's say it: the one restrictive one, or ``other``."""
+    bound = {identifier for identifier in identifiers if identifier != "apache-2.0"}
+    if not bound:
+        return "apache-2.0" if identifiers else "other"
+    (first, *others) = bound
+    return first if first is not None and not others else "other"
+
+
+def _models(system: dict[str, Any]) -> list[dict[str, str]]:
+    roles: dict[str, list[str]] = {}
+    for role, source in sorted(system["models"].items()):
+        roles.setdefault(source["name"], []).append(role.replace("_", " "))
+    sources = {source["name"]: source["files"] for source in system["models"].values()}
+    return [
+        {
+            "name": name,
+            "roles": ", ".join(own),
+            "source": " ".join(dict.fromkeys(uri.split("#")[0].split(" ")[0] for uri in sources[name])),
+            "licence": MODEL_LICENCES.get(name, "that of its source"),
+        }
+        for name, own in roles.items()
+    ]
+
+
+def _how(system: dict[str, Any]) -> list[str]:
+    """The training in sentences."""
+    said = []
+    adapter, alignment = system.get("adapter", {}), system.get("alignment", {})
+    if adapter.get("type") == "none":
+        said.append("It reads the ASR transcript and predicted clues as text; it has no speech embeddings.")
+    else:
+        said.append(
+            f"A frozen speech encoder and an adapter ({adapter.get('type')}) write speech embeddings into the input of "
+            "the LLM, beside the predicted clues and the ASR transcript."
+        )
+    if alignment:
+        distilled = alignment.get("kd_weight", 0) > 0
+        towards = "with KD-Regularization towards the same LLM reading text input" if distilled else "on captions only"
+        steps, batch = alignment.get("steps"), alignment.get("batch_size")
+        said.append(f"It was trained for {steps} steps of {batch} captions, {towards}.")
+    preference = system.get("preference")
+    if preference:
+        said.append(
+            f"Preference optimisation followed: {str(preference.get('loss', '')).upper()}, {preference.get('steps')} "
+            f"steps of {preference.get('batch_size')} pairs, at most."
+        )
+    return said
+
+
+def _figures(folder: Path, system: str, run: dict[str, Any]) -> list[dict[str, Any]]:
+    """This system's figures on test corpora, where the experiment has a table."""
+    table = folder.resolve().parents[1] / "tables" / "zero_shot.parquet"
+    if not table.is_file():
+        return []
+    corpora = run.get("config", {}).get("corpora", {})
+    return [
+        {**row, "setting": "in-domain" if corpora.get(row["corpus"], {}).get("part") else "zero-shot"}
+        for row in artifacts.read_rows(table, "table")
+        if row["system"] == system and row["metric"] in SHOWN
+    ]

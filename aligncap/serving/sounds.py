@@ -1,0 +1,84 @@
+"""What a caller may hand in as speech, and how it becomes samples: the one decoder of the project reads all of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from aligncap.errors import AudioError
+from aligncap.speech.audio import SAMPLE_RATE, load_audio
+
+Sound = str | os.PathLike[str] | NDArray[Any] | Mapping[str, Any]
+ARRAYS, RATES, FILES = ("array", "raw"), ("sampling_rate", "sample_rate"), ("path", "audio", "file")
+WANTED = (
+    "a path, a one-dimensional array at 16 kHz, or a mapping with 'array' and 'sampling_rate', with 'bytes', or with "
+    "'path'"
+)
+
+
+def read_sound(sound: Sound, max_duration_s: float = 60.0) -> tuple[str, NDArray[np.float32]]:
+    """Name and samples of a sound.
+
+    Args:
+        sound: a path; an array ``[n]`` of float (full scale 1) or integer samples, mono, 16 kHz; or a mapping as
+            ``datasets`` and ``transformers`` have them: ``array`` (or ``raw``) with ``sampling_rate`` in Hz, ``bytes``
+            of a file, ``path``, or one of these under ``audio``. A ``path`` beside an array is its name.
+        max_duration_s: longer ones are refused.
+
+    Returns:
+        the name for messages, and float32 ``[n]``, mono, 16 kHz, full scale 1.
+
+    Raises:
+        AudioError: not one of these, or what ``aligncap.speech.audio.decode`` refuses.
+    """
+    if isinstance(sound, str | os.PathLike):
+        return str(sound), load_audio(Path(sound), max_duration_s)
+    if isinstance(sound, np.ndarray):
+        return _from_array("array", sound, SAMPLE_RATE, max_duration_s)
+    if not isinstance(sound, Mapping):
+        raise AudioError(f"a sound of type {type(sound).__name__}; give {WANTED}")
+    name = str(sound.get("path") or "array")
+    array = next((sound[key] for key in ARRAYS if sound.get(key) is not None), None)
+    if array is not None:
+        rate = next((sound[key] for key in RATES if sound.get(key)), SAMPLE_RATE)
+        return _from_array(name, np.asarray(array), int(rate), max_duration_s)
+    if sound.get("bytes"):
+        return _through_file(name, lambda path: path.write_bytes(sound["bytes"]), max_duration_s)
+    inner = next((sound[key] for key in FILES if sound.get(key) is not None), None)
+    if inner is None:
+        raise AudioError(f"a mapping with {', '.join(map(str, sound)) or 'no keys'}; give {WANTED}")
+    return read_sound(inner, max_duration_s)
+
+
+def _from_array(name: str, array: NDArray[Any], rate: int, max_duration_s: float) -> tuple[str, NDArray[np.float32]]:
+    if array.ndim != 1 or array.dtype.kind not in "fiu":
+        raise AudioError(
+            f"{name}: an array of shape {list(array.shape)} and type {array.dtype}; give one dimension of float or "
+            "integer samples (average the channels first)"
+        )
+    if array.dtype.kind in "iu":
+        scale = np.iinfo(array.dtype)
+        middle = 0 if array.dtype.kind == "i" else (scale.max + 1) / 2
+        array = (array.astype(np.float64) - middle) / ((scale.max - scale.min + 1) / 2)
+    samples = array.astype(np.float32)
+    return _through_file(name, lambda path: soundfile.write(path, samples, rate, "FLOAT", format="WAV"), max_duration_s)
+
+
+def _through_file(name: str, write: Any, max_duration_s: float) -> tuple[str, NDArray[np.float32]]:
+    """Through a file, so that every check and the resampling are those of files."""
+    with tempfile.TemporaryDirectory(prefix="aligncap-") as folder:
+        path = Path(folder) / "sound"
+        try:
+            write(path)
+            return name, load_audio(path, max_duration_s)
+        except AudioError as error:
+            raise AudioError(str(error).replace(str(path), name)) from None
+        except (soundfile.LibsndfileError, ValueError, OverflowError) as error:
+            raise AudioError(f"{name}: no sound can be made of it ({error}); give {WANTED}") from None

@@ -1,0 +1,158 @@
+"""The command: what a person types, what stdout, stderr and the exit code say."""
+
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from aligncap.serving import cli, commands
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Run the command in this process: (exit code, stdout, stderr)."""
+
+    def call(*arguments: object, stdin: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        code = cli.main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_a_folder_becomes_a_table_and_the_next_run_does_only_what_is_new(
+    run, checkpoint, folder, tmp_path, monkeypatch
+):
+    calls, out = tmp_path / "calls", tmp_path / "out" / "captions.parquet"
+    shutil.copytree(folder, calls)
+    (calls / "broken.wav").write_bytes(b"%PDF-1.7 not audio")
+    arguments = ("caption", calls, "--model", checkpoint, "--out", out, "--batch-size", 2, "--language", "en")
+    code, printed, said = run(*arguments)
+    assert (code, printed) == (1, "")
+    assert len([line for line in said.splitlines() if "broken.wav" in line]) == 1
+    assert "captioned 5 of 6 files" in said
+    first = pd.read_parquet(out)
+    assert [Path(path).name for path in first.path] == ["a.wav", "b.wav", "e.wav", "c.wav", "d.WAV"]
+    assert first.model.str.startswith("tiny/kd@").all()
+
+    (calls / "broken.wav").unlink()
+    monkeypatch.setenv("ALIGNCAP_MODELS", str(tmp_path / "nowhere"))
+    assert run(*arguments)[0] == 0, "nothing is to do, so no model is needed"
+    shutil.copy(calls / "a.wav", calls / "new.wav")
+    assert run(*arguments)[0] == 2, "now one is"
+    monkeypatch.delenv("ALIGNCAP_MODELS")
+    assert run(*arguments)[0] == 0
+    again = pd.read_parquet(out).set_index("path").caption
+    assert len(again) == 6 and again[str(calls / "new.wav")] == again[str(calls / "a.wav")]
+    assert again.drop(str(calls / "new.wav")).to_dict() == first.set_index("path").caption.to_dict()
+
+
+def test_stdout_is_json_csv_or_text_in_the_order_given(run, checkpoint, folder):
+    files = [folder / "b.wav", folder / "a.wav"]
+    common = ("--model", checkpoint, "--language", "en", "--batch-size", 2)
+    code, printed, _ = run("caption", *files, *common, "--json")
+    rows = [json.loads(line) for line in printed.splitlines()]
+    assert code == 0 and [row["path"] for row in rows] == list(map(str, files))
+    assert {"caption", "clues", "transcript", "duration_s", "finished", "model"} <= set(rows[0])
+    listed = "".join(f"{path}\n" for path in files)
+    table = pd.read_csv(io.StringIO(run("caption", "-", *common, "--csv", stdin=listed)[1]), keep_default_na=False)
+    assert list(table.caption) == [row["caption"] for row in rows]
+    assert json.loads(table.clues[0]) == rows[0]["clues"]
+    code, printed, said = run("caption", files[0], *common, "--quiet")
+    assert printed == f"{files[0]}: {rows[0]['caption']}\n" and said == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_is_drawn_on_stderr_and_leaves_stdout_alone(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    with commands.caption._progress(2, False, True) as report:
+        sys.stdout.write('{"path": "a.wav"}\n')
+        report(None)
+        report("b.wav: not audio")
+    assert capsys.readouterr().out == '{"path": "a.wav"}\n'
+    assert "2/2" in sys.stderr.getvalue() and "aligncap: b.wav: not audio" in sys.stderr.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("caption", "x.wav", "--model", "nowhere"), "aligncap: nowhere: no such checkpoint folder"),
+        (("caption", "x.wav", "--parquet"), "--out"),
+        (("caption", "x.wav", "--csv", "--json"), "--json --csv: give one of them"),
+        (("caption", "x.wav", "--out", "captions.xlsx"), "extension '.xlsx'"),
+        (("score", "none.csv", "-r", "none.csv"), "none.csv: no such file"),
+        (("explain", "u1", "--results", "nowhere"), "nowhere: no results"),
+        (("parse", "sad", "--language", "fr"), "no emotion grammar for language 'fr'"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exit_code_2(run, arguments, said):
+    code, printed, errors = run(*arguments)
+    assert code == 2 and printed == ""
+    assert said in errors and errors.splitlines()[-1].startswith("aligncap: ")
+
+
+def test_a_command_that_is_none_is_a_usage_error(run):
+    assert run("transmogrify")[0] == 2
+    assert run("caption")[0] == 2
+
+
+def test_parse_reads_arguments_and_lines(run):
+    code, printed, _ = run("parse", "He is not at all angry, just very sad.")
+    assert code == 0 and "dominant emotion: sad" in printed and "yes" in printed
+    _, printed, _ = run("parse", "--json", stdin="Furious.\nA low voice.\n")
+    first, second = json.loads(printed)
+    assert first["dominant_emotion"] == "angry" and second["dominant_emotion"] is None
+    assert second["clues"][0]["kind"] in ("pitch", "level")
+
+
+def test_score_prints_a_column_a_table_and_writes_the_items(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ALIGNCAP_MODELS", raising=False)
+    Path("refs.csv").write_text("id,caption\na,A sad voice.\nb,She is angry.\n", encoding="utf-8")
+    Path("kd.csv").write_text("id,caption\na,Sounds sad.\nb,Sounds angry.\n", encoding="utf-8")
+    Path("sft.csv").write_text("id,caption\na,Sounds happy.\nb,Sounds angry.\n", encoding="utf-8")
+    arguments = ("score", "kd.csv", "sft.csv", "-r", "refs.csv", "--no-meteor", "--resamples", 20)
+    code, printed, _ = run(*arguments, "--items", "items.jsonl")
+    assert code == 0
+    (line,) = [line for line in printed.splitlines() if line.startswith("emotion_agreement ")]
+    assert "1.000" in line and "0.500" in line
+    assert "absent: similarity" in printed
+    items = [json.loads(line) for line in Path("items.jsonl").read_text().splitlines()]
+    assert [(item["captions"], item["utterance_id"], item["emotion_agreement"]) for item in items][2] == ("sft", "a", 0)
+    figures = json.loads(run(*arguments, "--json")[1])
+    assert figures["kd"]["figures"]["emotion_agreement"]["value"] == 1
+
+
+def test_doctor_fails_where_the_base_models_are_not_there(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ALIGNCAP_MODELS", str(tmp_path))
+    code, printed, _ = run("doctor", "--quick", "--json")
+    checks = {check["name"]: check for check in json.loads(printed)}
+    assert code == 1 and checks["base models"]["state"] == "fail" and checks["Python"]["state"] == "ok"
+    code, printed, _ = run("doctor", "--quick")
+    assert code == 1 and "make demo" in printed and "[" not in printed.split("base models")[0].split()[0]
+
+
+@pytest.mark.parametrize("command", [command.__name__ for command in cli.COMMANDS])
+def test_help_has_examples(run, command):
+    code, printed, _ = run(command, "--help")
+    assert code == 0 and f"aligncap {command} " in printed and "Examples" in printed
+
+
+def test_a_shell_is_given_its_completion(run, monkeypatch):
+    code, printed, _ = run("--show-completion", "bash")
+    assert code == 0 and "_ALIGNCAP_COMPLETE" in printed
+    monkeypatch.setenv("_ALIGNCAP_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "aligncap ex")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert "explain" in run()[1]

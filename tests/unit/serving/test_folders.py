@@ -1,0 +1,120 @@
+"""Many files: which, and a table that survives whatever happens to the run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from aligncap.errors import ArtifactError, AudioError
+from aligncap.serving.folders import CaptionTable, by_length, find_files, read_captions
+
+
+def row(path: Path, caption: str = "Sounds sad.", model: str = "e/kd@1") -> dict:
+    clue = dict(kind="emotion", word="sad", lemma="sad", intensity="normal", negated=False, probability=0.5)
+    return {
+        "path": str(path),
+        "caption": caption,
+        "clues": [clue],
+        "transcript": 'Said, "so".\nAnd on.',
+        "duration_s": 1.25,
+        "finished": True,
+        "model": model,
+    }
+
+
+def test_files_folders_patterns_and_a_list_name_files(folder):
+    names = {path.name for path in find_files([str(folder)])[0]}
+    assert names == {"a.wav", "b.wav", "c.wav", "d.WAV", "e.wav"}
+    assert find_files([str(folder)])[1] == 1  # notes.txt
+    assert [p.name for p in find_files([f"{folder}/**/*.wav"])[0]] == ["a.wav", "b.wav", "e.wav", "c.wav"]
+    assert find_files(["-", "x.wav"], "one.wav\n\ntwo words.wav\n")[0] == [
+        *map(Path, ("one.wav", "two words.wav", "x.wav"))
+    ]
+    assert find_files(["-"], "a\nb.wav\0c.wav\0")[0] == [Path("a\nb.wav"), Path("c.wav")]
+    with pytest.raises(AudioError, match="holds no audio file"):
+        find_files([f"{folder}/*.flac"])
+
+
+def test_shortest_first(folder):
+    files = find_files([str(folder)])[0]
+    assert [path.name for path in by_length(files)] == ["e.wav", "a.wav", "c.wav", "b.wav", "d.WAV"]
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.csv", "t.parquet"])
+def test_a_table_is_continued_in_the_order_of_the_files(tmp_path, name):
+    files = [tmp_path / f"{letter}.wav" for letter in "abc"]
+    style = {"jsonl": "json"}.get(name.split(".")[1], name.split(".")[1])
+    with CaptionTable(tmp_path / name, style, "e/kd@1") as table:
+        assert table.missing(files) == files
+        table.append([row(files[2]), row(files[0])])
+    first = read_captions(tmp_path / name, style)
+    assert [Path(own["path"]).name for own in first] == ["a.wav", "c.wav"]
+    assert {**first[0], "clues": row(files[0])["clues"]} == row(files[0])
+    with CaptionTable(tmp_path / name, style, "e/kd@1") as table:
+        assert table.missing(files) == [files[1]]
+        table.append([row(files[1], "Sounds angry.")])
+    assert [own["caption"] for own in read_captions(tmp_path / name, style)] == [
+        "Sounds sad.",
+        "Sounds angry.",
+        "Sounds sad.",
+    ]
+    assert sorted(os.listdir(tmp_path)) == [name], "a journal was left"
+
+
+def test_parquet_opens_with_pandas(tmp_path):
+    with CaptionTable(tmp_path / "t.parquet", "parquet", "e/kd@1") as table:
+        table.append([row(Path("a.wav"))])
+    assert pd.read_parquet(tmp_path / "t.parquet").caption[0] == "Sounds sad."
+
+
+def test_a_killed_run_leaves_the_old_table_whole_and_loses_only_the_batch_in_hand(tmp_path):
+    out = tmp_path / "t.jsonl"
+    with CaptionTable(out, "json", "e/kd@1") as table:
+        table.append([row(tmp_path / "a.wav")])
+    before = out.read_bytes()
+    code = (
+        "import os, sys; from pathlib import Path; sys.path.insert(0, sys.argv[2])\n"
+        "from test_folders import row, CaptionTable\n"
+        "out = Path(sys.argv[1])\n"
+        "with CaptionTable(out, 'json', 'e/kd@1') as table:\n"
+        "    table.append([row(out.parent / 'b.wav')])\n"
+        '    table._stream.write(b\'{"path": "half\'); table._stream.flush()\n'
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, out, Path(__file__).parent], check=False)
+    assert killed.returncode == -9 and out.read_bytes() == before
+    files = [tmp_path / f"{letter}.wav" for letter in "abc"]
+    with CaptionTable(out, "json", "e/kd@1") as table:
+        assert table.missing(files) == [files[2]]
+    assert [Path(own["path"]).name for own in read_captions(out, "json")] == ["a.wav", "b.wav"]
+
+
+def test_a_table_of_another_model_or_of_something_else_is_refused_and_stays(tmp_path):
+    out = tmp_path / "t.csv"
+    with CaptionTable(out, "csv", "e/kd@1") as table:
+        table.append([row(Path("a.wav"))])
+    before = out.read_bytes()
+    with (
+        pytest.raises(ArtifactError, match="holds captions of e/kd@1, this is e/sft@2"),
+        CaptionTable(out, "csv", "e/sft@2"),
+    ):
+        pass
+    other = tmp_path / "sums.csv"
+    other.write_text("a,b\n1,2\n", encoding="utf-8")
+    with pytest.raises(ArtifactError, match="is no table of captions"), CaptionTable(other, "csv", "e/kd@1"):
+        pass
+    assert out.read_bytes() == before and sorted(os.listdir(tmp_path)) == ["sums.csv", "t.csv"]
+
+
+def test_two_runs_do_not_write_one_table(tmp_path):
+    out = tmp_path / "t.jsonl"
+    with (
+        CaptionTable(out, "json", "e/kd@1") as table,
+        pytest.raises(ArtifactError, match="another run is writing it"),
+        CaptionTable(out, "json", "e/kd@1"),
+    ):
+        pass
+    assert table.path == out

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aligncap.clues import Clue
 from aligncap.config import Compute, Features, ModelSource, Prompts, Tagger, Transcripts
 from aligncap.errors import ConfigError, ModelError
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from aligncap.captioner.example import Example
+    from aligncap.captioner.model import CaptionModel
+
 MODELS_VARIABLE = "ALIGNCAP_MODELS"
+HEARING = ("models", "features", "transcripts", "tagger")  # sections of system.json that decide what is heard
 
 
 @dataclass(frozen=True)
@@ -22,6 +32,15 @@ class Caption:
     path: str
     caption: str
     clues: list[dict[str, Any]]  # kind, word, lemma, intensity, negated, probability
+    transcript: str
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the captioner knows of one recording before the LLM speaks."""
+
+    example: Example  # what ``CaptionModel.speech_prompts`` reads
+    clues: list[Clue]
     transcript: str
 
 
@@ -38,6 +57,14 @@ def _models_folder(checkpoint: Path, models: Path | None) -> Path:
         f"{checkpoint}: found no folder 'models' with the base models above it; "
         f"pass models=…, or set {MODELS_VARIABLE} to the folder"
     )
+
+
+def _digest(sections: Mapping[str, Any], tagger: Mapping[str, NDArray[Any]]) -> str:
+    """sha256 of settings and tagger weights."""
+    digest = hashlib.sha256(json.dumps(sections, sort_keys=True).encode())
+    for name in sorted(tagger):
+        digest.update(name.encode() + tagger[name].tobytes())
+    return digest.hexdigest()
 
 
 class Captioner:
@@ -65,8 +92,11 @@ class Captioner:
         self._transcripts = Transcripts(**system["transcripts"])
         self._prompts = Prompts(**system["prompts"])
         self._clues = Tagger(**system["tagger"])
-        self._model = load_checkpoint(paths, folders["llm"], compute)
-        self._tagger = tagger.Tagger.from_tensors({name: t.numpy() for name, t in load_tagger(paths).items()})
+        self.model: CaptionModel = load_checkpoint(paths, folders["llm"], compute)
+        tensors = {name: t.numpy() for name, t in load_tagger(paths).items()}
+        self._tagger = tagger.Tagger.from_tensors(tensors)
+        heard_by = {name: system[name] for name in HEARING} | {"words": self._prompts.max_semantic_tokens}
+        self.hearing = _digest(heard_by, tensors)  # captioners of the same digest hear the same
         if self._tagger.normalise != "train":
             raise ConfigError(
                 f"{folder}: its tagger normalises by the statistics of a whole {self._tagger.normalise}, which a "
@@ -123,27 +153,37 @@ class Captioner:
         """
         import torch
 
-        from aligncap.captioner.example import Example
         from aligncap.captioner.generate import generate
-        from aligncap.clues.prompts import acoustic_prompt, semantic_ids
         from aligncap.speech.audio import load_audio
-        from aligncap.speech.features import pool_layers
 
         for path in paths:
-            samples = load_audio(path)
-            features = pool_layers(self._encoder.encode(samples), self._features)
-            transcript, _ = self._transcriber.transcribe(samples, language, self._transcripts.task)
-            clues = self._heard(self._tagger.predict(features), transcript)
-            ids = semantic_ids(self._model.tokenizer, transcript, self._prompts.max_semantic_tokens)
-            example = Example(str(path), "", (), "", acoustic_prompt(clues), tuple(ids), features)
+            heard = self.hear(load_audio(path), language)
             with torch.no_grad():
-                prompts = self._model.speech_prompts([example])
-            ((response,),) = generate(self._model, prompts, max_new_tokens)
-            yield Caption(
-                str(path), self._model.decode(response.token_ids), [clue.to_dict() for clue in clues], transcript
-            )
+                prompts = self.model.speech_prompts([heard.example])
+            ((response,),) = generate(self.model, prompts, max_new_tokens)
+            clues = [clue.to_dict() for clue in heard.clues]
+            yield Caption(str(path), self.model.decode(response.token_ids), clues, heard.transcript)
 
-    def _heard(self, tags: dict[str, dict[str, float]], transcript: str) -> list[Clue]:
+    def hear(self, samples: NDArray[np.float32], language: str | None = None) -> Heard:
+        """Everything of a recording that the LLM will be told: features, clues and transcript.
+
+        What one captioner heard another may caption, where their ``hearing`` is the same.
+
+        Args:
+            samples: float32 ``[n]``, mono, 16 kHz, full scale 1.
+            language: ISO 639-1 of the speech; detected by the ASR where None.
+        """
+        from aligncap.captioner.example import Example
+        from aligncap.clues.prompts import acoustic_prompt, semantic_ids
+        from aligncap.speech.features import pool_layers
+
+        features = pool_layers(self._encoder.encode(samples), self._features)
+        transcript, _ = self._transcriber.transcribe(samples, language, self._transcripts.task)
+        clues = self._tags(self._tagger.predict(features), transcript)
+        ids = semantic_ids(self.model.tokenizer, transcript, self._prompts.max_semantic_tokens)
+        return Heard(Example("", "", (), "", acoustic_prompt(clues), tuple(ids), features), clues, transcript)
+
+    def _tags(self, tags: dict[str, dict[str, float]], transcript: str) -> list[Clue]:
         from aligncap.clues.text_clue import join
 
         if self._text_clue is not None and "emotion" in tags:

@@ -170,7 +170,8 @@ def test_preferences_of_people_reach_the_human_judge_and_test_answers_do_not(res
         for text in task.captions
     ]
     judge = Judge(name="human", human={"answers": str(out)})
-    assert [opinion.overall for opinion in human.score(judge, items)] == [5, 1, 1, 5, 3, 3]
+    overall = [opinion.overall for opinion in human.score(judge, items)]
+    assert overall == pytest.approx([5, 1, 1, 5, 3, 3])
 
 
 def test_an_utterance_that_became_test_material_is_not_exported(results, tmp_path):

@@ -10,6 +10,7 @@ from tiny_captioner import OTHER, SAYS
 from aligncap.serving.web.captions import Limits, caption_app
 
 pytestmark = pytest.mark.web
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright not installed; run `make setup`")
 
 # Every element that shows text, with the contrast of its colour to what lies behind it (WCAG 2.2, 1.4.3).
 CONTRAST = """() => {
@@ -43,9 +44,7 @@ def address(captioners):
 
 
 def captions(page, count):
-    page.wait_for_function(
-        "n => document.querySelectorAll('.caption:not(.speaking)').length === n", arg=count, timeout=60_000
-    )
+    sync_api.expect(page.locator(".caption:not(.speaking)")).to_have_count(count, timeout=60_000)
     return page.locator(".caption q").all_inner_texts()
 
 
@@ -87,10 +86,11 @@ def test_recording_from_the_microphone(address, open_page):
     page.get_by_role("button", name="Record").wait_for()
 
 
-def test_a_microphone_that_is_not_allowed_is_explained(address, open_page, browser):
+def test_a_microphone_that_is_not_allowed_is_explained(address, open_page):
     page = open_page(address)
     page.evaluate(
-        """navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'))"""
+        """() => { const refuse = async () => { throw new DOMException('', 'NotAllowedError'); };
+        navigator.mediaDevices.getUserMedia = refuse; }"""
     )
     page.get_by_role("button", name="Record").click()
     assert "The microphone was not allowed" in page.get_by_role("alert").inner_text()

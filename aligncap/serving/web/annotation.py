@@ -88,9 +88,9 @@ def annotation_app(tasks: Tasks, answers: Answers, host: str = "127.0.0.1") -> F
             raise HTTPException(404, "this question is not asked any more; reload the page")
         first = shown_first(task, given.annotator)
         second: Choice = "second" if first == "first" else "first"
-        meant: dict[Pressed, Choice] = {"a": first, "b": second}
-        choice: Choice = meant.get(given.choice) or given.choice  # type: ignore[assignment]
-        answers.put(task, given.annotator, choice, first, given.plays)
+        both: dict[Pressed, Choice] = {"both_fine": "both_fine", "both_hallucinate": "both_hallucinate"}
+        meant: dict[Pressed, Choice] = {"a": first, "b": second} | both
+        answers.put(task, given.annotator, meant[given.choice], first, given.plays)
         return state(given.annotator)
 
     @app.post("/v1/back")

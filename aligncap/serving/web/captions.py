@@ -178,7 +178,7 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
             job.abandoned.set()
 
     known: dict[int | str, dict[str, Any]] = {
-        413: {"model": Problem, "description": "too large"},
+        413: {"description": "too large"},
         422: {"model": Problem, "description": "not a recording that can be used; the detail says why"},
         500: {"model": Problem, "description": "the captioner failed"},
         503: {"model": Problem, "description": "too many wait, or the server is shutting down"},
@@ -223,7 +223,7 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
         yield ServerSentEvent(event="audio", data=known)
         try:
             async for event in events(request, asked):
-                yield ServerSentEvent(event=event.pop("event"), data=event)
+                yield ServerSentEvent(event=event["event"], data=event)
         except BusyError as error:
             yield ServerSentEvent(event="error", data={"message": str(error)})
 

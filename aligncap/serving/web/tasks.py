@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from aligncap import artifacts
-from aligncap.clues.grammar import parse_clues
 from aligncap.errors import ArtifactError
-from aligncap.preference.pairs import ROLES, assertions
 
 Source = Literal["test", "candidates"]
 
@@ -133,6 +131,9 @@ def candidate_tasks(results: Path, system: str, per_utterance: int = 1) -> Tasks
     Raises:
         ArtifactError: no candidates, or candidates of utterances that preference training may not use.
     """
+    from aligncap.clues.grammar import parse_clues
+    from aligncap.preference.pairs import assertions
+
     path = results / "candidates" / f"{system}.parquet"
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in artifacts.read_rows(path, "candidates"):
@@ -158,5 +159,7 @@ def candidate_tasks(results: Path, system: str, per_utterance: int = 1) -> Tasks
 
 def trainable(results: Path) -> set[tuple[str, str]]:
     """(corpus, utterance id) of the training utterances that candidates, and so preferences, may be about."""
+    from aligncap.preference.pairs import ROLES
+
     rows = artifacts.read_rows(results / "plan.parquet", "plan")
     return {(row["corpus"], row["utterance_id"]) for row in rows if row["role"] in ROLES}

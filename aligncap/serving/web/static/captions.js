@@ -10,6 +10,7 @@ const page = {
   files: find("files"), drop: find("drop"), language: find("language"), compare: find("compare"), clear: find("clear"),
 };
 let server = { systems: [], limits: { megabytes: Infinity, seconds: Infinity } };
+let ready; // a promise: what the server can do is known
 
 function say(text) { page.status.textContent = text; }
 
@@ -40,7 +41,7 @@ function card(entry) {
       return bar;
     }));
     svg.setAttribute("aria-label", `Waveform, ${seconds(entry.duration_s)}`);
-    svg.hidden = false;
+    svg.removeAttribute("hidden"); // SVG elements have no such property
   }
 
   function clues() {
@@ -161,6 +162,7 @@ async function caption(blob, name) {
   view.play(blob);
   say(`Captioning ${name}`);
   try {
+    await ready;
     if (blob.size > server.limits.megabytes * 1e6) {
       throw new Error(`${name}: it is larger than ${server.limits.megabytes} MB`);
     }
@@ -211,7 +213,7 @@ function wire() {
     stopped(blob) {
       page.record.classList.remove("on");
       page.recordText.textContent = "Record";
-      if (blob) caption(blob, `Recording ${new Date().toLocaleTimeString()}`);
+      if (blob) caption(blob, "Recording");
     },
     refused(reason) {
       const view = card({ name: "Recording", at: Date.now(), captions: [], problem: reason });
@@ -239,10 +241,7 @@ function wire() {
   });
 }
 
-async function start() {
-  wire();
-  page.results.append(...history().map((entry) => card(entry).item));
-  listed();
+async function meet() {
   const response = await fetch("/v1/systems");
   server = await response.json();
   find("main-system").textContent = server.systems[0];
@@ -254,4 +253,7 @@ async function start() {
   page.language.append(...Object.entries(server.languages).map(([code, name]) => new Option(name, code)));
 }
 
-start();
+wire();
+page.results.append(...history().map((entry) => card(entry).item));
+listed();
+ready = meet();

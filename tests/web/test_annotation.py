@@ -5,7 +5,7 @@ import json
 import httpx
 import numpy as np
 import pytest
-from conftest import running
+from page_server import running
 
 from aligncap import artifacts
 from aligncap.config import Judge

@@ -1,8 +1,8 @@
 """The annotation page in chromium: two annotators, keyboard and mouse, a killed server."""
 
 import pytest
-from conftest import running
-from test_caption_page import check_accessible
+from accessibility import check_accessible
+from page_server import running
 
 from aligncap.serving.web.annotation import annotation_app, load_tasks
 from aligncap.serving.web.answers import Answers

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import running
+from page_server import running
 from tiny_captioner import OTHER, SAYS
 
 from aligncap.errors import ConfigError

@@ -250,7 +250,8 @@ async function meet() {
     find("other-systems").textContent = server.systems.slice(1).join(", ");
     find("compare-label").hidden = false;
   }
-  page.language.append(...Object.entries(server.languages).map(([code, name]) => new Option(name, code)));
+  const named = ([code, name]) => new Option(name[0].toUpperCase() + name.slice(1), code);
+  page.language.append(...Object.entries(server.languages).map(named));
 }
 
 wire();

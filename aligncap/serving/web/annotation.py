@@ -127,7 +127,8 @@ def load_tasks(
         tasks = candidate_tasks(results, candidates)
     else:
         tasks = test_tasks(results, (systems[0], systems[1]), corpora)
-    return Tasks(tasks.asked[:limit], tasks.identical)
+    # A sample of the captions that differ says nothing beside all of those that do not.
+    return tasks if limit is None else Tasks(tasks.asked[:limit], [])
 
 
 def default_answers(results: Path) -> Path:

@@ -88,8 +88,12 @@ def annotation_app(tasks: Tasks, answers: Answers, host: str = "127.0.0.1") -> F
             raise HTTPException(404, "this question is not asked any more; reload the page")
         first = shown_first(task, given.annotator)
         second: Choice = "second" if first == "first" else "first"
-        both: dict[Pressed, Choice] = {"both_fine": "both_fine", "both_hallucinate": "both_hallucinate"}
-        meant: dict[Pressed, Choice] = {"a": first, "b": second} | both
+        meant: dict[Pressed, Choice] = {
+            "a": first,
+            "b": second,
+            "both_fine": "both_fine",
+            "both_hallucinate": "both_hallucinate",
+        }
         answers.put(task, given.annotator, meant[given.choice], first, given.plays)
         return state(given.annotator)
 

@@ -245,6 +245,18 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("n", I32, "candidates, or twos of them for preferred_, that both judged"),
         ]
     ),
+    "annotation": pa.schema(
+        [
+            _field("system", TEXT, "whose captions are called first"),
+            _field("against", TEXT, "whose captions are called second; the same system for candidates"),
+            _field("measure", TEXT, "win_rate, share_{answer}, cohen_kappa_{of} or fleiss_kappa_{of}; docs/pages.md"),
+            _field("annotators", TEXT, "two names, or 'all'"),
+            _field("value", F64, "0-1, kappa -1 to 1; null where it is undefined", nullable=True),
+            _field("ci_low", F64, "95 % bootstrap over recordings, or sessions where there are ten", nullable=True),
+            _field("ci_high", F64, "95 % bootstrap", nullable=True),
+            _field("n", I32, "recordings"),
+        ]
+    ),
     "preference_pairs": pa.schema(
         [
             _field("pair_id", TEXT, "chosen_id>rejected_id"),

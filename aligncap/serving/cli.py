@@ -11,15 +11,17 @@ import typer
 
 from aligncap import __version__
 from aligncap.errors import AlignCapError
+from aligncap.serving.commands.annotate import annotate
 from aligncap.serving.commands.caption import caption
 from aligncap.serving.commands.doctor import doctor
 from aligncap.serving.commands.explain import explain
 from aligncap.serving.commands.parse import parse
 from aligncap.serving.commands.score import score
+from aligncap.serving.commands.serve import serve
 from aligncap.serving.commands.terminal import say
 
 FAILED = 2
-COMMANDS = (caption, parse, score, explain, doctor)
+COMMANDS = (caption, serve, annotate, parse, score, explain, doctor)
 
 app = typer.Typer(
     name="aligncap",

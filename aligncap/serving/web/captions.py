@@ -1,0 +1,276 @@
+"""``aligncap serve``: the caption page and ``POST /v1/captions`` (docs/pages.md).
+
+Annotations are evaluated here (no ``__future__`` import): FastAPI could not find names of a function by itself.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, File, Form, HTTPException, Request, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel, Field
+
+from aligncap.errors import AlignCapError, AudioError, ConfigError
+from aligncap.serving.web import server
+from aligncap.serving.web.service import BusyError, CaptionService, Ears, Event, Job
+from aligncap.serving.web.uploads import peaks, read_upload
+from aligncap.speech.audio import SAMPLE_RATE, Samples
+
+logger = logging.getLogger(__name__)
+MEGABYTE = 1_000_000
+FORM_OVERHEAD = 10_000  # bytes that multipart needs around the file
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one server takes on.
+
+    Attributes:
+        megabytes: largest upload.
+        seconds: longest recording.
+        waiting: recordings that may wait; further ones get 503.
+        batch: recordings decoded at once.
+        max_new_tokens: longest caption, in tokens.
+    """
+
+    megabytes: float = 25.0
+    seconds: float = 60.0
+    waiting: int = 64
+    batch: int = 8
+    max_new_tokens: int = 40
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value <= 0:
+                raise ConfigError(f"limits.{name}: got {value}, want more than 0")
+
+
+class ClueFound(BaseModel):
+    """A clue that the voice gives, before any caption."""
+
+    kind: str = Field(description="emotion, intensity, level, pitch, rate, timbre or pause")
+    word: str
+    lemma: str
+    intensity: str
+    negated: bool
+    probability: float = Field(description="of the clue tagger, calibrated, 0-1")
+
+
+class SystemCaption(BaseModel):
+    """One system's sentence."""
+
+    system: str
+    caption: str
+    finished: bool = Field(description="false where the length limit cut it off")
+
+
+class CaptionedRecording(BaseModel):
+    """What the server says of one recording."""
+
+    file: str = Field(description="as the sender named it")
+    duration_s: float
+    transcript: str = Field(description="by the speech recogniser; in English where the checkpoint translates")
+    clues: list[ClueFound]
+    captions: list[SystemCaption] = Field(description="the main system first")
+
+
+class Problem(BaseModel):
+    """What went wrong, in a sentence."""
+
+    detail: str
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A request that can be captioned."""
+
+    name: str
+    samples: Samples
+    systems: list[str]
+    language: str | None
+
+
+def languages() -> dict[str, str]:
+    """ISO 639 code -> English name of the languages that Whisper knows."""
+    from transformers.models.whisper.tokenization_whisper import LANGUAGES
+
+    return dict(sorted(LANGUAGES.items(), key=lambda item: item[1]))
+
+
+def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127.0.0.1") -> FastAPI:
+    """The web application around one or more captioners.
+
+    Args:
+        captioners: name of a system -> its captioner; the first is the main one, the others are for comparison.
+        limits: size, duration, waiting line, batch.
+        host: address that it will be served on.
+    """
+    spoken = languages()
+    names = list(captioners)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.service = CaptionService(captioners, limits.batch, limits.waiting, limits.max_new_tokens)
+        yield
+        await run_in_threadpool(app.state.service.close)
+
+    app: FastAPI = FastAPIOffline(
+        title="AlignCap",
+        description="Speech in, one sentence out that says how the speaker sounds. Captions are guesses about a voice.",
+        version="1",
+        lifespan=lifespan,
+        redoc_url=None,
+        max_body_size=int(limits.megabytes * MEGABYTE) + FORM_OVERHEAD,
+    )
+    server.dress(app, "captions.html", host)
+
+    @app.exception_handler(AlignCapError)
+    async def problem(request: Request, error: AlignCapError) -> JSONResponse:
+        status = 503 if isinstance(error, BusyError) else 422
+        return JSONResponse({"detail": str(error)}, status, {"Retry-After": "2"} if status == 503 else None)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        return JSONResponse({"detail": f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}"}, 422)
+
+    async def recording(
+        file: Annotated[UploadFile, File(description="one recording; the content decides, not the name")],
+        language: Annotated[str | None, Form(description="ISO 639-1 of the speech; left out: detected")] = None,
+        compare: Annotated[bool, Form(description="also by the systems of --compare")] = False,
+    ) -> Recording:
+        """What was uploaded, decoded; a recording that cannot be captioned ends here with a sentence."""
+        if language and language not in spoken:
+            raise AudioError(f"language: '{language}' is not known; use a code such as en, de or zh, or leave it out")
+        data = await file.read()
+        if len(data) > limits.megabytes * MEGABYTE:
+            raise HTTPException(413, f"larger than {limits.megabytes:g} MB")
+        name = file.filename or "recording"
+        samples = await run_in_threadpool(read_upload, name, data, limits.seconds)
+        return Recording(name, samples, names if compare else names[:1], language or None)
+
+    async def events(request: Request, asked: Recording) -> AsyncIterator[Event]:
+        """Events of one job, in this loop; the job is given up when nobody reads them any more."""
+        loop = asyncio.get_running_loop()
+        told: asyncio.Queue[Event] = asyncio.Queue()
+
+        def tell(event: Event) -> None:
+            loop.call_soon_threadsafe(told.put_nowait, event)
+
+        job = Job(asked.samples, asked.systems, asked.language, tell)
+        request.app.state.service.submit(job)
+        try:
+            while True:
+                event = await told.get()
+                yield event
+                if event["event"] in ("done", "error"):
+                    return
+        finally:
+            job.abandoned.set()
+
+    known: dict[int | str, dict[str, Any]] = {
+        413: {"description": "too large"},
+        422: {"model": Problem, "description": "not a recording that can be used; the detail says why"},
+        500: {"model": Problem, "description": "the captioner failed"},
+        503: {"model": Problem, "description": "too many wait, or the server is shutting down"},
+    }
+
+    @app.post("/v1/captions", responses=known, summary="Caption one recording")
+    async def captions(request: Request, asked: Annotated[Recording, Depends(recording)]) -> CaptionedRecording:
+        heard: Event = {}
+        said: dict[str, SystemCaption] = {}
+        async for event in events(request, asked):
+            if event["event"] == "error":
+                raise HTTPException(500, event["message"])
+            if event["event"] == "heard":
+                heard = event
+            elif event["event"] == "caption":
+                said[event["system"]] = SystemCaption(
+                    system=event["system"], caption=event["text"], finished=event["finished"]
+                )
+        return CaptionedRecording(
+            file=asked.name,
+            duration_s=len(asked.samples) / SAMPLE_RATE,
+            transcript=heard["transcript"],
+            clues=heard["clues"],
+            captions=[said[system] for system in asked.systems],
+        )
+
+    @app.post(
+        "/v1/captions/stream",
+        response_class=EventSourceResponse,
+        responses={code: known[code] for code in (413, 422)},
+        summary="Caption one recording word by word",
+    )
+    async def captions_stream(
+        request: Request, asked: Annotated[Recording, Depends(recording)]
+    ) -> AsyncIterator[ServerSentEvent]:
+        """Server-sent events, the last of them ``done``, or ``error`` with a message.
+
+        ``audio`` (duration_s, peaks of the waveform), ``heard`` (clues, transcript), then ``caption`` (system, text so
+        far, done, finished) at every new word.
+        """
+        known = {"duration_s": len(asked.samples) / SAMPLE_RATE, "peaks": peaks(asked.samples)}
+        yield ServerSentEvent(event="audio", data=known)
+        try:
+            async for event in events(request, asked):
+                yield ServerSentEvent(event=event["event"], data=event)
+        except BusyError as error:
+            yield ServerSentEvent(event="error", data={"message": str(error)})
+
+    @app.get("/v1/systems", summary="Systems, limits and languages of this server")
+    async def systems() -> dict[str, Any]:
+        return {
+            "systems": names,
+            "limits": {"megabytes": limits.megabytes, "seconds": limits.seconds},
+            "languages": spoken,
+        }
+
+    @app.get("/healthz", summary="Is the server up, and how many recordings wait?")
+    async def health(request: Request) -> dict[str, Any]:
+        return {"status": "ok", "systems": names, "waiting": request.app.state.service.waiting}
+
+    return app
+
+
+def serve(
+    checkpoint: Path,
+    compare: Path | None = None,
+    models: Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    limits: Limits | None = None,
+) -> None:
+    """Serve the caption page until a signal ends it; accepted requests are finished first.
+
+    Args:
+        checkpoint: folder of the captioner, for example ``results/default/checkpoints/aligncap``; its name is shown.
+        compare: folder of a second one, whose caption the page can show beside it.
+        models: folder of the base models; None looks for it as ``Captioner.load`` does.
+        host: address to listen on; anything but loopback is reachable by others without a password.
+        port: 0 takes a free one.
+        limits: size, duration, waiting line, batch.
+
+    Raises:
+        ModelError, ConfigError: a checkpoint cannot be loaded.
+        ServerError: the address cannot be had.
+    """
+    from aligncap.serving.captioner import Captioner
+
+    folders = [checkpoint] if compare is None else [checkpoint, compare]
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):  # the same system of two experiments
+        names = [f"{folder.resolve().parent.parent.name}/{name}" for folder, name in zip(folders, names, strict=True)]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{compare}: compared with itself; name another checkpoint")
+    captioners = {name: Captioner.load(folder, models) for name, folder in zip(names, folders, strict=True)}
+    server.run(caption_app(captioners, limits or Limits(), host), host, port)

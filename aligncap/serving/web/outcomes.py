@@ -1,0 +1,230 @@
+"""What the answers say: preferences for the judge ``human``, win rates, and how far people agree."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncap import artifacts
+from aligncap.errors import ArtifactError
+from aligncap.evaluation import bootstrap
+from aligncap.evaluation.judge_agreement import weighted_kappa
+from aligncap.serving.web.answers import CHOICES, Answer, Answers
+from aligncap.serving.web.tasks import Task, Tasks, trainable
+
+logger = logging.getLogger(__name__)
+
+RESAMPLES, SEED = 2000, 0
+WON = {"first": 1.0, "second": 0.0, "both_fine": 0.5, "both_hallucinate": 0.5}
+PREFERENCES = {"first": 0, "second": 1, "both_fine": 2, "both_hallucinate": 2}
+Array = NDArray[np.float64]
+Row = dict[str, Any]
+
+
+def export_preferences(results: Path, answers: Path, out: Path) -> int:
+    """Write the answers about training candidates as the JSONL that the judge ``human`` reads.
+
+    Answers about test captions are never among them, nor are those about utterances that the experiment's plan does not
+    give to preference training.
+
+    Args:
+        results: folder of the experiment that will train on them.
+        answers: SQLite file of answers.
+        out: the JSONL; ``preference.judge.human.answers`` names it.
+
+    Returns:
+        how many answers were written.
+
+    Raises:
+        ArtifactError: there is none.
+    """
+    if not answers.is_file():
+        raise ArtifactError(f"{answers}: no such file; 'aligncap annotate' makes it")
+    allowed = trainable(results)
+    given = Answers(answers).all()
+    kept = [own for own in given if own.source == "candidates" and (own.corpus, own.utterance_id) in allowed]
+    if not kept:
+        raise ArtifactError(
+            f"{answers}: none of its {len(given)} answers is about training candidates of {results}; "
+            "annotate with --candidates"
+        )
+    preferred = {"first": "a", "second": "b"}
+    rows = [
+        {
+            "corpus": own.corpus,
+            "utterance_id": own.utterance_id,
+            "candidate_a": own.first_caption,
+            "candidate_b": own.second_caption,
+            "preferred": preferred.get(own.choice, "tie"),
+            "annotator": own.annotator,
+            "why": own.choice.replace("_", " ") if own.choice not in preferred else "",
+        }
+        for own in kept
+    ]
+    artifacts.write_text("".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows), out)
+    logger.info("%s: %d answers, %d others left out", out, len(kept), len(given) - len(kept))
+    return len(kept)
+
+
+def fleiss_kappa(weights: Array, counts: NDArray[np.int64]) -> Array:
+    """Fleiss' kappa (1971) under each row of weights; each question may have its own number of raters, at least two.
+
+    Args:
+        weights: [b, n].
+        counts: [n, c], how many raters gave each question each category.
+
+    Returns:
+        [b]; NaN where everybody always said the same one thing.
+    """
+    raters = counts.sum(axis=1)
+    agreed = ((counts**2).sum(axis=1) - raters) / (raters * (raters - 1))
+    shares = weights @ counts / (weights @ raters)[:, None]
+    expected = (shares**2).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        kappa = (bootstrap.weighted_mean(weights, agreed) - expected) / (1 - expected)
+    return np.where(np.isclose(expected, 1), np.nan, kappa)
+
+
+def summarise(tasks: Tasks, given: Sequence[Answer]) -> list[Row]:
+    """Win rate and agreement as rows of the ``annotation`` artifact, without its ``system`` and ``against``.
+
+    A recording's outcome is the mean over the people who answered: won 1, lost 0, both fine or both hallucinated a
+    half. ``win_rate`` counts captions that are the same word for word as ties, ``win_rate_different`` leaves them out;
+    the former is undefined until every question that differs is answered once, for the ties would outweigh the rest.
+
+    Args:
+        tasks: the questions; answers to others do not count.
+        given: answers.
+    """
+    by_key = {task.key: task for task in tasks.asked}
+    answers: dict[str, list[Answer]] = defaultdict(list)
+    for own in given:
+        if own.task in by_key:
+            answers[own.task].append(own)
+    answered = [task for task in tasks.asked if answers[task.key]]
+    rows = []
+    if answered and answered[0].source == "test":
+        won = [float(np.mean([WON[own.choice] for own in answers[task.key]])) for task in answered]
+        rows.append(_measured("win_rate_different", "all", answered, _mean(won)))
+        if len(answered) == len(tasks.asked):
+            ties = [0.5] * len(tasks.identical)
+            rows.append(_measured("win_rate", "all", [*answered, *tasks.identical], _mean([*won, *ties])))
+    for choice in CHOICES:
+        share = [float(np.mean([own.choice == choice for own in answers[task.key]])) for task in answered]
+        rows.append(_measured(f"share_{choice}", "all", answered, _mean(share)))
+    return rows + _agreement(answered, answers)
+
+
+def _agreement(answered: Sequence[Task], answers: dict[str, list[Answer]]) -> list[Row]:
+    """Cohen's kappa of every two people, Fleiss' of all: of the four answers, and of the preference (ties are one)."""
+    four = {choice: number for number, choice in enumerate(CHOICES)}
+    people = sorted({own.annotator for task in answered for own in answers[task.key]}, key=str.casefold)
+    rows = []
+    for of, code in (("answer", four), ("preference", PREFERENCES)):
+        for one, other in itertools.combinations(people, 2):
+            both = []
+            for task in answered:
+                said = {own.annotator: code[own.choice] for own in answers[task.key]}
+                if one in said and other in said:
+                    both.append((task, said[one], said[other]))
+            pair = [np.asarray([row[i] for row in both], np.int64) for i in (1, 2)]
+            rows.append(
+                _measured(
+                    f"cohen_kappa_{of}",
+                    f"{one}, {other}",
+                    [task for task, _, _ in both],
+                    _kappa(*pair),
+                )
+            )
+        shared = [task for task in answered if len(answers[task.key]) > 1]
+        counts = np.zeros((len(shared), max(code.values()) + 1), np.int64)
+        for place, task in enumerate(shared):
+            for own in answers[task.key]:
+                counts[place, code[own.choice]] += 1
+        if len(people) > 1:
+            measure = f"fleiss_kappa_{of}"
+            rows.append(_measured(measure, "all", shared, partial(fleiss_kappa, counts=counts)))
+    return rows
+
+
+def _kappa(first: NDArray[np.int64], second: NDArray[np.int64]) -> Callable[[Array], Array]:
+    return lambda weights: weighted_kappa(weights, first, second)
+
+
+def _mean(values: Sequence[float]) -> Callable[[Array], Array]:
+    return lambda weights: bootstrap.weighted_mean(weights, np.asarray(values, np.float64))
+
+
+def _measured(measure: str, annotators: str, tasks: Sequence[Task], statistic: Callable[[Array], Array]) -> Row:
+    """Value and 95 % interval over clusters; null where the statistic is undefined."""
+    row: Row = {"measure": measure, "annotators": annotators, "value": None, "ci_low": None, "ci_high": None}
+    row["n"] = len(tasks)
+    if not tasks:
+        return row
+    value = float(statistic(np.ones((1, len(tasks))))[0])
+    if np.isnan(value):
+        return row
+    clusters = [task.cluster for task in tasks]
+    weights = bootstrap.resample_weights(clusters, [""] * len(tasks), RESAMPLES, SEED)
+    low, high = bootstrap.interval(statistic(weights)) or (None, None)
+    return row | {"value": value, "ci_low": low, "ci_high": high}
+
+
+def write_summary(tasks: Tasks, answers: Path, out: Path) -> list[Row]:
+    """Write win rates and agreement as the ``annotation`` artifact, and as Markdown beside it.
+
+    Args:
+        tasks: the questions, as ``load_tasks`` makes them.
+        answers: SQLite file of answers.
+        out: the Parquet file.
+
+    Returns:
+        the rows.
+
+    Raises:
+        ArtifactError: nobody has answered any of these questions.
+    """
+    given = Answers(answers).all([task.key for task in tasks.asked]) if answers.is_file() else []
+    if not given:
+        raise ArtifactError(f"{answers}: no answer to any of these {len(tasks.asked)} questions; annotate first")
+    system, against = tasks.asked[0].systems
+    rows = [{"system": system, "against": against, **row} for row in summarise(tasks, given)]
+    notes = {
+        "source": tasks.asked[0].source,
+        "questions": len(tasks.asked),
+        "identical": len(tasks.identical),
+        "answers": len(given),
+        "plays": round(float(np.mean([own.plays for own in given])), 3),
+        "resamples": RESAMPLES,
+    }
+    artifacts.write(rows, out, "annotation", "annotate", notes)
+    artifacts.write_text(_markdown(rows, notes), out.with_suffix(".md"))
+    return rows
+
+
+def _markdown(rows: Sequence[Row], notes: Row) -> str:
+    def cell(row: Row) -> str:
+        if row["value"] is None:
+            return "undefined"
+        return f"{row['value']:.2f}" + (
+            "" if row["ci_low"] is None else f" [{row['ci_low']:.2f}, {row['ci_high']:.2f}]"
+        )
+
+    lines = ["| measure | people | value [95 %] | n |", "|---|---|---|---|"]
+    lines += [f"| {row['measure']} | {row['annotators']} | {cell(row)} | {row['n']} |" for row in rows]
+    head = f"`{rows[0]['system']}` (first) against `{rows[0]['against']}` (second), {notes['source']} captions: "
+    tail = (
+        f"{notes['answers']} answers to {notes['questions']} questions, {notes['identical']} recordings that both "
+        f"caption alike, {notes['plays']:.1f} plays an answer. n: recordings. Intervals: bootstrap over recordings or "
+        "sessions."
+    )
+    return "\n".join([head + tail, "", *lines]) + "\n"

@@ -1,0 +1,103 @@
+"""What both pages share: static files, headers, allowed hosts, and a server that ends without losing a request."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import FrameType
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from aligncap.errors import AlignCapError
+
+STATIC = Path(__file__).parent / "static"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Everything comes from this server; recordings are blobs of the page itself.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+logger = logging.getLogger(__name__)
+
+
+class ServerError(AlignCapError):
+    """The server cannot start here."""
+
+
+def dress(app: FastAPI, page: str, host: str) -> None:
+    """Give an app its page at ``/``, the static files, security headers and a check of the Host header.
+
+    A page on loopback answers to loopback names only, so that no website can reach it by pointing a name of its own at
+    this machine (DNS rebinding).
+    """
+
+    @app.middleware("http")
+    async def headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await call_next(request)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["Cache-Control"] = "no-store"
+        if request.url.path == "/":
+            response.headers["Content-Security-Policy"] = POLICY
+        return response
+
+    if host in LOOPBACK:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> FileResponse:
+        return FileResponse(STATIC / page)
+
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+
+def run(app: FastAPI, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT; then finish the requests that were accepted, and return.
+
+    Args:
+        app: what to serve.
+        host: address to listen on.
+        port: 0 takes a free one; the log says which.
+
+    Raises:
+        ServerError: the address cannot be had.
+    """
+    import uvicorn
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            why = error.strerror or error
+            raise ServerError(f"{host}:{port}: {why}; choose another --host or --port") from None
+        if host not in LOOPBACK:
+            logger.warning("%s is reachable from other machines; nobody is asked for a password", host)
+        server = uvicorn.Server(uvicorn.Config(app, access_log=False, lifespan="on"))
+        shown = f"[{host}]" if ":" in host else host
+        logging.getLogger("uvicorn.error").info("AlignCap is on http://%s:%d", shown, listener.getsockname()[1])
+        # uvicorn raises the signal that ended it once more when it is done, for whoever handled it before.
+        before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            server.run(sockets=[listener])
+        except SystemExit as end:
+            if end.code:
+                raise
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    if not server.started:
+        raise ServerError("the server did not start; its log says why")
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    sys.exit(0)

@@ -1,0 +1,174 @@
+"""One worker thread that captions what every request brings: requests that wait together are decoded together.
+
+There is no timer: while one batch runs the next one gathers, so a lone request never waits for company. What was
+accepted is always answered, also while the server shuts down.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncap.captioner.model import CaptionModel
+from aligncap.errors import AlignCapError
+from aligncap.serving.captioner import Heard
+from aligncap.serving.streaming import stream
+
+logger = logging.getLogger(__name__)
+
+Event = dict[str, Any]
+BROKEN = "the captioner failed on this recording; the server's log says why"
+
+
+class Ears(Protocol):
+    """What the service needs of a ``Captioner``."""
+
+    model: CaptionModel
+    hearing: str
+
+    def hear(self, samples: NDArray[np.float32], language: str | None = None) -> Heard:
+        """As ``Captioner.hear``."""
+        ...
+
+
+class BusyError(AlignCapError):
+    """As many requests wait as the limits allow, or the server is shutting down."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One recording to caption.
+
+    ``tell`` is called from the worker's thread: first ``{"event": "heard", "clues", "transcript"}``, then for each
+    system ``{"event": "caption", "system", "text", "done", "finished"}`` at every new word, at last ``{"event":
+    "done"}``; or ``{"event": "error", "message"}`` instead of what would come next.
+    """
+
+    samples: NDArray[np.float32]  # [n], mono, 16 kHz
+    systems: Sequence[str]
+    language: str | None
+    tell: Callable[[Event], None]
+    abandoned: threading.Event = field(default_factory=threading.Event)  # nobody listens any more
+
+
+class CaptionService:
+    """Captions jobs in one thread, several at once.
+
+    Args:
+        captioners: name of a system -> its captioner, the main one first.
+        max_batch: most recordings decoded at once.
+        max_waiting: most recordings that may wait; more are refused.
+        max_new_tokens: longest caption.
+    """
+
+    def __init__(self, captioners: Mapping[str, Ears], max_batch: int, max_waiting: int, max_new_tokens: int) -> None:
+        self.captioners = dict(captioners)
+        self._max_batch, self._max_new_tokens = max_batch, max_new_tokens
+        self._waiting: queue.Queue[Job | None] = queue.Queue(max_waiting)
+        self._closing = False
+        self._lock = threading.Lock()
+        self._worker = threading.Thread(target=self._run, name="captions", daemon=True)
+        self._worker.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for the batch that runs now."""
+        return self._waiting.qsize()
+
+    def submit(self, job: Job) -> None:
+        """Accept a job: from here on it gets its events.
+
+        Raises:
+            BusyError: too many wait, or ``close`` was called.
+        """
+        with self._lock:
+            if self._closing:
+                raise BusyError("the server is shutting down; try again in a moment")
+            try:
+                self._waiting.put_nowait(job)
+            except queue.Full:
+                raise BusyError(f"{self.waiting} recordings are waiting already; try again in a moment") from None
+
+    def close(self) -> None:
+        """Caption what was accepted, take nothing more, and end the thread."""
+        with self._lock:
+            if not self._closing:
+                self._closing = True
+                threading.Thread(target=self._waiting.put, args=(None,)).start()  # the queue may be full
+        self._worker.join()
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            taken = [self._waiting.get()]
+            while taken[-1] is not None and len(taken) < self._max_batch:
+                try:
+                    taken.append(self._waiting.get_nowait())
+                except queue.Empty:
+                    break
+            ended = taken[-1] is None
+            self._caption([job for job in taken if job is not None and not job.abandoned.is_set()])
+
+    def _caption(self, jobs: Sequence[Job]) -> None:
+        heard: dict[tuple[Job, str], Heard] = {}
+        for system, captioner in self.captioners.items():
+            asked = [job for job in jobs if system in job.systems]
+            for job in asked:
+                self._hear(job, captioner, heard)
+            able = [job for job in asked if (job, captioner.hearing) in heard]
+            if not able:
+                continue
+            try:
+                self._speak(system, captioner.model, able, [heard[job, captioner.hearing] for job in able])
+            except Exception:
+                logger.exception("%s: a batch of %d failed", system, len(able))
+                for job in able:
+                    job.abandoned.set()
+                    job.tell({"event": "error", "message": BROKEN})
+        for job in jobs:
+            if not job.abandoned.is_set():
+                job.tell({"event": "done"})
+
+    def _hear(self, job: Job, captioner: Ears, heard: dict[tuple[Job, str], Heard]) -> None:
+        if (job, captioner.hearing) in heard or job.abandoned.is_set():
+            return
+        try:
+            found = captioner.hear(job.samples, job.language)
+        except Exception:
+            logger.exception("a recording of %d samples could not be heard", len(job.samples))
+            job.abandoned.set()
+            job.tell({"event": "error", "message": BROKEN})
+            return
+        if not any(own is job for own, _ in heard):
+            clues = [clue.to_dict() for clue in found.clues]
+            job.tell({"event": "heard", "clues": clues, "transcript": found.transcript})
+        heard[job, captioner.hearing] = found
+
+    def _speak(self, system: str, model: CaptionModel, jobs: Sequence[Job], heard: Sequence[Heard]) -> None:
+        import torch
+
+        with torch.no_grad():
+            prompts = model.speech_prompts([own.example for own in heard])
+        said: list[list[int]] = [[] for _ in jobs]
+        texts = [""] * len(jobs)
+        for tokens in stream(model, prompts, self._max_new_tokens):
+            if all(job.abandoned.is_set() for job in jobs):
+                return
+            for row, token in tokens.items():
+                said[row].append(token)
+                finished = token == model.end_id
+                done = finished or len(said[row]) == self._max_new_tokens
+                text = model.decode(said[row])
+                # A word may grow with the next token: what is shown are whole words, and at the end all of it.
+                words = text if done else text.rpartition(" ")[0]
+                if done or words != texts[row]:
+                    texts[row] = words
+                    event = {"event": "caption", "system": system, "text": words, "done": done, "finished": finished}
+                    jobs[row].tell(event)

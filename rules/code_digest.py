@@ -100,7 +100,7 @@ def _texts(tree: ast.AST) -> set[str]:
 
 
 def _schemas_digest(path: Path, named: set[str]) -> str:
-    """Of the artifact schemas, those alone that the code of the rule names: a new one is no change."""
+    """Of the artifact schemas, those alone that some code names; a new one changes nothing else."""
     tree = copy.deepcopy(parsed(path))
     (schemas,) = (n.value for n in tree.body if isinstance(n, ast.AnnAssign) and ast.unparse(n.target) == "SCHEMAS")
     kept = [(key, value) for key, value in zip(schemas.keys, schemas.values, strict=True) if key.value in named]

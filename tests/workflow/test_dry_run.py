@@ -59,7 +59,7 @@ def test_a_round_samples_from_the_round_before_and_takes_it_as_its_reference(pro
         }
 
     pairs = {"kd": {"kd"}, "sft": {"sft"}, "aligncap-next": {"aligncap"}, "round2-next": {"round2"}}
-    assert parents("candidates", "pairs") == parents("reference_logps", "pairs") == pairs
+    assert parents("candidates", "candidates") == parents("reference_logps", "pairs") == pairs
     trained = {"aligncap": {"kd"}, "kd_rft": {"kd"}, "sft_po": {"sft"}, "round2": {"aligncap"}, "round3": {"round2"}}
     assert parents("train_preference", "system") == trained
     (control,) = (j for j in jobs if j.rule == "train_preference" and j.wildcards["system"] == "kd_rft")

@@ -42,7 +42,7 @@ def test_a_folder_of_wavs_and_a_csv_in_five_commands(project: Project) -> None:
     assert "prepare_corpus" in project.execute(["bash", "-c", plan])
     project.execute(["bash", "-c", prepare])
     said = project.execute(["bash", "-c", left_out]).splitlines()[-1]
-    assert said == blocks("corpora.md", heading, "")[0].strip()
+    assert said == blocks("corpora.md", heading, "text")[0].strip()
     made = project.folder / "results/calls/corpora/calls"
     assert pd.read_parquet(made / "audio.parquet").speaker.tolist() == ["A7", "A7"]
     labels = pd.read_parquet(made / "labels.parquet")

@@ -21,7 +21,7 @@ AFTER_PREFERENCE = {
 
 MAY_BE_EMPTY = {"skipped", "differences", "hallucination_examples"}  # nothing to list is a fact, too
 NOT_IN_SMOKE = {"kl_truncation", "parser", "teacher_responses", "judge_agreement"}  # its corpora and systems need none
-BY_PEOPLE = {"annotation"}  # no rule makes it
+BY_PEOPLE = {"annotation", "file_captions"}  # no rule makes these, commands do
 
 
 def rules(jobs: list[Job]) -> set[str]:

@@ -13,10 +13,6 @@ def _field(name: str, kind: pa.DataType, meaning: str, unit: str = "", nullable:
     return pa.field(name, kind, nullable=nullable, metadata=metadata)
 
 
-def _id() -> pa.Field:
-    return _field("utterance_id", pa.string(), "unique within its corpus")
-
-
 CLUE = pa.struct(
     [
         _field("kind", pa.string(), "emotion, intensity, level, pitch, rate, timbre or pause"),
@@ -31,11 +27,30 @@ CLUE = pa.struct(
 TEXT = pa.string()
 F32, F64, I32, I64 = pa.float32(), pa.float64(), pa.int32(), pa.int64()
 IDS = pa.list_(I32)
+ID = _field("utterance_id", TEXT, "unique within its corpus")
+
+DIFFERENCE = [
+    _field("system", TEXT, "row of a table"),
+    _field("against", TEXT, "its baseline"),
+    _field("corpus", TEXT, "test corpus; for figure 3 the dev utterances"),
+    _field("metric", TEXT, "name"),
+    _field("value", F64, "system minus baseline on the same utterances and seeds; win_rate: minus 0.5"),
+    _field("ci_low", F64, "95 % paired bootstrap over utterances, and seeds where there are several"),
+    _field("ci_high", F64, "likewise"),
+    _field("p", F64, "two-sided, from the same resamples", unit="0-1"),
+    _field("p_holm", F64, "after Holm's correction over its family", unit="0-1"),
+    _field("n", I32, "utterances compared: what both have, of a metric that applies to both"),
+    _field("seeds", I32, "pairs of seeds"),
+]
+VERDICT = [
+    _field("second_instrument", F64, "the same difference by the second instrument", nullable=True),
+    _field("verdict", TEXT, "holds, against or open"),
+]
 
 SCHEMAS: dict[str, pa.Schema] = {
     "audio": pa.schema(
         [
-            _id(),
+            ID,
             _field("audio_path", TEXT, "relative to the project root"),
             _field("audio_sha256", TEXT, "of the file's bytes"),
             _field("sample_rate", I32, "of the file", unit="Hz"),
@@ -48,7 +63,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "labels": pa.schema(
         [
-            _id(),
+            ID,
             _field("captions", pa.list_(pa.string()), "human captions; empty for a corpus with labels only"),
             _field("caption_group", TEXT, "equal where captions translate one original; its text", nullable=True),
             _field("emotion", TEXT, "one of aligncap.clues.EMOTIONS, or 'other'", nullable=True),
@@ -60,14 +75,14 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "skipped": pa.schema(
         [
-            _id(),
+            ID,
             _field("audio_path", TEXT, "relative to the project root"),
             _field("reason", TEXT, "one line: what, where, the value got, the remedy"),
         ]
     ),
     "prosody": pa.schema(
         [
-            _id(),
+            ID,
             _field("pitch_hz", F64, "median F0 of voiced frames; null where nothing is voiced", "Hz", nullable=True),
             _field("pitch_range_st", F64, "10th to 90th percentile of F0", unit="semitones", nullable=True),
             _field("level_db", F64, "RMS of active frames", unit="dBFS"),
@@ -80,7 +95,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "timbre": pa.schema(
         [
-            _id(),
+            ID,
             _field("hnr_db", F64, "harmonics-to-noise ratio, mean of voiced frames; null in a whisper", "dB", True),
             _field("alpha_db", F64, "level at 1-5 kHz against 50 Hz-1 kHz, voiced frames", unit="dB", nullable=True),
             _field("voiced_share", F64, "voiced share of active frames", unit="0-1"),
@@ -89,7 +104,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "transcripts": pa.schema(
         [
-            _id(),
+            ID,
             _field("transcript", TEXT, "what was said, or its English translation; may be empty"),
             _field("language", TEXT, "of this text, ISO 639-1"),
             _field("source", TEXT, "corpus, asr or translated"),
@@ -98,7 +113,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "features": pa.schema(
         [
-            _id(),
+            ID,
             _field("n_layers", I32, "encoder layers kept"),
             _field("n_frames", I32, "after mean-pooling"),
             _field("dim", I32, "width of the encoder"),
@@ -108,7 +123,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "clues": pa.schema(
         [
-            _id(),
+            ID,
             _field("clues", pa.list_(CLUE), "in the order of the caption; predicted ones by kind"),
             _field("p_act", TEXT, "the acoustic prompt"),
             _field("p_sem_ids", IDS, "the semantic prompt: the LLM tokenizer's ids of the transcript"),
@@ -116,7 +131,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "plan": pa.schema(
         [
-            _id(),
+            ID,
             _field("corpus", TEXT, "a training corpus"),
             _field("speaker_key", TEXT, "corpus/speaker, corpus/session or corpus/caption group: what splits are by"),
             _field("role", TEXT, "adapt (teacher), align (KD and baselines), preference, dev"),
@@ -125,7 +140,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "tagger_predictions": pa.schema(
         [
-            _id(),
+            ID,
             _field("corpus", TEXT, "a training corpus"),
             _field("kind", TEXT, "clue kind"),
             _field("target", TEXT, "label the prediction is to be compared with; empty where unknown"),
@@ -169,7 +184,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "teacher_logits": pa.schema(
         [
-            _id(),
+            ID,
             _field("response_id", TEXT, "utterance_id#n"),
             _field("response_ids", IDS, "tokens of the response, end token included"),
             _field("topk_ids", pa.list_(IDS), "[n_tokens, k]"),
@@ -180,7 +195,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "teacher_responses": pa.schema(
         [
-            _id(),
+            ID,
             _field("response_id", TEXT, "utterance_id#gn"),
             _field("response_ids", IDS, "as the teacher said it; the end token is included when it came"),
             _field("caption", TEXT, "decoded"),
@@ -198,13 +213,13 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("teacher_tail", F64, "the teacher's mass outside its top k, mean", unit="0-1"),
             _field("student_tail", F64, "the student's mass there, mean", unit="0-1"),
             _field("bytes_per_token", I64, "of the artifact before compression", unit="bytes"),
-            _field("n_tokens", I32, "response tokens"),
+            _field("n_tokens", I32, "generated, end token included; words where there is no LLM"),
         ]
     ),
     "candidates": pa.schema(
         [
             _field("candidate_id", TEXT, "corpus/utterance_id#n"),
-            _id(),
+            ID,
             _field("corpus", TEXT, "a training corpus"),
             _field("caption", TEXT, "decoded"),
             _field("token_ids", IDS, "as sampled, end token included when it came"),
@@ -226,7 +241,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "judged_captions": pa.schema(
         [
-            _id(),
+            ID,
             _field("judge", TEXT, "reference, local, openai or human"),
             _field("factuality", F64, "higher is better; null where unscored", unit="1-5", nullable=True),
             _field("faithfulness", F64, "likewise", unit="1-5", nullable=True),
@@ -260,7 +275,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "preference_pairs": pa.schema(
         [
             _field("pair_id", TEXT, "chosen_id>rejected_id"),
-            _id(),
+            ID,
             _field("corpus", TEXT, "a training corpus"),
             _field("kind", TEXT, "factuality or faithfulness: whose score the margin is of"),
             _field("chosen_id", TEXT, "candidate"),
@@ -284,9 +299,9 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "captions": pa.schema(
         [
-            _id(),
+            ID,
             _field("caption", TEXT, "the system's one sentence"),
-            _field("n_tokens", I32, "generated, end token included; words for systems without an LLM"),
+            _field("n_tokens", I32, "generated, end token included; words where there is no LLM"),
             _field("finished", pa.bool_(), "the end token came before max_new_tokens"),
         ]
     ),
@@ -303,7 +318,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "evaluation": pa.schema(
         [
-            _id(),
+            ID,
             _field("caption", TEXT, "what was scored"),
             _field("cluster", TEXT, "bootstrap cluster: session where ten or more, else caption group"),
             _field("label", TEXT, "the corpus's emotion label, else the parsed reference's", nullable=True),
@@ -344,42 +359,12 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("n", I32, "utterances the value is of"),
         ]
     ),
-    "differences": pa.schema(
-        [
-            _field("system", TEXT, "row of a table"),
-            _field("against", TEXT, "its baseline"),
-            _field("corpus", TEXT, "test corpus; for figure 3 the dev utterances"),
-            _field("metric", TEXT, "name"),
-            _field("value", F64, "system minus baseline on the same utterances and seeds; win_rate: minus 0.5"),
-            _field("ci_low", F64, "95 % paired bootstrap over utterances, and seeds where there are several"),
-            _field("ci_high", F64, "likewise"),
-            _field("p", F64, "two-sided, from the same resamples", unit="0-1"),
-            _field("p_holm", F64, "after Holm's correction over its family", unit="0-1"),
-            _field("n", I32, "utterances that both have"),
-            _field("seeds", I32, "pairs of seeds"),
-        ]
-    ),
-    "claims": pa.schema(
-        [
-            _field("system", TEXT, "what a claim is about"),
-            _field("against", TEXT, "what it is compared with"),
-            _field("corpus", TEXT, "test corpus"),
-            _field("metric", TEXT, "name; factuality_hallucination_covered: where both captions assert an emotion"),
-            _field("value", F64, "system minus against on the same utterances and seeds"),
-            _field("ci_low", F64, "95 % paired bootstrap over utterances, and seeds where there are several"),
-            _field("ci_high", F64, "likewise"),
-            _field("p", F64, "two-sided, from the same resamples", unit="0-1"),
-            _field("p_holm", F64, "after Holm's correction over the claims of the corpus", unit="0-1"),
-            _field("n", I32, "utterances compared"),
-            _field("seeds", I32, "pairs of seeds"),
-            _field("second_instrument", F64, "the same difference by the second instrument", nullable=True),
-            _field("verdict", TEXT, "holds, against or open"),
-        ]
-    ),
+    "differences": pa.schema(DIFFERENCE),
+    "claims": pa.schema([*DIFFERENCE, *VERDICT]),
     "hallucination_examples": pa.schema(
         [
             _field("corpus", TEXT, "test corpus"),
-            _id(),
+            ID,
             _field("kind", TEXT, "factuality or faithfulness"),
             _field("system", TEXT, "who said it"),
             _field("caption", TEXT, "what it said"),
@@ -390,7 +375,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "representations": pa.schema(
         [
-            _id(),
+            ID,
             _field("corpus", TEXT, "a training corpus; utterances of its dev split"),
             _field("modality", TEXT, "speech (the trained system) or text (LLM_0)"),
             _field("stage", TEXT, "before: LLM input; after: last hidden states of the probe; response: sqrt of p"),
@@ -404,7 +389,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("stage", TEXT, "as in representations"),
             _field("modality", TEXT, "speech or text"),
             _field("corpus", TEXT, "a training corpus"),
-            _id(),
+            ID,
             _field("x", F64, "t-SNE; units mean nothing"),
             _field("y", F64, "likewise"),
         ]

@@ -290,7 +290,7 @@ def compared(table):
 
 def claimed():
     """{(system or one seed of it, test corpus): evaluation} of the systems that the claims are about."""
-    about = {system for pair in settings.tables.claims for system in pair}
+    about = {system for pair in CLAIMS for system in pair}
     return {key: path for key, path in evaluations().items() if plain_name(key[0]) in about}
 
 

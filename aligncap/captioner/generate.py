@@ -5,6 +5,7 @@ from __future__ import annotations
 import os.path
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,6 +45,63 @@ def _choose(logprobs: Tensor, sampling: Sampling, generators: Sequence[torch.Gen
     return order.gather(1, torch.minimum(index, inside.sum(-1, keepdim=True) - 1)).squeeze(1)
 
 
+class Decoder:
+    """The LLM with the cache of a batch of prompts: hidden state of the last position, then of each token fed to it.
+
+    Its user enters ``torch.no_grad()`` and ``model.arithmetic()``.
+
+    Args:
+        model: the captioner.
+        prompts: B prompts; their shared head is encoded once.
+    """
+
+    def __init__(self, model: CaptionModel, prompts: Sequence[Prompt]) -> None:
+        from transformers import DynamicCache
+
+        self._model = model
+        self._cache: Any = DynamicCache()
+        device, embed = model.device, model.llm.get_input_embeddings()
+        shared = len(os.path.commonprefix([p.before for p in prompts]))
+        if shared:
+            head = torch.tensor([prompts[0].before[:shared]], device=device)
+            model.llm.get_decoder()(input_ids=head, past_key_values=self._cache, use_cache=True)
+            self._cache.batch_repeat_interleave(len(prompts))
+        # [shared head | padding | rest of the prompt]: the mask and the positions step over the padding.
+        rests = [embed_prompt(Prompt(p.before[shared:], p.speech, p.after), embed, device) for p in prompts]
+        longest = max(map(len, rests))
+        embeddings = torch.zeros(len(prompts), longest, rests[0].shape[1], device=device, dtype=rests[0].dtype)
+        self._mask = torch.zeros(len(prompts), shared + longest, dtype=torch.long, device=device)
+        self._mask[:, :shared] = 1
+        for row, rest in enumerate(rests):
+            embeddings[row, longest - len(rest) :] = rest
+            self._mask[row, shared + longest - len(rest) :] = 1
+        positions = (self._mask.cumsum(-1) - 1).clamp_min(0)
+        self._position = positions[:, -1:]
+        self._hidden = self._pass(inputs_embeds=embeddings, position_ids=positions[:, shared:])
+
+    def _pass(self, **inputs: Tensor) -> Tensor:
+        output = self._model.llm.get_decoder()(
+            **inputs, attention_mask=self._mask, past_key_values=self._cache, use_cache=True
+        )
+        return output.last_hidden_state[:, -1]
+
+    def repeat(self, copies: int) -> None:
+        """Go on with ``copies`` rows for each one, next to each other."""
+        self._cache.batch_repeat_interleave(copies)
+        self._hidden, self._mask = (t.repeat_interleave(copies, 0) for t in (self._hidden, self._mask))
+        self._position = self._position.repeat_interleave(copies, 0)
+
+    def logits(self) -> Tensor:
+        """Of the next token of each row, ``[B, V]``, fp32."""
+        return self._model.llm.get_output_embeddings()(self._hidden).float()
+
+    def feed(self, tokens: Tensor) -> None:
+        """Read one further token a row, ``[B]``."""
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], dim=1)
+        self._position = self._position + 1
+        self._hidden = self._pass(input_ids=tokens[:, None].to(self._model.device), position_ids=self._position)
+
+
 @torch.no_grad()
 def generate(
     model: CaptionModel, prompts: Sequence[Prompt], max_new_tokens: int, sampling: Sampling | None = None
@@ -60,51 +118,17 @@ def generate(
 def _generate(
     model: CaptionModel, prompts: Sequence[Prompt], max_new_tokens: int, sampling: Sampling | None
 ) -> list[list[Generated]]:
-    from transformers import DynamicCache
-
-    device, llm = model.device, model.llm
-    head = llm.get_output_embeddings()
-    shared = len(os.path.commonprefix([p.before for p in prompts]))
     copies = sampling.samples if sampling else 1
     generators = [torch.Generator().manual_seed(seed) for seed in sampling.seeds] if sampling else []
-
-    cache = DynamicCache()
-    if shared:
-        llm.get_decoder()(
-            input_ids=torch.tensor([prompts[0].before[:shared]], device=device), past_key_values=cache, use_cache=True
-        )
-        cache.batch_repeat_interleave(len(prompts))
-    # [shared head | padding | rest of the prompt]: the mask and the positions step over the padding.
-    rests = [
-        embed_prompt(Prompt(p.before[shared:], p.speech, p.after), llm.get_input_embeddings(), device) for p in prompts
-    ]
-    longest = max(len(rest) for rest in rests)
-    embeddings = torch.zeros(len(prompts), longest, rests[0].shape[1], device=device, dtype=rests[0].dtype)
-    mask = torch.zeros(len(prompts), shared + longest, dtype=torch.long, device=device)
-    mask[:, :shared] = 1
-    for row, rest in enumerate(rests):
-        embeddings[row, longest - len(rest) :] = rest
-        mask[row, shared + longest - len(rest) :] = 1
-    positions = (mask.cumsum(-1) - 1).clamp_min(0)
-    hidden = llm.get_decoder()(
-        inputs_embeds=embeddings,
-        attention_mask=mask,
-        position_ids=positions[:, shared:],
-        past_key_values=cache,
-        use_cache=True,
-    ).last_hidden_state[:, -1]
+    decoder = Decoder(model, prompts)
     if copies > 1:
-        cache.batch_repeat_interleave(copies)
-        hidden, mask = hidden.repeat_interleave(copies, 0), mask.repeat_interleave(copies, 0)
-        positions = positions.repeat_interleave(copies, 0)
-    position = positions[:, -1:]
-
-    rows = len(hidden)
+        decoder.repeat(copies)
+    rows = len(prompts) * copies
     tokens: list[list[int]] = [[] for _ in range(rows)]
     sums = torch.zeros(rows, dtype=torch.float64)
     done = torch.zeros(rows, dtype=torch.bool)
     for _ in range(max_new_tokens):
-        logprobs = head(hidden).float().log_softmax(-1).cpu()
+        logprobs = decoder.logits().log_softmax(-1).cpu()
         chosen = _choose(logprobs, sampling, generators) if sampling else logprobs.argmax(-1)
         sums += torch.where(done, 0.0, logprobs.gather(1, chosen[:, None]).squeeze(1).double())
         for row in torch.nonzero(~done).flatten().tolist():
@@ -112,15 +136,7 @@ def _generate(
         done |= chosen == model.end_id
         if bool(done.all()):
             break
-        mask = torch.cat([mask, mask.new_ones(rows, 1)], dim=1)
-        position = position + 1
-        hidden = llm.get_decoder()(
-            input_ids=chosen[:, None].to(device),
-            attention_mask=mask,
-            position_ids=position,
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state[:, -1]
+        decoder.feed(chosen)
     results = [
         Generated(tokens[r], float(sums[r]), bool(tokens[r]) and tokens[r][-1] == model.end_id) for r in range(rows)
     ]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from aligncap.config.base import Section
+from aligncap.config.corpora import CaptionSource, Corpus
 from aligncap.config.judges import Judge, JudgeName, Judging, OpenAiJudge
 from aligncap.config.loading import json_schema, load, parse
 from aligncap.config.outputs import Figures, Representations, Table, Tables
@@ -14,9 +15,7 @@ from aligncap.config.sections import (
     OVERRIDABLE,
     AlignCapConfig,
     Candidates,
-    CaptionSource,
     Compute,
-    Corpus,
     Decoding,
     Evaluation,
     Features,

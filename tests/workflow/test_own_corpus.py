@@ -54,7 +54,7 @@ def test_a_new_corpus_is_two_edits(project: Project, tmp_path: Path) -> None:
     (declaration,), (name,) = (blocks("extending.md", "A new corpus", kind) for kind in ("python", "text"))
     assert len((declaration + name).splitlines()) < 40
     project.edit("aligncap/corpora/named.py", "NAMED = {\n", f"NAMED = {{\n{declaration}")
-    project.edit("aligncap/config/sections.py", "AdapterName = Literal[\n", f"AdapterName = Literal[\n{name}")
+    project.edit("aligncap/config/corpora.py", "AdapterName = Literal[\n", f"AdapterName = Literal[\n{name}")
     clips = tmp_path / "JL/Raw JL corpus (unchecked and unannotated)/JL(wav+txt)"
     for clip, text in (("female1_angry_10a_1", "Tom beats that farmer.\n"), ("male2_anxious_1b_2", "We ran.\n")):
         write_wav(clips / f"{clip}.wav")

@@ -20,7 +20,7 @@ from aligncap import artifacts
 from aligncap.config import Evaluation
 from aligncap.evaluation.bootstrap import holm
 from aligncap.evaluation.tables.columns import COLUMNS, Key
-from aligncap.evaluation.tables.render import as_csv, escape_latex
+from aligncap.evaluation.tables.render import as_csv, escape_latex, latex_table
 from aligncap.evaluation.tables.seeds import CorpusScores, Difference, Members, scores_by_corpus
 
 RULE = "claims_table"
@@ -156,22 +156,6 @@ def _latex(rows: Sequence[Mapping[str, Any]]) -> str:
     blocks = []
     for corpus, own in claims_in_words(rows).items():
         body = [" & ".join(map(escape_latex, cells)) + r" \\" for cells in own]
-        caption = escape_latex(f"Claims on {corpus}. " + "; ".join(f"{v}: {m}" for v, m in VERDICTS.items()))
-        blocks.append(
-            "\n".join(
-                [
-                    r"\begin{table*}",
-                    r"\centering\small",
-                    rf"\caption{{{caption}.}}",
-                    r"\begin{tabular}{llrlrrrrrl}",
-                    r"\toprule",
-                    " & ".join(map(escape_latex, CLAIM_HEADINGS)) + r" \\",
-                    r"\midrule",
-                    *body,
-                    r"\bottomrule",
-                    r"\end{tabular}",
-                    r"\end{table*}",
-                ]
-            )
-        )
+        caption = f"Claims on {corpus}. " + "; ".join(f"{v}: {m}" for v, m in VERDICTS.items())
+        blocks.append(latex_table(caption, "llrlrrrrrl", CLAIM_HEADINGS, body))
     return "\n\n".join(blocks) + "\n"

@@ -99,6 +99,32 @@ def escape_latex(text: str) -> str:
     return text.replace("↓", r"$\downarrow$").replace("–", "--")
 
 
+def latex_table(caption: str, alignment: str, headings: Sequence[str], body: Sequence[str]) -> str:
+    """One ``table*`` with booktabs.
+
+    Args:
+        caption: plain text, without its full stop.
+        alignment: of the columns, such as ``lrr``.
+        headings: plain text.
+        body: rows, in LaTeX.
+    """
+    return "\n".join(
+        [
+            r"\begin{table*}",
+            r"\centering\small",
+            rf"\caption{{{escape_latex(caption)}.}}",
+            rf"\begin{{tabular}}{{{alignment}}}",
+            r"\toprule",
+            " & ".join(map(escape_latex, headings)) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table*}",
+        ]
+    )
+
+
 def _latex_cell(figure: Mapping[str, Any] | None, metric: str, starred: bool) -> str:
     interval = interval_text(figure, metric)
     text = value_text(figure).replace("–", "--") + ("$^{*}$" if starred else "")
@@ -131,23 +157,8 @@ def render_latex(
             name = f"{system} ({mark})" if mark else system
             cells = [_latex_cell(own.get(m), m, (corpus, system, m) in starred) for m in columns]
             body.append(" & ".join([escape_latex(name), *cells]) + r" \\")
-        blocks.append(
-            "\n".join(
-                [
-                    r"\begin{table*}",
-                    r"\centering\small",
-                    rf"\caption{{{escape_latex(f'{title} on {corpus}. {remarks}')}.}}",
-                    rf"\begin{{tabular}}{{l{'r' * len(columns)}}}",
-                    r"\toprule",
-                    " & ".join(["system", *(escape_latex(heading(metric)) for metric in columns)]) + r" \\",
-                    r"\midrule",
-                    *body,
-                    r"\bottomrule",
-                    r"\end{tabular}",
-                    r"\end{table*}",
-                ]
-            )
-        )
+        headings = ["system", *map(heading, columns)]
+        blocks.append(latex_table(f"{title} on {corpus}. {remarks}", f"l{'r' * len(columns)}", headings, body))
     return "\n\n".join(blocks) + "\n"
 
 

@@ -7,7 +7,7 @@ from typing import get_args
 import yaml
 
 from aligncap.config import Corpus
-from aligncap.config.sections import AdapterName
+from aligncap.config.corpora import AdapterName
 
 TEXT = (Path(__file__).resolve().parents[3] / "docs/corpora.md").read_text(encoding="utf-8")
 

@@ -28,8 +28,12 @@ def _missing_snakemake() -> str | None:
 
 
 def _missing_web() -> str | None:
-    absent = [name for name in ("fastapi", "uvicorn") if importlib.util.find_spec(name) is None]
-    return f"{', '.join(absent)} not installed; run `make setup`" if absent else None
+    absent = [name for name in ("fastapi", "uvicorn", "playwright") if importlib.util.find_spec(name) is None]
+    if absent:
+        return f"{', '.join(absent)} not installed; run `make setup`"
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        return "no chromium on PATH; `apt-get install chromium`"
+    return None
 
 
 NEEDS = {"models": _missing_models, "java": _missing_java, "workflow": _missing_snakemake, "web": _missing_web}

@@ -91,6 +91,7 @@ class Corpus(Section):
     voices: tuple[str, ...] = Field((), description="synthetic: espeak-ng voices, such as en-us+f3")
     style: Literal["a", "b"] | None = Field(None, description="synthetic: caption grammar")
     columns: dict[str, str] = Field({}, description="manifest: our column name -> the table's column name")
+    licence: str | None = Field(None, description="of its recordings, as the report names it; null: the adapter's")
 
     @model_validator(mode="after")
     def _adapter_needs(self) -> Corpus:
@@ -280,7 +281,8 @@ class Tracking(Section):
 class Report(Section):
     """The report."""
 
-    examples: Count = 12
+    examples: Count = Field(12, description="clips of each test corpus")
+    audio: bool = Field(True, description="false: no recordings and no spectrograms in the page")
 
 
 Stage = Literal["chance", "constant", "retrieval", "tag_template", "external", "alignment", "preference"]

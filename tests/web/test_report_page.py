@@ -73,12 +73,12 @@ def test_filters_show_one_emotion_and_where_systems_disagree(open_page, address)
     shown = page.locator(".example:visible")
     status = page.locator(".filters output")
     assert shown.count() == 8 and status.inner_text() == "8 of 8 clips"
-    page.get_by_label("Emotion").select_option("sad")
+    page.get_by_role("combobox", name="Emotion").select_option("sad")
     assert 0 < shown.count() < 8 and set(shown.evaluate_all("a => a.map(b => b.dataset.emotion)")) == {"sad"}
-    page.get_by_label("Emotion").select_option("")
-    page.get_by_label("systems disagree").check()
+    page.get_by_role("combobox", name="Emotion").select_option("")
+    page.get_by_role("checkbox", name="systems disagree").check()
     assert 0 < shown.count() < 8 and status.inner_text() == f"{shown.count()} of 8 clips"
-    page.get_by_label("Corpus").select_option("demo")
+    page.get_by_role("combobox", name="Corpus").select_option("demo")
     assert shown.count() > 0
 
 

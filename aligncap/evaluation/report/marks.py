@@ -47,9 +47,10 @@ def mark_words(caption: str, flags: Sequence[str]) -> list[Part]:
         for begin, end in _spans(text, flag):
             about[begin:end] = [(*own, flag) for own in about[begin:end]]
     parts = []
-    for own, places in groupby(range(len(text)), key=about.__getitem__):
+    for kind, places in groupby(range(len(text)), key=lambda place: _kind(about[place])):
         piece = [*places]
-        parts.append(Part(text[piece[0] : piece[-1] + 1], _kind(own), own))
+        own = dict.fromkeys(flag for place in piece for flag in about[place])
+        parts.append(Part(text[piece[0] : piece[-1] + 1], kind, tuple(own)))
     return parts
 
 

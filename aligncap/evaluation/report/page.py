@@ -17,6 +17,7 @@ from aligncap.evaluation.report.facts import STAGE_HEADINGS, pair_grids, stage_s
 from aligncap.evaluation.report.grids import Cell, Grid, Line, claim_grids, difference_grids, system_grids
 from aligncap.evaluation.report.inputs import ReportInputs
 from aligncap.evaluation.report.sources import Source, Sources, anchor
+from aligncap.evaluation.tables.columns import ZERO_SHOT
 from aligncap.tracking_links import runs_by_file
 
 TEMPLATE, PARTS = "report.html.j2", ("macros.html.j2", "report.css", "report.js")
@@ -85,7 +86,7 @@ def _read_snapshot(path: Path) -> dict[str, Any]:
 def _results(inputs: ReportInputs, sources: Sources) -> list[dict[str, Any]]:
     """Table 1, corpus by corpus: grid, paired differences and a chart of the primary metrics."""
     rows, notes = artifacts.read_rows(inputs.table, "table"), artifacts.read_notes(inputs.table, "table")
-    grids = system_grids("Zero-shot results", inputs.table, inputs, sources, tables.ZERO_SHOT)
+    grids = system_grids("Zero-shot results", inputs.table, inputs, sources, ZERO_SHOT)
     tests = difference_grids(inputs.tests[IN_RESULTS], sources) if IN_RESULTS in inputs.tests else {}
     found = []
     for corpus, systems in tables.by_corpus(rows).items():

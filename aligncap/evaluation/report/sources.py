@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from aligncap.errors import ArtifactError
 from aligncap.tracking_links import TrackedRun
 
 
@@ -43,12 +45,12 @@ class Sources:
         Args:
             path: a Parquet artifact, which tells its rule, or another file.
             rule: what wrote a file that cannot tell.
+
+        Raises:
+            ArtifactError: an artifact that is missing or no Parquet file.
         """
         if path not in self._known:
-            if not rule:
-                # Only the footer is read: aligncap.artifacts checks schema and version where the rows are read.
-                metadata = pq.read_schema(path).metadata or {}
-                rule = metadata.get(b"aligncap.rule", b"").decode()
+            rule = rule or _rule_of(path)
             run = self._runs.get(os.path.relpath(path))
             href = Path(os.path.relpath(path, self._folder)).as_posix()
             self._known[path] = Source(href, rule, *((run.name, run.address) if run else ()))
@@ -57,6 +59,15 @@ class Sources:
     def known(self) -> dict[str, dict[str, str]]:
         """Everything asked for so far, by its link, for the page's script."""
         return {s.href: {"rule": s.rule, "run": s.run, "runHref": s.run_href} for s in self._known.values()}
+
+
+def _rule_of(path: Path) -> str:
+    """The rule in an artifact's footer; ``aligncap.artifacts`` checks schema and version where the rows are read."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException) as error:
+        raise ArtifactError(f"{path}: not a readable artifact ({error}); run the rule that makes it") from error
+    return metadata.get(b"aligncap.rule", b"").decode()
 
 
 def anchor(*parts: str) -> str:

@@ -16,7 +16,7 @@ from aligncap.evaluation.report.examples import corpus_examples
 from aligncap.evaluation.report.facts import STAGE_HEADINGS, pair_grids, stage_seconds, tagger_grid
 from aligncap.evaluation.report.grids import Cell, Grid, Line, claim_grids, difference_grids, system_grids
 from aligncap.evaluation.report.inputs import ReportInputs
-from aligncap.evaluation.report.sources import Source, Sources, anchor
+from aligncap.evaluation.report.sources import Source, Sources
 from aligncap.evaluation.tables.columns import ZERO_SHOT
 from aligncap.tracking_links import runs_by_file
 
@@ -51,7 +51,6 @@ def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["anchor"] = anchor
     sources = Sources(out, runs_by_file())
     run = _read_snapshot(inputs.snapshot)
     page = environment.get_template(TEMPLATE).render(

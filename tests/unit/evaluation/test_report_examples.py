@@ -25,10 +25,7 @@ def marked(caption: str, flags: list[str]) -> list[tuple[str, str]]:
     [
         ("The speaker sounds furious and talks loudly.", [("furious", "factuality"), ("loudly", "factuality")]),
         ("A Quick, sorrowful voice.", [("Quick", "factuality")]),
-        (
-            "She is sad, for her mother is ill.",
-            [("She", "faithfulness"), ("her", "faithfulness"), ("mother", "faithfulness")],
-        ),
+        ("She is sad, for a mother is ill.", [("She", "faithfulness"), ("mother", "faithfulness")]),
         ("The speaker is sad because of the war, in a slow voice.", [("because of the war", "faithfulness")]),
         ("A slightly sad voice.", [("slightly", "factuality")]),
         ("The voice is not sad at all.", [("sad", "factuality")]),

@@ -24,7 +24,7 @@ rule snapshot:
 rule rule_graph:
     # Snakemake itself knows the rules of a configuration: it is asked once more, for the graph alone.
     output:
-        svg=report("<results>/dag.svg", caption="../report/rule_graph.rst", category="Workflow"),
+        svg=report("<results>/dag.svg", caption="../report/rule_graph.rst", category="Rules"),
     log:
         "<logs>/rule_graph/dag.log",
     benchmark:

@@ -20,7 +20,18 @@ from aligncap.evaluation.report import ReportInputs, pick_examples, stage_second
 class Page(HTMLParser):
     """Collects tags, links and ids, and checks that tags are closed."""
 
-    VOID = {"meta", "br", "link", "path", "use", "rect", "image", "img", "input"}  # the drawn ones are closed at once
+    VOID = {
+        "meta",
+        "br",
+        "link",
+        "path",
+        "use",
+        "rect",
+        "image",
+        "img",
+        "input",
+        "wbr",
+    }  # some are drawn
 
     def __init__(self, text):
         super().__init__()

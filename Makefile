@@ -72,8 +72,8 @@ smoke: setup ## the whole pipeline on random tiny models, in minutes; its number
 run: setup ## any experiment: make run CONFIG=experiments/mine.yaml
 	$(RUN) --configfile $(CONFIG)
 
-report: setup ## bring only the report of CONFIG up to date, with what it stands on
-	$(RUN) --configfile $(CONFIG) --until report
+report: setup ## bring only the report of CONFIG up to date, with what it stands on; AUDIO=off: without recordings
+	$(RUN) --configfile $(CONFIG) --until report $(if $(filter off,$(AUDIO)),--no-audio)
 
 test: setup ## unit, fault and workflow tests; says what was skipped and why
 	$(PY) -m pytest tests -q -rs

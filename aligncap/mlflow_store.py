@@ -81,6 +81,11 @@ class Store:
                 if found.lifecycle_stage == "deleted":
                     self._client.restore_experiment(self._experiment)
 
+    @property
+    def experiment_id(self) -> str:
+        """Id of the experiment in this store."""
+        return str(self._experiment)
+
     def find(self, uid: str) -> Any:
         """The run that carries this uid, or None."""
         found = self._client.search_runs([self._experiment], f"tags.`{UID_TAG}` = '{uid}'", max_results=1)

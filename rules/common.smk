@@ -1,5 +1,6 @@
 """What the other files of rules/ share: the typed config, names of systems and corpora, params and paths."""
 
+import hashlib
 import json
 import os
 import re
@@ -97,6 +98,15 @@ def plain(section, only=None, without=None):
 
 def digest(script):
     return code_digest(Path(workflow.basedir) / "workflow_scripts" / f"{script}.py")
+
+
+def rules_digest():
+    """Of the Snakefile and the rule files, which alone say what depends on what."""
+    folder = Path(workflow.basedir)
+    digested = hashlib.sha256()
+    for file in [folder / "Snakefile", *sorted((folder / "rules").glob("*.smk"))]:
+        digested.update(file.read_bytes())
+    return digested.hexdigest()[:16]
 
 
 def existing(*files):
@@ -304,7 +314,8 @@ def judged(table):
 def drawn(number, *data):
     """Pictures of a figure and its data, each as Parquet and CSV, in the order of its `…Files`."""
     head = f"<results>/figures/figure{number}"
-    pictures = {"svg": f"{head}.svg", "png": f"{head}.png"}
+    shown = report(f"{head}.svg", caption=f"../report/figure{number}.rst", category="Figures")
+    pictures = {"svg": shown, "png": f"{head}.png"}
     tables = {
         f"{name or 'rows'}_{kind}": f"{head}{name and '_'}{name}.{kind}" for name in data for kind in ("parquet", "csv")
     }

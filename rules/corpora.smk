@@ -18,7 +18,7 @@ rule prepare_corpus:
         mem_mb=1500,
         runtime=120,
     params:
-        corpus=lambda w: plain(settings.corpora[w.corpus], without={"captions"}),
+        corpus=lambda w: plain(settings.corpora[w.corpus], without={"captions", "licence"}),
         seed=settings.seed,
         code=digest("prepare_corpus"),
     script:
@@ -83,7 +83,7 @@ rule write_references:
         mem_mb=1500,
         runtime=30,
     params:
-        corpus=lambda w: plain(settings.corpora[w.corpus]),
+        corpus=lambda w: plain(settings.corpora[w.corpus], without={"licence"}),
         code=digest("write_references"),
     script:
         "../workflow_scripts/write_references.py"

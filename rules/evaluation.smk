@@ -250,7 +250,7 @@ rule zero_shot_table:
         evaluations=list(evaluations().values()),
     output:
         parquet="<results>/tables/zero_shot.parquet",
-        csv="<results>/tables/zero_shot.csv",
+        csv=report("<results>/tables/zero_shot.csv", caption="../report/zero_shot.rst", category="Tables"),
         md="<results>/tables/zero_shot.md",
         tex="<results>/tables/zero_shot.tex",
     log:

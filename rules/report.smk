@@ -21,23 +21,58 @@ rule snapshot:
         "../workflow_scripts/snapshot.py"
 
 
+rule rule_graph:
+    # Snakemake itself knows the rules of a configuration: it is asked once more, for the graph alone.
+    output:
+        svg=report("<results>/dag.svg", caption="../report/rule_graph.rst", category="Rules"),
+    log:
+        "<logs>/rule_graph/dag.log",
+    benchmark:
+        "<benchmarks>/rule_graph/dag.tsv"
+    conda:
+        "../envs/evaluation.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        command=["snakemake", "--rulegraph", "--nolock", "--configfile"],
+        config={name: value for name, value in config.items() if name not in ("tracking", "report")},
+        rules=rules_digest(),
+        code=digest("rule_graph"),
+    script:
+        "../workflow_scripts/rule_graph.py"
+
+
+# Inputs of the report that are one file a corpus, system or table, and whose.
+NAMED = {
+    **{
+        name: (TEST, of_test(f"<results>/{path}.parquet"))
+        for name, path in {
+            "references": "corpora/{corpus}/references",
+            "transcripts": "transcripts/{corpus}",
+            "predicted": "clues/{corpus}/predicted",
+            "audio": "corpora/{corpus}/audio",
+        }.items()
+    },
+    "training": (list(training_logs()), list(training_logs().values())),
+    "pairs": (list(PAIRS), [f"<results>/preference_pairs/{name}.parquet" for name in PAIRS]),
+    "tables": (TABLES, [f"<results>/tables/{table}.parquet" for table in TABLES]),
+    "tests": (TABLES, [f"<results>/tables/{table}_tests.parquet" for table in TABLES]),
+    "figures": (FIGURES, [f"<results>/figures/{figure}.svg" for figure in FIGURES]),
+}
+
+
 rule report:
     input:
+        **{name: files for name, (_, files) in NAMED.items()},
         table="<results>/tables/zero_shot.parquet",
         snapshot="<results>/run.json",
+        rule_graph="<results>/dag.svg",
         evaluations=list(evaluations().values()),
-        references=of_test("<results>/corpora/{corpus}/references.parquet"),
-        transcripts=of_test("<results>/transcripts/{corpus}.parquet"),
-        predicted=of_test("<results>/clues/{corpus}/predicted.parquet"),
-        training=list(training_logs().values()),
         out_of_fold="<results>/tagger/out_of_fold.parquet",
-        pairs=[f"<results>/preference_pairs/{name}.parquet" for name in PAIRS],
-        tables=[f"<results>/tables/{table}.parquet" for table in TABLES],
-        tests=[f"<results>/tables/{table}_tests.parquet" for table in TABLES],
-        figures=[f"<results>/figures/{figure}.svg" for figure in FIGURES],
         claims=["<results>/tables/claims.parquet"] if CLAIMS else [],
     output:
-        html="<results>/report.html",
+        html=report("<results>/report.html", caption="../report/report.rst", category="Report"),
     log:
         "<logs>/report/report.log",
     benchmark:
@@ -49,12 +84,12 @@ rule report:
         runtime=30,
     params:
         rows=[list(row) for row in evaluations()],
-        corpora=TEST,
-        training=list(training_logs()),
-        pairs=list(PAIRS),
-        tables=TABLES,
-        figures=FIGURES,
-        synthetic=[corpus for corpus in TEST if settings.corpora[corpus].adapter == "synthetic"],
+        names={name: names for name, (names, _) in NAMED.items()},
+        facts={
+            "stages": {system: stage for system, stage in STAGES.items() if system == plain_name(system)},
+            "licences": {c: settings.corpora[c].licence for c in TEST if settings.corpora[c].licence},
+            "synthetic": [corpus for corpus in TEST if settings.corpora[corpus].adapter == "synthetic"],
+        },
         report=plain(settings.report),
         code=digest("report"),
     script:

@@ -13,7 +13,7 @@ rule comparison_table:
         judged=lambda w: list(judged(w.table).values()),
     output:
         parquet="<results>/tables/{table}.parquet",
-        csv="<results>/tables/{table}.csv",
+        csv=report("<results>/tables/{table}.csv", caption="../report/table.rst", category="Tables"),
         md="<results>/tables/{table}.md",
         tex="<results>/tables/{table}.tex",
         tests="<results>/tables/{table}_tests.parquet",
@@ -51,7 +51,7 @@ if CLAIMS:
             evaluations=list(claimed().values()),
         output:
             parquet="<results>/tables/claims.parquet",
-            csv="<results>/tables/claims.csv",
+            csv=report("<results>/tables/claims.csv", caption="../report/claims.rst", category="Tables"),
             md="<results>/tables/claims.md",
             tex="<results>/tables/claims.tex",
         log:

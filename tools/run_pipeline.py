@@ -1,4 +1,4 @@
-"""Run the pipeline, one run at a time in a checkout: `python tools/run_pipeline.py [arguments of snakemake]`.
+"""Run the pipeline, one run at a time in a checkout: `python tools/run_pipeline.py [--no-audio] [Snakemake's own]`.
 
 What plain `snakemake` lacks: after `kill -9` it stops with LockException although nobody is at work. Here a lock of the
 operating system, which dies with its holder, says whether somebody is; if not, Snakemake's own is cleared first.
@@ -20,6 +20,7 @@ from aligncap.errors import AlignCapError
 
 RUN_LOCK = Path(".snakemake") / "aligncap.lock"
 JOBS_LOCK = Path("work") / "jobs.lock"  # each job holds a share of it (aligncap/job.py)
+NO_AUDIO = "--no-audio"  # our own: the report holds no recordings
 QUIET = {"-n", "--dry-run", "--dryrun", "--lint", "--unlock", "--dag", "--rulegraph", "--summary", "-h", "--help"}
 
 
@@ -48,6 +49,13 @@ def read_config(arguments: list[str]) -> AlignCapConfig:
         key, _, value = pair.partition("=")
         raw = merge(raw, {key: yaml.safe_load(value)})
     return parse(raw)
+
+
+def without_audio(arguments: list[str]) -> list[str]:
+    """Our own argument as Snakemake's, which heeds one --config only: where there is one, the value joins it."""
+    rest, value = [argument for argument in arguments if argument != NO_AUDIO], 'report={"audio": false}'
+    place = next((n for n, argument in enumerate(rest, start=1) if argument in ("--config", "-C")), None)
+    return [*rest, "--config", value] if place is None else [*rest[:place], value, *rest[place:]]
 
 
 def snakemake(arguments: list[str], lock: int) -> int:
@@ -110,6 +118,8 @@ def summary(results: Path, config: AlignCapConfig) -> str:
 def main(arguments: list[str]) -> int:
     """Refuse, or run and summarise; the exit status."""
     os.chdir(Path(__file__).resolve().parent.parent)
+    if NO_AUDIO in arguments:
+        arguments = without_audio(arguments)
     try:
         config = read_config(arguments)
         results = Path("results") / config.experiment

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, job
+from aligncap.job import by_name, job, only
 
 
 def main(smk):
@@ -13,15 +13,15 @@ def main(smk):
 
         params, files, out = smk.params, smk.input, Path(smk.output.html)
         inputs = ReportInputs(
-            *map(Path, (files.table, files.snapshot)),
-            by_name([tuple(row) for row in params.rows], files.evaluations),
-            *(by_name(params.corpora, own) for own in (files.references, files.transcripts, files.predicted)),
-            by_name(params.training, files.training),
-            *(Path(files.out_of_fold), by_name(params.pairs, files.pairs)),
-            sorted((out.parent / "benchmarks").rglob("*.tsv")),
-            params.synthetic,
-            *map(by_name, (params.tables, params.tables, params.figures), (files.tables, files.tests, files.figures)),
-            *map(Path, files.claims),
+            table=Path(files.table),
+            snapshot=Path(files.snapshot),
+            rule_graph=Path(files.rule_graph),
+            claims=only(files.claims),
+            out_of_fold=Path(files.out_of_fold),
+            evaluations=by_name([tuple(row) for row in params.rows], files.evaluations),
+            **{name: by_name(params.names[name], getattr(files, name)) for name in params.names},
+            **params.facts,
+            benchmarks=sorted((out.parent / "benchmarks").rglob("*.tsv")),
         )
         write_report(Report(**params.report), inputs, out)
 

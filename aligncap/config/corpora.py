@@ -81,6 +81,7 @@ class Corpus(Section):
     columns: dict[str, str] = Field(
         {}, description="manifest, huggingface, webdataset: our column name -> the table's column name"
     )
+    licence: str | None = Field(None, description="of its recordings, as the report names it; null: the adapter's")
     split: str | None = Field(None, description="huggingface: which split, as in train[:100]; null: all of them")
 
     def is_another_split(self, other: Corpus) -> bool:

@@ -229,7 +229,8 @@ class Tracking(Section):
 class Report(Section):
     """The report."""
 
-    examples: Count = 12
+    examples: Count = Field(12, description="clips of each test corpus")
+    audio: bool = Field(True, description="false: no recordings and no spectrograms in the page")
 
 
 Stage = Literal["chance", "constant", "retrieval", "tag_template", "external", "alignment", "preference"]

@@ -7,6 +7,14 @@ LICENCES = {
     "ravdess": "CC BY-NC-SA 4.0 (Livingstone and Russo, RAVDESS, PLoS ONE 2018)",
     "nemo": "CC BY-NC-SA 4.0 (Christop, nEMO, LREC-COLING 2024)",
     "emosec": "none given by its authors: research use only, do not pass on (Xu et al., SECap, AAAI 2024)",
+    "crema_d": "ODbL 1.0, contents DbCL 1.0 (Cao et al., CREMA-D, IEEE TAC 2014)",
+    "tess": "CC BY-NC-ND 4.0 (Pichora-Fuller and Dupuis, TESS, 2010)",
+    "savee": "research only, on request; do not pass on (Haq and Jackson, SAVEE, 2009)",
+    "esd": "research only, by agreement; do not pass on (Zhou et al., ESD, ICASSP 2021)",
+    "iemocap": "by agreement with USC; do not pass on (Busso et al., IEMOCAP, LREV 2008)",
+    "meld": "GPL-3.0 for the labels; the television series is not free: do not pass on (Poria et al., MELD, ACL 2019)",
+    "nnime": "by agreement with BIIC; do not pass on (Chou et al., NNIME, ACII 2017)",
+    "mer2023": "by agreement, academic use; do not pass on (Lian et al., MER 2023, ACM MM 2023)",
 }
 UNKNOWN = "not stated: do not pass its recordings on before you know (name it as corpora.{corpus}.licence)"
 

@@ -24,6 +24,8 @@ def _svg(figure: Any, name: str) -> str:
     text = stream.getvalue()
     head, body = text[text.index("<svg") :].split(">", 1)
     head = re.sub(r' (?:width|height)="[^"]*"', "", head)
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"(\.\d\d)\d+", r"\1", body)  # of a point; six digits would make half of the page
     # Two charts on one page must not share an id.
     own = re.sub(r"\W+", "-", name)
     body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{own}-", body)

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
     "Snakefile",
     "config.yaml",
+    "report",
     "rules",
     "workflow_scripts",
     "profiles",

@@ -1,7 +1,10 @@
 """One real run of the whole pipeline on random tiny models, and what runs again after a change."""
 
 import json
+import re
+import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pandas as pd
 import pyarrow as pa
@@ -19,6 +22,7 @@ AFTER_PREFERENCE = {
     *("judge_captions", "comparison_table", "claims_table", "figure_drop", "figure_methods"),
 }
 
+OF_THE_CONFIG = {"snapshot", "rule_graph"}  # which record it, and draw what it asks for
 MAY_BE_EMPTY = {"skipped", "differences", "hallucination_examples"}  # nothing to list is a fact, too
 NOT_IN_SMOKE = {"kl_truncation", "parser", "teacher_responses", "judge_agreement"}  # its corpora and systems need none
 BY_PEOPLE = {"annotation", "file_captions"}  # no rule makes these, commands do
@@ -78,7 +82,7 @@ def test_forcing_the_preference_stage_reruns_it_and_what_follows(smoke: Project)
 
 def test_a_changed_beta_reruns_the_preference_stage_and_what_follows(smoke: Project) -> None:
     jobs = smoke.plan(*SMOKE, "--config", 'preference={"beta": 0.3}')
-    assert rules(jobs) == AFTER_PREFERENCE | {"snapshot"}  # which records the config
+    assert rules(jobs) == AFTER_PREFERENCE | OF_THE_CONFIG
     assert only_of_aligncap(jobs)
 
 
@@ -92,10 +96,34 @@ def test_tracking_is_no_reason_to_run(smoke: Project) -> None:
     assert smoke.plan(*SMOKE, "--config", 'tracking={"uri": "sqlite:///elsewhere.db"}') == []
 
 
+def test_the_report_draws_the_rules_that_ran(smoke: Project) -> None:
+    drawn = (smoke.folder / "results/smoke/dag.svg").read_text()
+    named = set(re.findall(r'id="rule-(\w+)"', drawn))
+    assert named == rules(smoke.plan("--forceall", *SMOKE))
+    page = (smoke.folder / "results/smoke/report.html").read_text()
+    assert {f'id="dag-rule-{rule}"' in page for rule in named} == {True}
+    assert "data:audio/mpeg" in page and "MLflow run" in page
+
+
+def test_recordings_left_out_make_the_report_again_and_nothing_else(smoke_copy: Project) -> None:
+    command = [sys.executable, "tools/run_pipeline.py", "--no-audio", *SMOKE]
+    text = smoke_copy.execute(command)
+    assert set(re.findall(r"^(?:local)?rule (\w+):$", text, re.MULTILINE)) - {"all"} == {"report", "snapshot"}
+    assert "data:audio" not in (smoke_copy.folder / "results/smoke/report.html").read_text()
+
+
+def test_snakemake_makes_a_report_of_its_own(smoke_copy: Project) -> None:
+    smoke_copy.run(*SMOKE, "--report", "report.zip")
+    with ZipFile(smoke_copy.folder / "report.zip") as made:
+        names = " ".join(made.namelist())
+    for shown in ("report/report.html", "/table1.csv", "/claims.csv", "/figure3.svg", "/dag.svg"):
+        assert shown in names, shown
+
+
 def test_a_system_of_one_line_reuses_all_that_it_shares(smoke: Project) -> None:
     added = 'systems={"gentle": {"extends": "aligncap", "overrides": {"preference": {"beta": 0.05}}}}'
     jobs = smoke.plan(*SMOKE, "--config", added)
-    assert rules(jobs) == AFTER_PREFERENCE | {"snapshot"}
+    assert rules(jobs) == AFTER_PREFERENCE | OF_THE_CONFIG
     assert [job.wildcards for job in jobs if job.rule == "train_preference"] == [{"system": "gentle"}]
 
 

@@ -1,0 +1,85 @@
+"""Grids of what is not a table of the paper: the tagger out of fold, preference pairs, and what every job took."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aligncap import artifacts
+from aligncap.evaluation.report.grids import Cell, Grid, Line
+from aligncap.evaluation.report.sources import Sources
+
+TAGGER_HEADINGS = ("corpus", "clue", "n", "accuracy", "macro recall", "majority class")
+PAIR_HEADINGS = (
+    "pairs of", "pairs", "utterances", "factuality", "faithfulness", "clue swaps", "dev", "mean margin (judged)",
+)  # fmt: skip
+STAGE_HEADINGS = ("rule", "of", "seconds", "peak memory, MB")
+
+
+def tagger_grid(path: Path | None, sources: Sources) -> Grid | None:
+    """Out-of-fold accuracy and macro recall of each clue kind in each training corpus, beside the majority share."""
+    if path is None:
+        return None
+    hits: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for row in artifacts.read_rows(path, "tagger_predictions"):
+        if row["target"] and row["probabilities"]:
+            best = max(range(len(row["labels"])), key=row["probabilities"].__getitem__)
+            hits[row["corpus"], row["kind"]].append((row["target"], row["labels"][best]))
+    lines = []
+    for (corpus, kind), found in sorted(hits.items()):
+        classes = sorted({target for target, _ in found})
+        recalls = [sum(t == p for t, p in found if t == c) / sum(t == c for t, _ in found) for c in classes]
+        shares = (
+            sum(target == said for target, said in found) / len(found),
+            sum(recalls) / len(recalls),
+            max(sum(target == c for target, _ in found) for c in classes) / len(found),
+        )
+        lines.append(Line(corpus, [Cell(kind), Cell(str(len(found))), *(Cell(f"{share:.3f}") for share in shares)]))
+    return Grid("Clue tagger, out of fold", TAGGER_HEADINGS, lines, sources.of(path)) if lines else None
+
+
+def pair_grids(paths: Mapping[str, Path], sources: Sources) -> list[Grid]:
+    """Sizes of every set of preference pairs."""
+    grids = []
+    for name, path in paths.items():
+        rows = artifacts.read_rows(path, "preference_pairs")
+        judged = [row["margin"] for row in rows if "#swap" not in row["rejected_id"]]
+        counts = (
+            len(rows),
+            len({(row["corpus"], row["utterance_id"]) for row in rows}),
+            sum(row["kind"] == "factuality" for row in rows),
+            sum(row["kind"] == "faithfulness" for row in rows),
+            len(rows) - len(judged),
+            sum(row["role"] == "dev" for row in rows),
+        )
+        margin = f"{sum(judged) / len(judged):.2f}" if judged else "–"
+        line = Line(name, [*(Cell(str(count)) for count in counts), Cell(margin)])
+        grids.append(Grid(f"Preference pairs of {name}", PAIR_HEADINGS, [line], sources.of(path)))
+    return grids
+
+
+def stage_seconds(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Rule, what for, seconds and peak memory (MB) of each ``benchmarks/{rule}/….tsv``, slowest first."""
+    stages = []
+    for path in paths:
+        if not Path(path).is_file():
+            continue
+        with Path(path).open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream, delimiter="\t"))
+        if not rows:
+            continue
+        parts = Path(path).with_suffix("").parts
+        start = parts.index("benchmarks") + 1 if "benchmarks" in parts else len(parts) - 2
+        memory = rows[-1].get("max_rss", "-")
+        stages.append(
+            {
+                "rule": parts[start],
+                "of": "/".join(parts[start + 1 :]),
+                "seconds": float(rows[-1]["s"]),
+                "memory": float(memory) if memory not in ("", "-", "NA") else None,
+            }
+        )
+    return sorted(stages, key=lambda stage: -stage["seconds"])

@@ -1,0 +1,153 @@
+"""The tables of the page as grids of cells: what stands where, what is best, what is set apart, where it is from."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aligncap import artifacts
+from aligncap.config import plain_name
+from aligncap.evaluation import tables
+from aligncap.evaluation.report.inputs import APART, ReportInputs
+from aligncap.evaluation.report.sources import Source, Sources
+
+GOOD, BAD = "good", "bad"
+VERDICT_TONES = {"holds": GOOD, "against": BAD}
+TEST_HEADINGS = ("system - baseline", "metric", "difference", "interval", "p", "p (Holm)", "seeds")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Attributes:
+        text: what it says.
+        small: an interval below it.
+        best: the best of its column.
+        tone: good, bad or empty: shown as a chip.
+    """
+
+    text: str
+    small: str = ""
+    best: bool = False
+    tone: str = ""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a number, which links to the file that it is from."""
+        return re.match(r"[+-]?\d+(\.\d+)?($| \()", self.text) is not None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row: its heading, a mark below that, its cells, and the files of single utterances behind them."""
+
+    head: str
+    cells: Sequence[Cell]
+    mark: str = ""
+    rows: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One table. ``apart`` are rows that compete with nobody: they are set below the others and are never best."""
+
+    caption: str
+    columns: Sequence[str]
+    lines: Sequence[Line]
+    source: Source
+    notes: Sequence[str] = ()
+    apart: Sequence[Line] = ()
+
+
+def system_grids(
+    name: str, path: Path, inputs: ReportInputs, sources: Sources, wanted: Sequence[str]
+) -> dict[str, Grid]:
+    """Corpus -> systems by metrics, of a ``table`` artifact.
+
+    Args:
+        name: of the table, in words.
+        path: the artifact.
+        inputs: stages and evaluations of the systems.
+        sources: where files are from.
+        wanted: metrics shown, where a system has them.
+    """
+    rows, notes = artifacts.read_rows(path, "table"), artifacts.read_notes(path, "table")
+    grids = {}
+    for corpus, systems in tables.by_corpus(rows).items():
+        columns = tables.present_columns(systems, wanted)
+        apart = [s for s in systems if inputs.stages.get(s) in APART or "external" in tables.mark_of(notes, s, corpus)]
+        rivals = {system: own for system, own in systems.items() if system not in apart}
+        best = {metric: tables.best_value(rivals, metric) for metric in columns}
+        lines = {
+            system: Line(
+                system,
+                [_figure(own.get(m), best[m] if system in rivals else None) for m in columns],
+                tables.mark_of(notes, system, corpus),
+                _utterances(inputs, sources, system, corpus),
+            )
+            for system, own in systems.items()
+        }
+        grids[corpus] = Grid(
+            f"{name} on {corpus}",
+            ["system", *(tables.heading(metric) for metric in columns)],
+            [line for system, line in lines.items() if system in rivals],
+            sources.of(path),
+            tables.footnotes(notes, corpus, list(systems), columns),
+            [lines[system] for system in apart],
+        )
+    return grids
+
+
+def _figure(figure: Mapping[str, Any] | None, best: float | None) -> Cell:
+    """A value with its interval, where it has one."""
+    if figure is None:
+        return Cell("–")
+    low, high = figure["ci_low"], figure["ci_high"]
+    interval = "" if low is None or high is None else f"[{low:.2f}, {high:.2f}]"
+    return Cell(tables.value_text(figure), interval, best is not None and figure["value"] == best)
+
+
+def _utterances(inputs: ReportInputs, sources: Sources, system: str, corpus: str) -> list[str]:
+    """Evaluations behind a row: the system's own and those of its further seeds."""
+    own = [path for (name, c), path in inputs.evaluations.items() if c == corpus and plain_name(name) == system]
+    return [sources.of(path).href for path in own]
+
+
+def difference_grids(path: Path, sources: Sources) -> dict[str, Grid]:
+    """Corpus -> paired differences from the baseline, of a ``differences`` artifact."""
+    found: dict[str, list[Line]] = defaultdict(list)
+    for row in artifacts.read_rows(path, "differences"):
+        cells = [tables.COLUMNS[row["metric"]][0], *_tested(row), str(row["seeds"])]
+        found[row["corpus"]].append(Line(f"{row['system']} - {row['against']}", [Cell(text) for text in cells]))
+    return {
+        corpus: Grid(f"Paired differences on {corpus}", TEST_HEADINGS, lines, sources.of(path))
+        for corpus, lines in found.items()
+    }
+
+
+def _tested(row: Mapping[str, Any]) -> list[str]:
+    interval = f"[{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]"
+    return [f"{row['value']:+.3f}", interval, f"{row['p']:.3f}", f"{row['p_holm']:.3f}"]
+
+
+def claim_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:
+    """Corpus -> the claims table; nothing without one."""
+    if path is None:
+        return {}
+    return {
+        corpus: Grid(
+            f"Claims on {corpus}",
+            tables.CLAIM_HEADINGS,
+            [
+                Line(cells[0], [*map(Cell, cells[1:-1]), Cell(cells[-1], tone=VERDICT_TONES.get(cells[-1], "open"))])
+                for cells in rows
+            ],
+            sources.of(path),
+        )
+        for corpus, rows in tables.claims_in_words(artifacts.read_rows(path, "claims")).items()
+    }

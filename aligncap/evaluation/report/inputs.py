@@ -1,0 +1,57 @@
+"""Every file that the report reads, and how the files name the systems and corpora."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+APART = ("chance", "external")  # stages that are no competitors: a floor, and what others' models wrote
+TRAINED = ("alignment", "preference")
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """Every file that the report reads.
+
+    Attributes:
+        table: the zero-shot ``table`` artifact.
+        snapshot: run.json.
+        evaluations: (system, test corpus) -> ``evaluation`` artifact.
+        references: test corpus -> ``labels`` artifact.
+        transcripts: test corpus -> ``transcripts``.
+        predicted: test corpus -> predicted ``clues``.
+        audio: test corpus -> ``audio`` artifact, whose notes name the adapter; recordings are read from its paths.
+        stages: system -> stage; a system without one is shown as a competitor.
+        licences: test corpus -> licence of its recordings, where the configuration states one.
+        training: stage or system -> ``training`` log.
+        out_of_fold: the tagger's out-of-fold predictions; None where no system has a tagger.
+        pairs: name -> ``preference_pairs``.
+        benchmarks: Snakemake's benchmark files; those that are missing are left out.
+        synthetic: test corpora that are computer-made speech.
+        tables: table1 … table4 -> ``table`` artifact, those that the experiment has.
+        tests: likewise -> ``differences``.
+        figures: figure1 … figure3 -> SVG, those that the experiment has.
+        claims: the ``claims`` artifact; None where the experiment lacks the systems.
+        rule_graph: SVG of the workflow's rules; None leaves the section out.
+    """
+
+    table: Path
+    snapshot: Path
+    evaluations: Mapping[tuple[str, str], Path]
+    references: Mapping[str, Path]
+    transcripts: Mapping[str, Path]
+    predicted: Mapping[str, Path]
+    audio: Mapping[str, Path]
+    stages: Mapping[str, str] = field(default_factory=dict)
+    licences: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, Path] = field(default_factory=dict)
+    out_of_fold: Path | None = None
+    pairs: Mapping[str, Path] = field(default_factory=dict)
+    benchmarks: Sequence[Path] = ()
+    synthetic: Sequence[str] = ()
+    tables: Mapping[str, Path] = field(default_factory=dict)
+    tests: Mapping[str, Path] = field(default_factory=dict)
+    figures: Mapping[str, Path] = field(default_factory=dict)
+    claims: Path | None = None
+    rule_graph: Path | None = None

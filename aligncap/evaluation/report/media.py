@@ -1,0 +1,74 @@
+"""Recordings and spectrograms small enough to stand inside the page, as data addresses."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from aligncap.speech.audio import SAMPLE_RATE, Samples
+
+# MP3: every browser plays it, also older phones that know no Ogg, and equal samples give equal bytes (libsndfile draws
+# an Ogg stream's serial number from the clock).
+QUALITY = 0.8  # libsndfile's compression level, 0 best to 1 smallest
+WINDOW, FFT, HOP = 512, 1024, 160  # samples: 32 ms, zero-padded to 64 ms, every 10 ms
+BANDS, LOWEST_HZ, HIGHEST_HZ = 80, 60.0, 8000.0
+COLUMNS = 480  # of a picture; longer clips have several frames in one
+RANGE_DB = 70.0
+
+
+def recording(samples: Samples) -> str:
+    """MP3 of a clip.
+
+    Args:
+        samples: [n], mono, 16 kHz, full scale 1.
+    """
+    stream = io.BytesIO()
+    soundfile.write(stream, samples, SAMPLE_RATE, format="MP3", subtype="MPEG_LAYER_III", compression_level=QUALITY)
+    return _address("audio/mpeg", stream.getvalue())
+
+
+def spectrogram(samples: Samples) -> str:
+    """WebP of a clip's mel spectrogram: time to the right, 60 Hz to 8 kHz upwards, 70 dB from black to white."""
+    from matplotlib.image import imsave
+
+    stream = io.BytesIO()
+    level = levels(samples)
+    imsave(
+        stream,
+        level,
+        vmin=-RANGE_DB,
+        vmax=0.0,
+        cmap="magma",
+        origin="lower",
+        format="webp",
+        pil_kwargs={"quality": 60, "method": 6},
+    )
+    return _address("image/webp", stream.getvalue())
+
+
+def levels(samples: Samples) -> NDArray[np.float64]:
+    """Level of each mel band in each column, dB below the loudest of the clip, [BANDS, at most COLUMNS]."""
+    padded = np.pad(np.asarray(samples, np.float64), WINDOW // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP] * np.hanning(WINDOW)
+    power = np.abs(np.fft.rfft(frames, FFT)) ** 2 @ _mel_bands().T
+    step = -(-len(power) // COLUMNS)
+    power = np.stack([power[start : start + step].mean(axis=0) for start in range(0, len(power), step)], axis=1)
+    return np.asarray(10 * np.log10(np.maximum(power / max(power.max(), 1e-30), 10 ** (-RANGE_DB / 10))))
+
+
+def _mel_bands() -> NDArray[np.float64]:
+    """Triangular weights [BANDS, FFT / 2 + 1], equally wide in mel (O'Shaughnessy's formula)."""
+    low, high = (2595 * np.log10(1 + hz / 700) for hz in (LOWEST_HZ, HIGHEST_HZ))
+    edges = 700 * (10 ** (np.linspace(low, high, BANDS + 2) / 2595) - 1)
+    hz = np.fft.rfftfreq(FFT, 1 / SAMPLE_RATE)
+    rise = (hz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    fall = (edges[2:, None] - hz) / (edges[2:] - edges[1:-1])[:, None]
+    return np.asarray(np.clip(np.minimum(rise, fall), 0, None))
+
+
+def _address(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

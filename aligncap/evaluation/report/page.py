@@ -1,0 +1,160 @@
+"""The page: sections, put together from grids, charts, figures and examples by a template."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aligncap import artifacts
+from aligncap.config import Report
+from aligncap.errors import ArtifactError
+from aligncap.evaluation import drawing, figures, tables
+from aligncap.evaluation.report.examples import corpus_examples
+from aligncap.evaluation.report.facts import STAGE_HEADINGS, pair_grids, stage_seconds, tagger_grid
+from aligncap.evaluation.report.grids import Cell, Grid, Line, claim_grids, difference_grids, system_grids
+from aligncap.evaluation.report.inputs import ReportInputs
+from aligncap.evaluation.report.sources import Source, Sources
+from aligncap.evaluation.tables.columns import ZERO_SHOT
+from aligncap.tracking_links import runs_by_file
+
+TEMPLATE, PARTS = "report.html.j2", ("macros.html.j2", "report.css", "report.js")
+IN_RESULTS = "table1"  # the zero-shot results, which have sections of their own
+FIGURE_TITLES = {
+    "figure1": "Figure 1: hallucinations, and in-domain against zero-shot",
+    "figure2": "Figure 2: alignment methods",
+    "figure3": "Figure 3: speech and text input, before and after LLM decoding (t-SNE)",
+}
+CHARTED = ("emotion_agreement_macro", "factuality_hallucination", "similarity")
+SHOWN_PACKAGES = ("torch", "transformers", "peft", "faster-whisper", "sentence-transformers", "spacy", "pycocoevalcap")
+
+
+def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
+    """Write the page; it loads nothing from elsewhere.
+
+    Args:
+        settings: number of examples a corpus, and whether the page holds their recordings.
+        inputs: the files.
+        out: the HTML file; links to files are relative to it.
+
+    Raises:
+        ArtifactError: an input is missing or of another schema.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("aligncap.evaluation.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sources = Sources(out, runs_by_file())
+    run = _read_snapshot(inputs.snapshot)
+    page = environment.get_template(TEMPLATE).render(
+        experiment=run["config"].get("experiment", out.parent.name),
+        synthetic=list(inputs.synthetic),
+        claims=claim_grids(inputs.claims, sources),
+        zero_shot=_results(inputs, sources),
+        tables=[_table(name, inputs, sources) for name in inputs.tables if name != IN_RESULTS],
+        drawings=[_drawing(name, path, sources) for name, path in inputs.figures.items()],
+        browser=[corpus_examples(settings, inputs, corpus, sources) for corpus in inputs.references],
+        rule_graph=_rule_graph(inputs.rule_graph, sources),
+        training=_training(inputs, sources),
+        tagger=tagger_grid(inputs.out_of_fold, sources),
+        pairs=pair_grids(inputs.pairs, sources),
+        **_stages(inputs, sources),
+        run=run,
+        packages={name: run["packages"][name] for name in SHOWN_PACKAGES if name in run["packages"]},
+        config=json.dumps(run["config"], indent=2, ensure_ascii=False),
+        snapshot=sources.of(inputs.snapshot, "snapshot"),
+        known=sources.known(),
+    )
+    artifacts.write_text(page, out)
+
+
+def _read_snapshot(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path}: not a readable snapshot ({error}); run the rule 'snapshot' again") from error
+
+
+def _results(inputs: ReportInputs, sources: Sources) -> list[dict[str, Any]]:
+    """Table 1, corpus by corpus: grid, paired differences and a chart of the primary metrics."""
+    rows, notes = artifacts.read_rows(inputs.table, "table"), artifacts.read_notes(inputs.table, "table")
+    grids = system_grids("Zero-shot results", inputs.table, inputs, sources, ZERO_SHOT)
+    tests = difference_grids(inputs.tests[IN_RESULTS], sources) if IN_RESULTS in inputs.tests else {}
+    found = []
+    for corpus, systems in tables.by_corpus(rows).items():
+        charted = [metric for metric in CHARTED if metric in tables.present_columns(systems)]
+        found.append(
+            {
+                "corpus": corpus,
+                "mark": notes["marks"].get(corpus, ""),
+                "grid": grids[corpus],
+                "tests": tests.get(corpus),
+                "chart": figures.interval_chart(corpus, systems, charted) if charted else "",
+            }
+        )
+    return found
+
+
+def _table(name: str, inputs: ReportInputs, sources: Sources) -> dict[str, Any]:
+    """One of tables 2 to 4: a grid and the paired differences of each corpus."""
+    title = f"Table {name[-1]}: {tables.TITLES[name].lower()}"
+    grids = system_grids(title, inputs.tables[name], inputs, sources, tables.METRICS[name])
+    tests = difference_grids(inputs.tests[name], sources)
+    parts = [{"corpus": corpus, "grid": grid, "tests": tests.get(corpus)} for corpus, grid in grids.items()]
+    return {"name": name, "title": title, "parts": parts}
+
+
+def _drawing(name: str, path: Path, sources: Sources) -> dict[str, Any]:
+    """A figure, with the Parquet files of what it shows, which lie beside it under its name."""
+    data = sorted(Path(path).parent.glob(f"{name}*.parquet"))
+    return {
+        "name": name,
+        "title": FIGURE_TITLES[name],
+        "svg": drawing.inline(path),
+        "sources": [sources.of(file) for file in data],
+    }
+
+
+def _rule_graph(path: Path | None, sources: Sources) -> dict[str, Any] | None:
+    """The graph, with the names of its rules: sources link to those that are in it."""
+    if path is None:
+        return None
+    svg = drawing.inline(path)
+    return {"svg": svg, "rules": re.findall(r'id="dag-rule-(\w+)"', svg), "source": sources.of(path, "rule_graph")}
+
+
+def _training(inputs: ReportInputs, sources: Sources) -> list[dict[str, Any]]:
+    logs = {name: (path, artifacts.read_rows(path, "training")) for name, path in inputs.training.items()}
+    return [
+        {"name": name, "chart": figures.training_chart(name, log), "source": sources.of(path)}
+        for name, (path, log) in logs.items()
+        if log
+    ]
+
+
+def _stages(inputs: ReportInputs, sources: Sources) -> Mapping[str, Any]:
+    """Every job with its seconds and peak memory; the file of each is Snakemake's own."""
+    stages = stage_seconds(inputs.benchmarks)
+    lines = [
+        Line(
+            stage["rule"],
+            [
+                Cell(stage["of"]),
+                Cell(f"{stage['seconds']:.1f}"),
+                Cell("–" if stage["memory"] is None else f"{stage['memory']:.0f}"),
+            ],
+        )
+        for stage in stages
+    ]
+    folder = Source("benchmarks/", "every rule")
+    return {
+        "stages": Grid("Jobs, slowest first", STAGE_HEADINGS, lines, folder) if lines else None,
+        "seconds": sum(stage["seconds"] for stage in stages),
+    }

@@ -58,7 +58,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("speaker", TEXT, "empty where unknown"),
             _field("session", TEXT, "empty where unknown"),
             _field("language", TEXT, "ISO 639-1"),
-            _field("split", TEXT, "train or test: the corpus's role in this experiment"),
+            _field("split", TEXT, "train, test or unlabelled: the corpus's role in this experiment"),
         ]
     ),
     "labels": pa.schema(

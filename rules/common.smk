@@ -21,7 +21,7 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
-TRAIN, TEST = settings.corpus_names("train"), settings.corpus_names("test")
+TRAIN, TEST, UNLABELLED = (settings.corpus_names(role) for role in ("train", "test", "unlabelled"))
 STAGES = {system: lineage(settings, system).stage for system in settings.systems}
 MEMBERS = seed_members(settings)  # trained system -> itself and {system}@{seed}, with their seeds
 EFFECTIVE = {system: resolve_system(settings, system) for system in settings.systems}
@@ -126,6 +126,11 @@ def of_train(path):
 def of_test(path):
     """The artifact of every test corpus: for scoring and the report."""
     return [path.replace("{corpus}", corpus) for corpus in TEST]
+
+
+def of_unlabelled(path):
+    """The artifact of every corpus that only self-training hears."""
+    return [path.replace("{corpus}", corpus) for corpus in UNLABELLED]
 
 
 def of_all(path):
@@ -267,12 +272,19 @@ def mark(system):
 def mark_of_corpus(corpus):
     """What kind of test it is: computer-made speech, or another part of a corpus that models were trained on."""
     own = settings.corpora[corpus]
-    marks = ["synthetic"] if own.adapter == "synthetic" else []
     one_corpus = own.adapter not in ("synthetic", "manifest", "huggingface", "webdataset")
-    for other in (settings.corpora[name] for name in TRAIN):
-        if (own.root is not None and own.root == other.root) or (one_corpus and own.adapter == other.adapter):
-            return ", ".join([*marks, "in-domain"])
-    return ", ".join(marks)
+
+    def has_part_in(names):
+        others = [settings.corpora[name] for name in names]
+        same_root = own.root is not None and own.root in [other.root for other in others]
+        return same_root or (one_corpus and own.adapter in [other.adapter for other in others])
+
+    found = {
+        "synthetic": own.adapter == "synthetic",
+        "in-domain": has_part_in(TRAIN),
+        "unlabelled audio": has_part_in(UNLABELLED),
+    }
+    return ", ".join(name for name, holds in found.items() if holds)
 
 
 MARKS = {system: mark(system) for system in settings.systems} | {

@@ -57,6 +57,10 @@ rule train_tagger:
         references=of_train("<results>/corpora/{corpus}/references.parquet"),
         prosody=of_train("<results>/corpora/{corpus}/prosody.parquet"),
         timbre=of_train("<results>/corpora/{corpus}/timbre.parquet"),
+        heard_features=of_unlabelled("<results>/features/{corpus}.parquet"),
+        heard_audio=of_unlabelled("<results>/corpora/{corpus}/audio.parquet"),
+        heard_prosody=of_unlabelled("<results>/corpora/{corpus}/prosody.parquet"),
+        heard_timbre=of_unlabelled("<results>/corpora/{corpus}/timbre.parquet"),
     output:
         weights="<results>/tagger/tagger.safetensors",
         predictions="<results>/tagger/out_of_fold.parquet",
@@ -73,6 +77,7 @@ rule train_tagger:
         runtime=60,
     params:
         corpora=TRAIN,
+        unlabelled=UNLABELLED,
         tagger=plain(settings.tagger, without={"threshold", "text_clue", "text_weight"}),
         seed=settings.seed,
         compute=plain(settings.compute),

@@ -28,6 +28,7 @@ from aligncap.clues.fitting import (
     statistics,
     threshold_for,
 )
+from aligncap.clues.self_training import fit_with_unlabelled
 from aligncap.clues.tagger import Tagger, normalisation_groups, pooled
 from aligncap.config import Tagger as TaggerSettings
 from aligncap.errors import CorpusError
@@ -53,6 +54,16 @@ class Measured:
     timbre: Tables
 
 
+@dataclass(frozen=True)
+class Heard:
+    """Corpora of role ``unlabelled``: their sound, and what can be measured on it; by corpus."""
+
+    features: Tables
+    audio: Tables
+    prosody: Tables
+    timbre: Tables
+
+
 def train_tagger(
     tagger: TaggerSettings,
     seed: int,
@@ -60,6 +71,7 @@ def train_tagger(
     features: Tables,
     audio: Tables,
     measured: Measured,
+    unlabelled: Heard,
     weights_out: str | Path,
     predictions_out: str | Path,
     others_out: str | Path,
@@ -77,6 +89,7 @@ def train_tagger(
         features: corpus -> artifact ``features``.
         audio: corpus -> artifact ``audio``.
         measured: labels, prosody and timbre by corpus.
+        unlabelled: clips that teach it how a new corpus sounds; there may be none.
         weights_out: safetensors.
         predictions_out: artifact ``tagger_predictions``, by the plan's folds.
         others_out: likewise, by the other kind of fold (corpora where the plan has speakers, speakers where it has
@@ -91,7 +104,7 @@ def train_tagger(
     known = targets_of(measured)
     targets = {kind: [known.get(key, {}).get(kind, "") for key in keys] for kind in LABELS}
     groups = _groups(planned, audio, tagger.normalise)
-    heads = fit_heads(standardised_rows(rows, groups, tagger.normalise, np.arange(len(rows))), targets, tagger, seed)
+    heads = _fit(rows, targets, groups, unlabelled, tagger, seed)
     if not heads:
         raise CorpusError(f"{plan}: no clue kind has two different labels; give the tagger labelled training corpora")
     by = {
@@ -112,6 +125,26 @@ def train_tagger(
     others = "corpus" if tagger.folds == "speaker" else "speaker"
     for folds, out in ((tagger.folds, predictions_out), (others, others_out)):
         _write(planned, targets, by[folds], folds, thresholds[folds], out)
+
+
+def _fit(
+    rows: Array,
+    targets: Mapping[str, Sequence[str]],
+    groups: Sequence[str],
+    unlabelled: Heard,
+    tagger: TaggerSettings,
+    seed: int,
+) -> dict[str, Head]:
+    everyone = np.arange(len(rows))
+    heard = _features_of(unlabelled.features, tagger.pooling)
+    if not heard:
+        return fit_heads(standardised_rows(rows, groups, tagger.normalise, everyone), targets, tagger, seed)
+    known = targets_of(Measured({}, unlabelled.prosody, unlabelled.timbre))
+    measured = {kind: [known.get(key, {}).get(kind, "") for key in heard] for kind in LABELS}
+    together = _all_groups(unlabelled.audio, tagger.normalise)
+    stacked, names = np.stack([*rows, *heard.values()]), [*groups, *(together[key] for key in heard)]
+    standardised = standardised_rows(stacked, names, tagger.normalise, everyone)
+    return fit_with_unlabelled(standardised[: len(rows)], targets, standardised[len(rows) :], measured, tagger, seed)
 
 
 def fold_numbers(planned: Planned, folds: str, tagger: TaggerSettings) -> NDArray[np.int64]:
@@ -172,12 +205,18 @@ def _write(
     artifacts.write(predictions, out, "tagger_predictions", "train_tagger", facts)
 
 
-def _pooled_rows(planned: Planned, features: Tables, pooling: str) -> Array:
+def _features_of(features: Tables, pooling: str) -> dict[tuple[str, str], Array]:
     from aligncap.speech.features import load_features
 
-    found: dict[tuple[str, str], Array] = {}
-    for corpus, path in features.items():
-        found |= {(corpus, key): pooled(value, pooling) for key, value in load_features(Path(path)).items()}
+    return {
+        (corpus, key): pooled(value, pooling)
+        for corpus, path in features.items()
+        for key, value in load_features(Path(path)).items()
+    }
+
+
+def _pooled_rows(planned: Planned, features: Tables, pooling: str) -> Array:
+    found = _features_of(features, pooling)
     for row in planned:
         if (row["corpus"], row["utterance_id"]) not in found:
             raise CorpusError(
@@ -186,12 +225,16 @@ def _pooled_rows(planned: Planned, features: Tables, pooling: str) -> Array:
     return np.stack([found[row["corpus"], row["utterance_id"]] for row in planned])
 
 
-def _groups(planned: Planned, audio: Tables, normalise: str) -> list[str]:
-    together = {
+def _all_groups(audio: Tables, normalise: str) -> dict[tuple[str, str], str]:
+    return {
         (corpus, key): group
         for corpus, path in audio.items()
         for key, group in normalisation_groups(normalise, artifacts.read_rows(path, "audio"), corpus).items()
     }
+
+
+def _groups(planned: Planned, audio: Tables, normalise: str) -> list[str]:
+    together = _all_groups(audio, normalise)
     return [together[row["corpus"], row["utterance_id"]] for row in planned]
 
 

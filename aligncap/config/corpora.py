@@ -67,7 +67,9 @@ class Corpus(Section):
     """One corpus and its role in this experiment."""
 
     adapter: AdapterName
-    role: Literal["train", "test"]
+    role: Literal["train", "test", "unlabelled"] = Field(
+        description="unlabelled: only its sound is used, by the clue tagger; its labels are not even kept"
+    )
     root: str | None = Field(None, description="folder, table or shard, from the project root, or hf://org/name@commit")
     language: str | None = Field(None, description="ISO 639-1; needed where the adapter cannot tell")
     captions: CaptionSource = CaptionSource()

@@ -82,6 +82,18 @@ class Splits(Section):
         return self
 
 
+class SelfTraining(Section):
+    """What the clue tagger does with corpora of role ``unlabelled``."""
+
+    rounds: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="of pseudo-labels; 0: they teach only what is measured on them (prosody, timbre)",
+    )
+    keep: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="of each predicted class: the surest share, which gets its prediction as label"
+    )
+
+
 class Tagger(Section):
     """The clue tagger: speech features to clue tags."""
 
@@ -118,6 +130,7 @@ class Tagger(Section):
         description="join: emotion of the transcript by similarity to prototype sentences, nothing trained",
     )
     text_weight: Positive = Field(0.5, description="of the text clue's log-probabilities, beside the tagger's 1")
+    self_training: SelfTraining = SelfTraining()
 
     @field_validator("text_clue", mode="before")
     @classmethod
@@ -291,7 +304,7 @@ class AlignCapConfig(Section):
 
     @model_validator(mode="after")
     def _no_clip_on_both_sides(self) -> AlignCapConfig:
-        for train in self.corpus_names("train"):
+        for train in (*self.corpus_names("train"), *self.corpus_names("unlabelled")):
             for test in self.corpus_names("test"):
                 one, other = self.corpora[train], self.corpora[test]
                 if one.root is None or one.root != other.root or one.is_another_split(other):
@@ -303,6 +316,12 @@ class AlignCapConfig(Section):
                         f"corpora.{test}: trains ({train}) and tests on the same {one.root}; give both a part with "
                         "equal share and seed, one 'rest' and one 'held_out', or another root"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _pseudo_labels_have_clips(self) -> AlignCapConfig:
+        if self.tagger.self_training.rounds and not self.corpus_names("unlabelled"):
+            raise ValueError("tagger.self_training.rounds: no corpus has role 'unlabelled'; add one, or set it to 0")
         return self
 
     @model_validator(mode="after")

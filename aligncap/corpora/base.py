@@ -57,6 +57,11 @@ class Utterance:
     transcript: str | None = None
     stored: Callable[[], bytes] | None = None  # audio inside an archive: what ``prepare_corpus`` lays at audio_path
 
+    def unlabelled(self) -> Utterance:
+        """The clip, its speaker and language, without a word of what people said or heard."""
+        place = self.utterance_id, self.audio_path, self.where
+        return Utterance(*place, self.speaker, self.session, self.language, stored=self.stored)
+
 
 @dataclass(frozen=True)
 class BadRow:

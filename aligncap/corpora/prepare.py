@@ -94,6 +94,8 @@ def prepare_corpus(name: str, cfg: Corpus, seed: int, audio_out: Path, labels_ou
     if cfg.part is not None:
         ids = held_out(found, cfg.part.share, cfg.part.seed)
         found = [u for u in found if (u.utterance_id in ids) == (cfg.part.side == "held_out")]
+    if cfg.role == "unlabelled":
+        found = [u.unlabelled() for u in found]  # before `limit` draws evenly over emotions
     clips: dict[str, dict[str, Any]] = {}
     wanted = len(found) if cfg.limit is None else min(cfg.limit, len(found))
     order = found if cfg.limit is None else draw(found, seed)
@@ -145,9 +147,9 @@ def _checked(items: Iterator[Utterance | BadRow], cfg: Corpus, wants_captions: b
             )
         elif not (item.language or cfg.language):
             problem = "language unknown; set 'language' of the corpus, or map a column to it"
-        elif wants_captions and not item.captions:
+        elif cfg.role != "unlabelled" and wants_captions and not item.captions:
             problem = "the caption is empty; write one, or set captions.source to grammar or bank"
-        elif not item.captions and item.emotion in (None, "other"):
+        elif cfg.role != "unlabelled" and not item.captions and item.emotion in (None, "other"):
             problem = f"emotion {item.emotion!r}, but captions are to be written from it; give a label or a caption"
         if problem is None:
             seen[item.utterance_id] = item.where

@@ -56,6 +56,13 @@ def test_both_sides_of_a_corpus_are_told_apart():
             parse(default(corpora=corpora(rest, other)))
 
 
+def test_unlabelled_audio_is_not_what_is_tested():
+    both = corpora(None, None)
+    both["mine"]["role"] = "unlabelled"
+    with pytest.raises(ConfigError, match=r"corpora\.held: trains \(mine\) and tests on the same m\.csv"):
+        parse(default(corpora=both))
+
+
 def test_published_splits_of_a_data_set_share_no_clip():
     common = {"adapter": "huggingface", "root": "hf://org/name@0"}
 
@@ -78,6 +85,7 @@ def test_published_splits_of_a_data_set_share_no_clip():
         ({"splits": {"dev": 0.9}}, "leave no speaker for alignment"),
         ({"experiment": "../up"}, "experiment: "),
         ({"corpora": {"synthetic_de": {"role": "train"}}}, "none has role 'test'"),
+        ({"tagger": {"self_training": {"rounds": 1}}}, r"self_training\.rounds: no corpus has role 'unlabelled'"),
         ({"corpora": {"synthetic_de": {"clips": None}}}, "needs clips, voices, style and language"),
         ({"preference": {"judge": {"similarity_weight": 0.9}}}, "must add up to 1"),
         ({"preference": {"judge": {"name": "openai"}}}, r"needs preference\.judge\.openai\.model"),

@@ -69,7 +69,8 @@ def leaks(jobs: list[Job], results: str, test_corpora: Iterable[str]) -> list[st
 def checked(project: Project, arguments: list[str]) -> tuple[list[str], list[Job]]:
     config = load(*(project.folder / path for path in ["config.yaml", *arguments[1:]]))
     jobs = project.plan("--forceall", *arguments)
-    return leaks(jobs, f"results/{config.experiment}", config.corpus_names("test")), jobs
+    hidden_corpora = [*config.corpus_names("test"), *config.corpus_names("unlabelled")]
+    return leaks(jobs, f"results/{config.experiment}", hidden_corpora), jobs
 
 
 @pytest.mark.parametrize("arguments", CONFIGS, ids=["config", *OVERLAYS])

@@ -124,6 +124,7 @@ EXPLAINED = {
     "transductive": "normalised with statistics of the unlabelled test audio",
     "kept": "scored in an earlier run of this experiment, not in this one",
     "in-domain": "the held-out side of a corpus whose other side trained the models; not a zero-shot result",
+    "unlabelled audio": "the tagger heard other clips of this corpus, without labels; not a zero-shot result",
     "synthetic": "computer-made speech: figures show that the pipeline works, not how well it hears people",
 }
 EXPLAINED_JUDGE = "† measured with the instrument that the training judge rewards (clue parser, sentence encoder)"

@@ -10,7 +10,7 @@ from aligncap.clues import tagger as module
 from aligncap.clues.fitting import fit_temperature, out_of_fold, softmax, threshold_for
 from aligncap.clues.prototypes import PROTOTYPES
 from aligncap.clues.tagger import Tagger, pooled, predict_clues
-from aligncap.clues.training import Measured, train_tagger
+from aligncap.clues.training import Heard, Measured, train_tagger
 from aligncap.config import Prompts
 from aligncap.config import Tagger as Settings
 from aligncap.errors import ArtifactError, CorpusError
@@ -31,16 +31,20 @@ def clips(n, seed=0, informative=True):
     return found, labels
 
 
-def train(folder, settings=None):
-    """Run the rule's function on the fixture's artifacts, twice over as the corpora 'c' and 'd'."""
+def train(folder, settings=None, heard=None, features=None):
+    """Run the rule's function on the fixture's artifacts, twice over as the corpora 'c' and 'd'.
+
+    ``heard``: the unlabelled corpora, none by default; ``features``: files of 'c' and 'd', where they matter.
+    """
     tables = {n: {c: folder / f"{n}.parquet" for c in "cd"} for n in ("audio", "references", "prosody", "timbre")}
     train_tagger(
         settings or Settings(),
         0,
         folder / "plan.parquet",
-        {c: folder / "features" for c in "cd"},
+        features or {c: folder / "features" for c in "cd"},
         tables["audio"],
         Measured(tables["references"], tables["prosody"], tables["timbre"]),
+        heard or Heard({}, {}, {}, {}),
         folder / "tagger.safetensors",
         folder / "out_of_fold.parquet",
         folder / "other_folds.parquet",

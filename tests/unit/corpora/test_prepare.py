@@ -50,6 +50,20 @@ def test_paths_are_relative_to_the_working_directory(tmp_path, manifest, monkeyp
     assert (len(audio), skipped) == (24, [])
 
 
+def test_of_an_unlabelled_corpus_only_the_sound_is_kept(tmp_path, manifest) -> None:
+    settings = {"adapter": "manifest", "root": str(manifest), "language": "en", "role": "unlabelled"}
+    audio, labels, _ = prepare(tmp_path / "out", **settings)
+    assert {row["split"] for row in audio} == {"unlabelled"} and audio[5]["speaker"] == "s1"
+    assert {value for row in labels for key, value in row.items() if key not in ("utterance_id", "captions")} == {None}
+    assert not any(row["captions"] for row in labels)
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    manifest.write_text("\n".join(json.dumps({"audio_path": row["audio_path"]}) for row in rows), encoding="utf-8")
+    audio, _, skipped = prepare(tmp_path / "bare", **settings)  # nobody labelled a folder of calls
+    assert (len(audio), skipped) == (24, [])
+    with pytest.raises(CorpusError, match="all 24 clips were skipped"):
+        prepare(tmp_path / "train", **{**settings, "role": "train"})
+
+
 def test_limit_is_even_over_emotions_and_speakers(tmp_path, manifest) -> None:
     settings = {"adapter": "manifest", "root": str(manifest), "language": "en", "limit": 8}
     audio, labels, _ = prepare(tmp_path / "out", **settings)

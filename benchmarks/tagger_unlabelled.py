@@ -1,0 +1,82 @@
+"""What the clue tagger learns from unlabelled audio of the corpus that it is used on; test corpora are refused.
+
+Each training corpus in turn is the new one: the tagger is fitted on another, half of the new one's speakers are heard
+without labels, the other half is scored; then the halves change places. Mean over both of the macro recall of each
+clue kind: without hearing them, with prosody and timbre measured on them (`tagger.self_training.rounds: 0`), and with
+rounds of pseudo-labels.
+
+    python benchmarks/tagger_unlabelled.py results/emosec ravdess nemo
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+
+import numpy as np
+from tagger_loco import Corpora
+
+from aligncap.clues import SCALES
+from aligncap.clues.fitting import LABELS, Array, Head, fit_heads, statistics
+from aligncap.clues.self_training import fit_with_unlabelled
+from aligncap.clues.training import Measured, targets_of
+from aligncap.config import Tagger, load
+
+ROOT = Path(__file__).parents[1]
+KINDS = ("emotion", *SCALES, "timbre")
+PSEUDO = [(rounds, keep) for rounds in (1, 3) for keep in (0.3, 0.5, 1.0)]
+
+
+def macro_recall(head: Head, rows: Array, targets: list[str]) -> float:
+    """Mean over the labels among ``targets`` of how often a row with it gets it."""
+    said = np.array([head.labels[i] for i in head.logits(rows).argmax(axis=1)])
+    wanted = np.array(targets)
+    return float(np.mean([(said[wanted == label] == label).mean() for label in set(targets) - {""}]))
+
+
+def main() -> None:
+    """Print a Markdown table for each new corpus."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path, help="results/{experiment} with features and corpora")
+    parser.add_argument("corpora", nargs=2, help="two training corpora")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore", message="lbfgs failed to converge")  # as at training, 300 iterations are enough
+    config = load(ROOT / "config.yaml")
+    corpora = Corpora(arguments.results, arguments.corpora)
+    rows = corpora.rows((), config.tagger.pooling)
+    files = {
+        name: {corpus: arguments.results / "corpora" / corpus / f"{name}.parquet" for corpus in arguments.corpora}
+        for name in ("references", "prosody", "timbre")
+    }
+    known = targets_of(Measured(**files))
+    for new in arguments.corpora:
+        old = np.flatnonzero(corpora.corpus != new)
+        speakers = sorted({s for s, c in zip(corpora.speakers, corpora.corpus, strict=True) if c == new})
+        mean, scale = statistics(rows[old])
+        standardised = (rows - mean) / scale
+
+        def told(clips: np.ndarray, kinds: tuple[str, ...] = tuple(LABELS)) -> dict[str, list[str]]:
+            return {k: [known[corpora.names[i]].get(k, "") if k in kinds else "" for i in clips] for k in LABELS}
+
+        found: dict[str, list[list[float]]] = {}
+        for half in (0, 1):
+            heard = np.flatnonzero(np.isin(corpora.speakers, speakers[half::2]))
+            scored = np.flatnonzero(np.isin(corpora.speakers, speakers[1 - half :: 2]))
+            fitted = {"not heard": fit_heads(standardised[old], told(old), config.tagger, config.seed)}
+            for rounds, keep in [(0, 0.5), *PSEUDO]:
+                settings = Tagger(**config.tagger.model_dump() | {"self_training": {"rounds": rounds, "keep": keep}})
+                name = f"heard; {rounds} rounds, keep {keep}" if rounds else "heard: prosody and timbre measured"
+                measured = told(heard, (*SCALES, "timbre"))
+                inputs = standardised[old], told(old), standardised[heard], measured
+                fitted[name] = fit_with_unlabelled(*inputs, settings, config.seed)
+            wanted = told(scored)
+            for name, heads in fitted.items():
+                figures = [macro_recall(heads[k], standardised[scored], wanted[k]) for k in KINDS]
+                found.setdefault(name, []).append(figures)
+        print(f"| → {new} | {' | '.join(KINDS)} |\n|---|{'---:|' * len(KINDS)}")
+        for name, halves in found.items():
+            print(f"| {name} | {' | '.join(f'{value:.3f}' for value in np.mean(halves, axis=0))} |", flush=True)
+        print()
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,7 @@ PORT ?= 5000
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo emosec table2 table3 table4 seeds small shift gap heard indomain smoke run report test lint format lock mlflow mlflow-sync clean
+.PHONY: help setup demo emosec table2 table3 table4 seeds small shift gap folds heard indomain smoke run report test lint format lock mlflow mlflow-sync clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ shift: setup ## alignment hears one corpus, preference pairs come from another
 gap: setup ## leave one training corpus out, twice: measures against the domain gap, which choose the defaults
 	$(RUN) --configfile experiments/loco_nemo.yaml experiments/$@.yaml
 	$(RUN) --configfile experiments/loco_ravdess.yaml experiments/$@.yaml
+
+folds: setup ## tags of training clips by models that have not heard their corpus
+	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
 
 heard: setup ## the tagger hears half of EMOSEC without labels, the other half is tested; then the same without hearing it
 	$(RUN) --configfile experiments/emosec.yaml experiments/heard.yaml

@@ -4,7 +4,7 @@ CAPTION_JUDGE = settings.preference.judge.named(settings.judging.captions)
 # Captions of other people's models join where they cover every test corpus.
 JUDGED = CAPTIONED + [s for s in of_stage("external") if set(TEST) <= set(lineage(settings, s).captions)]
 # Judges are compared on one set of candidates: that of the first preference system.
-AGREED_ON = next(iter(PAIRS), None)
+AGREED_ON = next(iter(PAIRS), None)  # none in an experiment without preference optimisation
 
 
 rule judge_captions:
@@ -40,7 +40,7 @@ rule judge_captions:
 
 rule judge_agreement:
     input:
-        candidates=candidates_of(AGREED_ON),
+        candidates=candidates_of(AGREED_ON) if AGREED_ON else [],
         scores=[f"<results>/judge_scores/{AGREED_ON}/{judge}.parquet" for judge in settings.judging.compared],
     output:
         table="<results>/tables/judge_agreement.parquet",

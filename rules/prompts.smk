@@ -50,6 +50,7 @@ rule plan_training:
 
 
 rule train_tagger:
+    # One thread: two are half as fast on matrices of this size.
     input:
         plan="<results>/plan.parquet",
         features=of_train("<results>/features/{corpus}.parquet"),
@@ -71,7 +72,6 @@ rule train_tagger:
         "<benchmarks>/train_tagger/tagger.tsv"
     conda:
         "../envs/llm.yaml"
-    threads: THREADS
     resources:
         mem_mb=4000,
         runtime=60,
@@ -80,7 +80,6 @@ rule train_tagger:
         unlabelled=UNLABELLED,
         tagger=plain(settings.tagger, without={"threshold", "text_clue", "text_weight"}),
         seed=settings.seed,
-        compute=plain(settings.compute),
         code=digest("train_tagger"),
     script:
         "../workflow_scripts/train_tagger.py"

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import pyarrow as pa
 import typer
+from markdown.extensions.toc import slugify
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from pydantic import BaseModel
@@ -78,7 +79,9 @@ def sections(model: type[BaseModel], name: str, seen: dict[type[BaseModel], str]
             path = f"{name}.{key}".lstrip(".") + (".{name}" if entries else "")
             if section not in seen:
                 inner.append((section, path))
-            rows.append([f"`{key}`", "entries" if entries else "section", "", f"`{seen.setdefault(section, path)}`"])
+            shown = seen.setdefault(section, path)
+            link = f"[`{shown}`](#{slugify(shown, '-')})"
+            rows.append([f"`{key}`", "entries" if entries else "section", "", link])
         else:
             unit = (field.json_schema_extra or {}).get("unit") if isinstance(field.json_schema_extra, dict) else None
             meaning = cell(field.description or "") + (f" ({unit})" if unit else "")

@@ -10,13 +10,14 @@ PIP := $(PY) -m pip --disable-pip-version-check
 # The environment is made again only when what it is made of changes.
 STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 RUN := $(PY) tools/run_pipeline.py
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs
 CONFIG ?= experiments/smoke.yaml
 PORT ?= 5000
 
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo emosec table2 table3 table4 seeds small shift gap folds heard indomain smoke run report test lint format lock mlflow mlflow-sync clean
+.PHONY: help setup demo emosec table2 table3 table4 seeds small shift gap folds heard indomain smoke run report test docs docs-serve lint format lock mlflow mlflow-sync clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -85,6 +86,12 @@ report: setup ## bring only the report of CONFIG up to date, with what it stands
 test: setup ## unit, fault and workflow tests; says what was skipped and why
 	$(PY) -m pytest tests -q -rs
 
+docs: setup ## build the documentation into site/; a broken link is an error
+	$(MKDOCS) build --strict
+
+docs-serve: setup ## the documentation on http://127.0.0.1:8002, built again at every change
+	$(MKDOCS) serve --dev-addr 127.0.0.1:8002
+
 lint: setup ## ruff, snakefmt, mypy
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -107,5 +114,5 @@ mlflow: setup ## compare runs in MLflow on http://127.0.0.1:5000 (PORT=...)
 mlflow-sync: setup ## import what MLflow missed while its store was down
 	$(PY) -m aligncap.tracking
 
-clean: ## remove results, logs and resume states; models, MLflow and .venv stay
-	rm -rf results work logs .snakemake
+clean: ## remove results, logs, resume states and site; models, MLflow and .venv stay
+	rm -rf results work logs site .snakemake

@@ -5,8 +5,9 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import get_args
 
-from aligncap.config import OVERRIDABLE, candidates_name, lineage, pairs_name, plain_name
+from aligncap.config import OVERRIDABLE, JudgeName, candidates_name, lineage, pairs_name, plain_name
 from aligncap.config import resolve_system, seed_members, variant
 from aligncap.config import parse as parse_config  # Snakemake runs this file in a namespace that has a `parse`
 from aligncap.errors import ConfigError

@@ -46,7 +46,7 @@ rule judge_scores:
     benchmark:
         "<benchmarks>/judge_scores/{pairs}/{judge}.tsv"
     wildcard_constraints:
-        judge="reference|local|openai|human",
+        judge=one_of(get_args(JudgeName)),
     conda:
         "../envs/llm.yaml"
     threads: THREADS

@@ -93,7 +93,7 @@ class LiveTeacher(Distillation):
     Args:
         model: the student.
         clues: gold or predicted.
-        kind: ``forward_kl``, ``reverse_kl`` or ``js``.
+        kind: of the divergence, as ``full_divergences`` takes it.
         temperature: of both sides.
     """
 

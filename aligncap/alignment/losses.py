@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from importlib import import_module
 
 import torch
 from torch import Tensor
@@ -74,7 +75,8 @@ def full_divergences(student_logits: Tensor, teacher_logits: Tensor, kind: str, 
         student_logits: ``[N, V]``.
         teacher_logits: ``[N, V]``; its gradient is the caller's to switch off.
         kind: ``forward_kl``: ``KL(p_T || p_S)``; ``reverse_kl``: ``KL(p_S || p_T)``; ``js``:
-            ``1/2 KL(p_T || m) + 1/2 KL(p_S || m)`` with ``m = (p_T + p_S) / 2``, at most log 2 a token.
+            ``1/2 KL(p_T || m) + 1/2 KL(p_S || m)`` with ``m = (p_T + p_S) / 2``, at most log 2 a token; else a
+            module of ``aligncap.extensions.divergences``.
         temperature: there is no factor of its square; ``alignment.kd_weight`` sets the balance.
 
     Returns:
@@ -86,8 +88,11 @@ def full_divergences(student_logits: Tensor, teacher_logits: Tensor, kind: str, 
         return _kl(teacher, student)
     if kind == "reverse_kl":
         return _kl(student, teacher)
-    middle = torch.logaddexp(teacher, student) - LOG_2
-    return 0.5 * _kl(teacher, middle) + 0.5 * _kl(student, middle)
+    if kind == "js":
+        middle = torch.logaddexp(teacher, student) - LOG_2
+        return 0.5 * _kl(teacher, middle) + 0.5 * _kl(student, middle)
+    own: Tensor = import_module(f"aligncap.extensions.divergences.{kind}").divergence(teacher, student)
+    return own
 
 
 def _kl(of: Tensor, to: Tensor) -> Tensor:

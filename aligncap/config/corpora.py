@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from aligncap.config.base import Count, Positive, Section
+from aligncap.extensions import names
 
 
 class CaptionSource(Section):
@@ -39,28 +40,32 @@ class Part(Section):
     seed: int = 0
 
 
-AdapterName = Literal[
-    "synthetic",
-    "manifest",
-    "huggingface",
-    "webdataset",
-    "crema_d",
-    "emns",
-    "emodb",
-    "emosec",
-    "esd",
-    "iemocap",
-    "meld",
-    "mer2023",
-    "nemo",
-    "nnime",
-    "promptspeech",
-    "ravdess",
-    "savee",
-    "tess",
-    "textrolspeech",
-    "urdu",
-]
+if TYPE_CHECKING:
+    AdapterName = str
+else:
+    AdapterName = Literal[
+        "synthetic",
+        "manifest",
+        "huggingface",
+        "webdataset",
+        "crema_d",
+        "emns",
+        "emodb",
+        "emosec",
+        "esd",
+        "iemocap",
+        "meld",
+        "mer2023",
+        "nemo",
+        "nnime",
+        "promptspeech",
+        "ravdess",
+        "savee",
+        "tess",
+        "textrolspeech",
+        "urdu",
+        *names("corpora"),
+    ]
 
 
 class Corpus(Section):

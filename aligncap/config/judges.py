@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from aligncap.config.base import Count, Fraction, Positive, Section
+from aligncap.extensions import names
 
-JudgeName = Literal["reference", "local", "openai", "human"]
+if TYPE_CHECKING:
+    JudgeName = str
+else:
+    JudgeName = Literal["reference", "local", "openai", "human", *names("judges")]
 
 
 class LocalJudge(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -12,6 +12,7 @@ from aligncap.config.judges import Judge, Judging
 from aligncap.config.outputs import Figures, Tables
 from aligncap.config.pairs import Candidates, Pairs
 from aligncap.config.training import Adapter, Alignment, Optimisation, Teacher, WarmStart
+from aligncap.extensions import names
 
 
 class Compute(Section):
@@ -166,13 +167,19 @@ class Lora(Section):
     targets: tuple[str, ...] | Literal["all-linear"] = Field("all-linear", description="module names that get one")
 
 
+if TYPE_CHECKING:
+    LossName = str
+else:
+    LossName = Literal["dpo", "ipo", "simpo", "orpo", "kto", "nll", *names("losses")]
+
+
 class PreferenceTraining(Optimisation):
     """PO-Regularization."""
 
     steps: Annotated[int, Field(ge=0)] = 100
     batch_size: Count = 4
     learning_rate: Positive = 5e-5
-    loss: Literal["dpo", "ipo", "simpo", "orpo", "kto", "nll"] = "dpo"
+    loss: LossName = "dpo"
     beta: Positive = Field(0.1, description="of dpo and kto, tau of ipo, lambda of orpo")
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = Field(0.0, description="dpo: share of flipped preferences")
     length_normalised: bool = Field(False, description="dpo and ipo: rewards per token; beta is then wanted larger")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from aligncap.config.base import Count, Fraction, Positive, Section
+from aligncap.extensions import names
 
 
 class Adapter(Section):
@@ -107,6 +108,12 @@ class Teacher(Section):
     temperature: Positive = Field(1.0, description="of both sides of the divergence")
 
 
+if TYPE_CHECKING:
+    DivergenceName = str
+else:
+    DivergenceName = Literal["forward_kl", "reverse_kl", "js", *names("divergences")]
+
+
 class Alignment(Optimisation):
     """Speech-text alignment: KD-Regularization, or NLL only where kd_weight is 0."""
 
@@ -116,9 +123,9 @@ class Alignment(Optimisation):
     kd_schedule: Literal["constant", "linear_up", "linear_down"] = Field(
         "constant", description="lambda over the steps: as it is, from 0 to it, or from it to 0"
     )
-    divergence: Literal["forward_kl", "reverse_kl", "js"] = Field(
+    divergence: DivergenceName = Field(
         "forward_kl",
-        description="reverse_kl and js need teacher.live: a tail bucket hides where the student's mass is",
+        description="all but forward_kl need teacher.live: a tail bucket hides where the student's mass is",
     )
     before: Literal["mse", "contrastive", "secap"] | None = Field(
         None, description="the rivals: align the adapter's output before LLM decoding, beside the NLL"

@@ -44,7 +44,7 @@ def load_corpus(
         ConfigError: no such adapter, or a setting that it does not know.
         CorpusError: the corpus is unusable as a whole, or a row is and ``on_error`` is fail.
 
-    Example:
+    Examples:
         >>> speech = load_corpus("manifest", "calls/calls.csv", language="en", columns={"audio_path": "file"})
         ... # doctest: +SKIP
     """

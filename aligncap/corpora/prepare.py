@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from aligncap import artifacts
 from aligncap.config import Corpus
 from aligncap.corpora.base import Adapter, BadRow, Utterance, display, draw, held_out
 from aligncap.errors import AudioError, CorpusError
+from aligncap.extensions import names
 from aligncap.progress import track
 from aligncap.speech.audio import decode
 
@@ -34,11 +36,11 @@ def make_adapter(cfg: Corpus, seed: int, wav_folder: Path) -> Adapter:
     from aligncap.corpora.huggingface import HuggingFace
     from aligncap.corpora.iemocap import Iemocap
     from aligncap.corpora.manifest import Manifest
-    from aligncap.corpora.named import NAMED, Named
+    from aligncap.corpora.named import NAMED, Named, Names
     from aligncap.corpora.nemo import Nemo
     from aligncap.corpora.ravdess import Ravdess
     from aligncap.corpora.synthetic import Synthetic
-    from aligncap.corpora.tables import TABLES, Tables
+    from aligncap.corpora.tables import TABLES, Layout, Tables
     from aligncap.corpora.webdataset import WebDataset
 
     if cfg.adapter == "synthetic":
@@ -56,6 +58,11 @@ def make_adapter(cfg: Corpus, seed: int, wav_folder: Path) -> Adapter:
         return Named(root, NAMED[cfg.adapter])
     if cfg.adapter in TABLES:
         return Tables(root, TABLES[cfg.adapter])
+    if cfg.adapter in names("corpora"):
+        corpus = import_module(f"aligncap.extensions.corpora.{cfg.adapter}").CORPUS
+        if isinstance(corpus, Names):
+            return Named(root, corpus)
+        return Tables(root, corpus) if isinstance(corpus, Layout) else corpus(root)
     folders: dict[str, Callable[[Path], Adapter]] = {
         "emosec": Emosec,
         "iemocap": Iemocap,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,9 @@ def preference_loss(settings: PreferenceTraining, batch: Scored, baseline: Tenso
             return values.view(2, -1).mean(0)
         case "nll":
             return losses.nll_loss(batch.chosen, batch.n_chosen)
+        case own:
+            loss: Tensor = import_module(f"aligncap.extensions.losses.{own}").loss(settings, batch)
+            return loss
 
 
 class PreferenceStage(Stage):

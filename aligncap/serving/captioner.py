@@ -63,7 +63,7 @@ def _digest(sections: Mapping[str, Any], tagger: Mapping[str, NDArray[Any]]) -> 
 class Captioner:
     """A trained checkpoint with everything it needs to caption a clip.
 
-    Example:
+    Examples:
         >>> captioner = Captioner.load("results/default/checkpoints/aligncap")  # doctest: +SKIP
         >>> captioner.caption("speech.wav").caption  # doctest: +SKIP
     """

@@ -78,7 +78,7 @@ def pipeline(
     Raises:
         ModelError: as ``Captioner.load``.
 
-    Example:
+    Examples:
         >>> describe = pipeline("results/default/checkpoints/aligncap")  # doctest: +SKIP
         >>> describe("speech.wav")  # doctest: +SKIP
         [{'caption': 'The speaker sounds sorrowful and talks at a slow pace.'}]

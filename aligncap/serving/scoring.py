@@ -83,7 +83,7 @@ def score_captions(
         CorpusError: a table that cannot be read, or ids that do not fit.
         MetricError: SPICE is required and cannot be had.
 
-    Example:
+    Examples:
         >>> scores = score_captions({"a": "She sounds sad."}, {"a": ["A sad voice."]})  # doctest: +SKIP
         >>> scores.figures["emotion_agreement_macro"]["value"]  # doctest: +SKIP
         1.0

@@ -1,4 +1,4 @@
-"""The worked examples of docs/corpora.md and docs/extending.md, word for word, as far as `prepare_corpus`."""
+"""The worked example of docs/corpora.md, word for word, as far as `prepare_corpus`."""
 
 import re
 import sys
@@ -48,29 +48,3 @@ def test_a_folder_of_wavs_and_a_csv_in_five_commands(project: Project) -> None:
     labels = pd.read_parquet(made / "labels.parquet")
     assert labels.emotion.tolist() == ["angry", "neutral"]
     assert labels.captions[0].tolist() == ["The speaker is audibly annoyed and talks fast."]
-
-
-def test_a_new_corpus_is_two_edits(project: Project, tmp_path: Path) -> None:
-    (declaration,), (name,) = (blocks("extending.md", "A new corpus", kind) for kind in ("python", "text"))
-    assert len((declaration + name).splitlines()) < 40
-    project.edit("aligncap/corpora/named.py", "NAMED = {\n", f"NAMED = {{\n{declaration}")
-    project.edit("aligncap/config/corpora.py", "AdapterName = Literal[\n", f"AdapterName = Literal[\n{name}")
-    clips = tmp_path / "JL/Raw JL corpus (unchecked and unannotated)/JL(wav+txt)"
-    for clip, text in (("female1_angry_10a_1", "Tom beats that farmer.\n"), ("male2_anxious_1b_2", "We ran.\n")):
-        write_wav(clips / f"{clip}.wav")
-        (clips / f"{clip}.txt").write_text(text, encoding="utf-8")
-    script = (
-        "import sys; from pathlib import Path\n"
-        "from aligncap.config import Corpus; from aligncap.corpora.prepare import prepare_corpus\n"
-        "cfg = Corpus(adapter='jl_corpus', role='train', root=sys.argv[1])\n"
-        "prepare_corpus('jl', cfg, 0, *(Path(f'{name}.parquet') for name in ('audio', 'labels', 'skipped')))\n"
-    )
-    project.execute([sys.executable, "-c", script, str(tmp_path / "JL")])
-    labels = pd.read_parquet(project.folder / "labels.parquet")
-    assert labels.emotion.tolist() == ["angry", "worried"]
-    assert labels.transcript.tolist() == ["Tom beats that farmer.", "We ran."]
-    assert pd.read_parquet(project.folder / "audio.parquet").speaker.tolist() == ["female1", "male2"]
-    overlay = "corpora: { jl: { adapter: jl-korpus, role: test, root: x } }\n"
-    (project.folder / "experiments/jl.yaml").write_text(overlay, encoding="utf-8")
-    told = project.run("-n", "--configfile", "experiments/jl.yaml", ok=False)
-    assert "(did you mean jl_corpus?)" in told

@@ -1,19 +1,21 @@
 """Judges: who scores captions, 1-5 for factuality and for faithfulness (DESIGN section 9, docs/judge.md).
 
 ``reference`` is embedded and needs no LLM; ``local`` asks a causal LM of this machine, ``openai`` a chat endpoint,
-``human`` reads what people answered.
+``human`` reads what people answered. Others are modules of ``aligncap.extensions.judges``.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from aligncap import artifacts
 from aligncap.config import Compute, Judge
 from aligncap.errors import ArtifactError
+from aligncap.extensions import names
 from aligncap.preference.facts import Item, Opinion, read_facts
 from aligncap.preference.judges.rubric import PROMPT
 
@@ -43,6 +45,9 @@ def score(settings: Judge, compute: Compute, items: Sequence[Item], model_manife
         from aligncap.preference.judges import human
 
         return human.score(settings, items)
+    if settings.name in names("judges"):
+        own: list[Opinion] = import_module(f"aligncap.extensions.judges.{settings.name}").score(settings, items)
+        return own
     assert model_manifest is not None, f"the judge '{settings.name}' needs a model"
     if settings.name == "local":
         from aligncap.preference.judges import local

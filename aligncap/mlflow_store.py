@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import logging
 import os
 import re
@@ -121,7 +122,7 @@ class Store:
         return run_id
 
     def write(self, run_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write ``metric``, ``params``, ``link`` and ``artifact`` rows; others are left alone."""
+        """Write ``metric``, ``params``, ``link``, ``artifact`` and ``table`` rows; others are left alone."""
         from mlflow.entities import Metric, RunTag
 
         metrics = [
@@ -137,8 +138,9 @@ class Store:
         for row in rows:
             if row["kind"] == "params":
                 self._parameters(run_id, row["params"])
-            elif row["kind"] == "artifact":
+            elif row["kind"] in ("artifact", "table"):
                 self._artifact(run_id, Path(row["path"]))
+        self._tables(run_id, [Path(row["path"]).name for row in rows if row["kind"] == "table"])
 
     def close(self, run_id: str, status: str, time: int, n_rows: int) -> None:
         """End a run, and note that ``n_rows`` rows of its log are all here."""
@@ -152,6 +154,16 @@ class Store:
         new = [Param(key, value) for key, value in sorted(params.items()) if key not in known]
         for start in range(0, len(new), _FEW):
             self._client.log_batch(run_id, params=new[start : start + _FEW])
+
+    def _tables(self, run_id: str, names: Sequence[str]) -> None:
+        """Mark artifacts as tables, in the way of ``mlflow.log_table``, which would append to one that is there."""
+        from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
+
+        if not names:
+            return
+        marked = json.loads(self._client.get_run(run_id).data.tags.get(MLFLOW_LOGGED_ARTIFACTS, "[]"))
+        marked += [mark for name in names if (mark := {"path": name, "type": "table"}) not in marked]
+        self._client.set_tag(run_id, MLFLOW_LOGGED_ARTIFACTS, json.dumps(marked))
 
     def _artifact(self, run_id: str, path: Path) -> None:
         if not path.is_file():

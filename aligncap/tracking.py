@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from aligncap.artifacts import write_json
-from aligncap.config import AlignCapConfig
+from aligncap.config import AlignCapConfig, plain_name
 from aligncap.tracking_log import Row, StageLog, attempts_of, read_log, status_of
 
 logger = logging.getLogger(__name__)
@@ -180,7 +180,7 @@ class Recorder:
         self._append({"kind": "artifact", "path": _relative(path), "time": _now()})
 
     def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Show rows of equal columns as the artifact ``{name}.json``, in the form MLflow draws as a table."""
+        """Show rows of equal columns as the table ``{name}.json``, in the form of ``mlflow.log_table``."""
         if self._log is None or not rows:
             return
         columns = list(rows[0])
@@ -190,13 +190,28 @@ class Recorder:
         except (OSError, TypeError, ValueError) as error:
             logger.warning("tracking: table %s cannot be written (%s); the stage goes on", name, error)
             return
-        self.artifact(path)
+        self._append({"kind": "table", "path": _relative(path), "time": _now()})
+
+
+def tags_of(wildcards: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The tags by which runs are compared: ``system`` (without its seed), ``seed`` and ``corpus``, where they apply.
+
+    Args:
+        wildcards: of the workflow's job; ``kd@1`` is the system ``kd`` with seed 1.
+        params: the job's settings; their ``seed`` counts where the system's name has none.
+    """
+    tags = {key: wildcards[key] for key in ("system", "corpus") if key in wildcards}
+    seed = str(tags.get("system", "")).partition("@")[2] or params.get("seed")
+    if "system" in tags:
+        tags["system"] = plain_name(tags["system"])
+    return tags if seed is None else {**tags, "seed": seed}
 
 
 def _opening(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any] | None, parent: str) -> Row:
     settings = flat(params)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-    tagged = {**flat(tags or {}), "rule": rule, "name": name, "settings": digest}
+    where = {"stage": rule, "experiment": os.environ.get(EXPERIMENT_VARIABLE, "")}
+    tagged = {**where, **flat(tags or {}), "rule": rule, "name": name, "settings": digest}
     run_name = f"{rule}/{name}" if name else rule
     return {
         "digest": digest, "params": settings, "tags": tagged, "parent": parent, "run_name": run_name, "time": _now(),
@@ -223,7 +238,8 @@ def stage(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, An
         rule: the workflow rule.
         name: what tells its jobs apart, such as the system or ``kd/synthetic_de``.
         params: the settings that the stage depends on, nested or flat; secrets are masked before anything is written.
-        tags: further tags of the run, for example seed and stage.
+        tags: further tags of the run, for example ``tags_of``; beside ``stage``, which is the rule by default, and
+            ``experiment``.
 
     Yields:
         a recorder; one that does nothing where tracking is off. Errors of the body pass through unchanged.

@@ -38,6 +38,7 @@ LIVE_AFTER_S = 5.0
 LIVE_WITHOUT_CURVE_AFTER_S = 60.0
 FLUSH_EVERY_S = 2.0
 CLOSE_WITHIN_S = 20.0
+MODEL_TAGS = ("system", "seed", "experiment")  # of a run that its logged model has, too
 _ROOT = Path("work")
 _SECRET = re.compile(r"(^|[._-])(api_?key|key|password|passwd|secret|credentials?|(access|auth|api|hf|bearer)_?token)$")
 _USERINFO = re.compile(r"(://)[^/@\s]+@")
@@ -192,6 +193,24 @@ class Recorder:
             return
         self._append({"kind": "table", "path": _relative(path), "time": _now()})
 
+    def model(self, name: str, checkpoint: str | Path, digest: str, corpus: str, corpus_digest: str) -> None:
+        """Make a checkpoint a logged model of MLflow, which the metrics of this run are of.
+
+        Args:
+            name: the system.
+            checkpoint: its folder.
+            digest: ``mlflow_models.checkpoint_digest`` of it; files that have another when the store reads them are
+                left out.
+            corpus: what the metrics were measured on.
+            corpus_digest: tells states of the corpus apart; empty where unknown.
+        """
+        if self._log is not None:
+            tags = {key: value for key, value in self._log.opening["tags"].items() if key in MODEL_TAGS}
+            self._append({
+                "kind": "model", "name": name, "path": _relative(checkpoint), "digest": digest, "tags": tags,
+                "corpus": corpus, "corpus_digest": corpus_digest, "time": _now(),
+            })  # fmt: skip
+
 
 def tags_of(wildcards: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
     """The tags by which runs are compared: ``system`` (without its seed), ``seed`` and ``corpus``, where they apply.
@@ -223,6 +242,13 @@ def _parent_uid(experiment: str) -> str:
         return str(json.loads(_parent_path(experiment).read_text(encoding="utf-8"))["uid"])
     except (OSError, ValueError, KeyError):
         return ""
+
+
+def finished_tag(experiment: str, rule: str, name: str, key: str) -> str:
+    """A tag of the last run of a stage; empty where that has not finished or has no such tag."""
+    attempts = list(attempts_of(read_log(_log_path(experiment, rule, name))).values())
+    finished = bool(attempts) and status_of(attempts[-1]) == "FINISHED"
+    return str(attempts[-1][0]["tags"].get(key, "")) if finished else ""
 
 
 _current: tuple[str, Recorder] | None = None  # the stage that this process is in
@@ -276,6 +302,19 @@ def stage(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, An
             log.close()
 
 
+def _pipeline_log(config: AlignCapConfig) -> StageLog:
+    opening = _opening("pipeline", "", config.model_dump(mode="json"), None, "")
+    opening["run_name"] = f"{config.experiment}-{opening['digest'][:8]}"
+    return StageLog(_log_path(config.experiment, "pipeline", ""), opening)
+
+
+@contextlib.contextmanager
+def pipeline(config: AlignCapConfig) -> Iterator[Recorder]:
+    """The run that ``start_pipeline`` opened, before ``finish_pipeline``: for what is of the whole pipeline."""
+    with contextlib.closing(_pipeline_log(config)) as log:
+        yield Recorder(log)
+
+
 def start_pipeline(config: AlignCapConfig) -> None:
     """Open the pipeline's run, before any job: make the store, and tell the jobs their parent in ``work/``.
 
@@ -286,11 +325,8 @@ def start_pipeline(config: AlignCapConfig) -> None:
     experiment = config.experiment
     path = _log_path(experiment, "pipeline", "")
     try:
-        opening = _opening("pipeline", "", config.model_dump(mode="json"), None, "")
-        opening["run_name"] = f"{experiment}-{opening['digest'][:8]}"
-        log = StageLog(path, opening)
-        log.close()
-        write_json({"uid": log.uid, "run_name": opening["run_name"]}, _parent_path(experiment))
+        with contextlib.closing(_pipeline_log(config)) as log:
+            write_json({"uid": log.uid, "run_name": log.opening["run_name"]}, _parent_path(experiment))
     except (OSError, TypeError, ValueError) as error:
         logger.warning("tracking: %s cannot be written (%s); the pipeline goes on untracked", path, error)
         return
@@ -332,7 +368,8 @@ def sync(experiment: str, uri: str) -> int:
 
         store = Store(uri, experiment)
         complete = store.complete()
-        for path in sorted(folder.glob("*.jsonl"), key=lambda p: (p != parent_log, p)):  # parents before children
+        # Parents before children, trainings before the tests of what they made.
+        for path in sorted(folder.glob("*.jsonl"), key=lambda p: (p != parent_log, p.name.startswith("test-"), p)):
             for uid, rows in attempts_of(read_log(path)).items():
                 if rows[0]["kind"] != "open" or complete.get(uid) == str(len(rows)):
                     continue

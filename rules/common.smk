@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from aligncap.config import OVERRIDABLE, candidates_name, lineage, pairs_name, plain_name
+from aligncap.config import candidates_name, lineage, pairs_name, plain_name
 from aligncap.config import resolve_system, seed_members, variant
 from aligncap.config import parse as parse_config  # Snakemake runs this file in a namespace that has a `parse`
 from aligncap.errors import ConfigError
@@ -371,7 +371,9 @@ onstart:
 onsuccess:
     if settings.tracking.enabled:
         from aligncap.tracking import finish_pipeline
+        from aligncap.tracking_results import record_results
 
+        record_results(settings, Path("results") / settings.experiment)
         finish_pipeline(settings.experiment, ok=True)
 
 

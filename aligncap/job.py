@@ -42,7 +42,9 @@ def job(smk: Any) -> Iterator[None]:
     _hold_jobs_lock()
     from aligncap import tracking  # loads numpy
 
-    with tracking.stage(smk.rule, "/".join(smk.wildcards), dict(smk.params.items())) as run:
+    params = dict(smk.params.items())
+    tags = tracking.tags_of(dict(smk.wildcards.items()), params)
+    with tracking.stage(smk.rule, "/".join(smk.wildcards), params, tags) as run:
         yield
         for name, files in smk.output.items():
             for number, path in enumerate([files] if isinstance(files, str) else files):

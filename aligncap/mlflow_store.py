@@ -1,4 +1,4 @@
-"""The only module that speaks MLflow: it lays rows of ``aligncap.tracking`` logs into a tracking store.
+"""The only module that speaks to a store of MLflow: it lays rows of ``aligncap.tracking`` logs into a tracking store.
 
 Everything here may raise; ``aligncap.tracking`` catches. Writing the same rows again changes nothing: MLflow keeps one
 value for equal (run, key, step, timestamp, value), and parameters are only added.
@@ -12,16 +12,21 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import logging
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aligncap.mlflow_models import checkpoint_digest, save_served
+
 UID_TAG = "aligncap.uid"
 ROWS_TAG = "aligncap.rows"
+CHECKPOINT_TAG = "aligncap.checkpoint"
 _BATCH = 900  # MLflow takes 1000 metrics, 100 parameters and 100 tags a request
 _FEW = 100
 
@@ -121,11 +126,19 @@ class Store:
         return run_id
 
     def write(self, run_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write ``metric``, ``params``, ``link`` and ``artifact`` rows; others are left alone."""
+        """Write ``metric``, ``params``, ``link``, ``artifact``, ``table`` and ``model`` rows; others are left alone.
+
+        Metrics of rows with a ``model`` are also that model's, on the data that the row names.
+        """
         from mlflow.entities import Metric, RunTag
 
+        measured: dict[str, str] = {}
+        for row in rows:
+            if row["kind"] == "model" and (model_id := self._model(run_id, row)):
+                data = {"dataset_name": row["corpus"], "dataset_digest": row["corpus_digest"]}
+                measured = {"model_id": model_id, **(data if row["corpus_digest"] else {})}
         metrics = [
-            Metric(_metric_name(f"{row['split']}/{row['metric']}"), row["value"], row["time"], row["step"])
+            Metric(_metric_name(f"{row['split']}/{row['metric']}"), row["value"], row["time"], row["step"], **measured)
             for row in rows
             if row["kind"] == "metric"
         ]
@@ -137,8 +150,9 @@ class Store:
         for row in rows:
             if row["kind"] == "params":
                 self._parameters(run_id, row["params"])
-            elif row["kind"] == "artifact":
+            elif row["kind"] in ("artifact", "table"):
                 self._artifact(run_id, Path(row["path"]))
+        self._tables(run_id, [Path(row["path"]).name for row in rows if row["kind"] == "table"])
 
     def close(self, run_id: str, status: str, time: int, n_rows: int) -> None:
         """End a run, and note that ``n_rows`` rows of its log are all here."""
@@ -153,15 +167,77 @@ class Store:
         for start in range(0, len(new), _FEW):
             self._client.log_batch(run_id, params=new[start : start + _FEW])
 
+    def _model(self, run_id: str, row: Mapping[str, Any]) -> str:
+        """Id of the logged model of a checkpoint, made where there is none; empty where the files are no longer those.
+
+        Its source is the run that trained it, if the store knows that, and ``run_id`` has it as an input.
+        """
+        from mlflow.entities import LoggedModelInput, LoggedModelOutput, LoggedModelStatus
+
+        checkpoint, digest = Path(row["path"]), row["digest"]
+        known = self._client.search_logged_models(
+            [self._experiment], filter_string=f"tags.`{CHECKPOINT_TAG}` = '{digest}'"
+        )
+        model = next((m for m in known if m.status == LoggedModelStatus.READY), None)
+        if model is None:
+            if checkpoint_digest(checkpoint) != digest:
+                return ""
+            for unfinished in known:  # by a process that was killed
+                self._client.delete_logged_model(unfinished.model_id)
+            source = self._trained(checkpoint) or run_id
+            model = self._client.create_logged_model(
+                self._experiment,
+                name=row["name"].replace("@", "-"),
+                source_run_id=source,
+                tags={**row["tags"], CHECKPOINT_TAG: digest},
+            )
+            with tempfile.TemporaryDirectory(prefix="aligncap-") as scratch:
+                folder = Path(scratch) / "model"
+                save_served(checkpoint, folder, model.model_id, source)
+                self._model_files(model, folder)
+            self._client.log_outputs(source, [LoggedModelOutput(model.model_id, 0)])
+            self._client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+        self._client.log_inputs(run_id, models=[LoggedModelInput(model.model_id)])
+        return str(model.model_id)
+
+    def _trained(self, checkpoint: Path) -> str:
+        """Id of the last run that linked the checkpoint's ``system.json``; empty where there is none."""
+        wanted = f"tags.`link.system` = '{checkpoint / 'system.json'}'"
+        found = self._client.search_runs([self._experiment], wanted, order_by=["start_time DESC"], max_results=1)
+        return str(found[0].info.run_id) if found else ""
+
+    def _model_files(self, model: Any, folder: Path) -> None:
+        target = self._beside(model.artifact_location)
+        if target is None:
+            self._client.log_model_artifacts(model.model_id, str(folder))
+        else:
+            shutil.copytree(folder, target, dirs_exist_ok=True)
+
+    def _beside(self, address: str) -> Path | None:
+        """Folder of an artifact address that lies beside a SQLite store; None for another."""
+        prefix = "mlflow-artifacts:/"
+        if self._artifacts is None or not address.startswith(prefix):
+            return None
+        return self._artifacts / address.removeprefix(prefix).lstrip("/")
+
+    def _tables(self, run_id: str, names: Sequence[str]) -> None:
+        """Mark artifacts as tables, in the way of ``mlflow.log_table``, which would append to one that is there."""
+        from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
+
+        if not names:
+            return
+        marked = json.loads(self._client.get_run(run_id).data.tags.get(MLFLOW_LOGGED_ARTIFACTS, "[]"))
+        marked += [mark for name in names if (mark := {"path": name, "type": "table"}) not in marked]
+        self._client.set_tag(run_id, MLFLOW_LOGGED_ARTIFACTS, json.dumps(marked))
+
     def _artifact(self, run_id: str, path: Path) -> None:
         if not path.is_file():
             return
-        address = self._client.get_run(run_id).info.artifact_uri
-        prefix = "mlflow-artifacts:/"
-        if self._artifacts is None or not address.startswith(prefix):
+        folder = self._beside(self._client.get_run(run_id).info.artifact_uri)
+        if folder is None:
             self._client.log_artifact(run_id, str(path))
             return
-        target = self._artifacts / address.removeprefix(prefix).lstrip("/") / path.name
+        target = folder / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         try:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from aligncap.artifacts import write_json
-from aligncap.config import AlignCapConfig
+from aligncap.config import AlignCapConfig, plain_name
 from aligncap.tracking_log import Row, StageLog, attempts_of, read_log, status_of
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ LIVE_AFTER_S = 5.0
 LIVE_WITHOUT_CURVE_AFTER_S = 60.0
 FLUSH_EVERY_S = 2.0
 CLOSE_WITHIN_S = 20.0
+MODEL_TAGS = ("system", "seed", "experiment")  # of a run that its logged model has, too
 _ROOT = Path("work")
 _SECRET = re.compile(r"(^|[._-])(api_?key|key|password|passwd|secret|credentials?|(access|auth|api|hf|bearer)_?token)$")
 _USERINFO = re.compile(r"(://)[^/@\s]+@")
@@ -180,7 +181,7 @@ class Recorder:
         self._append({"kind": "artifact", "path": _relative(path), "time": _now()})
 
     def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Show rows of equal columns as the artifact ``{name}.json``, in the form MLflow draws as a table."""
+        """Show rows of equal columns as the table ``{name}.json``, in the form of ``mlflow.log_table``."""
         if self._log is None or not rows:
             return
         columns = list(rows[0])
@@ -190,13 +191,46 @@ class Recorder:
         except (OSError, TypeError, ValueError) as error:
             logger.warning("tracking: table %s cannot be written (%s); the stage goes on", name, error)
             return
-        self.artifact(path)
+        self._append({"kind": "table", "path": _relative(path), "time": _now()})
+
+    def model(self, name: str, checkpoint: str | Path, digest: str, corpus: str, corpus_digest: str) -> None:
+        """Make a checkpoint a logged model of MLflow, which the metrics of this run are of.
+
+        Args:
+            name: the system.
+            checkpoint: its folder.
+            digest: ``mlflow_models.checkpoint_digest`` of it; files that have another when the store reads them are
+                left out.
+            corpus: what the metrics were measured on.
+            corpus_digest: tells states of the corpus apart; empty where unknown.
+        """
+        if self._log is not None:
+            tags = {key: value for key, value in self._log.opening["tags"].items() if key in MODEL_TAGS}
+            self._append({
+                "kind": "model", "name": name, "path": _relative(checkpoint), "digest": digest, "tags": tags,
+                "corpus": corpus, "corpus_digest": corpus_digest, "time": _now(),
+            })  # fmt: skip
+
+
+def tags_of(wildcards: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The tags by which runs are compared: ``system`` (without its seed), ``seed`` and ``corpus``, where they apply.
+
+    Args:
+        wildcards: of the workflow's job; ``kd@1`` is the system ``kd`` with seed 1.
+        params: the job's settings; their ``seed`` counts where the system's name has none.
+    """
+    tags = {key: wildcards[key] for key in ("system", "corpus") if key in wildcards}
+    seed = str(tags.get("system", "")).partition("@")[2] or params.get("seed")
+    if "system" in tags:
+        tags["system"] = plain_name(tags["system"])
+    return tags if seed is None else {**tags, "seed": seed}
 
 
 def _opening(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any] | None, parent: str) -> Row:
     settings = flat(params)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-    tagged = {**flat(tags or {}), "rule": rule, "name": name, "settings": digest}
+    where = {"stage": rule, "experiment": os.environ.get(EXPERIMENT_VARIABLE, "")}
+    tagged = {**where, **flat(tags or {}), "rule": rule, "name": name, "settings": digest}
     run_name = f"{rule}/{name}" if name else rule
     return {
         "digest": digest, "params": settings, "tags": tagged, "parent": parent, "run_name": run_name, "time": _now(),
@@ -208,6 +242,13 @@ def _parent_uid(experiment: str) -> str:
         return str(json.loads(_parent_path(experiment).read_text(encoding="utf-8"))["uid"])
     except (OSError, ValueError, KeyError):
         return ""
+
+
+def finished_tag(experiment: str, rule: str, name: str, key: str) -> str:
+    """A tag of the last run of a stage; empty where that has not finished or has no such tag."""
+    attempts = list(attempts_of(read_log(_log_path(experiment, rule, name))).values())
+    finished = bool(attempts) and status_of(attempts[-1]) == "FINISHED"
+    return str(attempts[-1][0]["tags"].get(key, "")) if finished else ""
 
 
 _current: tuple[str, Recorder] | None = None  # the stage that this process is in
@@ -223,7 +264,8 @@ def stage(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, An
         rule: the workflow rule.
         name: what tells its jobs apart, such as the system or ``kd/synthetic_de``.
         params: the settings that the stage depends on, nested or flat; secrets are masked before anything is written.
-        tags: further tags of the run, for example seed and stage.
+        tags: further tags of the run, for example ``tags_of``; beside ``stage``, which is the rule by default, and
+            ``experiment``.
 
     Yields:
         a recorder; one that does nothing where tracking is off. Errors of the body pass through unchanged.
@@ -260,6 +302,19 @@ def stage(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, An
             log.close()
 
 
+def _pipeline_log(config: AlignCapConfig) -> StageLog:
+    opening = _opening("pipeline", "", config.model_dump(mode="json"), None, "")
+    opening["run_name"] = f"{config.experiment}-{opening['digest'][:8]}"
+    return StageLog(_log_path(config.experiment, "pipeline", ""), opening)
+
+
+@contextlib.contextmanager
+def pipeline(config: AlignCapConfig) -> Iterator[Recorder]:
+    """The run that ``start_pipeline`` opened, before ``finish_pipeline``: for what is of the whole pipeline."""
+    with contextlib.closing(_pipeline_log(config)) as log:
+        yield Recorder(log)
+
+
 def start_pipeline(config: AlignCapConfig) -> None:
     """Open the pipeline's run, before any job: make the store, and tell the jobs their parent in ``work/``.
 
@@ -270,11 +325,8 @@ def start_pipeline(config: AlignCapConfig) -> None:
     experiment = config.experiment
     path = _log_path(experiment, "pipeline", "")
     try:
-        opening = _opening("pipeline", "", config.model_dump(mode="json"), None, "")
-        opening["run_name"] = f"{experiment}-{opening['digest'][:8]}"
-        log = StageLog(path, opening)
-        log.close()
-        write_json({"uid": log.uid, "run_name": opening["run_name"]}, _parent_path(experiment))
+        with contextlib.closing(_pipeline_log(config)) as log:
+            write_json({"uid": log.uid, "run_name": log.opening["run_name"]}, _parent_path(experiment))
     except (OSError, TypeError, ValueError) as error:
         logger.warning("tracking: %s cannot be written (%s); the pipeline goes on untracked", path, error)
         return
@@ -316,7 +368,8 @@ def sync(experiment: str, uri: str) -> int:
 
         store = Store(uri, experiment)
         complete = store.complete()
-        for path in sorted(folder.glob("*.jsonl"), key=lambda p: (p != parent_log, p)):  # parents before children
+        # Parents before children, trainings before the tests of what they made.
+        for path in sorted(folder.glob("*.jsonl"), key=lambda p: (p != parent_log, p.name.startswith("test-"), p)):
             for uid, rows in attempts_of(read_log(path)).items():
                 if rows[0]["kind"] != "open" or complete.get(uid) == str(len(rows)):
                     continue

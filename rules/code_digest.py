@@ -18,7 +18,8 @@ PACKAGE = "aligncap"
 NOT_IN_ARTIFACTS = frozenset(
     {
         PACKAGE,
-        *(f"{PACKAGE}.{name}" for name in ("config", "job", "mlflow_store", "progress", "tracking", "tracking_log")),
+        *(f"{PACKAGE}.{name}" for name in ("config", "job", "progress")),
+        *(f"{PACKAGE}.{name}" for name in ("mlflow_models", "mlflow_store", "tracking", "tracking_log")),
     }
 )
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from aligncap.config import OVERRIDABLE, JudgeName, candidates_name, lineage, pairs_name, plain_name
+from aligncap.config import JudgeName, candidates_name, lineage, pairs_name, plain_name
 from aligncap.config import resolve_system, seed_members, variant
 from aligncap.config import parse as parse_config  # Snakemake runs this file in a namespace that has a `parse`
 from aligncap.errors import ConfigError
@@ -384,7 +384,9 @@ onstart:
 onsuccess:
     if settings.tracking.enabled:
         from aligncap.tracking import finish_pipeline
+        from aligncap.tracking_results import record_results
 
+        record_results(settings, Path("results") / settings.experiment)
         finish_pipeline(settings.experiment, ok=True)
 
 

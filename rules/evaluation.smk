@@ -266,7 +266,6 @@ rule zero_shot_table:
         rows=[list(row) for row in evaluations()],
         members=MEMBERS,
         marks=MARKS,
-        described={s: plain(EFFECTIVE[s], only=set(OVERRIDABLE)) for s in of_stage("alignment", "preference")},
         evaluation=plain(settings.evaluation),
         code=digest("zero_shot_table"),
     script:

@@ -18,7 +18,6 @@ def main(smk):
             smk.params.members,
             outputs[0].parent.parent / "evaluation",
             smk.params.marks,
-            smk.params.described,
             *outputs,
         )
 

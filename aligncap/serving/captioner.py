@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from aligncap.clues import Clue
 from aligncap.config import Compute, Features, ModelSource, Prompts, Tagger, Transcripts
 from aligncap.errors import ConfigError, ModelError
+from aligncap.mlflow_models import checkpoint_digest
 from aligncap.serving.locations import models_folder
 
 if TYPE_CHECKING:
@@ -282,10 +283,5 @@ def checkpoint_name(folder: Path) -> str:
     """
     from aligncap.captioner.checkpoint import CheckpointPaths, read_system
 
-    paths = CheckpointPaths.of(folder)
-    system = read_system(paths)
-    digest = hashlib.sha256()
-    for path in (paths.adapter, paths.lora, paths.system):
-        with path.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return f"{system.get('experiment', '')}/{system['system']}@{digest.hexdigest()[:8]}"
+    system = read_system(CheckpointPaths.of(folder))
+    return f"{system.get('experiment', '')}/{system['system']}@{checkpoint_digest(Path(folder))}"

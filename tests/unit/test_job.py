@@ -19,7 +19,7 @@ class Named(list):  # as Snakemake's lists with names
 
 
 smk = SimpleNamespace(
-    rule="teacher_logits", log=["logs/x/a.log"], wildcards=Named(variant="kd", corpus="a"),
+    rule="teacher_logits", log=["logs/x/a.log"], wildcards=Named(system="kd@2", corpus="a"),
     params=Named(compute={"threads": 1}, code="f00"),
     output=Named(logits="results/x/a.parquet", rest=Named(kd="r/kd.parquet", sft="r/sft.parquet")),
 )
@@ -52,10 +52,12 @@ def rows(folder: Path, stem: str) -> list[dict]:
 
 def test_a_job_is_one_run_that_links_its_outputs(tmp_path: Path) -> None:
     assert run(tmp_path).returncode == 0
-    found = rows(tmp_path, "teacher_logits-kd-a")
+    found = rows(tmp_path, "teacher_logits-kd@2-a")
     assert [row["kind"] for row in found] == ["open", "params", "metric", "link", "link", "link", "close"]
-    assert found[0]["run_name"] == "teacher_logits/kd/a" and found[0]["params"]["code"] == "f00"
+    assert found[0]["run_name"] == "teacher_logits/kd@2/a" and found[0]["params"]["code"] == "f00"
     assert found[1]["params"] == {"lr": "0.1"} and found[2]["value"] == 2.0
+    tags = {"stage": "teacher_logits", "system": "kd", "seed": "2", "corpus": "a", "experiment": "x"}
+    assert tags.items() <= found[0]["tags"].items()
     links = {row["name"]: row["path"] for row in found if row["kind"] == "link"}
     assert links == {"logits": "results/x/a.parquet", "rest.0": "r/kd.parquet", "rest.1": "r/sft.parquet"}
     assert found[-1]["status"] == "FINISHED"
@@ -68,5 +70,5 @@ def test_an_error_of_the_user_is_one_line_and_a_failed_run(tmp_path: Path) -> No
     assert done.returncode == 1
     assert "Traceback" not in done.stderr and "config: seed: 'x' is not a number" in done.stderr
     assert done.stderr.splitlines()[-1] in (tmp_path / "logs/x/a.log").read_text()
-    found = rows(tmp_path, "teacher_logits-kd-a")
+    found = rows(tmp_path, "teacher_logits-kd@2-a")
     assert found[-1]["status"] == "FAILED" and "link" not in {row["kind"] for row in found}

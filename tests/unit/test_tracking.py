@@ -67,7 +67,11 @@ def test_a_pipeline_run_has_a_child_a_stage(project):
     child = found["train_alignment/kd"]
     assert {parent.info.status, child.info.status} == {"FINISHED"}
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
-    assert child.data.tags["rule"] == "train_alignment" and child.data.tags["seed"] == "7"
+    assert child.data.tags["rule"] == child.data.tags["stage"] == "train_alignment" and child.data.tags["seed"] == "7"
+    assert parent.data.tags["stage"] == "pipeline"
+    assert {parent.data.tags["experiment"], child.data.tags["experiment"]} == {"exp"}
+    tables = json.loads(child.data.tags["mlflow.loggedArtifacts"])
+    assert tables == [{"path": "examples.json", "type": "table"}]
     assert child.data.tags["link.adapter"] == "results/adapter.safetensors"
     assert child.data.params == {"alignment.steps": "3", "api_key": "***"}
     assert parent.data.params["alignment.steps"] == "100" and parent.data.params["corpora.a.root"] == "a.csv"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aligncap import artifacts, tracking
+from aligncap import artifacts
 from aligncap.config import Evaluation, plain_name
 from aligncap.errors import ArtifactError
 from aligncap.evaluation.tables.columns import Key
@@ -81,7 +81,6 @@ def write_zero_shot(
     members: Members,
     kept_from: Path,
     marks: Mapping[str, str],
-    described: Mapping[str, Mapping[str, Any]],
     parquet_out: Path,
     csv_out: Path,
     md_out: Path,
@@ -95,7 +94,6 @@ def write_zero_shot(
         members: trained system -> its members and their seeds; a system of several is averaged over them.
         kept_from: folder ``evaluation/{system}/{corpus}.parquet``; rows of other systems found there are kept.
         marks: system or corpus -> what it is: external, transductive, zero-shot, synthetic …
-        described: system -> settings to show where runs are compared: each of these is a tracked run of its own.
         parquet_out: long ``table`` artifact; its notes hold marks, reasons for absent metrics, seeds and rows kept.
         csv_out: the same rows.
         md_out: one wide table a corpus, with notes and paired differences.
@@ -127,18 +125,3 @@ def write_zero_shot(
     differences = paired_differences(evaluation, evaluations, members)
     artifacts.write_text(render_markdown(rows, notes, differences), md_out)
     artifacts.write_text(render_latex(rows, notes), tex_out)
-    _track(evaluation, rows, described)
-
-
-def _track(
-    evaluation: Evaluation, rows: Sequence[Mapping[str, Any]], described: Mapping[str, Mapping[str, Any]]
-) -> None:
-    with tracking.stage(RULE, "", evaluation.model_dump()) as recorder:
-        for row in rows:
-            recorder.metric(1, f"{row['corpus']}/{row['system']}", row["metric"], row["value"])
-        recorder.table("zero_shot", rows)
-    for system, settings in described.items():
-        with tracking.stage("zero_shot", system, settings) as recorder:
-            for row in rows:
-                if row["system"] == system:
-                    recorder.metric(1, row["corpus"], row["metric"], row["value"])

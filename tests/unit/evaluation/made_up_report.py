@@ -59,7 +59,7 @@ def made_up_inputs(folder: Path) -> ReportInputs:
     table = folder / "tables/zero_shot.parquet"
     rest = [table.with_suffix(suffix) for suffix in (".csv", ".md", ".tex")]
     marks = {"tag_template": "transductive", "demo": "synthetic"}
-    write_zero_shot(SETTINGS, evaluations, {}, folder / "evaluation", marks, {}, table, *rest)
+    write_zero_shot(SETTINGS, evaluations, {}, folder / "evaluation", marks, table, *rest)
     tests, drawn, chosen = {}, {}, {}
     for name in ("table1", "table3"):
         outs = TableFiles(*(folder / f"tables/{name}{end}" for end in ENDINGS))

@@ -49,7 +49,7 @@ def evaluations(tmp_path):
 
 def zero_shot(folder, evaluations, members=MEMBERS):
     outs = [folder / f"tables/zero_shot.{kind}" for kind in ("parquet", "csv", "md", "tex")]
-    write_zero_shot(SETTINGS, evaluations, members, folder / "evaluation", {"demo": "synthetic"}, {}, *outs)
+    write_zero_shot(SETTINGS, evaluations, members, folder / "evaluation", {"demo": "synthetic"}, *outs)
     return outs[0]
 
 

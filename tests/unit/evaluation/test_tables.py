@@ -35,9 +35,7 @@ def _write(tmp_path, outs, systems, members=None):
     tables = [tmp_path / f"tables/zero_shot.{kind}" for kind in ("parquet", "csv", "md", "tex")]
     marks = {"secap": "external", "kd": "zero-shot", "demo": "synthetic"}
     evaluations = {(name, "demo"): outs[name] for name in systems}
-    write_zero_shot(
-        SETTINGS, evaluations, members or {}, tmp_path / "evaluation", marks, {"kd": {"beta": 0.1}}, *tables
-    )
+    write_zero_shot(SETTINGS, evaluations, members or {}, tmp_path / "evaluation", marks, *tables)
     return tables
 
 

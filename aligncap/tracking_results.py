@@ -1,0 +1,100 @@
+"""What a pipeline came to, for MLflow: a run per system and test corpus, the tables, and the checkpoints as models.
+
+It is taken from the tables when the pipeline has ended well, so it costs no job and no job depends on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aligncap import artifacts, tracking
+from aligncap.config import OVERRIDABLE, AlignCapConfig, plain_name, resolve_system, seed_members
+from aligncap.errors import AlignCapError
+from aligncap.mlflow_models import checkpoint_digest
+
+logger = logging.getLogger(__name__)
+
+RULE = STAGE = "test"
+# Tables that the pipeline's run shows, and their schemas; those that the experiment has none of are left out.
+TABLES = {
+    "zero_shot": "table",
+    **{f"table{number}": "table" for number in (1, 2, 3, 4)},
+    **{f"table{number}_tests": "differences" for number in (1, 2, 3, 4)},
+    "claims": "claims",
+}
+
+
+class _Tested(NamedTuple):
+    """One row of the tables as a run."""
+
+    name: str  # kd, or kd@1 where it has several seeds; kd is then their mean
+    corpus: str
+    metrics: dict[str, float]  # as the Parquet files spell them
+    tags: dict[str, Any]
+    settings: dict[str, Any]  # of a trained system
+    member: str  # whose checkpoint it is; empty for a mean and for what is not trained
+
+
+def record_results(config: AlignCapConfig, results: Path) -> None:
+    """Write test scores, models and tables to the tracking logs; `finish_pipeline` lays them into the store.
+
+    Scores that are those of the last run of the same system and corpus make no further run.
+
+    Args:
+        config: of the pipeline, as it was run.
+        results: ``results/{experiment}``; what is missing in it is left out.
+    """
+    folder = results / "tables"
+    try:
+        for tested in _tested(config, folder / "zero_shot.parquet"):
+            _record(tested, results)
+        with tracking.pipeline(config) as run:
+            for name, schema in TABLES.items():
+                if (folder / f"{name}.parquet").is_file():
+                    run.table(name, artifacts.read_rows(folder / f"{name}.parquet", schema))
+    except (AlignCapError, OSError, TypeError, ValueError) as error:
+        logger.warning("tracking: results are not tracked (%s); the pipeline goes on", error)
+
+
+def _tested(config: AlignCapConfig, table: Path) -> Iterator[_Tested]:
+    """The rows of this configuration's systems; those that other configurations left in the table have runs already."""
+    rows = artifacts.read_rows(table, "table") if table.is_file() else []
+    names = dict.fromkeys((row["system"], row["corpus"]) for row in rows)
+    members = seed_members(config)
+    for name, corpus in names:
+        plain = plain_name(name)
+        if plain not in config.systems or corpus not in config.corpora:
+            continue
+        own = {str(seed): member for member, seed in members.get(plain, {}).items()}
+        seed = name.partition("@")[2] or (next(iter(own)) if len(own) == 1 else "")
+        metrics = {r["metric"]: r["value"] for r in rows if (r["system"], r["corpus"]) == (name, corpus)}
+        tags = {"stage": STAGE, "system": plain, "corpus": corpus}
+        tags |= {"seed": seed} if seed else {"seeds": ", ".join(own)} if own else {}
+        member = own.get(seed, "")
+        dumped = resolve_system(config, member or plain).model_dump(mode="json", include=set(OVERRIDABLE))
+        yield _Tested(name, corpus, metrics, tags, dumped if own else {}, member)
+
+
+def _record(tested: _Tested, results: Path) -> None:
+    checkpoint = results / "checkpoints" / tested.member
+    digest = checkpoint_digest(checkpoint) if tested.member else ""
+    audio = results / "corpora" / tested.corpus / "audio.parquet"
+    corpus_digest = artifacts.file_digest(audio)[:8] if audio.is_file() else ""
+    content = _content(tested.metrics, tested.settings, digest, corpus_digest)
+    name = f"{tested.name}/{tested.corpus}"
+    if tracking.finished_tag(results.name, RULE, name, "content") == content:
+        return
+    with tracking.stage(RULE, name, tested.settings, {**tested.tags, "content": content}) as run:
+        for metric, value in tested.metrics.items():
+            run.metric(1, "test", metric, value)
+        if digest:
+            run.model(tested.name, checkpoint, digest, tested.corpus, corpus_digest)
+
+
+def _content(*parts: Mapping[str, Any] | Sequence[Any] | str) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

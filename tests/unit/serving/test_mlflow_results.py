@@ -132,6 +132,31 @@ def test_each_checkpoint_is_one_model_with_its_scores(project, client, experimen
     assert str(project) not in (folder_of(project, model) / "MLmodel").read_text()
 
 
+def test_without_a_store_the_results_wait_and_models_come_later(checkpoint, tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    up = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+    (tmp_path / "file").write_text("where a folder ought to be")
+    monkeypatch.setenv(tracking.URI_VARIABLE, "sqlite:///file/mlflow.db")
+    monkeypatch.setenv(tracking.EXPERIMENT_VARIABLE, "tiny")
+    shutil.copytree(checkpoint, "results/tiny/checkpoints/sft")
+    end(Path("results/tiny"), {"sft": 0.5})
+    assert "make mlflow-sync" in caplog.text
+    assert tracking.sync("tiny", up) == 3
+    from mlflow import MlflowClient
+
+    client = MlflowClient(up)
+    (model,) = client.search_logged_models([client.get_experiment_by_name("tiny").experiment_id])
+    assert model.name == "sft" and {m.value for m in model.metrics} == {0.5}
+
+
+def test_a_table_that_cannot_be_read_is_one_warning(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables/zero_shot.parquet").write_bytes(b"PAR1 and no more")
+    record_results(parse(RAW), tmp_path)
+    assert len(caplog.records) == 1 and "zero_shot.parquet" in caplog.text
+
+
 def folder_of(project: Path, model) -> Path:
     return project / "mlruns/artifacts" / model.artifact_location.removeprefix("mlflow-artifacts:/").lstrip("/")
 

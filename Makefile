@@ -17,7 +17,7 @@ PORT ?= 5000
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo emosec table2 table3 table4 seeds small shift gap folds heard indomain smoke run report test docs docs-serve lint format lock mlflow mlflow-sync clean
+.PHONY: help setup demo captioner emosec table2 table3 table4 seeds small shift gap folds heard indomain smoke run report test docs docs-serve lint format lock mlflow mlflow-sync clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ $(STAMP):
 
 demo: setup ## train and compare everything on the embedded synthetic corpora (config.yaml)
 	$(RUN)
+
+captioner: setup ## only the captioner of config.yaml and what it stands on, nothing compared: the short way to a caption
+	$(RUN) --until train_preference
 
 emosec: setup ## train on RAVDESS and nEMO, test on EMOSEC (data in ../shared/data)
 	$(RUN) --configfile experiments/emosec.yaml

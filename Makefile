@@ -39,8 +39,8 @@ $(STAMP):
 demo: setup ## train and compare everything on the embedded synthetic corpora (config.yaml)
 	$(RUN)
 
-captioner: setup ## only the captioner of config.yaml and what it stands on, nothing compared: the short way to a caption
-	$(RUN) --until train_preference
+captioner: setup ## train one captioner, the kd of config.yaml, and compare nothing: the short way to a caption
+	$(RUN) results/default/checkpoints/kd/system.json
 
 emosec: setup ## train on RAVDESS and nEMO, test on EMOSEC (data in ../shared/data)
 	$(RUN) --configfile experiments/emosec.yaml

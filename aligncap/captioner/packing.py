@@ -1,17 +1,22 @@
-"""One sequence for a prompt and all its responses.
+"""One sequence for several prompts and all their responses.
 
-``[prompt | response 1 | response 2 | …]``: a mask hides the responses from each other and positions start again after
-the prompt, so the prompt is computed once. The same layout serves one response (NLL, KD), two (preference pairs) and K
-(scoring candidates). Only hidden states that predict a response token go on to the vocabulary projection. Ours.
+``[head | prompt 1 | response 1 | response 2 | … | prompt 2 | …]``: the head is what the prompts of a row begin with
+alike (the instruction), a mask hides prompts and responses from each other, and positions start again after the head
+and after each prompt. So what is shared is computed once, and little is padding. The same layout serves one response
+(NLL, KD), two (preference pairs) and K (scoring candidates). Only hidden states that predict a response token go on to
+the vocabulary projection. Ours.
 """
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+TOGETHER = 4  # prompts a row: more share the head, but attention grows with the square of the row's length
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,11 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Packed:
-    """A batch of packed rows. N counts response tokens over the whole batch, row by row, response by response."""
+    """A batch of packed rows. N counts response tokens over the whole batch, prompt by prompt, response by response."""
 
-    embeddings: Tensor  # [B, T, H]
-    mask: Tensor  # [B, 1, T, T] bool, True where the row's position may look
-    positions: Tensor  # [B, T]
+    embeddings: Tensor  # [R, T, H], R rows
+    mask: Tensor  # [R, 1, T, T] bool, True where the row's position may look
+    positions: Tensor  # [R, T]
     rows: Tensor  # [N] row of the hidden state that predicts each response token
     columns: Tensor  # [N] its position
     labels: Tensor  # [N] the response tokens
@@ -55,50 +60,63 @@ def pack(
     embed: Callable[[Tensor], Tensor],
     device: torch.device,
 ) -> Packed:
-    """Lay each prompt and its responses into one row, rows padded on the right.
+    """Lay prompts and their responses into rows of ``TOGETHER`` prompts, padded on the right.
 
     Args:
-        prompts: B prompts.
+        prompts: B prompts, none of them empty.
         responses: for each prompt, its responses as token ids (at least one token each).
         embed: the LLM's input embedding.
         device: where the batch goes.
     """
-    rows, segments, positions = [], [], []
+    rows, owner_of_prompt, owner_of_response, positions = [], [], [], []
     row_index: list[int] = []
     column_index: list[int] = []
     labels: list[int] = []
     owners: list[int] = []
     n_responses = 0
-    for row, (prompt, answers) in enumerate(zip(prompts, responses, strict=True)):
-        length = len(prompt)
-        parts = [embed_prompt(prompt, embed, device)]
-        segment, position, column = [0] * length, list(range(length)), length
-        for number, answer in enumerate(answers, start=1):
-            # The last token predicts nothing, so it is a label but not an input.
-            inputs = torch.tensor(answer[:-1], device=device, dtype=torch.long)
-            parts.append(embed(inputs))
-            columns = [length - 1, *range(column, column + len(inputs))]
-            row_index += [row] * len(answer)
-            column_index += columns
-            labels += answer
-            owners += [n_responses] * len(answer)
-            segment += [number] * len(inputs)
-            position += range(length, length + len(inputs))
-            column += len(inputs)
-            n_responses += 1
+    for row, start in enumerate(range(0, len(prompts), TOGETHER)):
+        group = prompts[start : start + TOGETHER]
+        head = os.path.commonprefix([prompt.before for prompt in group])
+        shared = min(len(head), min(map(len, group)) - 1)  # the last token of a prompt is its own: it predicts
+        parts = [embed(torch.tensor(head[:shared], device=device, dtype=torch.long))]
+        # Of each column: its prompt and its response, counted from 1 in this row; 0 is the head, and the prompt itself.
+        of_prompt, of_response, position = [0] * shared, [0] * shared, list(range(shared))
+        for number, (prompt, answers) in enumerate(zip(group, responses[start:], strict=False), start=1):
+            length = len(prompt)
+            parts.append(embed_prompt(Prompt(prompt.before[shared:], prompt.speech, prompt.after), embed, device))
+            of_prompt += [number] * (length - shared)
+            of_response += [0] * (length - shared)
+            position += range(shared, length)
+            last = len(position) - 1
+            for which, answer in enumerate(answers, start=1):
+                # The last token predicts nothing, so it is a label but not an input.
+                inputs = torch.tensor(answer[:-1], device=device, dtype=torch.long)
+                parts.append(embed(inputs))
+                row_index += [row] * len(answer)
+                column_index += [last, *range(len(position), len(position) + len(inputs))]
+                labels += answer
+                owners += [n_responses] * len(answer)
+                of_prompt += [number] * len(inputs)
+                of_response += [which] * len(inputs)
+                position += range(length, length + len(inputs))
+                n_responses += 1
         rows.append(torch.cat(parts))
-        segments.append(torch.tensor(segment))
+        owner_of_prompt.append(torch.tensor(of_prompt))
+        owner_of_response.append(torch.tensor(of_response))
         positions.append(torch.tensor(position))
-    segment_ids = torch.nn.utils.rnn.pad_sequence(segments, batch_first=True, padding_value=-1).to(device)
-    total = segment_ids.shape[1]
-    causal = torch.ones(total, total, dtype=torch.bool, device=device).tril()
-    own = (segment_ids[:, :, None] == segment_ids[:, None, :]) | (segment_ids[:, None, :] == 0)
-    # A padded position looks at padded ones (itself at least), which keeps its softmax finite; nothing looks at it.
-    mask = causal & own & ((segment_ids >= 0)[:, None, :] | (segment_ids < 0)[:, :, None])
+    # A padded position is of no prompt (-1): it looks at the head and at padding, which keeps its softmax finite.
+    prompt_ids, response_ids, places = (
+        torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=padding).to(device)
+        for ids, padding in ((owner_of_prompt, -1), (owner_of_response, 0), (positions, 0))
+    )
+    total = prompt_ids.shape[1]
+    mask = torch.ones(total, total, dtype=torch.bool, device=device).tril()
+    for ids in (prompt_ids, response_ids):
+        mask = mask & ((ids[:, :, None] == ids[:, None, :]) | (ids[:, None, :] == 0))
     return Packed(
         torch.nn.utils.rnn.pad_sequence(rows, batch_first=True),
         mask[:, None],
-        torch.nn.utils.rnn.pad_sequence(positions, batch_first=True).to(device),
+        places,
         torch.tensor(row_index, device=device),
         torch.tensor(column_index, device=device),
         torch.tensor(labels, device=device),

@@ -11,6 +11,7 @@ import torch
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint, save_checkpoint
 from aligncap.captioner.generate import Sampling, generate
 from aligncap.captioner.model import CaptionModel, lora_tensors
+from aligncap.captioner.packing import Prompt
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Adapter, Compute, Lora, Prompts
 from aligncap.errors import ModelError
@@ -48,6 +49,19 @@ def test_responses_packed_behind_one_prompt_do_not_see_each_other(model, example
         for column, answer in enumerate(answers if row == 0 else answers[::-1]):
             alone = model.response_logps(model.pack([prompt], [[answer]]))
             torch.testing.assert_close(packed[row, column], alone[0], atol=1e-4, rtol=0)
+
+
+def test_prompts_of_a_row_share_their_head_and_see_nothing_else_of_each_other(model, examples):
+    kinds = [("Emotion: sad.", "hello"), ("Emotion: angry.", ""), ("", "good morning to you"), ("", "")]
+    prompts = [model.text_prompt(act, model.encode(said)) for act, said in kinds] + model.speech_prompts(examples[:2])
+    prompts.append(Prompt((prompts[0].before[0],), None, ()))  # nothing of its own but one token
+    responses = [[model.response_ids("calm"), model.response_ids("very sad")]] * len(prompts)
+    packed = model.pack(prompts, responses)
+    assert len(packed.embeddings) == 2 and packed.embeddings.shape[1] < 4 * max(map(len, prompts))
+    assert packed.owners.unique().tolist() == list(range(2 * len(prompts)))
+    together = model.response_logps(packed)
+    alone = [model.response_logps(model.pack([p], [r])) for p, r in zip(prompts, responses, strict=True)]
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=0)
 
 
 def test_text_and_speech_prompts_hold_their_parts(model, examples):

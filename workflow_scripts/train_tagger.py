@@ -16,12 +16,8 @@ def main(smk):
             by_name(smk.params.corpora, table)
             for table in (files.features, files.audio, files.references, files.prosody, files.timbre)
         )
-        unlabelled = Heard(
-            *(
-                by_name(smk.params.unlabelled, table)
-                for table in (files.heard_features, files.heard_audio, files.heard_prosody, files.heard_timbre)
-            )
-        )
+        heard = files.heard_features, files.heard_audio, files.heard_prosody, files.heard_timbre
+        unlabelled = Heard(*(by_name(smk.params.unlabelled, table) for table in heard))
         outputs = (Path(smk.output.weights), Path(smk.output.predictions), Path(smk.output.others))
         settings = Tagger(**smk.params.tagger), smk.params.seed
         train_tagger(*settings, Path(files.plan), features, audio, Measured(*measured), unlabelled, *outputs)

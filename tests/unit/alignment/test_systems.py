@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from aligncap import artifacts
 from aligncap.alignment.kd import train_alignment
@@ -99,8 +99,6 @@ def bench(tmp_path, monkeypatch, training_inputs, tiny_llm):
         for r in artifacts.read_rows(training_inputs.references["tiny"], "labels")
     ]  # fmt: skip
     artifacts.write(rows, tmp_path / "targets.parquet", "tagger_predictions", "test")
-    from safetensors.torch import save_file
-
     save_file({"w": torch.zeros(1)}, tmp_path / "tagger.safetensors")
     adapt_teacher(config.teacher, config.lora, config.prompts, 0, config.compute, training_inputs, tiny_llm,
                   tmp_path / "llm0.safetensors", tmp_path / "llm0.parquet")  # fmt: skip
@@ -152,6 +150,9 @@ def check_generated(bench: Bench, folder: Path, own: AlignCapConfig) -> None:
 
 def test_the_truncated_kl_is_measured_against_the_whole(bench):
     paths, own = bench.train("kd_conv")
+    # Two steps move a tiny student less than float sums do on some machines; this one is far from its teacher.
+    moved = {k: tensor * (100 if "lora_B" in k else 1) for k, tensor in load_file(paths.lora).items()}
+    save_file(moved, paths.lora)
     out = bench.folder / "kl.parquet"
     write_kl_truncation("kd_conv", own.teacher, 3, own.compute, bench.inputs, paths, bench.llm, out,
                         bench.folder / "kl.md")  # fmt: skip

@@ -1,8 +1,8 @@
 """Captions of many files: which files, and a table of captions that a killed run leaves whole and the next continues.
 
 While a run goes on, each batch is appended to a journal beside the table and fsynced; at the end, or on Ctrl-C, both
-become the new table in one rename. After ``kill -9`` the journal is read by the next run. So the table is whole
-at any time and at most the batch in hand is lost.
+become the new table in one rename (of a watched folder whenever all that has come is captioned). After ``kill -9`` the
+journal is read by the next run. So the table is whole at any time and at most the batch in hand is lost.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import glob
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -76,6 +77,44 @@ def find_files(arguments: Sequence[str], listed: str = "") -> tuple[list[Path], 
             raise AudioError(f"{argument}: holds no audio file; name a file, a folder or a pattern that does")
         files += found
     return files, passed
+
+
+def arrivals(folder: Path, every_s: float = 1.0) -> Iterator[list[Path]]:
+    """The audio files of a folder as they come, without end: first those that are there, then new and changed ones.
+
+    A file counts once two looks found it alike, so that one that is still being copied or recorded is waited for.
+
+    Args:
+        folder: looked through in all its folders, by extension as ``find_files`` does.
+        every_s: seconds between two looks.
+
+    Yields:
+        the files that have come, sorted; never none.
+
+    Raises:
+        AudioError: no such folder.
+    """
+    if not folder.is_dir():
+        raise AudioError(f"{folder}: no such folder; --watch takes a folder that files come into")
+    before: dict[Path, tuple[int, int]] = {}
+    told: dict[Path, tuple[int, int]] = {}
+    while True:
+        now = {path: (stat.st_size, stat.st_mtime_ns) for path, stat in _audio_below(folder)}
+        come = {path: mark for path, mark in now.items() if before.get(path) == mark != told.get(path)}
+        if come:
+            yield sorted(come)
+        before, told = now, told | come
+        time.sleep(every_s)
+
+
+def _audio_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    for path in folder.rglob("*"):
+        if path.suffix.lower() in AUDIO:
+            try:
+                if path.is_file():
+                    yield path, path.stat()
+            except FileNotFoundError:  # it was moved away meanwhile
+                continue
 
 
 def require_utf8(path: Path) -> None:
@@ -202,10 +241,8 @@ class CaptionTable:
         os.fsync(self._stream.fileno())
         self._keep(rows)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Write the table from all that is kept, and drop the journal."""
+    def save(self) -> None:
+        """Write the table from all that is kept, and empty the journal, which it now holds."""
         if self._rows:
             last = len(self._order)
             rows = [self._rows[place] for place in sorted(self._rows, key=lambda place: self._order.get(place, last))]
@@ -213,5 +250,12 @@ class CaptionTable:
                 artifacts.write([{name: row[name] for name in COLUMNS} for row in rows], self.path, SCHEMA, "caption")
             else:
                 artifacts.write_text(format_rows(rows, self.style), self.path)
+        self._stream.truncate(0)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Save, and drop the journal."""
+        self.save()
         self._journal.unlink(missing_ok=True)
         self._stream.close()

@@ -88,6 +88,17 @@ def test_dropped_files_and_errors_in_words(address, open_page, sounds):
     check_accessible(page)
 
 
+def test_the_language_that_is_chosen_goes_along(address, open_page, sounds):
+    page = open_page(address)
+    page.get_by_text("compare with sft").wait_for()
+    page.get_by_label("Language").select_option("la")  # which breaks the tiny captioner
+    page.locator("#files").set_input_files([sounds / "loud.wav"])
+    page.locator(".problem", has_text="loud.wav").wait_for()
+    page.get_by_label("Language").select_option(label="English")
+    page.locator("#files").set_input_files([sounds / "loud.wav"])
+    assert captions(page, 2)[0] == SAYS["high"]
+
+
 def test_history_survives_a_reload_until_it_is_cleared(address, open_page, sounds):
     page = open_page(address)
     page.locator("#files").set_input_files([sounds / "loud.wav"])

@@ -10,9 +10,12 @@ from made_up import use_word_encoder  # noqa: E402
 from made_up_report import made_up_inputs  # noqa: E402
 
 from aligncap.config import Report  # noqa: E402
+from aligncap.evaluation.report import page as report_page  # noqa: E402
 from aligncap.evaluation.report import write_report  # noqa: E402
+from aligncap.tracking_links import TrackedRun  # noqa: E402
 
 pytestmark = [pytest.mark.web, pytest.mark.java]
+RUN = "http://127.0.0.1:5000/#/experiments/1/runs?searchFilter=0123"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
@@ -22,6 +25,9 @@ def address(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("experiment")
     with pytest.MonkeyPatch.context() as patch:
         use_word_encoder(patch)
+        patch.chdir(folder)
+        runs = {"tables/zero_shot.parquet": TrackedRun("zero_shot_table", "0123", RUN)}
+        patch.setattr(report_page, "runs_by_file", lambda: runs)
         write_report(Report(examples=8), made_up_inputs(folder), folder / "report.html")
     return (folder / "report.html").as_uri()
 
@@ -49,7 +55,7 @@ def test_a_heading_sorts_with_mouse_and_keyboard_and_chance_stays_below(open_pag
     assert systems(page, body=1) == ["chance"]
 
 
-def test_a_number_tells_its_file_and_rule_and_arrow_keys_go_on(open_page, address):
+def test_a_number_tells_its_file_rule_and_run_and_arrow_keys_go_on(open_page, address):
     page = open_page(address)
     number = page.locator("#table1 tbody a.n").first
     number.focus()
@@ -63,6 +69,7 @@ def test_a_number_tells_its_file_and_rule_and_arrow_keys_go_on(open_page, addres
         assert expected in text, text
     file = dialog.get_by_role("link", name="tables/zero_shot.parquet")
     assert file.evaluate("link => link.href") == address.replace("report.html", "tables/zero_shot.parquet")
+    assert dialog.get_by_role("link", name="zero_shot_table").get_attribute("href") == RUN
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
     assert page.evaluate("document.activeElement.matches('a.n')")

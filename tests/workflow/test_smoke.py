@@ -3,7 +3,9 @@
 import json
 import re
 import sys
+from html import unescape
 from pathlib import Path
+from urllib.parse import unquote
 from zipfile import ZipFile
 
 import pandas as pd
@@ -92,6 +94,17 @@ def test_a_changed_margin_reruns_pairs_but_no_candidates(smoke: Project) -> None
     assert not {"candidates", "judge_scores", "train_alignment"} & rules(jobs)
 
 
+def test_preferences_of_people_train_and_ask_for_no_new_candidates(smoke_copy: Project) -> None:
+    answers = "annotations/smoke.preferences.jsonl"
+    (smoke_copy.folder / "annotations").mkdir()
+    (smoke_copy.folder / answers).write_text("", encoding="utf-8")
+    judge = f'preference={{"judge": {{"name": "human", "human": {{"answers": "{answers}"}}}}}}'
+    jobs = smoke_copy.plan(*SMOKE, "--config", judge)
+    assert {"judge_scores", "preference_pairs", "train_preference"} <= rules(jobs)
+    assert not rules(jobs) & {"candidates", "train_alignment"}, "the answers are about the candidates that are there"
+    assert all(answers in job.input for job in jobs if job.rule == "judge_scores")
+
+
 def test_tracking_is_no_reason_to_run(smoke: Project) -> None:
     assert smoke.plan(*SMOKE, "--config", 'tracking={"uri": "sqlite:///elsewhere.db"}') == []
 
@@ -102,7 +115,20 @@ def test_the_report_draws_the_rules_that_ran(smoke: Project) -> None:
     assert named == rules(smoke.plan("--forceall", *SMOKE))
     page = (smoke.folder / "results/smoke/report.html").read_text()
     assert {f'id="dag-rule-{rule}"' in page for rule in named} == {True}
-    assert "data:audio/mpeg" in page and "MLflow run" in page
+    assert "data:audio/mpeg" in page
+
+
+def test_a_number_of_the_report_leads_to_the_run_that_made_it(smoke_copy: Project) -> None:
+    from mlflow import MlflowClient
+
+    smoke_copy.run("--forcerun", "zero_shot_table", *SMOKE, "--config", 'tracking={"enabled": true}')
+    page = (smoke_copy.folder / "results/smoke/report.html").read_text()
+    source = re.search(r'">tables/zero_shot\.parquet</a> by rule .*?, MLflow run <a href="([^"]+)">(\w+)</a>', page)
+    assert source is not None and source[2] == "zero_shot_table"
+    shown = re.search(r"/#/experiments/(\d+)/runs\?searchFilter=(.+)", unescape(source[1]))
+    client = MlflowClient(f"sqlite:///{smoke_copy.folder}/mlruns/mlflow.db")
+    (run,) = client.search_runs([shown[1]], unquote(shown[2]))
+    assert run.data.tags["stage"] == "zero_shot_table"
 
 
 def test_recordings_left_out_make_the_report_again_and_nothing_else(smoke_copy: Project) -> None:

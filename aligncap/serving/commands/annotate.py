@@ -47,12 +47,14 @@ def annotate(
 
     systems, corpora = system or [], corpus or []
     file = answers or annotation.default_answers(results)
-    if summary is not None:
-        rows = outcomes.write_summary(
-            annotation.load_tasks(results, systems, candidates, corpora, limit), file, summary
-        )
-        note(f"{len(rows)} measures in {summary} and {summary.with_suffix('.md')}")
     if export is not None:
         note(f"{outcomes.export_preferences(results, file, export)} answers in {export}")
-    if summary is None and export is None:
-        annotation.annotate(results, systems, candidates, corpora, file, limit, host, port)
+        if summary is None:
+            return
+    tasks = annotation.load_tasks(results, systems, candidates, corpora, limit)
+    if summary is not None:
+        rows = outcomes.write_summary(tasks, file, summary)
+        note(f"{len(rows)} measures in {summary} and {summary.with_suffix('.md')}")
+        return
+    note(f"{len(tasks.asked)} questions, answers go to {file}; Ctrl-C ends the page, the same command goes on")
+    annotation.annotate(tasks, file, host, port)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from aligncap.serving.commands.terminal import DEFAULT_MODEL, ModelOption, Model
 
 if TYPE_CHECKING:
     from aligncap.serving.captioner import Captioner
+    from aligncap.serving.folders import CaptionTable
 
 INTERRUPTED = 130  # as a shell says it of Ctrl-C
 
@@ -24,9 +25,13 @@ Report = Callable[[str | None], None]  # a file is done; of one that could not b
 
 def caption(
     files: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(metavar="FILE...", help="Files, folders, quoted patterns; - reads a list of paths from stdin."),
-    ],
+    ] = None,
+    watch: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Instead of FILE: a folder, and whatever comes into it until Ctrl-C."),
+    ] = None,
     model: ModelOption = DEFAULT_MODEL,
     models: ModelsOption = None,
     out: Annotated[
@@ -50,7 +55,8 @@ def caption(
 
     With --out a large folder can be captioned in several goes: the same command goes on where it stopped, files that
     have a caption are skipped, and the table is whole at any time. Files that cannot be read are named on stderr and
-    tried again next time.
+    tried again next time. With --watch a file is captioned once it has stopped growing, and the table is written
+    whenever all that has come is captioned; Ctrl-C is how that ends.
 
     Exit code: 0, all files have a caption; 1, some could not be read; 2, nothing could be done; 130, interrupted.
 
@@ -59,13 +65,16 @@ def caption(
       aligncap caption calls/ --out calls.parquet --batch-size 32
       aligncap caption 'calls/**/*.opus' --json | jq -r .caption
       find calls -name '*.wav' -print0 | aligncap caption - --csv
+      aligncap caption --watch inbox/ --out captions.jsonl
     """
-    from aligncap.errors import AlignCapError
+    from aligncap.errors import AlignCapError, ConfigError
     from aligncap.serving.captioner import checkpoint_name
-    from aligncap.serving.folders import CaptionTable, by_length, find_files
+    from aligncap.serving.folders import CaptionTable, arrivals, by_length, find_files
 
     style = _style(out, as_json, as_csv, as_parquet)
-    found, passed = find_files(files, sys.stdin.read() if "-" in files else "")
+    if bool(files) == (watch is not None):
+        raise ConfigError("caption: give FILE..., or --watch DIR")
+    found, passed = find_files(files or [], sys.stdin.read() if "-" in (files or []) else "")
     if passed and not quiet:
         note(f"{passed} files that are no audio by their names are passed over")
     if not model.is_dir():
@@ -73,26 +82,52 @@ def caption(
     name = checkpoint_name(model)
     writing: CaptionTable | nullcontext[None] = CaptionTable(out, style, name) if out else nullcontext()
     with writing as table:
-        todo = found if table is None else by_length(table.missing(found))
-        if not quiet and len(todo) < len(found):
-            note(f"{out}: goes on, {len(found) - len(todo)} of {len(found)} files are captioned or named twice")
-        if not todo:
-            return
-        keep = table.append if table is not None else _printer(style)
         options = {"language": language, "max_new_tokens": max_new_tokens, "max_duration_s": max_duration}
-        started = time.monotonic()
-        try:
-            load = cache(lambda: _load(model, models))  # not before there is a file that can be read
+        load = cache(lambda: _load(model, models))  # not before there is a file that can be read
+        keep = table.append if table is not None else _printer(style)
+
+        def work(todo: Sequence[Path]) -> int:
+            started = time.monotonic()
             with _progress(len(todo), quiet, table is None) as report:
                 failed = _caption_files(load, todo, batch_size, options, name, keep, report)
-        except KeyboardInterrupt:
-            note("interrupted" + (f"; the same command goes on ({out} holds what is done)" if out else ""))
-            raise typer.Exit(INTERRUPTED) from None
-    if not quiet:
-        seconds = time.monotonic() - started
-        note(f"captioned {len(todo) - failed} of {len(todo)} files in {seconds:.0f} s" + (f", {out}" if out else ""))
+            if not quiet:
+                took = f"{time.monotonic() - started:.0f} s" + (f", {out}" if out else "")
+                note(f"captioned {len(todo) - failed} of {len(todo)} files in {took}")
+            return failed
+
+        if watch is not None:
+            if not quiet:
+                note(f"{watch}: is watched; Ctrl-C ends it")
+            failed = _follow(arrivals(watch), table, work)
+        else:
+            todo = found if table is None else by_length(table.missing(found))
+            if not quiet and len(todo) < len(found):
+                note(f"{out}: goes on, {len(found) - len(todo)} of {len(found)} files are captioned or named twice")
+            try:
+                failed = work(todo) if todo else 0
+            except KeyboardInterrupt:
+                note("interrupted" + (f"; the same command goes on ({out} holds what is done)" if out else ""))
+                raise typer.Exit(INTERRUPTED) from None
     if failed:
         raise typer.Exit(1)
+
+
+def _follow(come: Iterable[list[Path]], table: CaptionTable | None, work: Callable[[Sequence[Path]], int]) -> int:
+    """Caption files as they come, until Ctrl-C; returns how many could not be read."""
+    from aligncap.serving.folders import by_length
+
+    failed = 0
+    seen: list[Path] = []
+    try:
+        for files in come:
+            seen += files
+            todo = files if table is None else by_length(sorted(set(table.missing(seen)).intersection(files)))
+            failed += work(todo) if todo else 0
+            if table is not None:
+                table.save()
+    except KeyboardInterrupt:
+        pass
+    return failed
 
 
 def _style(out: Path | None, as_json: bool, as_csv: bool, as_parquet: bool) -> Any:

@@ -7,14 +7,19 @@ from typing import Annotated
 
 import typer
 
+from aligncap.errors import ConfigError
 from aligncap.serving.commands.terminal import DEFAULT_MODEL, HostOption, ModelOption, ModelsOption, quiet_libraries
+
+BASELINE = "sft"
 
 
 def serve(
     model: ModelOption = DEFAULT_MODEL,
     compare: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A second checkpoint, whose caption is shown beside it.")
+        Path | None,
+        typer.Option(metavar="DIR", help="A second checkpoint, whose caption is shown too (default: sft beside DIR)."),
     ] = None,
+    alone: Annotated[bool, typer.Option("--alone", help="No second checkpoint: a second LLM needs memory.")] = False,
     models: ModelsOption = None,
     host: HostOption = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", help="0 takes a free one.")] = 8000,
@@ -23,14 +28,27 @@ def serve(
 ) -> None:
     """Serve the caption page, and POST /v1/captions for programs.
 
+    The page can show a second caption to compare: that of --compare, else of the checkpoint sft beside the main one.
+
     On Ctrl-C or SIGTERM every accepted request is finished first. docs/pages.md has the rest.
 
     Examples:
-      aligncap serve --model results/default/checkpoints/kd --compare results/default/checkpoints/sft
+      aligncap serve --model results/default/checkpoints/kd
+      aligncap serve --model results/default/checkpoints/aligncap --compare results/default/checkpoints/kd
       curl -F file=@speech.wav http://127.0.0.1:8000/v1/captions
     """
     from aligncap.serving.web.captions import Limits
     from aligncap.serving.web.captions import serve as run
 
+    if alone and compare is not None:
+        raise ConfigError(f"--alone and --compare {compare}: give one of them")
+    if compare is None and not alone:
+        compare = _beside(model)
     quiet_libraries()
     run(model, compare, models, host, port, Limits(megabytes=megabytes, seconds=seconds))
+
+
+def _beside(model: Path) -> Path | None:
+    """The plain fine-tuned captioner of the same experiment, which the others are held against."""
+    folder = model.resolve().parent / BASELINE
+    return folder if folder.is_dir() and folder != model.resolve() else None

@@ -119,7 +119,19 @@ def annotation_app(tasks: Tasks, answers: Answers, host: str = "127.0.0.1") -> F
 def load_tasks(
     results: Path, systems: Sequence[str], candidates: str | None, corpora: Sequence[str], limit: int | None
 ) -> Tasks:
-    """Questions as the command line names them; arguments as ``annotate``."""
+    """Questions as the command line names them.
+
+    Args:
+        results: folder of an experiment, ``results/{experiment}``.
+        systems: two systems whose captions of test utterances are compared: win rates.
+        candidates: instead, a system whose candidates of training utterances are compared: these answers may train.
+        corpora: of test corpora, only these.
+        limit: ask only the first so many questions; the order is the same for everybody.
+
+    Raises:
+        ConfigError: not two systems or one set of candidates.
+        ArtifactError: captions or candidates are of no use.
+    """
     if (candidates is None) != (len(systems) == 2) or (candidates is not None and systems):
         raise ConfigError(
             f"annotate: got systems {list(systems)} and candidates {candidates!r}; "
@@ -141,34 +153,17 @@ def default_answers(results: Path) -> Path:
     return folder.parents[1] / "annotations" / f"{folder.name}.sqlite"
 
 
-def annotate(
-    results: Path,
-    systems: Sequence[str] = (),
-    candidates: str | None = None,
-    corpora: Sequence[str] = (),
-    answers: Path | None = None,
-    limit: int | None = None,
-    host: str = "127.0.0.1",
-    port: int = 8001,
-) -> None:
+def annotate(tasks: Tasks, answers: Path, host: str = "127.0.0.1", port: int = 8001) -> None:
     """Serve the annotation page until a signal ends it.
 
     Args:
-        results: folder of an experiment, ``results/{experiment}``.
-        systems: two systems whose captions of test utterances are compared: win rates.
-        candidates: instead, a system whose candidates of training utterances are compared: these answers may train.
-        corpora: of test corpora, only these.
-        answers: SQLite file; None: ``default_answers``.
-        limit: ask only the first so many questions; the order is the same for everybody.
+        tasks: what is asked; see ``load_tasks``.
+        answers: SQLite file, made where it is not there.
         host: address to listen on; anything but loopback is reachable by others without a password.
         port: 0 takes a free one.
 
     Raises:
-        ConfigError: not two systems or one set of candidates.
-        ArtifactError: captions, candidates or the file of answers are of no use.
+        ArtifactError: the file of answers is of no use.
         ServerError: the address cannot be had.
     """
-    tasks = load_tasks(results, systems, candidates, corpora, limit)
-    file = Answers(answers or default_answers(results))
-    logger.info("%d questions, answers in %s", len(tasks.asked), file.path)
-    server.run(annotation_app(tasks, file, host), host, port)
+    server.run(annotation_app(tasks, Answers(answers), host), host, port)

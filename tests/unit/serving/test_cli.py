@@ -3,7 +3,10 @@
 import io
 import json
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -67,6 +70,58 @@ def test_stdout_is_json_csv_or_text_in_the_order_given(run, checkpoint, folder):
     assert printed == f"{files[0]}: {rows[0]['caption']}\n" and said == ""
 
 
+def until(what, process: subprocess.Popen) -> None:
+    """Wait for something that a running command does."""
+    while not what():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+
+
+def test_a_watched_folder_is_captioned_as_files_come_until_ctrl_c(checkpoint, folder, tmp_path):
+    inbox, out = tmp_path / "inbox", tmp_path / "captions.jsonl"
+    inbox.mkdir()
+    shutil.copy(folder / "a.wav", inbox / "first.wav")
+    command = [sys.executable, "-m", "aligncap.serving.cli", "caption", "--watch", inbox, "--out", out]
+    command += ["--model", checkpoint, "--language", "en"]
+
+    def captioned() -> dict[str, str]:
+        rows = map(json.loads, out.read_text(encoding="utf-8").splitlines() if out.is_file() else [])
+        return {Path(row["path"]).name: row["caption"] for row in rows}
+
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        until(lambda: "first.wav" in captioned(), process)
+        (inbox / "paper.wav").write_bytes(b"%PDF-1.7 not audio")
+        shutil.copy(folder / "a.wav", inbox / "again.wav")
+        until(lambda: "again.wav" in captioned(), process)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    assert process.returncode == 1 and "paper.wav" in said and "Traceback" not in said
+    assert captioned()["again.wav"] == captioned()["first.wav"] and len(captioned()) == 2
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".captions")] == []
+
+
+def test_ctrl_c_keeps_what_is_done_and_says_that_the_same_command_goes_on(checkpoint, folder, tmp_path):
+    calls, out = tmp_path / "calls", tmp_path / "captions.csv"
+    calls.mkdir()
+    for number in range(200):
+        shutil.copy(folder / "a.wav", calls / f"{number:03d}.wav")
+    command = [sys.executable, "-m", "aligncap.serving.cli", "caption", calls, "--out", out, "--batch-size", "1"]
+    command += ["--model", checkpoint, "--language", "en"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        journal = tmp_path / ".captions.csv.part"
+        until(lambda: journal.is_file() and journal.stat().st_size, process)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "the same command goes on" in said and "Traceback" not in said
+    assert 0 < len(pd.read_csv(out)) < 200 and not journal.exists()
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -90,6 +145,8 @@ def test_a_bar_is_drawn_on_stderr_and_leaves_stdout_alone(capsys, monkeypatch):
         (("caption", "x.wav", "--parquet"), "--out"),
         (("caption", "x.wav", "--csv", "--json"), "--json --csv: give one of them"),
         (("caption", "x.wav", "--out", "captions.xlsx"), "extension '.xlsx'"),
+        (("caption",), "give FILE..., or --watch DIR"),
+        (("caption", "x.wav", "--watch", "."), "give FILE..., or --watch DIR"),
         (("score", "none.csv", "-r", "none.csv"), "none.csv: no such file"),
         (("explain", "u1", "--results", "nowhere"), "nowhere: no results"),
         (("parse", "sad", "--language", "fr"), "no emotion grammar for language 'fr'"),

@@ -9,6 +9,7 @@ from aligncap import artifacts
 from aligncap.clues.fitting import Head
 from aligncap.clues.tagger import Tagger
 from aligncap.errors import ArtifactError
+from aligncap.serving import cli
 from aligncap.serving.explain import explain
 
 CLUE = dict(kind="emotion", word="sad", lemma="sad", intensity="normal", negated=False, probability=0.75)
@@ -89,6 +90,24 @@ def test_a_training_utterance_has_its_candidates_scores_and_pairs(results):
     assert found["candidates"][1]["scores"][0]["rationale"] == "says sad"
     assert [pair["margin"] for pair in found["pairs"]] == [1.5]
     assert explain(results, "u1", corpus="train") == found
+
+
+def test_the_command_prints_all_of_it_for_people_and_for_programs(results, capsys):
+    for utterance, told in {
+        "v7": (
+            "kd: She is furious.",
+            "hallucination: emotion: furious",
+            "angry (0.90)",
+            "angry 0.73, sad 0.27",
+            "hello",
+        ),
+        "train/u1": ("reference 1", "A sad voice.", "train/u1#1", "judge reference:", "says sad", "1.5", "out of fold"),
+    }.items():
+        assert cli.main(["explain", utterance, "--results", str(results)]) == 0
+        printed = capsys.readouterr().out
+        assert [words for words in told if words not in printed] == []
+    assert cli.main(["explain", "v7", "--results", str(results), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == explain(results, "v7")
 
 
 @pytest.mark.parametrize(

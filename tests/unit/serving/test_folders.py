@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from aligncap.errors import ArtifactError, AudioError
-from aligncap.serving.folders import CaptionTable, by_length, find_files, read_captions
+from aligncap.serving.folders import CaptionTable, arrivals, by_length, find_files, read_captions
 
 
 def row(path: Path, caption: str = "Sounds sad.", model: str = "e/kd@1") -> dict:
@@ -36,6 +36,31 @@ def test_files_folders_patterns_and_a_list_name_files(folder):
     assert find_files(["-"], "a\nb.wav\0c.wav\0")[0] == [Path("a\nb.wav"), Path("c.wav")]
     with pytest.raises(AudioError, match="holds no audio file"):
         find_files([f"{folder}/*.flac"])
+
+
+def test_a_file_comes_once_it_has_stopped_growing_and_again_when_it_changed(tmp_path, monkeypatch):
+    def grow(name: str, size: int) -> None:
+        with (tmp_path / name).open("ab") as stream:
+            stream.write(b"0" * size)
+
+    steps = iter(
+        [
+            lambda: grow("late.wav", 5),
+            lambda: grow("late.wav", 5),
+            lambda: grow("notes.txt", 5),
+            lambda: None,
+            lambda: grow("b.wav", 7),
+            lambda: (tmp_path / "a.wav").unlink(),
+        ]
+    )
+    monkeypatch.setattr("aligncap.serving.folders.time.sleep", lambda seconds: next(steps)())
+    grow("a.wav", 3)
+    grow("b.wav", 3)
+    come = arrivals(tmp_path)
+    names = [[path.name for path in next(come)] for _ in range(3)]
+    assert names == [["a.wav", "b.wav"], ["late.wav"], ["b.wav"]]
+    with pytest.raises(AudioError, match="no such folder"):
+        next(arrivals(tmp_path / "nowhere"))
 
 
 def test_shortest_first(folder):

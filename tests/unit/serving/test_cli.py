@@ -1,5 +1,6 @@
 """The command: what a person types, what stdout, stderr and the exit code say."""
 
+import functools
 import io
 import json
 import shutil
@@ -77,6 +78,12 @@ def until(what, process: subprocess.Popen) -> None:
         time.sleep(0.1)
 
 
+def from_a_terminal(command) -> subprocess.Popen:
+    """A process that Ctrl-C reaches: one started by a suite in the background would ignore it, as the suite does."""
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
+
+
 def test_a_watched_folder_is_captioned_as_files_come_until_ctrl_c(checkpoint, folder, tmp_path):
     inbox, out = tmp_path / "inbox", tmp_path / "captions.jsonl"
     inbox.mkdir()
@@ -88,7 +95,7 @@ def test_a_watched_folder_is_captioned_as_files_come_until_ctrl_c(checkpoint, fo
         rows = map(json.loads, out.read_text(encoding="utf-8").splitlines() if out.is_file() else [])
         return {Path(row["path"]).name: row["caption"] for row in rows}
 
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = from_a_terminal(command)
     try:
         until(lambda: "first.wav" in captioned(), process)
         (inbox / "paper.wav").write_bytes(b"%PDF-1.7 not audio")
@@ -110,7 +117,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_that_the_same_command_goes_on(checkp
         shutil.copy(folder / "a.wav", calls / f"{number:03d}.wav")
     command = [sys.executable, "-m", "aligncap.serving.cli", "caption", calls, "--out", out, "--batch-size", "1"]
     command += ["--model", checkpoint, "--language", "en"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = from_a_terminal(command)
     try:
         journal = tmp_path / ".captions.csv.part"
         until(lambda: journal.is_file() and journal.stat().st_size, process)

@@ -26,7 +26,6 @@ from aligncap.config import AlignCapConfig
 from aligncap.serving.cli import app
 
 PACKAGE = Path(aligncap.__file__).parent
-OTHERS = "How to"  # where a page goes that the nav does not name
 REFERENCE = "Reference"  # where the pages of the packages go
 
 
@@ -207,21 +206,10 @@ def pages() -> dict[str, str]:
 # What MkDocs calls
 
 
-def _named(nav: Any) -> set[str]:
-    if isinstance(nav, str):
-        return {nav}
-    values = nav.values() if isinstance(nav, dict) else nav
-    return set().union(*map(_named, values))
-
-
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Complete the nav: other pages of docs/, and the packages."""
-    docs = Path(config.docs_dir)
+    """Complete the nav with the packages."""
     modules = [f"reference/python/{name}.md" for name in ("index", *packages())]
-    others = sorted({path.relative_to(docs).as_posix() for path in docs.rglob("*.md")} - _named(config.nav))
     for title, pages_of in (entry for part in config.nav or [] if isinstance(part, dict) for entry in part.items()):
-        if title == OTHERS:
-            pages_of += others
         if title == REFERENCE:
             pages_of.append({"Python": modules})
     return config

@@ -62,7 +62,11 @@ def record_results(config: AlignCapConfig, results: Path) -> None:
 
 
 def _tested(config: AlignCapConfig, table: Path) -> Iterator[_Tested]:
-    """The rows of this configuration's systems; those that other configurations left in the table have runs already."""
+    """The rows of this configuration's systems and seeds.
+
+    Those that other configurations left in the table have runs already; a pipeline that was asked for some other file
+    leaves the whole table as it was.
+    """
     rows = artifacts.read_rows(table, "table") if table.is_file() else []
     names = dict.fromkeys((row["system"], row["corpus"]) for row in rows)
     members = seed_members(config)
@@ -71,6 +75,9 @@ def _tested(config: AlignCapConfig, table: Path) -> Iterator[_Tested]:
         if plain not in config.systems or corpus not in config.corpora:
             continue
         own = {str(seed): member for member, seed in members.get(plain, {}).items()}
+        in_table = {seed for other, _, seed in (n.partition("@") for n, c in names if c == corpus) if other == plain}
+        if in_table - {""} != (set(own) if len(own) > 1 else set()):
+            continue
         seed = name.partition("@")[2] or (next(iter(own)) if len(own) == 1 else "")
         metrics = {r["metric"]: r["value"] for r in rows if (r["system"], r["corpus"]) == (name, corpus)}
         tags = {"stage": STAGE, "system": plain, "corpus": corpus}

@@ -34,6 +34,7 @@ RAW = {
     },
 }
 AGREEMENT = {"chance": 0.1, "kd": 0.5, "kd@7": 0.4, "kd@1": 0.6, "sft": 0.3, "gone": 0.2}
+ONE_SEED = {"chance": 0.1, "kd": 0.4}  # a table of before the seeds, in which the value of kd is no mean
 
 
 def rows_of(agreement: dict[str, float]) -> list[dict]:
@@ -59,7 +60,7 @@ def end(results: Path, agreement: dict[str, float]) -> None:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A project whose pipeline has ended three times: twice with the same scores, then with another one for `sft`."""
+    """A project whose pipeline has ended: over a table of fewer seeds, with all scores twice, with another of `sft`."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("tracked")
         patch.chdir(folder)
@@ -73,7 +74,7 @@ def project(tmp_path_factory):
         )
         (results / "corpora/b").mkdir(parents=True)
         (results / "corpora/b/audio.parquet").write_bytes(b"what the clips are")
-        for agreement in (AGREEMENT, AGREEMENT, {**AGREEMENT, "sft": 0.35}):
+        for agreement in (ONE_SEED, AGREEMENT, AGREEMENT, {**AGREEMENT, "sft": 0.35}):
             end(results, agreement)
         yield folder
 
@@ -108,7 +109,7 @@ def test_a_run_a_system_and_corpus_with_the_names_of_the_tables(client, experime
 
 def test_the_pipelines_run_shows_the_tables(project, client, experiment):
     parents = client.search_runs([experiment], "tags.stage = 'pipeline'", order_by=["start_time ASC"])
-    assert len(parents) == 3 and {r.info.status for r in parents} == {"FINISHED"}
+    assert len(parents) == 4 and {r.info.status for r in parents} == {"FINISHED"}
     assert json.loads(parents[-1].data.tags["mlflow.loggedArtifacts"]) == [{"path": "zero_shot.json", "type": "table"}]
     shown = project / "mlruns/artifacts/tiny" / parents[-1].info.run_id / "artifacts/zero_shot.json"
     table = json.loads(shown.read_text())

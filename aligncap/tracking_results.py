@@ -67,19 +67,20 @@ def _tested(config: AlignCapConfig, table: Path) -> Iterator[_Tested]:
     Those that other configurations left in the table have runs already; a pipeline that was asked for some other file
     leaves the whole table as it was.
     """
-    rows = artifacts.read_rows(table, "table") if table.is_file() else []
-    names = dict.fromkeys((row["system"], row["corpus"]) for row in rows)
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for row in artifacts.read_rows(table, "table") if table.is_file() else []:
+        found.setdefault((row["system"], row["corpus"]), {})[row["metric"]] = row["value"]
     members = seed_members(config)
-    for name, corpus in names:
+    for (name, corpus), metrics in found.items():
         plain = plain_name(name)
         if plain not in config.systems or corpus not in config.corpora:
             continue
         own = {str(seed): member for member, seed in members.get(plain, {}).items()}
-        in_table = {seed for other, _, seed in (n.partition("@") for n, c in names if c == corpus) if other == plain}
-        if in_table - {""} != (set(own) if len(own) > 1 else set()):
+        # The table has a row a seed where there are several. With other seeds, its row of the system is another mean.
+        rows_of_seeds = {other for other, c in found if c == corpus and plain_name(other) == plain != other}
+        if rows_of_seeds != ({f"{plain}@{seed}" for seed in own} if len(own) > 1 else set()):
             continue
         seed = name.partition("@")[2] or (next(iter(own)) if len(own) == 1 else "")
-        metrics = {r["metric"]: r["value"] for r in rows if (r["system"], r["corpus"]) == (name, corpus)}
         tags = {"stage": STAGE, "system": plain, "corpus": corpus}
         tags |= {"seed": seed} if seed else {"seeds": ", ".join(own)} if own else {}
         member = own.get(seed, "")

@@ -51,7 +51,7 @@ def record_results(config: AlignCapConfig, results: Path) -> None:
     """
     folder = results / "tables"
     try:
-        for tested in _tested(config, folder / "zero_shot.parquet"):
+        for tested in _tested(config, results):
             _record(tested, results)
         with tracking.pipeline(config) as run:
             for name, schema in TABLES.items():
@@ -61,12 +61,13 @@ def record_results(config: AlignCapConfig, results: Path) -> None:
         logger.warning("tracking: results are not tracked (%s); the pipeline goes on", error)
 
 
-def _tested(config: AlignCapConfig, table: Path) -> Iterator[_Tested]:
-    """The rows of this configuration's systems and seeds.
+def _tested(config: AlignCapConfig, results: Path) -> Iterator[_Tested]:
+    """The rows of this configuration's systems and seeds, of the checkpoints that are there.
 
     Those that other configurations left in the table have runs already; a pipeline that was asked for some other file
-    leaves the whole table as it was.
+    leaves the whole table as it was, though it may have trained anew what a row of it is about.
     """
+    table = results / "tables/zero_shot.parquet"
     found: dict[tuple[str, str], dict[str, float]] = {}
     for row in artifacts.read_rows(table, "table") if table.is_file() else []:
         found.setdefault((row["system"], row["corpus"]), {})[row["metric"]] = row["value"]
@@ -84,8 +85,25 @@ def _tested(config: AlignCapConfig, table: Path) -> Iterator[_Tested]:
         tags = {"stage": STAGE, "system": plain, "corpus": corpus}
         tags |= {"seed": seed} if seed else {"seeds": ", ".join(own)} if own else {}
         member = own.get(seed, "")
-        dumped = resolve_system(config, member or plain).model_dump(mode="json", include=set(OVERRIDABLE))
-        yield _Tested(name, corpus, metrics, tags, dumped if own else {}, member)
+        checkpoints = [results / "checkpoints" / trained for trained in ([member] if member else own.values())]
+        if any(_is_newer(checkpoint / "system.json", table) for checkpoint in checkpoints):
+            logger.info("tracking: %s on %s is not tracked: trained again since the table was made", name, corpus)
+            continue
+        settings = _settings(config, member or plain, checkpoints[0]) if checkpoints else {}
+        yield _Tested(name, corpus, metrics, tags, settings, member)
+
+
+def _is_newer(path: Path, than: Path) -> bool:
+    return path.is_file() and path.stat().st_mtime > than.stat().st_mtime
+
+
+def _settings(config: AlignCapConfig, system: str, checkpoint: Path) -> dict[str, Any]:
+    """What a checkpoint says that it was trained with, which the configuration may have left since; else that."""
+    described = checkpoint / "system.json"
+    if described.is_file():
+        stated = json.loads(described.read_text(encoding="utf-8"))
+        return {section: stated[section] for section in OVERRIDABLE if section in stated}
+    return resolve_system(config, system).model_dump(mode="json", include=set(OVERRIDABLE))
 
 
 def _record(tested: _Tested, results: Path) -> None:

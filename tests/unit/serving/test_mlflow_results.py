@@ -150,6 +150,29 @@ def test_without_a_store_the_results_wait_and_models_come_later(checkpoint, tmp_
     assert model.name == "sft" and {m.value for m in model.metrics} == {0.5}
 
 
+def test_scores_are_of_the_checkpoint_they_were_measured_on(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+    monkeypatch.setenv(tracking.URI_VARIABLE, store)
+    monkeypatch.setenv(tracking.EXPERIMENT_VARIABLE, "tiny")
+    results = Path("results/tiny")
+    shutil.copytree(checkpoint, results / "checkpoints/sft")
+    end(results, {"sft": 0.5})
+    described = results / "checkpoints/sft/system.json"
+    described.write_text(described.read_text().replace('"steps": 7', '"steps": 9'))
+    later = (results / "tables/zero_shot.parquet").stat().st_mtime + 5
+    os.utime(described, (later, later))
+    config = parse({**RAW, "tracking": {"uri": store}})
+    tracking.start_pipeline(config)
+    record_results(config, results)  # asked for the checkpoint alone: the table has the scores of the one before it
+    tracking.finish_pipeline("tiny", ok=True)
+    from mlflow import MlflowClient
+
+    client = MlflowClient(store)
+    tests = client.search_runs([client.get_experiment_by_name("tiny").experiment_id], "tags.stage = 'test'")
+    assert [run.data.params["alignment.steps"] for run in tests] == ["7"], "as the checkpoint says"
+
+
 def test_a_table_that_cannot_be_read_is_one_warning(tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tables").mkdir()

@@ -71,3 +71,29 @@ if CLAIMS:
             code=digest("claims_table"),
         script:
             "../workflow_scripts/claims_table.py"
+
+
+rule tag_reliance:
+    input:
+        evaluations=list(evaluations().values()),
+        predicted=of_test("<results>/clues/{corpus}/predicted.parquet"),
+    output:
+        parquet="<results>/tables/tag_reliance.parquet",
+        md="<results>/tables/tag_reliance.md",
+    log:
+        "<logs>/tag_reliance/tag_reliance.log",
+    benchmark:
+        "<benchmarks>/tag_reliance/tag_reliance.tsv"
+    conda:
+        "../envs/evaluation.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        rows=[list(row) for row in evaluations()],
+        members=MEMBERS,
+        corpora=TEST,
+        evaluation=plain(settings.evaluation, only={"bootstrap", "seed"}),
+        code=digest("tag_reliance"),
+    script:
+        "../workflow_scripts/tag_reliance.py"

@@ -17,6 +17,7 @@ def main(smk):
             snapshot=Path(files.snapshot),
             rule_graph=Path(files.rule_graph),
             claims=only(files.claims),
+            reliance=Path(files.reliance),
             out_of_fold=Path(files.out_of_fold),
             evaluations=by_name([tuple(row) for row in params.rows], files.evaluations),
             **{name: by_name(params.names[name], getattr(files, name)) for name in params.names},

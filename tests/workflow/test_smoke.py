@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 AFTER_PREFERENCE = {
     *("train_preference", "caption_testset", "second_opinion", "score_captions", "zero_shot_table", "report"),
     # One job judges, and one scores, all captions of a corpus; figure 1 is drawn of what it scored.
-    *("judge_captions", "comparison_table", "claims_table", "figure_drop", "figure_methods"),
+    *("judge_captions", "comparison_table", "claims_table", "tag_reliance", "figure_drop", "figure_methods"),
 }
 
 OF_THE_CONFIG = {"snapshot", "rule_graph"}  # which record it, and draw what it asks for

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from aligncap import artifacts
+from aligncap.evaluation import tables
 from aligncap.evaluation.report.grids import Cell, Grid, Line
 from aligncap.evaluation.report.sources import Sources
+from aligncap.evaluation.tag_reliance import METRICS as RELIANCE
 
 TAGGER_HEADINGS = ("corpus", "clue", "n", "accuracy", "macro recall", "majority class")
 PAIR_HEADINGS = (
     "pairs of", "pairs", "utterances", "factuality", "faithfulness", "clue swaps", "dev", "mean margin (judged)",
 )  # fmt: skip
+RELIANCE_HEADINGS = ("system", *RELIANCE.values(), "captions")
 STAGE_HEADINGS = ("rule", "of", "seconds", "peak memory, MB")
 
 
@@ -39,6 +42,29 @@ def tagger_grid(path: Path | None, sources: Sources) -> Grid | None:
         )
         lines.append(Line(corpus, [Cell(kind), Cell(str(len(found))), *(Cell(f"{share:.3f}") for share in shares)]))
     return Grid("Clue tagger, out of fold", TAGGER_HEADINGS, lines, sources.of(path)) if lines else None
+
+
+def reliance_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:
+    """Corpus -> how far captions repeat the predicted emotion tag; seeds are pooled. Nothing without a file."""
+    if path is None:
+        return {}
+    found: dict[str, Grid] = {}
+    for corpus, systems in tables.by_corpus(artifacts.read_rows(path, "table")).items():
+        lines = []
+        for system, figures in systems.items():
+            cells = [_share(figures.get(metric), signed=metric == "departs_gain") for metric in RELIANCE]
+            lines.append(Line(system, [*cells, Cell(str(figures.get("departs_right", {"n": 0})["n"]))]))
+        found[corpus] = Grid(f"Captions and the emotion tag on {corpus}", RELIANCE_HEADINGS, lines, sources.of(path))
+    return found
+
+
+def _share(figure: Mapping[str, Any] | None, signed: bool) -> Cell:
+    if figure is None:
+        return Cell("–")
+    form = "+.3f" if signed else ".3f"
+    low, high = figure["ci_low"], figure["ci_high"]
+    interval = "" if low is None else f"[{low:{form.replace('3', '2')}}, {high:{form.replace('3', '2')}}]"
+    return Cell(f"{figure['value']:{form}}", interval)
 
 
 def pair_grids(paths: Mapping[str, Path], sources: Sources) -> list[Grid]:

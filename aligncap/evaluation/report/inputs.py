@@ -33,6 +33,7 @@ class ReportInputs:
         tests: likewise -> ``differences``.
         figures: figure1 … figure3 -> SVG, those that the experiment has.
         claims: the ``claims`` artifact; None where the experiment lacks the systems.
+        reliance: the ``table`` of ``tag_reliance``; None leaves the section out.
         rule_graph: SVG of the workflow's rules; None leaves the section out.
     """
 
@@ -54,4 +55,5 @@ class ReportInputs:
     tests: Mapping[str, Path] = field(default_factory=dict)
     figures: Mapping[str, Path] = field(default_factory=dict)
     claims: Path | None = None
+    reliance: Path | None = None
     rule_graph: Path | None = None

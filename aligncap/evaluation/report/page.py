@@ -13,7 +13,7 @@ from aligncap.config import Report
 from aligncap.errors import ArtifactError
 from aligncap.evaluation import drawing, figures, tables
 from aligncap.evaluation.report.examples import corpus_examples
-from aligncap.evaluation.report.facts import STAGE_HEADINGS, pair_grids, stage_seconds, tagger_grid
+from aligncap.evaluation.report.facts import STAGE_HEADINGS, pair_grids, reliance_grids, stage_seconds, tagger_grid
 from aligncap.evaluation.report.grids import Cell, Grid, Line, claim_grids, difference_grids, system_grids
 from aligncap.evaluation.report.inputs import ReportInputs
 from aligncap.evaluation.report.sources import Source, Sources
@@ -59,6 +59,7 @@ def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
         claims=claim_grids(inputs.claims, sources),
         zero_shot=_results(inputs, sources),
         tables=[_table(name, inputs, sources) for name in inputs.tables if name != IN_RESULTS],
+        reliance=reliance_grids(inputs.reliance, sources),
         drawings=[_drawing(name, path, sources) for name, path in inputs.figures.items()],
         browser=[corpus_examples(settings, inputs, corpus, sources) for corpus in inputs.references],
         rule_graph=_rule_graph(inputs.rule_graph, sources),

@@ -17,6 +17,7 @@ from aligncap.evaluation.report import ReportInputs
 from aligncap.evaluation.rule_graph import draw
 from aligncap.evaluation.score import score_captions
 from aligncap.evaluation.tables import ClaimsFiles, TableFiles, write_claims, write_comparison, write_zero_shot
+from aligncap.evaluation.tag_reliance import write_tag_reliance
 
 SETTINGS = Evaluation(meteor=False, bootstrap=50, derangements=3)
 ENDINGS = (".parquet", ".csv", ".md", ".tex", "_tests.parquet", "_tests.csv")
@@ -70,6 +71,9 @@ def made_up_inputs(folder: Path) -> ReportInputs:
     drawn["figure2"] = pictures[0]
     claims = ClaimsFiles(*(folder / f"tables/claims.{kind}" for kind in ("parquet", "csv", "md", "tex")))
     write_claims([("kd", "sft")], SETTINGS, evaluations, {}, claims)
+    reliance = folder / "tables/tag_reliance.parquet"
+    tagged = {"demo": paths["clues"]}
+    write_tag_reliance(SETTINGS, evaluations, {}, tagged, reliance, reliance.with_suffix(".md"))
     training = {}
     for system in ("warm_start base", "kd", "aligncap"):
         rows = [
@@ -133,5 +137,6 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         tests=tests,
         figures=drawn,
         claims=claims.parquet,
+        reliance=reliance,
         rule_graph=graph,
     )

@@ -94,6 +94,8 @@ def test_page_holds_everything_and_loads_nothing(tmp_path, inputs):
         "made at run time by espeak-ng",
         "by rule zero_shot_table",
         "by rule claims_table",
+        "Captions and the predicted emotion tag",
+        "by rule tag_reliance",
         "No competitors",
     ):
         assert expected in words, expected
@@ -116,6 +118,7 @@ def test_equal_inputs_give_an_equal_page_and_optional_parts_may_be_absent(tmp_pa
         'id="table3"' not in text
         and 'id="training"' not in text
         and 'id="claims"' not in text
+        and 'id="reliance"' not in text
         and 'id="pairs"' not in text
         and 'id="examples"' not in text
         and 'id="dag"' not in text

@@ -1,0 +1,25 @@
+"""Measure how far captions repeat the predicted emotion tag, and what they gain where they do not."""
+
+from pathlib import Path
+
+from aligncap.job import by_name, job
+
+
+def main(smk):
+    """Run with what the rule declares."""
+    with job(smk):
+        from aligncap.config import Evaluation
+        from aligncap.evaluation.tag_reliance import write_tag_reliance
+
+        write_tag_reliance(
+            Evaluation(**smk.params.evaluation),
+            by_name([tuple(row) for row in smk.params.rows], smk.input.evaluations),
+            smk.params.members,
+            by_name(smk.params.corpora, smk.input.predicted),
+            Path(smk.output.parquet),
+            Path(smk.output.md),
+        )
+
+
+if __name__ == "__main__":
+    main(snakemake)  # noqa: F821

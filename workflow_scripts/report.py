@@ -4,6 +4,8 @@ from pathlib import Path
 
 from aligncap.job import by_name, job, only
 
+FILES = ("table", "snapshot", "rule_graph", "out_of_fold", "reliance")
+
 
 def main(smk):
     """Run with what the rule declares."""
@@ -13,12 +15,8 @@ def main(smk):
 
         params, files, out = smk.params, smk.input, Path(smk.output.html)
         inputs = ReportInputs(
-            table=Path(files.table),
-            snapshot=Path(files.snapshot),
-            rule_graph=Path(files.rule_graph),
+            **{name: Path(getattr(files, name)) for name in FILES},
             claims=only(files.claims),
-            reliance=Path(files.reliance),
-            out_of_fold=Path(files.out_of_fold),
             evaluations=by_name([tuple(row) for row in params.rows], files.evaluations),
             **{name: by_name(params.names[name], getattr(files, name)) for name in params.names},
             **params.facts,

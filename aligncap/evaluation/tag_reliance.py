@@ -19,6 +19,7 @@ from aligncap import artifacts
 from aligncap.clues import canonical
 from aligncap.config import Evaluation, plain_name
 from aligncap.evaluation import bootstrap
+from aligncap.evaluation.tables.seeds import CorpusScores, scores_by_corpus
 
 Array = NDArray[np.float64]
 
@@ -51,28 +52,37 @@ def counted(rows: Sequence[Mapping[str, Any]], tags: Mapping[str, str]) -> tuple
     return np.stack([repeats, departs, right, tag_right, right - tag_right]), np.stack([tagged, tagged, *[judged] * 3])
 
 
-def reliance(members: Sequence[Path], tags: Mapping[str, str], evaluation: Evaluation) -> dict[str, dict[str, Any]]:
+def reliance(scores: CorpusScores, members: Sequence[str], tags: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Metric of ``METRICS`` -> value, 95 % interval and number of captions; what no caption defines is left out.
 
     Args:
-        members: ``evaluation`` artifacts of one system over the same utterances, one a seed; their captions are pooled,
-            and the bootstrap draws utterances, not seeds.
+        scores: the evaluations of a corpus, and the resamples of its utterances.
+        members: of one system, one a seed; their captions are pooled, and the bootstrap draws utterances, not seeds.
         tags: as in ``counted``.
-        evaluation: resamples and seed.
     """
-    tables = [artifacts.read_rows(path, "evaluation") for path in members]
-    counts = [counted(rows, tags) for rows in tables]
+    counts = [counted(scores.rows[name], tags) for name in members]
     tops, bottoms = (np.sum(parts, axis=0) for parts in zip(*counts, strict=True))
-    classes = [canonical(row["label"]) for row in tables[0]]
-    clusters = [row["cluster"] for row in tables[0]]
-    weights = bootstrap.resample_weights(clusters, classes, evaluation.bootstrap, evaluation.seed)
     found = {}
     for metric, top, bottom in zip(METRICS, tops, bottoms, strict=True):
         if bottom.any():
-            low, high = bootstrap.interval(bootstrap.weighted_ratio(weights, top, bottom)) or (None, None)
+            low, high = bootstrap.interval(bootstrap.weighted_ratio(scores.weights, top, bottom)) or (None, None)
             value = float(top.sum() / bottom.sum())
             found[metric] = {"value": value, "ci_low": low, "ci_high": high, "n": int(bottom.sum())}
     return found
+
+
+def in_words(figures: Mapping[str, Mapping[str, Any]], digits: int) -> list[tuple[str, str]]:
+    """Value and interval, with so many digits, of each of ``METRICS``; last the number of captions that depart."""
+    cells = []
+    for metric in METRICS:
+        figure, sign = figures.get(metric), "+" if metric == "departs_gain" else ""
+        if figure is None:
+            cells.append(("–", ""))
+            continue
+        low, high = figure["ci_low"], figure["ci_high"]
+        interval = "" if low is None else f"[{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
+        cells.append((f"{figure['value']:{sign}.3f}", interval))
+    return [*cells, (str(figures.get("departs_right", {"n": 0})["n"]), "")]
 
 
 def tagged_emotions(path: Path) -> dict[str, str]:
@@ -103,40 +113,32 @@ def write_tag_reliance(
         ArtifactError: an input is not the artifact it should be.
     """
     tags = {corpus: tagged_emotions(path) for corpus, path in predicted.items()}
-    groups = {
-        row: files
-        for system, corpus in dict.fromkeys((plain_name(system), corpus) for system, corpus in evaluations)
-        for row, files in _rows_of(system, corpus, evaluations, members.get(system, {})).items()
-    }
-    found = {(name, corpus): reliance(files, tags[corpus], evaluation) for (name, corpus), files in groups.items()}
+    found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+    for corpus, scores in scores_by_corpus(evaluation, evaluations, members).items():
+        own = found[corpus] = {}
+        for system in dict.fromkeys(map(plain_name, scores.rows)):
+            seeds = scores.members_of(system)
+            own[system] = reliance(scores, list(seeds.values()), tags[corpus])
+            for seed, name in seeds.items() if len(seeds) > 1 else ():
+                own[f"{system}@{seed}"] = reliance(scores, [name], tags[corpus])
     rows = [
         {"system": system, "corpus": corpus, "metric": metric, **figure}
-        for (system, corpus), figures in found.items()
+        for corpus, own in found.items()
+        for system, figures in own.items()
         for metric, figure in figures.items()
     ]
     artifacts.write(rows, parquet_out, "table", RULE)
     artifacts.write_text(_markdown(found), md_out)
 
 
-def _rows_of(
-    system: str, corpus: str, evaluations: Mapping[tuple[str, str], Path], seeds: Mapping[str, int]
-) -> dict[tuple[str, str], list[Path]]:
-    """(name of a row, corpus) -> its evaluations: of all seeds of a system, then of each where it has several."""
-    own = {seed: evaluations[name, corpus] for name, seed in (seeds or {system: 0}).items()}
-    each = {(f"{system}@{seed}", corpus): [path] for seed, path in own.items()} if len(own) > 1 else {}
-    return {(system, corpus): list(own.values()), **each}
-
-
-def _markdown(found: Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]]) -> str:
+def _markdown(found: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]]) -> str:
     lines = ["# Captions and the predicted emotion tag"]
-    for corpus in dict.fromkeys(corpus for _, corpus in found):
+    for corpus, own in found.items():
         head = f"| system | {' | '.join(METRICS.values())} | captions |"
         lines += ["", f"## {corpus}", "", head, "|---|" + "---:|" * (len(METRICS) + 1)]
-        for (system, own), figures in found.items():
-            if own == corpus:
-                cells = [_cell(figures.get(metric), signed=metric == "departs_gain") for metric in METRICS]
-                clips = figures.get("departs_right", {"n": 0})["n"]
-                lines.append(f"| `{system}` | {' | '.join(cells)} | {clips} |")
+        for system, figures in own.items():
+            cells = [" ".join(filter(None, cell)) for cell in in_words(figures, digits=3)]
+            lines.append(f"| `{system}` | {' | '.join(cells)} |")
     lines += [
         "",
         "Of the clips whose emotion is tagged. `right there`, `the tag would have been` and their difference are over "
@@ -144,11 +146,3 @@ def _markdown(found: Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]]) 
         "Brackets: 95 % bootstrap over utterances, stratified by label, clustered as in the zero-shot table.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _cell(figure: Mapping[str, Any] | None, signed: bool) -> str:
-    if figure is None:
-        return "–"
-    form = "+.3f" if signed else ".3f"
-    bounds = "" if figure["ci_low"] is None else f" [{figure['ci_low']:{form}}, {figure['ci_high']:{form}}]"
-    return f"{figure['value']:{form}}{bounds}"

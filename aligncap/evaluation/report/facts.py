@@ -13,6 +13,7 @@ from aligncap.evaluation import tables
 from aligncap.evaluation.report.grids import Cell, Grid, Line
 from aligncap.evaluation.report.sources import Sources
 from aligncap.evaluation.tag_reliance import METRICS as RELIANCE
+from aligncap.evaluation.tag_reliance import in_words
 
 TAGGER_HEADINGS = ("corpus", "clue", "n", "accuracy", "macro recall", "majority class")
 PAIR_HEADINGS = (
@@ -50,21 +51,9 @@ def reliance_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:
         return {}
     found: dict[str, Grid] = {}
     for corpus, systems in tables.by_corpus(artifacts.read_rows(path, "table")).items():
-        lines = []
-        for system, figures in systems.items():
-            cells = [_share(figures.get(metric), signed=metric == "departs_gain") for metric in RELIANCE]
-            lines.append(Line(system, [*cells, Cell(str(figures.get("departs_right", {"n": 0})["n"]))]))
+        lines = [Line(system, [Cell(*c) for c in in_words(own, digits=2)]) for system, own in systems.items()]
         found[corpus] = Grid(f"Captions and the emotion tag on {corpus}", RELIANCE_HEADINGS, lines, sources.of(path))
     return found
-
-
-def _share(figure: Mapping[str, Any] | None, signed: bool) -> Cell:
-    if figure is None:
-        return Cell("–")
-    form = "+.3f" if signed else ".3f"
-    low, high = figure["ci_low"], figure["ci_high"]
-    interval = "" if low is None else f"[{low:{form.replace('3', '2')}}, {high:{form.replace('3', '2')}}]"
-    return Cell(f"{figure['value']:{form}}", interval)
 
 
 def pair_grids(paths: Mapping[str, Path], sources: Sources) -> list[Grid]:

@@ -56,8 +56,8 @@ class CorpusScores:
 
     def __init__(self, evaluation: Evaluation, corpus: str, paths: Mapping[str, Path], members: Members) -> None:
         self.corpus, self._evaluation, self._members = corpus, evaluation, members
-        self._rows = {name: artifacts.read_rows(path, "evaluation") for name, path in paths.items()}
-        first = next(iter(self._rows.values()))
+        self.rows = {name: artifacts.read_rows(path, "evaluation") for name, path in paths.items()}
+        first = next(iter(self.rows.values()))
         self.ids = [row["utterance_id"] for row in first]
         self.classes = [canonical(row["label"]) for row in first]
         clusters = [row["cluster"] for row in first]
@@ -66,8 +66,8 @@ class CorpusScores:
     def members_of(self, system: str) -> dict[int | None, str]:
         """Seed -> member of this corpus, of a trained system; else {None: system}."""
         if system not in self._members:
-            return {None: system} if system in self._rows else {}
-        return {seed: name for name, seed in self._members[system].items() if name in self._rows}
+            return {None: system} if system in self.rows else {}
+        return {seed: name for name, seed in self._members[system].items() if name in self.rows}
 
     def pairs(self, system: str, against: str) -> list[tuple[str, str]]:
         """Members to compare: of equal seeds; a system without seeds stands beside each seed of the other."""
@@ -79,7 +79,7 @@ class CorpusScores:
     def values(self, member: str, metric: str) -> bootstrap.Array:
         """Item values [n] of a metric; NaN where it does not apply. A macro average has those of its micro average."""
         name = metric.replace("_macro_n10", "").replace(MACRO, "")
-        found = [dict(zip(r["metric_names"], r["metric_values"], strict=True)).get(name) for r in self._rows[member]]
+        found = [dict(zip(r["metric_names"], r["metric_values"], strict=True)).get(name) for r in self.rows[member]]
         return np.asarray([np.nan if value is None else value for value in found], dtype=np.float64)
 
     def _statistic(self, weights: bootstrap.Array, values: bootstrap.Array, metric: str) -> bootstrap.Array:

@@ -60,8 +60,13 @@ def _is_type_checking(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING")
 
 
-def imported(tree: ast.Module, dotted: str, is_package: bool) -> Iterator[str]:
+@cache
+def imported(path: Path, dotted: str) -> tuple[str, ...]:
     """Modules of the package that this one imports anywhere in it, or names in a string for importlib."""
+    return tuple(_imported(parsed(path), dotted, path.name == "__init__.py"))
+
+
+def _imported(tree: ast.Module, dotted: str, is_package: bool) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -84,29 +89,42 @@ def imported(tree: ast.Module, dotted: str, is_package: bool) -> Iterator[str]:
 def closure(script: Path) -> dict[str, Path]:
     """Every module of the package that the script can reach, by name."""
     found: dict[str, Path] = {}
-    pending = list(imported(parsed(script), "", False))
+    pending = list(imported(script, ""))
     while pending:
         dotted = pending.pop()
         path = module_file(dotted) if dotted.split(".")[0] == PACKAGE else None
         if path is None or dotted in found or dotted in NOT_IN_ARTIFACTS:
             continue
         found[dotted] = path
-        pending += imported(parsed(path), dotted, path.name == "__init__.py")
+        pending += imported(path, dotted)
         pending.append(dotted.rpartition(".")[0])  # importing a module runs its package
     return found
 
 
-def _texts(tree: ast.AST) -> set[str]:
-    return {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+@cache
+def _texts(path: Path) -> frozenset[str]:
+    nodes = ast.walk(parsed(path))
+    return frozenset(n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str))
 
 
-def _schemas_digest(path: Path, named: set[str]) -> str:
-    """Of the artifact schemas, those alone that some code names; a new one changes nothing else."""
+@cache
+def _schemas(path: Path) -> tuple[ast.Module, ast.Dict]:
+    """A tree of its own, and the dictionary in it that declares the schemas."""
     tree = copy.deepcopy(parsed(path))
     (schemas,) = (n.value for n in tree.body if isinstance(n, ast.AnnAssign) and ast.unparse(n.target) == "SCHEMAS")
-    kept = [(key, value) for key, value in zip(schemas.keys, schemas.values, strict=True) if key.value in named]
+    return tree, schemas
+
+
+@cache
+def _schemas_digest(path: Path, named: frozenset[str]) -> str:
+    """Of the artifact schemas, those alone that some code names; a new one changes nothing else."""
+    tree, schemas = _schemas(path)
+    keys, values = schemas.keys, schemas.values
+    kept = [(key, value) for key, value in zip(keys, values, strict=True) if key.value in named]
     schemas.keys, schemas.values = [key for key, _ in kept], [value for _, value in kept]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    schemas.keys, schemas.values = keys, values
+    return digest
 
 
 @cache
@@ -114,7 +132,7 @@ def _own_digest(path: Path) -> str:
     """Of one module: its syntax, and the bytes of files beside it that it names (word lists, templates)."""
     tree = parsed(path)
     digest = hashlib.sha256(ast.dump(tree).encode())
-    for name in sorted(n for n in _texts(tree) if re.fullmatch(r"[\w/-]+(\.\w+)+", n)):
+    for name in sorted(n for n in _texts(path) if re.fullmatch(r"[\w/-]+(\.\w+)+", n)):
         for data in sorted(path.parent.rglob(Path(name).name)):
             if data.suffix != ".py":
                 digest.update(data.read_bytes())
@@ -127,6 +145,6 @@ def code_digest(script: str | Path) -> str:
     schemas = modules.pop(f"{PACKAGE}.schemas", None)
     parts = [_own_digest(Path(script)), *(f"{name} {_own_digest(modules[name])}" for name in sorted(modules))]
     if schemas is not None:
-        named = set().union(*(_texts(parsed(path)) for path in (Path(script), *modules.values())))
-        parts.append(_schemas_digest(schemas, named))
+        named = frozenset().union(*map(_texts, (Path(script), *modules.values())))
+        parts.append(_schemas_digest(schemas, named & _texts(schemas)))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -13,6 +13,7 @@ RUN := $(PY) tools/run_pipeline.py
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs
 CONFIG ?= experiments/smoke.yaml
 PORT ?= 5000
+WORKERS ?= 2
 
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
@@ -86,8 +87,8 @@ run: setup ## any experiment: make run CONFIG=experiments/mine.yaml
 report: setup ## bring only the report of CONFIG up to date, with what it stands on; AUDIO=off: without recordings
 	$(RUN) --configfile $(CONFIG) --until report $(if $(filter off,$(AUDIO)),--no-audio)
 
-test: setup ## unit, fault and workflow tests; says what was skipped and why
-	$(PY) -m pytest tests -q -rs
+test: setup ## unit, fault and workflow tests, WORKERS=2 at a time; says what was skipped and why
+	OMP_NUM_THREADS=1 $(PY) -m pytest tests -q -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 docs: setup ## build the documentation into site/; a broken link is an error
 	$(MKDOCS) build --strict

@@ -40,6 +40,8 @@ NEEDS = {"models": _missing_models, "java": _missing_java, "workflow": _missing_
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Those that run Snakemake take minutes each: no worker may end with them.
+    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
     reasons = {marker: need() for marker, need in NEEDS.items()}
     for item in items:
         for marker, reason in reasons.items():

@@ -1,5 +1,7 @@
 """Fixtures of the workflow tests."""
 
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,15 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A copy in which experiments/smoke.yaml has run to its end. Read only: take `smoke_copy` to change something."""
-    made = new_project(tmp_path_factory.mktemp("smoke") / "project")
-    (made.folder / "run.log").write_text(made.run(*SMOKE), encoding="utf-8")
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # one run for all workers: the first one makes it, the others wait
+        shared = shared.parent
+    made = Project(shared / "smoke" / "project")
+    with (shared / "smoke.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (made.folder / "run.log").is_file():
+            new_project(made.folder)
+            (made.folder / "run.log").write_text(made.run(*SMOKE), encoding="utf-8")
     return made
 
 

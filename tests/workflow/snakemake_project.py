@@ -68,7 +68,8 @@ class Project:
         return [job for job in jobs if job.rule != "all"]
 
     def copy(self, folder: Path) -> "Project":
-        shutil.copytree(self.folder, folder, symlinks=True)
+        # Locks come and go while a test of another worker plans a run there.
+        shutil.copytree(self.folder, folder, symlinks=True, ignore=shutil.ignore_patterns("locks"))
         return Project(folder)
 
     def edit(self, path: str, old: str, new: str) -> None:

@@ -151,7 +151,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "tagger_table": pa.schema(
         [
             _field("corpus", TEXT, "training or test corpus"),
-            _field("setting", TEXT, "speaker, corpus (out of fold by these) or zero-shot"),
+            _field("setting", TEXT, "speaker, corpus (out of fold by these) or test"),
             _field("source", TEXT, "voice, text or joined"),
             _field("kind", TEXT, "clue kind"),
             _field("metric", TEXT, "accuracy, macro_recall, ece, brier, coverage or accuracy_kept"),

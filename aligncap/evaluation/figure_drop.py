@@ -20,7 +20,8 @@ from aligncap.evaluation.tables.render import as_csv
 
 RULE = "figure_drop"
 SHOWN = ("emotion_agreement_macro", "factuality_hallucination", "faithfulness_hallucination", "similarity")
-IN_DOMAIN, ZERO_SHOT, DROP = "in-domain", "zero-shot", "drop"
+# Not "zero-shot": where one side of a corpus trains and the other is tested, the test is none.
+IN_DOMAIN, TEST, DROP = "in-domain", "test", "drop"
 FACTUAL = ("emotion", "intensity", "level", "pitch", "rate", "timbre", "pause")  # clue kinds: DESIGN section 8
 EXPLAINED = {
     "factuality": "Factuality: contradicts the speech",
@@ -70,26 +71,26 @@ def _pooled(
 def domain_rows(
     evaluation: Evaluation, systems: Sequence[str], in_domain: Mapping[Key, Path], zero_shot: Mapping[Key, Path]
 ) -> list[dict[str, Any]]:
-    """Rows of the ``table`` artifact: in-domain, zero-shot and their difference, each over its corpora together.
+    """Rows of the ``table`` artifact: in-domain, test and their difference, each over its corpora together.
 
-    In-domain and zero-shot are different utterances, so the drop is not paired: its interval comes from independent
+    Dev and test clips are different utterances, so the drop is not paired: its interval comes from independent
     resamples of the two sides.
     """
     rows = []
     for system in systems:
         sides = {
             side: [path for (name, _), path in files.items() if name == system]
-            for side, files in ((IN_DOMAIN, in_domain), (ZERO_SHOT, zero_shot))
+            for side, files in ((IN_DOMAIN, in_domain), (TEST, zero_shot))
         }
         for metric in SHOWN:
-            seeds = {IN_DOMAIN: evaluation.seed + 1, ZERO_SHOT: evaluation.seed}
+            seeds = {IN_DOMAIN: evaluation.seed + 1, TEST: evaluation.seed}
             drawn = {side: _pooled(evaluation, files, metric, seeds[side]) for side, files in sides.items()}
-            (here, ours), (there, theirs) = drawn[IN_DOMAIN], drawn[ZERO_SHOT]
+            (here, ours), (there, theirs) = drawn[IN_DOMAIN], drawn[TEST]
             if np.isnan(here["value"]) or np.isnan(there["value"]):
                 continue
             low, high = bootstrap.interval(ours - theirs) or (None, None)
             drop = {"value": here["value"] - there["value"], "ci_low": low, "ci_high": high, "n": there["n"]}
-            for side, figure in ((IN_DOMAIN, here), (ZERO_SHOT, there), (DROP, drop)):
+            for side, figure in ((IN_DOMAIN, here), (TEST, there), (DROP, drop)):
                 rows.append({"system": system, "corpus": side, "metric": metric, **figure})
     return rows
 
@@ -154,7 +155,7 @@ def draw_drop(
     """
     rows = domain_rows(evaluation, systems, in_domain, zero_shot)
     examples = pick_hallucinations(systems, zero_shot, references)
-    corpora = {side: sorted({c for _, c in files}) for side, files in ((IN_DOMAIN, in_domain), (ZERO_SHOT, zero_shot))}
+    corpora = {side: sorted({c for _, c in files}) for side, files in ((IN_DOMAIN, in_domain), (TEST, zero_shot))}
     artifacts.write(rows, outs.parquet, "table", RULE, {"corpora": corpora})
     artifacts.write(examples, outs.examples, "hallucination_examples", RULE)
     artifacts.write_text(as_csv(rows, "table"), outs.csv)
@@ -191,13 +192,13 @@ def _draw(
         for line, system in enumerate(systems):
             if (system, DROP) not in own:
                 continue
-            here, there = own[system, IN_DOMAIN], own[system, ZERO_SHOT]
+            here, there = own[system, IN_DOMAIN], own[system, TEST]
             axis.annotate(
                 "", (there["value"], line), (here["value"], line),
                 arrowprops={"arrowstyle": "-", "color": drawing.PALE, "linewidth": 3},
             )  # fmt: skip
             drawing.interval_line(axis, here, line - 0.13, drawing.BLUE, "o", label=IN_DOMAIN if line == 0 else None)
-            drawing.interval_line(axis, there, line + 0.13, drawing.RED, "s", label=ZERO_SHOT if line == 0 else None)
+            drawing.interval_line(axis, there, line + 0.13, drawing.RED, "s", label=TEST if line == 0 else None)
         drawing.name_lines(axis, systems, number == 0)
         better = {1: "higher is better", -1: "lower is better", 0: ""}[COLUMNS[metric][1]]
         axis.set_title(f"{COLUMNS[metric][0]}\n{better}")

@@ -1,7 +1,7 @@
 """How often the clue tagger is right, and whether it knows: accuracy and calibration by clue kind. Definitions ours.
 
 Rows are of three settings: ``speaker`` and ``corpus`` are out-of-fold predictions of the training corpora (new people
-of a known corpus, a corpus left out whole), ``zero-shot`` is what the saved tagger says of a test corpus. Where the
+of a known corpus, a corpus left out whole), ``test`` is what the saved tagger says of a test corpus. Where the
 text clue is joined, ``text`` and ``joined`` stand beside ``voice``. The labels of a test corpus are read here and
 nowhere on the model side.
 """
@@ -207,7 +207,7 @@ def write_tagger_table(
             parts.append((corpus, notes["folds"], read_out_of_fold(path, corpus), notes["thresholds"]))
     for corpus, path in inputs.features.items():
         predicted = predict_corpus(model, path, inputs.audio[corpus], corpus, tagger.normalise)
-        parts.append((corpus, "zero-shot", predicted, model.thresholds))
+        parts.append((corpus, "test", predicted, model.thresholds))
     rows, lines = [], []
     for corpus, setting, predicted, thresholds in parts:
         clusters = clusters_of(artifacts.read_rows(inputs.audio[corpus], "audio"))
@@ -266,7 +266,7 @@ def render_markdown(rows: Sequence[Mapping[str, Any]], bins: Sequence[Mapping[st
         lines.append(f"| {' | '.join(where)} | {own['accuracy']['n']} | {' | '.join(cells)} |")
     lines += [
         "",
-        "- setting: `speaker` and `corpus` are out of fold by speaker and by corpus, on training corpora; `zero-shot` "
+        "- setting: `speaker` and `corpus` are out of fold by speaker and by corpus, on training corpora; `test` "
         "is the saved tagger on a test corpus"
         + (", normalised with its own audio (transductive)." if transductive else "."),
         "- kept: share of clips whose likeliest tag reaches the threshold; Brier is summed over tags (0-2).",

@@ -23,7 +23,7 @@ from aligncap.tracking_links import runs_by_file
 TEMPLATE, PARTS = "report.html.j2", ("macros.html.j2", "report.css", "report.js")
 IN_RESULTS = "table1"  # the zero-shot results, which have sections of their own
 FIGURE_TITLES = {
-    "figure1": "Figure 1: hallucinations, and in-domain against zero-shot",
+    "figure1": "Figure 1: hallucinations, and dev clips in-domain against the test corpora",
     "figure2": "Figure 2: alignment methods",
     "figure3": "Figure 3: speech and text input, before and after LLM decoding (t-SNE)",
 }
@@ -86,7 +86,7 @@ def _read_snapshot(path: Path) -> dict[str, Any]:
 def _results(inputs: ReportInputs, sources: Sources) -> list[dict[str, Any]]:
     """Table 1, corpus by corpus: grid, paired differences and a chart of the primary metrics."""
     rows, notes = artifacts.read_rows(inputs.table, "table"), artifacts.read_notes(inputs.table, "table")
-    grids = system_grids("Zero-shot results", inputs.table, inputs, sources, ZERO_SHOT)
+    grids = system_grids("Results on the test corpora", inputs.table, inputs, sources, ZERO_SHOT)
     tests = difference_grids(inputs.tests[IN_RESULTS], sources) if IN_RESULTS in inputs.tests else {}
     found = []
     for corpus, systems in tables.by_corpus(rows).items():

@@ -80,7 +80,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     ),
 }
 TITLES = {
-    "table1": "Zero-shot results",
+    "table1": "Results on the test corpora, zero-shot unless marked",
     "table2": "Ablations",
     "table3": "Alignment methods and preference losses",
     "table4": "Hallucination rates and judge win rates",

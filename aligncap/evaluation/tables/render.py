@@ -55,7 +55,7 @@ def render_markdown(
     rows: Sequence[Mapping[str, Any]],
     notes: Mapping[str, Any],
     differences: Sequence[Difference] = (),
-    title: str = "Zero-shot table",
+    title: str = "Results on the test corpora, zero-shot unless marked",
     wanted: Sequence[str] = ZERO_SHOT,
 ) -> str:
     """The table as Markdown: one section a corpus."""

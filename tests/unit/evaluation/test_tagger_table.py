@@ -152,9 +152,9 @@ def test_the_table_has_both_folds_and_the_test_corpus(inputs, tmp_path):
     found = written(inputs, tmp_path, Settings(threshold=0.5))
     assert found["c", "speaker", "voice", "accuracy"] == 0.5
     assert found["c", "speaker", "voice", "coverage"] == 1 and found["c", "corpus", "voice", "coverage"] == 0
-    assert found["t", "zero-shot", "voice", "accuracy"] == 1
+    assert found["t", "test", "voice", "accuracy"] == 1
     assert {key[2] for key in found} == {"voice"}
-    assert "| t | zero-shot | voice | emotion | 20 | 1.000" in (tmp_path / "tagger.md").read_text()
+    assert "| t | test | voice | emotion | 20 | 1.000" in (tmp_path / "tagger.md").read_text()
     bins = artifacts.read_rows(tmp_path / "bins.parquet", "reliability")
     assert sum(row["n"] for row in bins) == 60
     assert artifacts.read_notes(tmp_path / "tagger.parquet", "tagger_table")["transductive"] is False
@@ -173,4 +173,4 @@ def test_the_text_clue_stands_beside_the_voice(inputs, tmp_path, monkeypatch):
     found = written(inputs, tmp_path, Settings(threshold=0.5))
     assert {key[2] for key in found} == {"voice", "text", "joined"}
     for metric in ("accuracy", "brier"):
-        assert found["t", "zero-shot", "joined", metric] == pytest.approx(found["t", "zero-shot", "voice", metric])
+        assert found["t", "test", "joined", metric] == pytest.approx(found["t", "test", "voice", metric])

@@ -68,7 +68,34 @@ def read_dot(text: str) -> tuple[list[str], Edges]:
         raise ArtifactError(f'not a graph in DOT: {text[:80]!r}; expected lines such as 0[label = "name"]')
     edges = [(labels[a], labels[b]) for a, b in re.findall(r"^\s*(\d+)\s*->\s*(\d+)", text, re.MULTILINE)]
     names = [name for name in dict.fromkeys(labels.values()) if name != "all"]
-    return names, [(a, b) for a, b in dict.fromkeys(edges) if a != b and "all" not in (a, b)]
+    return names, _one_round(names, [(a, b) for a, b in dict.fromkeys(edges) if a != b and "all" not in (a, b)])
+
+
+def _one_round(names: Sequence[str], edges: Edges) -> Edges:
+    """Without edges that lead back: a second round of preference optimisation samples from the model of the first.
+
+    A round ends with the rule that most rules outside of it need: the trained model.
+    """
+    looping, after = _on_loops(names, edges), _after(names, edges)
+    for last in sorted(looping, key=lambda name: len(set(after[name]) - set(looping)), reverse=True):
+        kept = [(a, b) for a, b in edges if a != last or b not in looping]
+        if not _on_loops(names, kept):
+            return kept
+    return [(a, b) for a, b in edges if not {a, b} <= set(looping)]
+
+
+def _on_loops(names: Sequence[str], edges: Edges) -> list[str]:
+    after = _after(names, edges)
+
+    def below(name: str) -> set[str]:
+        found, pending = set[str](), list(after[name])
+        while pending:
+            if (current := pending.pop()) not in found:
+                found.add(current)
+                pending += after[current]
+        return found
+
+    return [name for name in names if name in below(name)]
 
 
 def reduced(names: Sequence[str], edges: Edges) -> Edges:

@@ -37,6 +37,17 @@ def test_dot_is_read_without_the_target_that_collects():
         read_dot("nothing to be done")
 
 
+def test_a_second_round_leads_back_and_is_drawn_once():
+    names = ["kd", "candidates", "pairs", "logps", "po", "captions"]
+    steps = [("kd", "po"), ("kd", "candidates"), ("candidates", "pairs"), ("pairs", "logps"), ("logps", "po")]
+    back = [("po", "candidates"), ("po", "logps")]
+    lines = [f'{n}[label = "{name}"];' for n, name in enumerate(names)]
+    lines += [f"{names.index(a)} -> {names.index(b)}" for a, b in [*back, *steps, ("po", "captions")]]
+    found, edges = read_dot("\n".join(lines))
+    assert set(edges) == {*steps, ("po", "captions")}
+    assert "captions" in draw(found, edges)
+
+
 def test_what_follows_from_other_edges_is_left_out():
     names, edges = read_dot(DOT)
     assert ("prepare_corpus", "report") not in reduced(names, edges)

@@ -108,23 +108,17 @@ def _texts(path: Path) -> frozenset[str]:
 
 
 @cache
-def _schemas(path: Path) -> tuple[ast.Module, ast.Dict]:
-    """A tree of its own, and the dictionary in it that declares the schemas."""
-    tree = copy.deepcopy(parsed(path))
-    (schemas,) = (n.value for n in tree.body if isinstance(n, ast.AnnAssign) and ast.unparse(n.target) == "SCHEMAS")
-    return tree, schemas
-
-
-@cache
 def _schemas_digest(path: Path, named: frozenset[str]) -> str:
     """Of the artifact schemas, those alone that some code names; a new one changes nothing else."""
-    tree, schemas = _schemas(path)
-    keys, values = schemas.keys, schemas.values
-    kept = [(key, value) for key, value in zip(keys, values, strict=True) if key.value in named]
-    schemas.keys, schemas.values = [key for key, _ in kept], [value for _, value in kept]
-    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-    schemas.keys, schemas.values = keys, values
-    return digest
+    tree = copy.copy(parsed(path))  # shallow, as what is changed below: the parsed tree is shared
+    (place,) = (
+        n for n, s in enumerate(tree.body) if isinstance(s, ast.AnnAssign) and ast.unparse(s.target) == "SCHEMAS"
+    )
+    declared = copy.copy(tree.body[place])
+    kept = [(k, v) for k, v in zip(declared.value.keys, declared.value.values, strict=True) if k.value in named]
+    declared.value = ast.Dict([key for key, _ in kept], [value for _, value in kept])
+    tree.body = [*tree.body[:place], declared, *tree.body[place + 1 :]]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 @cache

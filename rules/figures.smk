@@ -80,7 +80,7 @@ use rule score_captions as score_devset with:
 rule figure_drop:
     input:
         in_domain=[f"<results>/in_domain/evaluation/{system}/{corpus}.parquet" for system in DROP for corpus in TRAIN],
-        zero_shot=[f"<results>/evaluation/{system}/{corpus}.parquet" for system in DROP for corpus in TEST],
+        tested=[f"<results>/evaluation/{system}/{corpus}.parquet" for system in DROP for corpus in TEST],
         references=of_test("<results>/corpora/{corpus}/references.parquet"),
     output:
         **drawn(1, "", "examples"),

@@ -17,7 +17,7 @@ def main(smk):
             Evaluation(**params.evaluation),
             params.systems,
             by_name(list(product(params.systems, params.train)), files.in_domain),
-            by_name(list(product(params.systems, params.test)), files.zero_shot),
+            by_name(list(product(params.systems, params.test)), files.tested),
             by_name(params.test, files.references),
             FigureFiles(*map(Path, smk.output)),
         )

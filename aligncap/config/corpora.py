@@ -78,7 +78,9 @@ class Corpus(Section):
     root: str | None = Field(None, description="folder, table or shard, from the project root, or hf://org/name@commit")
     language: str | None = Field(None, description="ISO 639-1; needed where the adapter cannot tell")
     captions: CaptionSource = CaptionSource()
-    part: Part | None = Field(None, description="take one side only: an in-domain test, marked in every table")
+    part: Part | None = Field(
+        None, description="take one side only; tested where the other side trains, it is in-domain, marked"
+    )
     limit: Count | None = Field(None, description="keep this many clips, drawn evenly over speakers and emotions")
     on_error: Literal["skip", "fail"] = Field("skip", description="skipped clips are listed in skipped.parquet")
     max_duration_s: Positive = Field(60.0, description="longer clips are bad input", json_schema_extra={"unit": "s"})

@@ -69,7 +69,7 @@ def _pooled(
 
 
 def domain_rows(
-    evaluation: Evaluation, systems: Sequence[str], in_domain: Mapping[Key, Path], zero_shot: Mapping[Key, Path]
+    evaluation: Evaluation, systems: Sequence[str], in_domain: Mapping[Key, Path], tested: Mapping[Key, Path]
 ) -> list[dict[str, Any]]:
     """Rows of the ``table`` artifact: in-domain, test and their difference, each over its corpora together.
 
@@ -80,7 +80,7 @@ def domain_rows(
     for system in systems:
         sides = {
             side: [path for (name, _), path in files.items() if name == system]
-            for side, files in ((IN_DOMAIN, in_domain), (TEST, zero_shot))
+            for side, files in ((IN_DOMAIN, in_domain), (TEST, tested))
         }
         for metric in SHOWN:
             seeds = {IN_DOMAIN: evaluation.seed + 1, TEST: evaluation.seed}
@@ -139,7 +139,7 @@ def draw_drop(
     evaluation: Evaluation,
     systems: Sequence[str],
     in_domain: Mapping[Key, Path],
-    zero_shot: Mapping[Key, Path],
+    tested: Mapping[Key, Path],
     references: Mapping[str, Path],
     outs: FigureFiles,
 ) -> None:
@@ -149,13 +149,13 @@ def draw_drop(
         evaluation: resamples and seed.
         systems: trained systems; the first is the one whose hallucinations are shown, beside the last.
         in_domain: (system, training corpus) -> ``evaluation`` of dev utterances.
-        zero_shot: (system, test corpus) -> ``evaluation``.
+        tested: (system, test corpus) -> ``evaluation``.
         references: test corpus -> ``labels``.
         outs: SVG, PNG, and the data: ``table`` rows and ``hallucination_examples``, as Parquet and CSV.
     """
-    rows = domain_rows(evaluation, systems, in_domain, zero_shot)
-    examples = pick_hallucinations(systems, zero_shot, references)
-    corpora = {side: sorted({c for _, c in files}) for side, files in ((IN_DOMAIN, in_domain), (TEST, zero_shot))}
+    rows = domain_rows(evaluation, systems, in_domain, tested)
+    examples = pick_hallucinations(systems, tested, references)
+    corpora = {side: sorted({c for _, c in files}) for side, files in ((IN_DOMAIN, in_domain), (TEST, tested))}
     artifacts.write(rows, outs.parquet, "table", RULE, {"corpora": corpora})
     artifacts.write(examples, outs.examples, "hallucination_examples", RULE)
     artifacts.write_text(as_csv(rows, "table"), outs.csv)

@@ -58,7 +58,8 @@ def draw_rule_graph(command: Sequence[str], config: Mapping[str, Any], out: Path
 def read_dot(text: str) -> tuple[list[str], Edges]:
     """Labels and edges (from, to) of a DOT graph whose nodes are ``0[label = "name", …];``.
 
-    The target ``all``, which only collects, is left out; rules are named by the first line of their label.
+    The target ``all``, which only collects, is left out, as are edges that lead back to an earlier round; rules are
+    named by the first line of their label.
 
     Raises:
         ArtifactError: no node in it.
@@ -85,9 +86,14 @@ def _one_round(names: Sequence[str], edges: Edges) -> Edges:
 
 
 def _on_loops(names: Sequence[str], edges: Edges) -> list[str]:
+    return [name for name, reached in _below(names, edges).items() if name in reached]
+
+
+def _below(names: Sequence[str], edges: Edges) -> dict[str, set[str]]:
+    """All that each node leads to, itself where it lies on a loop."""
     after = _after(names, edges)
 
-    def below(name: str) -> set[str]:
+    def reach(name: str) -> set[str]:
         found, pending = set[str](), list(after[name])
         while pending:
             if (current := pending.pop()) not in found:
@@ -95,20 +101,13 @@ def _on_loops(names: Sequence[str], edges: Edges) -> list[str]:
                 pending += after[current]
         return found
 
-    return [name for name in names if name in below(name)]
+    return {name: reach(name) for name in names}
 
 
 def reduced(names: Sequence[str], edges: Edges) -> Edges:
     """The edges that do not follow from others (transitive reduction of an acyclic graph)."""
-    after = _after(names, edges)
-    below: dict[str, set[str]] = {}
-
-    def reach(name: str) -> set[str]:
-        if name not in below:
-            below[name] = set(after[name]).union(*(reach(other) for other in after[name]))
-        return below[name]
-
-    return [(a, b) for a, b in edges if not any(b in reach(other) for other in after[a] if other != b)]
+    after, below = _after(names, edges), _below(names, edges)
+    return [(a, b) for a, b in edges if not any(b in below[other] for other in after[a] if other != b)]
 
 
 def _after(names: Sequence[str], edges: Edges) -> Neighbours:

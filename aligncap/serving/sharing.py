@@ -111,7 +111,7 @@ def model_card(folder: Path, system: dict[str, Any], name: str) -> str:
         corpora=corpora,
         synthetic=all(corpus["adapter"] == "synthetic" for corpus in corpora),
         models=_models(system),
-        figures=_figures(folder, system["system"], run),
+        figures=_figures(folder, system["system"]),
         commit=run.get("git", {}).get("commit"),
     )
     return str(ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{text}"))
@@ -187,14 +187,14 @@ def _how(system: dict[str, Any]) -> list[str]:
     return said
 
 
-def _figures(folder: Path, system: str, run: dict[str, Any]) -> list[dict[str, Any]]:
+def _figures(folder: Path, system: str) -> list[dict[str, Any]]:
     """This system's figures on test corpora, where the experiment has a table."""
     table = folder.resolve().parents[1] / "tables" / "zero_shot.parquet"
     if not table.is_file():
         return []
-    corpora = run.get("config", {}).get("corpora", {})
+    marks = artifacts.read_notes(table, "table").get("marks", {})
     return [
-        {**row, "setting": "in-domain" if corpora.get(row["corpus"], {}).get("part") else "zero-shot"}
+        {**row, "setting": "in-domain" if "in-domain" in marks.get(row["corpus"], "") else "zero-shot"}
         for row in artifacts.read_rows(table, "table")
         if row["system"] == system and row["metric"] in SHOWN
     ]

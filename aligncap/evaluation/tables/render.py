@@ -14,6 +14,7 @@ from aligncap.evaluation.bootstrap import PRIMARY
 from aligncap.evaluation.tables.columns import (
     COLUMNS,
     SHORT,
+    TITLES,
     ZERO_SHOT,
     best_value,
     by_corpus,
@@ -55,7 +56,7 @@ def render_markdown(
     rows: Sequence[Mapping[str, Any]],
     notes: Mapping[str, Any],
     differences: Sequence[Difference] = (),
-    title: str = "Results on the test corpora, zero-shot unless marked",
+    title: str = TITLES["table1"],
     wanted: Sequence[str] = ZERO_SHOT,
 ) -> str:
     """The table as Markdown: one section a corpus."""

@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 from page_server import running
 from tiny_captioner import OTHER, SAYS
 
@@ -115,12 +117,7 @@ def test_sigterm_finishes_what_was_accepted_and_takes_no_more(sounds, tmp_path):
     process = subprocess.Popen([sys.executable, script, tmp_path], stderr=subprocess.PIPE, text=True)
     try:
         address = next(found[0] for line in process.stderr if (found := re.findall(r"is on (http://\S+)", line)))
-        while True:
-            try:
-                assert httpx.get(f"{address}/healthz").json()["status"] == "ok"
-                break
-            except httpx.TransportError:
-                time.sleep(0.05)
+        assert httpx.get(f"{address}/healthz", timeout=60).json()["status"] == "ok"
         loud = (sounds / "loud.wav").read_bytes()
         with concurrent.futures.ThreadPoolExecutor(6) as pool:
             asked = [pool.submit(post, address, "loud.wav", loud) for _ in range(6)]
@@ -135,6 +132,15 @@ def test_sigterm_finishes_what_was_accepted_and_takes_no_more(sounds, tmp_path):
     finally:
         process.kill()
         process.stderr.close()
+
+
+def test_the_address_takes_connections_before_the_server_runs(captioners, monkeypatch):
+    def visit(_, sockets):
+        socket.create_connection(sockets[0].getsockname(), timeout=5).close()
+
+    monkeypatch.setattr(uvicorn.Server, "run", visit)
+    with pytest.raises(ServerError, match="did not start"):
+        run_server(caption_app(captioners, Limits()), "127.0.0.1", 0)
 
 
 def test_a_taken_port_and_senseless_limits_are_one_line(captioners, tmp_path):

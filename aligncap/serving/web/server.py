@@ -77,6 +77,7 @@ def run(app: FastAPI, host: str, port: int) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
+            listener.listen()  # here, not in uvicorn: whoever reads the address below may come at once
         except OSError as error:
             why = error.strerror or error
             raise ServerError(f"{host}:{port}: {why}; choose another --host or --port") from None

@@ -22,6 +22,7 @@ from aligncap import artifacts
 from aligncap.config import Evaluation
 from aligncap.errors import ArtifactError
 from aligncap.evaluation import bootstrap
+from aligncap.evaluation.wording import worded
 
 logger = logging.getLogger(__name__)
 
@@ -179,17 +180,11 @@ def write_agreement(
     artifacts.write_text(_markdown(table, notes), markdown)
 
 
-def _cell(row: Row) -> str:
-    if row["value"] is None:
-        return "undefined"
-    bounds = "" if row["ci_low"] is None else f" [{row['ci_low']:.2f}, {row['ci_high']:.2f}]"
-    return f"{row['value']:.2f}{bounds}"
-
-
 def _markdown(table: Sequence[Row], notes: Mapping[str, Any]) -> str:
     lines = ["| judges | measure | of | agreement [95 %] | n |", "|---|---|---|---|---|"]
     lines += [
-        f"| {row['judge_a']}, {row['judge_b']} | {row['measure']} | {row['of']} | {_cell(row)} | {row['n']} |"
+        f"| {row['judge_a']}, {row['judge_b']} | {row['measure']} | {row['of']} "
+        f"| {worded(row, absent='undefined')} | {row['n']} |"
         for row in table
     ]
     scored = ", ".join(f"{name} {count}" for name, count in notes["scored"].items())

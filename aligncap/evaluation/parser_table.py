@@ -23,6 +23,7 @@ from aligncap.clues.chinese import is_chinese
 from aligncap.clues.grammar import dominant_emotion, parse_many
 from aligncap.config import Evaluation
 from aligncap.evaluation import bootstrap
+from aligncap.evaluation.wording import worded
 
 logger = logging.getLogger(__name__)
 
@@ -204,13 +205,6 @@ def write_parser_table(evaluation: Evaluation, references: Mapping[str, Path], p
     artifacts.write_text(render_markdown(rows), md_out)
 
 
-def _cell(row: Mapping[str, Any] | None) -> str:
-    if row is None or row["value"] is None:
-        return "–"
-    bounds = "" if row["ci_low"] is None else f" [{row['ci_low']:.2f}, {row['ci_high']:.2f}]"
-    return f"{row['value']:.2f}{bounds}"
-
-
 def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
     return [*lines, *(f"| {' | '.join(cells)} |" for cells in body), ""]
@@ -224,22 +218,22 @@ def render_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         at = {(row["measure"], row["emotion"], row["parsed"]): row for row in own}
         lines += [f"## {corpus}, captions in '{language}'", ""]
         columns = ("precision", "precision_with_other", "recall", "f1")
-        body = [[e, *(_cell(at.get((m, e, ""))) for m in columns), str(at["support", e, ""]["n"])] for e in CLASSES]
+        body = [[e, *(worded(at.get((m, e, ""))) for m in columns), str(at["support", e, ""]["n"])] for e in CLASSES]
         lines += _table(("class", "precision", "precision, 'other' counted", "recall", "F1", "support"), body)
         whole = ((name, at.get((name, ALL, ""))) for name in ("accuracy", "macro_f1", "coverage"))
-        lines += [", ".join(f"{name} {_cell(row)}" for name, row in whole if row is not None) + ".", ""]
+        lines += [", ".join(f"{name} {worded(row)}" for name, row in whole if row is not None) + ".", ""]
         heads = (*CLASSES, NONE)
         counts = [[t, *(f"{at['confusion', t, p]['value']:.0f}" for p in heads)] for t in (*CLASSES, OTHER)]
         lines += ["Rows: label; columns: dominant emotion as parsed.", "", *_table(("label", *heads), counts)]
         if dimensions := [name for name in ("valence", "arousal") if (name, NONE, "") in at]:
             means = [
-                [e, *(_cell(at[d, e, ""]) for d in dimensions), str(max(at[d, e, ""]["n"] for d in dimensions))]
+                [e, *(worded(at[d, e, ""]) for d in dimensions), str(max(at[d, e, ""]["n"] for d in dimensions))]
                 for e in heads
             ]
             lines += _table(("parsed as", *(f"mean {d}" for d in dimensions), "n"), means)
             for d in dimensions:
                 if row := at.get((f"spearman_{d}", ALL, "")):
-                    lines.append(f"Spearman, {d} of the parsed emotion with the label: {_cell(row)}, n = {row['n']}.")
+                    lines.append(f"Spearman, {d} of the parsed emotion with the label: {worded(row)}, n = {row['n']}.")
             lines.append("")
     lines.append("Brackets: 95 % bootstrap, stratified by label, clustered by caption.")
     return "\n".join(lines) + "\n"

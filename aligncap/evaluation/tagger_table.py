@@ -25,6 +25,7 @@ from aligncap.clues.training import Measured, targets_of
 from aligncap.config import Evaluation
 from aligncap.config import Tagger as TaggerSettings
 from aligncap.evaluation import bootstrap
+from aligncap.evaluation.wording import worded
 
 Array = NDArray[np.float64]
 
@@ -262,7 +263,7 @@ def render_markdown(rows: Sequence[Mapping[str, Any]], bins: Sequence[Mapping[st
     head = "| corpus | setting | source | kind | n | " + " | ".join(SHOWN[m] for m in METRICS) + " |"
     lines = ["# Clue tagger", "", head, "|---|---|---|---|---:|" + "---:|" * len(METRICS)]
     for where, own in found.items():
-        cells = [_cell(own.get(metric)) for metric in METRICS]
+        cells = [worded(own.get(metric), 3) for metric in METRICS]
         lines.append(f"| {' | '.join(where)} | {own['accuracy']['n']} | {' | '.join(cells)} |")
     lines += [
         "",
@@ -284,11 +285,3 @@ def render_markdown(rows: Sequence[Mapping[str, Any]], bins: Sequence[Mapping[st
         if row["kind"] == "emotion"
     ]
     return "\n".join(lines) + "\n"
-
-
-def _cell(figure: Mapping[str, Any] | None) -> str:
-    if figure is None:
-        return "–"
-    if figure["ci_low"] is None:
-        return f"{figure['value']:.3f}"
-    return f"{figure['value']:.3f} [{figure['ci_low']:.2f}, {figure['ci_high']:.2f}]"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -93,24 +93,18 @@ def _names(paths: list[Path]) -> list[str]:
 
 
 def _show(found: dict[str, Scores]) -> None:
+    from aligncap.evaluation.wording import worded
+
     console = stdout()
     rows = table("metric", *(f">{name}" for name in found), ">n", title="value [95 % interval]")
     every = dict.fromkeys(metric for scores in found.values() for metric in scores.figures)
     for metric in every:
         figures = [scores.figures.get(metric) for scores in found.values()]
         ns = dict.fromkeys(str(figure["n"]) for figure in figures if figure)
-        rows.add_row(metric, *map(_figure, figures), "/".join(ns))
+        rows.add_row(metric, *(worded(figure, 3) for figure in figures), "/".join(ns))
     console.print(rows)
     for reason, metrics in _reasons(found).items():
         console.print(f"absent: {', '.join(metrics)}: {reason}")
-
-
-def _figure(figure: dict[str, Any] | None) -> str:
-    if figure is None:
-        return "-"
-    if figure["ci_low"] is None:
-        return f"{figure['value']:.3f}"
-    return f"{figure['value']:.3f} [{figure['ci_low']:.3f}, {figure['ci_high']:.3f}]"
 
 
 def _reasons(found: dict[str, Scores]) -> dict[str, list[str]]:

@@ -18,6 +18,7 @@ from aligncap import artifacts
 from aligncap.errors import ArtifactError
 from aligncap.evaluation import bootstrap
 from aligncap.evaluation.judge_agreement import weighted_kappa
+from aligncap.evaluation.wording import worded
 from aligncap.serving.web.answers import CHOICES, Answer, Answers
 from aligncap.serving.web.tasks import Task, Tasks, trainable
 
@@ -212,15 +213,10 @@ def write_summary(tasks: Tasks, answers: Path, out: Path) -> list[Row]:
 
 
 def _markdown(rows: Sequence[Row], notes: Row) -> str:
-    def cell(row: Row) -> str:
-        if row["value"] is None:
-            return "undefined"
-        return f"{row['value']:.2f}" + (
-            "" if row["ci_low"] is None else f" [{row['ci_low']:.2f}, {row['ci_high']:.2f}]"
-        )
-
     lines = ["| measure | people | value [95 %] | n |", "|---|---|---|---|"]
-    lines += [f"| {row['measure']} | {row['annotators']} | {cell(row)} | {row['n']} |" for row in rows]
+    lines += [
+        f"| {row['measure']} | {row['annotators']} | {worded(row, absent='undefined')} | {row['n']} |" for row in rows
+    ]
     head = f"`{rows[0]['system']}` (first) against `{rows[0]['against']}` (second), {notes['source']} captions: "
     tail = (
         f"{notes['answers']} answers to {notes['questions']} questions, {notes['identical']} recordings that both "

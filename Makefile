@@ -55,7 +55,7 @@ table3: setup ## after emosec: alignment methods and preference losses
 table4: setup ## after emosec: what PO adds beyond more training, and without KD
 	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
 
-seeds: setup ## after emosec: two more seeds of every system that a claim is about
+seeds: setup ## best after table2 to table4: two more seeds of every system that a claim is about
 	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
 
 small: setup ## a smaller set: adapters, divergences, a second round, hard negatives
@@ -118,5 +118,7 @@ mlflow: setup ## compare runs in MLflow on http://127.0.0.1:5000 (PORT=...)
 mlflow-sync: setup ## import what MLflow missed while its store was down
 	$(PY) -m aligncap.tracking
 
-clean: ## remove results, logs, resume states and site; models, MLflow and .venv stay
-	rm -rf results work logs site .snakemake
+clean: ## remove results, logs, resume states and site; models, MLflow, .venv and a judge's paid answers stay
+	rm -rf results logs site
+	@! [ -d work ] || find work -mindepth 1 -maxdepth 1 ! -name judge_openai ! -name tracking -exec rm -rf {} +
+	@! [ -d .snakemake ] || find .snakemake -mindepth 1 -maxdepth 1 ! -name conda -exec rm -rf {} +

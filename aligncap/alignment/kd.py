@@ -44,7 +44,7 @@ def train_alignment(
     """Train a speech captioner on ``L = NLL + kd_weight * D(teacher, student) + L_before`` (KD: paper; the sum: ours).
 
     Every system starts from the same ``LLM_0``, warm start, features and batch order, and takes ``alignment.steps``
-    caption updates whatever its responses and terms are (DESIGN section 2, fairness).
+    caption updates whatever its responses and terms are (docs/method.md, *Fairness*).
 
     Args:
         system: its name.

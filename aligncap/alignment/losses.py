@@ -2,7 +2,7 @@
 
 KD-Regularization: ``L = (1/N) sum_n [ -log p_S(y_n) + lambda KL(p_T || p_S) ]``. The paper minimises the divergence
 between the LLM's response prediction distributions for speech and for text input; forward KL over the teacher's top k
-tokens and one bucket for the rest, and the other two divergences, are ours (DESIGN section 2).
+tokens and one bucket for the rest, and the other two divergences, are ours.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Warm start of the speech adapter: it learns the clue tags by classification, with no LLM in the loop (ours).
 
-Without it the LLM learns to ignore the speech embeddings and says one caption for every clip (DESIGN section 6).
+Without it the LLM learns to ignore the speech embeddings and says one caption for every clip (our early trials).
 """
 
 from __future__ import annotations

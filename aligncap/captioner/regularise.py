@@ -1,7 +1,7 @@
 """Regularisation of the adapter against the domain gap: masking, mix-up, gradient reversal. All off by default (ours).
 
-An adapter whose outputs predict the label almost perfectly in training teaches the LLM to lean on them (DESIGN
-section 6); these make it less sure of what only the training corpora tell it.
+An adapter whose outputs predict the label almost perfectly in training teaches the LLM to lean on them (our
+early trials); these make it less sure of what only the training corpora tell it.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def caption_baseline(
     """Caption a test corpus without an LLM.
 
     Args:
-        stage: constant (DESIGN section 7; the one training caption that is nearest to all) or tag_template.
+        stage: constant (the one training caption that is nearest to all) or tag_template.
         seed: neither of the two draws anything; kept so that every stage is called alike.
         plan: the training utterances.
         references: training corpus -> ``labels`` artifact.

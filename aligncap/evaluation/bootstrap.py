@@ -1,4 +1,4 @@
-"""Intervals: 95 % percentile bootstrap, stratified by label and clustered (DESIGN section 8).
+"""Intervals: 95 % percentile bootstrap, stratified by label and clustered (docs/method.md).
 
 A resample is a row of multiplicities: how often each utterance is drawn. Every statistic (a mean, a macro recall, the
 corpus BLEU) is then a function of these weights, computed for all resamples at once, and a paired difference uses the
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Name = TypeVar("Name", bound=Hashable)
-PRIMARY = ("emotion_agreement_macro", "factuality_hallucination")  # DESIGN section 8; Holm corrects over all others
+PRIMARY = ("emotion_agreement_macro", "factuality_hallucination")  # ours; a family of their own for Holm
 
 
 def resample_weights(

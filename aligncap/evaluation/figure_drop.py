@@ -22,7 +22,7 @@ RULE = "figure_drop"
 SHOWN = ("emotion_agreement_macro", "factuality_hallucination", "faithfulness_hallucination", "similarity")
 # Not "zero-shot": where one side of a corpus trains and the other is tested, the test is none.
 IN_DOMAIN, TEST, DROP = "in-domain", "test", "drop"
-FACTUAL = ("emotion", "intensity", "level", "pitch", "rate", "timbre", "pause")  # clue kinds: DESIGN section 8
+FACTUAL = ("emotion", "intensity", "level", "pitch", "rate", "timbre", "pause")  # clue kinds of docs/judge.md
 EXPLAINED = {
     "factuality": "Factuality: contradicts the speech",
     "faithfulness": "Faithfulness: says what the input does not support",

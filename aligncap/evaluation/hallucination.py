@@ -1,4 +1,4 @@
-"""Emotion agreement, coverage and hallucination of one caption, as item metrics (DESIGN section 8).
+"""Emotion agreement, coverage and hallucination of one caption, as item metrics (definitions: ours).
 
 The definitions are in docs/judge.md; ``tests/data/hallucinations.yaml`` holds cases. Metrics that end in ``_2`` come
 from the second instrument, which no training step used; it knows emotions only.

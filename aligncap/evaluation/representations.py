@@ -1,7 +1,7 @@
 """What the LLM makes of speech and of the paired text: its input, its hidden states, its response distributions.
 
 The text side is ``LLM_0`` reading ``x_T`` (gold clues, transcript), the speech side the trained system reading ``x_S``,
-both as in training (DESIGN section 2). Three stages, one vector each an utterance and side (ours):
+both as in training. Three stages, one vector each an utterance and side (ours):
 
 - ``before`` LLM decoding: mean of ``A(f(s))``, and mean of the embeddings of the tokens of ``[P_act; P_sem]``: what
   the rivals that align before decoding pull together;

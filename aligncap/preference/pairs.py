@@ -270,7 +270,7 @@ def build_pairs(
     max_tokens: int,
     out: Path,
 ) -> None:
-    """Make the preference pairs of one captioner (DESIGN section 6, item 5; the rules of selection are ours).
+    """Make the preference pairs of one captioner (the rules of selection are ours).
 
     Repeats are removed; a pair needs different assertions and a margin in its own kind. Token ids are the candidates'
     own, end token included.

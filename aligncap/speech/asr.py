@@ -119,7 +119,7 @@ def write_transcripts(
     Args:
         config: task and source.
         compute: device and threads.
-        role: ``train`` or ``test``; a test corpus is always transcribed (DESIGN section 2, leakage rule 1).
+        role: ``train`` or ``test``; a test corpus is always transcribed (its own text would leak).
         audio: the ``audio`` artifact.
         labels: the corpus's own text; training corpora only.
         asr_manifest: the ASR model; None where every text is the corpus's own.

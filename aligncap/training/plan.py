@@ -22,7 +22,7 @@ def plan_training(
     references: Mapping[str, Path],
     out: Path,
 ) -> None:
-    """Draw a role and a tagger fold for every training utterance (DESIGN section 2, leakage rule 3; ours).
+    """Draw a role and a tagger fold for every training utterance, so that none is read by what trained on it (ours).
 
     Whole speakers move together; where a corpus has none, whole sessions, else all utterances of one caption. In each
     corpus the groups are shuffled and dealt to ``dev``, ``preference`` and ``adapt`` until each has its share of the

@@ -1,4 +1,4 @@
-"""Rules of the house that a reader of DESIGN section 4 relies on."""
+"""Rules of the house: where the code of a rule is, which way imports go, how long a module may be."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Leakage rule 1 of DESIGN section 2, walked file by file over the DAG of every shipped config."""
+"""No test caption, label or gold clue reaches a model: walked file by file over the DAG of every shipped config."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Judges: who scores captions, 1-5 for factuality and for faithfulness (DESIGN section 9, docs/judge.md).
+"""Judges: who scores captions, 1-5 for factuality and for faithfulness (docs/judge.md).
 
 ``reference`` is embedded and needs no LLM; ``local`` asks a causal LM of this machine, ``openai`` a chat endpoint,
 ``human`` reads what people answered. Others are modules of ``aligncap.extensions.judges``.

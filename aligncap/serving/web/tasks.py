@@ -1,7 +1,7 @@
 """What annotators compare: two captions of one recording, from test captions or from training candidates.
 
 Test captions of two systems give win rates and nothing else. Candidates are samples of one captioner about training
-utterances: answers about these, and only these, may become training preferences (DESIGN section 2).
+utterances: answers about these, and only these, may become training preferences.
 """
 
 from __future__ import annotations

@@ -319,8 +319,7 @@ def claimed():
 
 def judged(table):
     """{(system or one seed of it, test corpus): judged captions}; only table 4 has win rates."""
-    unjudged = ("chance", "external")
-    keys = [key for key in compared(table) if STAGES[key[0]] not in unjudged] if table == "table4" else []
+    keys = [key for key in compared(table) if key[0] in JUDGED] if table == "table4" else []
     return {(system, corpus): f"<results>/judged/{system}/{corpus}.parquet" for system, corpus in keys}
 
 

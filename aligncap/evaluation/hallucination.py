@@ -22,7 +22,12 @@ METRICS = (
     "faithfulness_hallucination",
 )
 PROSODIC = ("level", "pitch", "rate")
-SECOND = ("emotion_agreement_2", "coverage_2", "factuality_hallucination_2")
+SECOND = (
+    "emotion_agreement_2",
+    "coverage_2",
+    "factuality_hallucination_2",
+    "factuality_hallucination_covered_2",
+)
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,10 @@ def second_values(dominant: str | None, emotion: str | None, labels: Sequence[st
     """
     asserts = dominant is not None
     known = emotion is not None and emotion in labels
+    wrong = float(asserts and dominant != emotion)
     return {
         "emotion_agreement_2": float(dominant == emotion) if known else None,
         "coverage_2": float(asserts),
-        "factuality_hallucination_2": float(asserts and dominant != emotion) if known else None,
+        "factuality_hallucination_2": wrong if known else None,
+        "factuality_hallucination_covered_2": wrong if known and asserts else None,
     }

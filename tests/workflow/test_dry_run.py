@@ -67,6 +67,15 @@ def test_a_round_samples_from_the_round_before_and_takes_it_as_its_reference(pro
     assert any("preference_pairs/kd.parquet" in file for file in control.input), "the control reads the same pairs"
 
 
+def test_captions_of_another_model_have_a_win_rate_where_they_cover_every_test_corpus(project: Project) -> None:
+    theirs = "  theirs: { stage: external, captions: { synthetic_de: theirs.jsonl } }\n"
+    project.edit("config.yaml", "  kd: { stage", f"{theirs}  kd: {{ stage")
+    project.edit("config.yaml", "systems: [constant, tag_template, cascade,", "systems: [theirs, chance, constant,")
+    (table,) = [job for job in project.plan("results/default/tables/table4.parquet") if job.rule == "comparison_table"]
+    judged = {file.split("/")[3] for file in table.input if "/judged/" in file}
+    assert {"theirs", "constant", "sft"} <= judged and "chance" not in judged
+
+
 def test_systems_with_equal_settings_share_the_warm_start(project: Project) -> None:
     wide = "  wide: { extends: kd, overrides: { adapter: { width: 64 } } }\n"
     project.edit("config.yaml", "  kd: { stage", f"{wide}  kd: {{ stage")

@@ -4,7 +4,7 @@ Which systems a claim compares is data of the config (``tables.claims``), ours: 
 hand. A claim is measured by macro agreement; by factuality hallucination at equal coverage, the utterances where both
 captions assert an emotion, for a caption that says nothing contradicts nothing; and by the share of a caption's clues
 that contradict, for one that names no pitch cannot be wrong about it. Beside the first two stands what the second
-instrument says, which no training read.
+instrument says, which no training read; its coverage is its own: the utterances where it finds an emotion in both.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RULE = "claims_table"
 # metric -> the same by the second instrument, which knows emotions only
 MEASURED = {
     "emotion_agreement_macro": "emotion_agreement_macro_2",
-    "factuality_hallucination_covered": "factuality_hallucination_2",
+    "factuality_hallucination_covered": "factuality_hallucination_covered_2",
     "contradicted_clues": None,
 }
 SHOWN = {

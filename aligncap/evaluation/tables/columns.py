@@ -19,6 +19,7 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "factuality_hallucination": ("factuality halluc.", -1),
     "factuality_hallucination_covered": ("factuality halluc., asserting captions", -1),
     "factuality_hallucination_2": ("factuality halluc., 2nd instrument", -1),
+    "factuality_hallucination_covered_2": ("factuality halluc., asserting captions, 2nd instrument", -1),
     "asserted_clues": ("clues asserted", 0),
     "contradicted_clues": ("contradicted clues", -1),
     "faithfulness_hallucination": ("faithfulness halluc.", -1),
@@ -46,7 +47,15 @@ ZERO_SHOT = tuple(
     metric
     for metric in COLUMNS
     if metric
-    not in ("factuality_hallucination_covered", "emotion_agreement_2", "coverage_2", "bleu2", "bleu3", "distinct1")
+    not in (
+        "factuality_hallucination_covered",
+        "factuality_hallucination_covered_2",
+        "emotion_agreement_2",
+        "coverage_2",
+        "bleu2",
+        "bleu3",
+        "distinct1",
+    )
 )
 CLAIMS = (
     "emotion_agreement_macro",
@@ -107,6 +116,7 @@ COMPARED = (  # differences are tested for these
     "faithfulness_hallucination",
     "emotion_agreement_macro_2",
     "factuality_hallucination_2",
+    "factuality_hallucination_covered_2",
     "similarity",
 )
 # The reference judge rewards what these measure, with the same clue parser and sentence encoder.

@@ -182,8 +182,12 @@ def test_a_claim_holds_where_its_interval_excludes_zero_in_its_favour(tmp_path):
 def test_fewer_hallucinations_are_counted_where_both_captions_assert_something(tmp_path):
     # Where both speak (the first half) the quiet one is wrong less; where it is silent, nothing counts.
     half = COUNT // 2
-    wordy = {"factuality_hallucination_covered": [1.0] * COUNT}
-    quiet = {"factuality_hallucination_covered": [0.0, 1.0] * (half // 2) + [None] * half}
+    # The second instrument finds an emotion in other captions: in those of the second half.
+    wordy = {"factuality_hallucination_covered": [1.0] * COUNT, "factuality_hallucination_covered_2": [1.0] * COUNT}
+    quiet = {
+        "factuality_hallucination_covered": [0.0, 1.0] * (half // 2) + [None] * half,
+        "factuality_hallucination_covered_2": [None] * half + [0.0, 0.0, 0.0, 1.0] * (half // 4),
+    }
     (row,) = artifacts.read_rows(claims(tmp_path, {"a": quiet, "b": wordy}, [("a", "b")]).parquet, "claims")
     assert row["n"] == half and row["value"] == pytest.approx(-0.5) and row["verdict"] == "holds"
-    assert row["second_instrument"] is None
+    assert row["second_instrument"] == pytest.approx(-0.75)

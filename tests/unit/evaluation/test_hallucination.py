@@ -6,7 +6,7 @@ import pytest
 
 from aligncap.clues.checks import Truth, factuality_flags, faithfulness_flags
 from aligncap.clues.grammar import parse_clues
-from aligncap.evaluation.hallucination import METRICS, examine
+from aligncap.evaluation.hallucination import METRICS, examine, second_values
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,11 @@ def test_nothing_known_gives_no_figure():
 def test_the_share_of_clues_that_contradict(caption, asserted, contradicted):
     values = examine(caption, Truth(emotion="angry", level="high", rate="slow"), "", []).values
     assert values["asserted_clues"] == asserted and values["contradicted_clues"] == pytest.approx(contradicted)
+
+
+def test_the_second_instrument_counts_what_it_is_unsure_of_as_no_hallucination_and_leaves_it_out_where_covered():
+    unsure = second_values(None, "sad", ["sad", "angry"])
+    assert unsure["factuality_hallucination_2"] == 0 and unsure["factuality_hallucination_covered_2"] is None
+    wrong = second_values("angry", "sad", ["sad", "angry"])
+    assert wrong["factuality_hallucination_2"] == wrong["factuality_hallucination_covered_2"] == 1
+    assert second_values("angry", "happy", ["sad", "angry"])["factuality_hallucination_covered_2"] is None

@@ -51,6 +51,7 @@ def test_perfect_constant_and_chance(tmp_path, monkeypatch):
     assert flat["emotion_agreement_macro"]["value"] == 0.25 and flat["collapse"]["value"] == 1
     assert good["emotion_agreement_macro_2"]["value"] == 1 and good["factuality_hallucination_2"]["value"] == 0
     assert flat["emotion_agreement_2"]["value"] == 0.25 and flat["factuality_hallucination_2"]["value"] == 0.75
+    assert flat["factuality_hallucination_covered_2"]["value"] == 0.75
     assert 0 < chance["emotion_agreement_2"]["value"] < 0.6 and flat["coverage_2"]["value"] == 1
     assert flat["distinct1"]["value"] == pytest.approx(7 / 96) and good["distinct1"]["ci_low"] is None
     assert flat["faithfulness_hallucination"]["value"] == 1

@@ -113,7 +113,16 @@ def _tightest(tokens: Sequence[Token], found: Sequence[Mention]) -> list[Mention
         return any(i in inside and inside[i].kind != mention.kind for i in range(mention.start, mention.end))
 
     # a name of a dimension has a stem that is a value of it: "loudness"
-    return [m for m in found if not cut(m) and tokens[m.start].text not in _DIMENSION]
+    return [
+        m for m in found if not (cut(m) or _names_what_follows(tokens, m)) and tokens[m.start].text not in _DIMENSION
+    ]
+
+
+def _names_what_follows(tokens: Sequence[Token], mention: Mention) -> bool:
+    """'The voice is low in pitch': a phrase that would say the level, if its scale word had no noun of its own."""
+    after = [token.text for token in tokens[mention.end : mention.end + 3]]
+    of_scale = mention.end - mention.start > 1 and tokens[mention.end - 1].text in _SCALE
+    return of_scale and after[:1] == ["in"] and any(text in _DIMENSION for text in after[1:])
 
 
 def _matches(
@@ -186,8 +195,8 @@ def _dimensions(tokens: Sequence[Token], at: int, scale: str) -> list[tuple[str,
     start, end = segment(tokens, at)
     text = tokens[at].text
     near = [i for i in range(max(start, at - REACH), min(end, at + REACH + 1)) if tokens[i].text in _DIMENSION]
-    if near:
-        nearest = min(near, key=lambda i: (_blocked(tokens, at, i), abs(i - at), i < at))
+    nearest = min(near, key=lambda i: (_blocked(tokens, at, i), abs(i - at), i < at), default=None)
+    if nearest is not None and not (_blocked(tokens, at, nearest) and _has_voice(tokens, start, at)):
         chosen = [nearest] + [i for i in near if i != nearest and _coordinated(tokens, nearest, i)]
         result = []
         for i in chosen:
@@ -206,6 +215,11 @@ def _dimensions(tokens: Sequence[Token], at: int, scale: str) -> list[tuple[str,
     if tones:
         return [("pitch", scale, min(tones, key=lambda i: abs(i - at)))]
     return [("pitch", scale, at)] if text in _BARE and text != "raised" and _stands_alone(tokens, at) else []
+
+
+def _has_voice(tokens: Sequence[Token], start: int, at: int) -> bool:
+    """'The tone is not high and the pace not slow': what is high stands before, and is not sought behind the 'and'."""
+    return any(tokens[i].text in (_VOICE | _TONE) and not _blocked(tokens, at, i) for i in range(start, at))
 
 
 def _stands_alone(tokens: Sequence[Token], at: int) -> bool:

@@ -51,6 +51,7 @@ WRITTEN = {
             "neither angry nor afraid, but sad",
         ),
         Rule("scopes", "not|can not hide|contain|help|only EMOTION", "asserted", "She cannot hide her joy."),
+        Rule("scopes", "can not bear EMOTION; no end of EMOTION", "asserted", "He can't bear his anger."),
         Rule("scopes", "two negators", "cancel", "not without sadness"),
         Rule("grammar", "not FEELING", "neutral", "no emotion at all"),
         Rule("grammar", "all EMOTIONs denied, two or more", "neutral", "neither happy nor sad"),

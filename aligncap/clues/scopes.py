@@ -29,9 +29,13 @@ HARDLY = frozenset("hardly barely scarcely".split())
 # "cannot hide the anger", "no mistaking the fear", "not only sad": the emotion stands
 CANCEL = frozenset(
     "hide hiding contain containing control controlling conceal restrain mistake mistaking miss help stop hold holding "
-    "disguise suppress mask deny doubt calm only just merely simply shake escape wonder believe attempt "
-    "make soften look raise end resist matter bear care effort wish want dare know need".split()
+    "disguise suppress mask deny doubt calm only just merely simply shake escape wonder believe attempt soften resist "
+    "care dare".split()
 )
+# first word -> second words that cancel the negator: "no end of joy", "can't bear the sadness", "not know how to hide"
+CANCEL_PAIRS = {"no": {"wonder", "end", "matter"}, "nothing": {"but"}}
+ABLE = frozenset("can ca could cannot".split())
+WONDERING = frozenset("what how where why whether if which".split())
 PRESENCE = frozenset(
     "present hear heard there audible felt feel evident found find detected detect noticed notice apparent".split()
 )
@@ -69,12 +73,11 @@ def _negation_start(tokens: Sequence[Token], at: int) -> int | None:
     text = tokens[at].text
     following = [t.text for t in tokens[at + 1 : at + 4]]
     if text in NEGATORS:
-        if text == "nothing" and following[:1] == ["but"]:
-            return None
-        if text == "no" and following[:1] == ["wonder"]:
+        if following[:1] and following[0] in CANCEL_PAIRS.get(text, ()):
             return None
         near = tokens[at + 1 : min(at + 4, segment(tokens, at)[1])]
         cancelled = any(t.text in CANCEL or t.lemma in CANCEL for t in near if t.pos != "NOUN")
+        cancelled = cancelled or _is_overwhelmed(tokens, at, following)
         return None if cancelled and text != "without" else at + 1
     if text in NEGATOR_PAIRS and following[:1] and following[0] in NEGATOR_PAIRS[text]:
         denied_before = text == "anything" and any(t.text in NEGATORS or t.text == "nobody" for t in tokens[:at])
@@ -84,6 +87,12 @@ def _negation_start(tokens: Sequence[Token], at: int) -> int | None:
     if text == "little" and (at == 0 or tokens[at - 1].text not in ("a", "the")) and tokens[at].pos == "ADJ":
         return at + 1
     return None
+
+
+def _is_overwhelmed(tokens: Sequence[Token], at: int, following: Sequence[str]) -> bool:
+    """'Cannot bear the sadness', 'does not know what to do with her anger': the emotion is there."""
+    able = tokens[at].text in ABLE or (at > 0 and tokens[at - 1].text in ABLE)
+    return (able and "bear" in following) or (following[:1] == ["know"] and bool(WONDERING.intersection(following)))
 
 
 def _negation_end(tokens: Sequence[Token], start: int) -> int:
@@ -100,7 +109,7 @@ def _negation_end(tokens: Sequence[Token], start: int) -> int:
             return at
         if token.text == "nor":
             return at  # it negates what follows by itself
-        if token.text == "and" and _new_predicate(tokens, at + 1):
+        if token.text == "and" and (_new_predicate(tokens, at + 1) or _negated_anew(tokens, at + 1)):
             return at
         at += 1
     return at
@@ -115,6 +124,11 @@ def _new_predicate(tokens: Sequence[Token], at: int) -> bool:
         if token.text in ("with", "quite", "rather", "very", "full", "clearly"):
             return True
     return False
+
+
+def _negated_anew(tokens: Sequence[Token], at: int) -> bool:
+    """'No effort and no anger', 'the tone is not high and the pace not slow': each has a negator of its own."""
+    return any(token.text in NEGATORS for token in tokens[at : segment(tokens, at)[1]])
 
 
 def _is_list(tokens: Sequence[Token], comma: int) -> bool:

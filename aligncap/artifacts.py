@@ -25,6 +25,7 @@ from aligncap.errors import ArtifactError
 from aligncap.schemas import SCHEMAS
 
 SCHEMA_VERSION = 1
+CODE_VARIABLE = "ALIGNCAP_CODE"  # digest of the code of the rule at work; `aligncap.job` sets it
 
 
 @contextlib.contextmanager
@@ -172,12 +173,13 @@ def file_digest(path: str | Path) -> str:
 
 
 def work_directory(rule: str, settings: Mapping[str, Any], inputs: Sequence[str | Path]) -> Path:
-    """Where a rule keeps its resume state: ``work/{rule}/{digest of settings and of the inputs' bytes}``.
+    """Where a rule keeps its resume state: ``work/{rule}/{digest of settings, code and the inputs' bytes}``.
 
-    It lies outside the rule's outputs because Snakemake deletes those before a rerun; another setting or another
-    input starts afresh.
+    It lies outside the rule's outputs because Snakemake deletes those before a rerun; another setting, an edit in the
+    rule's code or another input starts afresh.
     """
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    digest.update(os.environ.get(CODE_VARIABLE, "").encode())
     for path in sorted(map(str, inputs)):
         digest.update(file_digest(path).encode())
     return Path("work") / rule / digest.hexdigest()[:16]

@@ -40,9 +40,10 @@ def job(smk: Any) -> Iterator[None]:
     _log_to(Path(smk.log[0]))
     sys.excepthook = _report
     _hold_jobs_lock()
-    from aligncap import tracking  # loads numpy
+    from aligncap import artifacts, tracking  # these load numpy
 
     params = dict(smk.params.items())
+    os.environ[artifacts.CODE_VARIABLE] = params.get("code", "")
     tags = tracking.tags_of(dict(smk.wildcards.items()), params)
     with tracking.stage(smk.rule, "/".join(smk.wildcards), params, tags) as run:
         yield

@@ -62,8 +62,11 @@ class WarmStartStage(Stage):
 
     def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
         """Everything of the adapter but the projection, which only the LLM can train; and the heads."""
-        names = {n: p for n, p in self.named_parameters() if not n.startswith(("adapter.project", "adapter.scale"))}
-        return [(self.settings.learning_rate, names)]
+        untrained = ("adapter.project", "adapter.scale")
+        named = {n: p for n, p in self.named_parameters() if not n.startswith(untrained)}
+        adapter = {n: p for n, p in named.items() if n.startswith("adapter.")}
+        heads = {n: p for n, p in named.items() if n not in adapter}
+        return [(self.settings.adapter_learning_rate, adapter), (self.settings.learning_rate, heads)]
 
     def items(self, split: str) -> int:
         """Utterances."""
@@ -78,7 +81,7 @@ class WarmStartStage(Stage):
         return 1.0
 
     def forward(self, split: str, items: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum over utterances of the mean cross-entropy over the kinds that have a target, and hits by kind."""
+        """Sum over utterances of the mean cross-entropy over kinds (0 where a kind has no target), and hits by kind."""
         examples = [self.sets[split][i] for i in items]
         features, mask = pad_features([e.features for e in examples])
         device = self.adapter.scale.device
@@ -102,7 +105,8 @@ class WarmStartStage(Stage):
             logits = self.heads[kind](states[[row for row, _ in known]])
             target = torch.tensor([labels.index(label) for _, label in known], device=device)
             loss = loss + nn.functional.cross_entropy(logits, target, reduction="sum") / len(self.labels)
-            logged[f"accuracy_{kind}"] = (logits.argmax(-1) == target).float().sum()
+            logged[f"accuracy/{kind}"] = (logits.argmax(-1) == target).float().sum()
+            logged[f"share/{kind}"] = logits.new_tensor(len(known))
         return loss, logged
 
 

@@ -199,8 +199,9 @@ def factuality_flags(clues: Sequence[Clue], truth: Truth) -> list[str]:
     return flags
 
 
-def _tokens(text: str) -> list[str]:
-    return re.findall(r"\w+(?:'\w+)?", text.lower().replace("\u2019", "'"))
+def _tokens(text: str, without: str = "") -> list[str]:
+    """Words in lower case, "she's" as one, or as "she" ``without`` its "'s"."""
+    return [w.removesuffix(without) for w in re.findall(r"\w+(?:'\w+)?", text.lower().replace("\u2019", "'"))]
 
 
 @lru_cache(maxsize=65536)
@@ -211,7 +212,7 @@ def _suspects(caption: str) -> tuple[tuple[str, str], ...]:
     text = _FIGURES.sub(" ", straight.lower())
     found = [("persona", match.group()) for match in _PERSONA.finditer(text)]
     text = _PERSONA.sub(lambda match: " ".join(w for w in _tokens(match.group()) if _KIND_OF.get(w) == "gender"), text)
-    found += [(kind, word) for word in _tokens(text) if (kind := _KIND_OF.get(word.removesuffix("'s"))) is not None]
+    found += [(kind, word) for word in _tokens(text, "'s") if (kind := _KIND_OF.get(word)) is not None]
     return tuple(dict.fromkeys([*found, *told, *(("person", name) for name in _names(straight))]))
 
 
@@ -228,7 +229,7 @@ def _names(caption: str) -> list[str]:
 
 
 def _supported(words: str, support: frozenset[str]) -> bool:
-    return all(word in support for word in _tokens(words))
+    return all(word in support for word in _tokens(words, "'s"))
 
 
 @lru_cache(maxsize=65536)
@@ -287,8 +288,8 @@ def faithfulness_flags(caption: str, transcript: str, references: Sequence[str],
     """
     truths = [_tokens(text) for text in references]
     spoken = _tokens(transcript)
-    by_reference = frozenset(word for words in truths for word in words)
-    by_all = by_reference | frozenset(spoken)
+    by_reference = frozenset(word for text in references for word in _tokens(text, "'s"))
+    by_all = by_reference | frozenset(_tokens(transcript, "'s"))
     flags = []
     for kind, words in _suspects(caption):
         if not _supported(words, by_reference if kind in BY_REFERENCE_ONLY else by_all):

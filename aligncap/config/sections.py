@@ -67,7 +67,7 @@ class Features(Section):
 class Splits(Section):
     """Shares of the training speakers (or sessions, or caption groups) that are kept for one purpose."""
 
-    dev: Fraction = 0.1
+    dev: Annotated[float, Field(gt=0, le=1)] = 0.1
     preference: Fraction = Field(0.2, description="kept out of KD, so that candidates are not recitals")
     preference_corpora: tuple[str, ...] = Field(
         (),
@@ -323,6 +323,15 @@ class AlignCapConfig(Section):
                         f"corpora.{test}: trains ({train}) and tests on the same {one.root}; give both a part with "
                         "equal share and seed, one 'rest' and one 'held_out', or another root"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _splits_serve_what_trains(self) -> AlignCapConfig:
+        if self.teacher.adapt and not self.splits.adapt:
+            raise ValueError("splits.adapt: 0 leaves the teacher nothing; raise it, or set teacher.adapt to false")
+        sampled = self.splits.preference or self.splits.adapt or self.splits.preference_corpora
+        if not sampled and any(system.stage == "preference" for system in self.systems.values()):
+            raise ValueError("splits.preference: 0, and adapt is 0, too: no utterance is left to sample candidates of")
         return self
 
     @model_validator(mode="after")

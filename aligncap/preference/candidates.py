@@ -19,7 +19,8 @@ ROWS = 64  # sequences decoded at once
 
 def preference_examples(inputs: TrainingInputs, limit: int) -> list[Example]:
     """The ``preference`` utterances, then ``adapt`` ones (no student trained on their speech), ``limit`` at most."""
-    return [*load_examples(inputs, ["preference"]), *load_examples(inputs, ["adapt"])][:limit]
+    first = load_examples(inputs, ["preference"], may_lack=True)
+    return [*first, *load_examples(inputs, ["adapt"], may_lack=bool(first))][:limit]
 
 
 def utterance_seed(seed: int, key: str) -> int:

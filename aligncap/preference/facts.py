@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aligncap import artifacts
-from aligncap.clues import Clue, canonical
+from aligncap.clues import Clue
 from aligncap.clues.checks import Truth
+from aligncap.clues.grammar import dominant_emotion
 from aligncap.config import Judge
 
 Key = tuple[str, str]  # (corpus, utterance id)
@@ -19,18 +20,23 @@ class Facts:
     """What is known of one utterance.
 
     Attributes:
-        truth: label and measured prosody.
+        truth: label, its intensity and measured prosody.
         gold: clues of its reference caption.
-        intensity: label normal or strong; None where unknown.
         transcript: what was said.
         references: its captions.
+        outside: its label is known and none of the classes ("other"): then no emotion is right or wrong.
     """
 
     truth: Truth
     gold: tuple[Clue, ...]
-    intensity: str | None
     transcript: str
     references: tuple[str, ...]
+    outside: bool = False
+
+    @property
+    def emotion(self) -> str | None:
+        """The label; the dominant emotion of the reference where there is none, as the evaluation takes it."""
+        return self.truth.emotion or (None if self.outside else dominant_emotion(list(self.gold)))
 
 
 @dataclass(frozen=True)
@@ -65,8 +71,9 @@ class Opinion:
 def facts_of(labels: dict, gold: Sequence[Clue], transcript: str, prosody: dict | None) -> Facts:
     """Facts of a row of ``labels``, its gold clues, its transcript and its row of ``prosody`` where there is one."""
     references = tuple(text for text in labels["captions"] if text.strip())
-    emotion = labels["emotion"] if canonical(labels["emotion"]) else None
-    return Facts(Truth.from_rows(emotion, prosody), tuple(gold), labels["intensity"], transcript, references)
+    truth = Truth.from_rows(labels["emotion"], prosody, labels["intensity"])
+    outside = labels["emotion"] is not None and truth.emotion is None
+    return Facts(truth, tuple(gold), transcript, references, outside)
 
 
 def read_facts(

@@ -15,7 +15,7 @@ from typing import Any
 from aligncap import artifacts
 from aligncap.clues import Clue
 from aligncap.clues.checks import Truth, factuality_flags, faithfulness_flags
-from aligncap.clues.grammar import dominant_emotion, parse_clues
+from aligncap.clues.grammar import parse_clues
 from aligncap.clues.prompts import load_tokenizer, swap_clue
 from aligncap.config import Pairs
 from aligncap.errors import ArtifactError
@@ -65,13 +65,14 @@ def rate(row: Row, facts: Facts, settings: Pairs) -> Row:
     }
     vocal = len({clue.kind for clue in clues if clue.kind != "emotion" and not clue.negated})
     clean = not wrong and not flags
-    return row | {"said": assertions(clues, caption), "wrong": wrong, "vocal": vocal, "clean": clean, "points": points}
+    copied = {("flag", flag) for flag in flags if flag.startswith("transcript")}  # only the clip's facts tell
+    said = assertions(clues, caption) | copied
+    return row | {"said": said, "wrong": wrong, "vocal": vocal, "clean": clean, "points": points}
 
 
 def truth_of(facts: Facts) -> Truth:
     """Label and measured prosody; where there is no label, the dominant emotion of the reference caption."""
-    truth = facts.truth
-    return truth if truth.emotion is not None else replace(truth, emotion=dominant_emotion(list(facts.gold)))
+    return replace(facts.truth, emotion=facts.emotion)
 
 
 def _may_win(better: Row, worse: Row, settings: Pairs) -> bool:

@@ -28,11 +28,12 @@ class TrainingInputs:
         return [self.plan, *(path for table in tables for path in table.values())]
 
 
-def load_examples(inputs: TrainingInputs, roles: Sequence[str]) -> list[Example]:
+def load_examples(inputs: TrainingInputs, roles: Sequence[str], *, may_lack: bool = False) -> list[Example]:
     """Examples of these roles, in a fixed order that mixes corpora and speakers (by hash of their key).
 
     Raises:
-        ArtifactError: an utterance of the plan is missing from another artifact, or no utterance has such a role.
+        ArtifactError: an utterance of the plan is missing from another artifact, or no utterance has such a role
+            (unless it ``may_lack``).
     """
     from aligncap.speech.features import load_features
 
@@ -64,6 +65,6 @@ def load_examples(inputs: TrainingInputs, roles: Sequence[str]) -> list[Example]
                     f"{inputs.plan}: utterance {utterance} of {corpus} is in the plan but not in every artifact of its "
                     "corpus; delete results of this experiment that are older than the corpus and run again"
                 ) from error
-    if not examples:
+    if not examples and not may_lack:
         raise ArtifactError(f"{inputs.plan}: no utterance has a role of {list(roles)}; raise its share in splits")
     return sorted(examples, key=lambda example: hashlib.sha256(example.key.encode()).digest())

@@ -175,8 +175,8 @@ def train(
 ) -> None:
     """Train ``stage`` in place, write its log and save what came of it.
 
-    The resume point lies in ``work/{rule}/…`` under the digest of ``described`` and of the inputs' bytes; it goes once
-    the outputs are whole, so that a forced rerun trains again.
+    The resume point lies in ``work/{rule}/…`` under the digest of ``described``, ``compute``, the rule's code and the
+    inputs' bytes; it goes once the outputs are whole, so that a forced rerun trains again.
 
     Args:
         stage: what to train.
@@ -204,7 +204,7 @@ def train(
         [{"params": list(group.values()), "lr": rate, "initial_lr": rate} for rate, group in groups],
         weight_decay=settings.weight_decay,
     )
-    work = artifacts.work_directory(rule, {"name": name, **described}, inputs)
+    work = artifacts.work_directory(rule, {"name": name, "compute": compute.model_dump(), **described}, inputs)
     resume = _Resume(work)
     done, log = resume.load(parameters, optimizer)
     if done:

@@ -83,7 +83,7 @@ def _deal(corpus: str, keys: list[str], sizes: Mapping[str, int], splits: Splits
     if len(keys) <= len(wanted):
         raise CorpusError(
             f"corpus {corpus}: {len(keys)} speakers (or sessions) cannot be split into {len(wanted) + 1} roles; "
-            "set some of splits.dev, splits.preference, splits.adapt to 0 or add speakers"
+            "set splits.preference to 0 (or splits.adapt, if teacher.adapt is false), or add speakers"
         )
     roles: dict[str, str] = {}
     remaining = list(keys)

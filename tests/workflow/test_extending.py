@@ -72,7 +72,7 @@ def test_a_new_judge(project: Project) -> None:
         "from aligncap.config import Compute, Judge; from aligncap.preference.facts import Facts, Item\n"
         "from aligncap.preference.judges import score\n"
         "gold = 'The speaker sounds very sad, with a quiet voice.'\n"
-        "facts = Facts(Truth('sad'), tuple(parse_clues(gold)), 'strong', 'good bye', (gold,))\n"
+        "facts = Facts(Truth('sad', intensity='strong'), tuple(parse_clues(gold)), 'good bye', (gold,))\n"
         "said = [gold, 'The speaker sounds sad.', 'The speaker sounds happy because the war is over.']\n"
         "items = [Item('c', str(n), text, True, facts) for n, text in enumerate(said)]\n"
         "for o in score(Judge(name='clue_overlap'), Compute(device='cpu'), items, None):\n"

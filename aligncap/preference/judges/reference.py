@@ -64,7 +64,7 @@ def _grade_clues(clues: Sequence[Clue], facts: Facts) -> tuple[float, list[str]]
             continue
         key = (clue.kind, clue.lemma)
         same_kind = {lemma for kind, lemma in gold if kind == clue.kind}
-        if key in gold or key in measured or (clue.kind == "intensity" and clue.lemma == facts.intensity):
+        if key in gold or key in measured or (clue.kind == "intensity" and clue.lemma == facts.truth.intensity):
             points += CLUE_POINTS
             reasons.append(f"'{clue.word}' is supported")
         elif clue.kind in wrong_kinds or (same_kind and clue.kind in ("level", "pitch", "rate", "intensity")):
@@ -79,9 +79,8 @@ def grade_factuality(caption: str, facts: Facts) -> tuple[float, list[str]]:
     if not clues:
         return SILENT, ["asserts no clue"]
     score, reasons = 3.0, []
-    emotion = facts.truth.emotion or dominant_emotion(list(facts.gold))
-    if emotion is not None:
-        points, reason = _grade_emotion(clues, emotion)
+    if facts.emotion is not None:
+        points, reason = _grade_emotion(clues, facts.emotion)
         score, reasons = score + points, [reason]
     points, more = _grade_clues(clues, facts)
     return _clip(score + points), [*reasons, *more]

@@ -40,7 +40,7 @@ def describe(facts: Facts) -> str:
     truth = facts.truth
     lines = []
     if truth.emotion:
-        lines.append(f"emotion: {truth.emotion}" + (f" ({facts.intensity})" if facts.intensity else ""))
+        lines.append(f"emotion: {truth.emotion}" + (f" ({truth.intensity})" if truth.intensity else ""))
     measured = [f"{name} {value}" for name in ("level", "pitch", "rate") if (value := getattr(truth, name))]
     if measured:
         lines.append(f"measured, against the speaker's other recordings: {', '.join(measured)}")

@@ -1,6 +1,7 @@
 """Warm start, teacher, alignment and preference training on tiny models: what trains, what is written."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ from aligncap.config import (
     WarmStart,
 )
 from aligncap.errors import ArtifactError
-from aligncap.preference.candidates import sample_candidates
+from aligncap.preference.candidates import preference_examples, sample_candidates
 from aligncap.preference.train import train_preference, write_reference_logps
 from aligncap.training.data import load_examples
 
@@ -82,7 +83,7 @@ def align(folder, inputs, llm, kd_weight, name, steps=4):
 
 def test_the_warm_start_learns_what_the_features_say(parents):
     log = artifacts.read(parents / "warm.parquet", "training")
-    dev = log[(log.split == "dev") & (log.metric == "accuracy_emotion")]
+    dev = log[(log.split == "dev") & (log.metric == "accuracy/emotion")]
     assert dev.value.iloc[-1] == 1.0
 
 
@@ -224,6 +225,21 @@ def test_preference_training_starts_at_the_reference_and_prefers_the_chosen(
     before, after = load_file(aligned.lora), load_file(paths.lora)
     assert all(torch.equal(before[n], after[n]) for n in before if n.startswith("llm0."))
     assert any(not torch.equal(before[n], after[n]) for n in before if n.startswith("student."))
+
+
+def test_candidates_are_sampled_of_the_role_that_there_is(tmp_path, training_inputs):
+    def without(*roles):
+        rows = artifacts.read_rows(training_inputs.plan, "plan")
+        plan = tmp_path / "plan.parquet"
+        artifacts.write([r | {"role": "align"} if r["role"] in roles else r for r in rows], plan, "plan", "test")
+        return replace(training_inputs, plan=plan)
+
+    both = {example.key for example in preference_examples(training_inputs, 99)}
+    one = {example.key for example in preference_examples(without("adapt"), 99)}
+    other = {example.key for example in preference_examples(without("preference"), 99)}
+    assert one and other and one | other == both and not one & other
+    with pytest.raises(ArtifactError, match="no utterance has a role"):
+        preference_examples(without("adapt", "preference"), 99)
 
 
 def test_reference_log_probs_of_another_policy_are_refused(parents, training_inputs, tiny_llm, aligned):

@@ -8,7 +8,8 @@ REFERENCE = "The speaker sounds very sad, with a quiet voice."
 
 
 def facts(emotion="sad", transcript='she said "no"\nto me'):
-    return Facts(Truth(emotion, level="low"), tuple(parse_clues(REFERENCE)), "strong", transcript, (REFERENCE,))
+    truth = Truth(emotion, level="low", intensity="strong")
+    return Facts(truth, tuple(parse_clues(REFERENCE)), transcript, (REFERENCE,))
 
 
 def items(count, clips=1):

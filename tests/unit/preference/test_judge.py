@@ -12,20 +12,28 @@ from aligncap.clues.checks import Truth
 from aligncap.clues.grammar import parse_clues
 from aligncap.config import Compute, Judge
 from aligncap.errors import ArtifactError
-from aligncap.preference.facts import Facts
+from aligncap.preference.facts import Facts, facts_of
 from aligncap.preference.judges import score_candidates, score_captions_of
 from aligncap.preference.judges.reference import grade_factuality, grade_faithfulness, judge
 from aligncap.preference.pairs import _with_scores
 
 REFERENCE = "The speaker sounds very sad, with a quiet voice."
 FACTS = Facts(
-    Truth("sad", level="low", rate="slow"),
+    Truth("sad", level="low", rate="slow", intensity="strong"),
     tuple(parse_clues(REFERENCE)),
-    "strong",
     "i will never see you here again",
     (REFERENCE,),
 )
 WEIGHTS = (0.3, 0.4, 0.3)
+
+
+def test_no_emotion_is_right_or_wrong_where_the_label_is_outside_the_classes():
+    gold = tuple(parse_clues("The speaker sounds surprised."))
+    row = {"captions": ["The speaker sounds surprised."], "intensity": None}
+    unlabelled = facts_of(row | {"emotion": None}, gold, "", None)
+    other = facts_of(row | {"emotion": "other"}, gold, "", None)
+    assert grade_factuality("The speaker sounds angry.", unlabelled)[0] < 2
+    assert grade_factuality("The speaker sounds angry.", other) == (3.0, [])
 
 
 def factuality(caption):

@@ -47,17 +47,17 @@ class Tokenizer:
 def build(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "load_tokenizer", lambda manifest: Tokenizer())
 
-    def run(by_utterance, roles=None, max_tokens=100, speakers=None, emotion="sad", **settings):
+    def run(by_utterance, roles=None, max_tokens=100, speakers=None, emotion="sad", known=None, **settings):
         """by_utterance: id -> [(caption, factuality, faithfulness, finished)]; overall is their mean."""
         candidates, scores, labels, gold, plan, said = [], [], [], [], [], []
         nothing = {"caption_group": None, "intensity": None, "valence": None, "arousal": None, "transcript": None}
         for name, rows in by_utterance.items():
-            labels.append({"utterance_id": name, "captions": [SAD], "emotion": emotion, **nothing})
+            labels.append({"utterance_id": name, "captions": [SAD], "emotion": emotion, **nothing, **(known or {})})
             gold.append({"utterance_id": name, "clues": [], "p_act": "", "p_sem_ids": []})
             role = (roles or {}).get(name, "preference")
             speaker = (speakers or {}).get(name, "tiny/a")
             plan.append({"utterance_id": name, "corpus": "tiny", "speaker_key": speaker, "role": role, "fold": 0})
-            asr = {"transcript": "a word", "language": "en", "source": "asr", "avg_logprob": 0.0}
+            asr = {"transcript": "kids are talking by the door", "language": "en", "source": "asr", "avg_logprob": 0.0}
             said.append({"utterance_id": name, **asr})
             for number, (caption, factuality, faithfulness, finished) in enumerate(rows):
                 key = f"tiny/{name}#{number}"
@@ -122,6 +122,26 @@ def test_widest_margin_first_and_token_ids_as_sampled(build):
     ]
     assert rows[1]["chosen_ids"] == [10, 2] and rows[1]["rejected_ids"] == [11, 2]
     assert rows[1]["margin"] == pytest.approx(4) and rows[1]["pair_id"] == "tiny/u0#0>tiny/u0#1"
+
+
+def test_a_copied_transcript_makes_a_faithfulness_pair(build):
+    (row,) = build({"u0": [(SAD, 5, 5, True), ("The speaker sounds sad, are talking by the door.", 5, 2.25, True)]})
+    assert (row["chosen_id"], row["rejected_id"], row["kind"]) == ("tiny/u0#0", "tiny/u0#1", "faithfulness")
+
+
+def test_a_chosen_caption_does_not_weaken_a_strong_emotion(build):
+    rows = [("The speaker sounds slightly sad.", 5, 5, True), (SAD, 4.5, 5, True), (HAPPY, 1, 5, True)]
+    weak = build({"u0": rows}, clean_chosen=True, per_utterance=1)
+    assert [row["chosen_id"] for row in weak] == ["tiny/u0#0"]
+    strong = build({"u0": rows}, clean_chosen=True, per_utterance=1, known={"intensity": "strong"})
+    assert [row["chosen_id"] for row in strong] == ["tiny/u0#1"]
+
+
+def test_no_swap_contradicts_a_label_outside_the_classes(build):
+    rows = [("The speaker sounds sad.", 5, 5, True)]
+    assert len(build({"u0": rows}, emotion="sad", hard_negatives="always")) == 1
+    with pytest.raises(ArtifactError, match="0 pairs"):
+        build({"u0": rows}, emotion="other", hard_negatives="always")
 
 
 def test_margin_number_and_unscored(build):

@@ -54,8 +54,10 @@ def in_tmp(tmp_path, monkeypatch):
     monkeypatch.delenv("ALIGNCAP_TRACKING_URI", raising=False)
 
 
-def run(stage, settings=SETTINGS, name="x"):
-    train(stage, settings, Compute(threads=1), 0, "rule", name, {"s": 1}, [], Path(f"{name}.parquet"), lambda: None)
+def run(stage, settings=SETTINGS, name="x", threads=1):
+    train(
+        stage, settings, Compute(threads=threads), 0, "rule", name, {"s": 1}, [], Path(f"{name}.parquet"), lambda: None
+    )
     return stage
 
 
@@ -82,6 +84,17 @@ def test_a_killed_run_resumes_to_the_same_bytes():
     assert torch.equal(whole.line.weight, resumed.line.weight) and torch.equal(whole.line.bias, resumed.line.bias)
     strip = lambda name: artifacts.read(f"{name}.parquet", "training")  # noqa: E731
     assert strip("whole").equals(strip("cut"))
+
+
+@pytest.mark.parametrize("changed", ["code", "compute"])
+def test_a_killed_run_of_other_code_or_arithmetic_starts_afresh(monkeypatch, changed):
+    with pytest.raises(KeyboardInterrupt):
+        run(Line(fail_after=17))
+    if changed == "code":
+        monkeypatch.setenv(artifacts.CODE_VARIABLE, "another")
+    again = Line()
+    run(again, threads=2 if changed == "compute" else 1)
+    assert again.calls == 30
 
 
 def test_a_finished_run_trains_again():

@@ -219,7 +219,8 @@ def _dimensions(tokens: Sequence[Token], at: int, scale: str) -> list[tuple[str,
 
 def _has_voice(tokens: Sequence[Token], start: int, at: int) -> bool:
     """'The tone is not high and the pace not slow': what is high stands before, and is not sought behind the 'and'."""
-    return any(tokens[i].text in (_VOICE | _TONE) and not _blocked(tokens, at, i) for i in range(start, at))
+    nouns = _VOICE | _TONE
+    return any(tokens[i].text in nouns and not _blocked(tokens, at, i) for i in range(start, at))
 
 
 def _stands_alone(tokens: Sequence[Token], at: int) -> bool:

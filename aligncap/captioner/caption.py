@@ -38,6 +38,7 @@ def caption_testset(
     from aligncap.speech.features import load_features
 
     model = load_checkpoint(checkpoint, model_folder(llm_manifest), compute)
+    model.fold_lora()
     arrays = load_features(features)
     examples = [
         Example(r["utterance_id"], "", (), "", r["p_act"], tuple(r["p_sem_ids"]), arrays[r["utterance_id"]])

@@ -1,4 +1,7 @@
-"""Decoding: greedy, or K samples of one prompt. The shared head of the prompts is encoded once (prefix cache)."""
+"""Decoding: greedy, or K samples of one prompt.
+
+The shared head of the prompts is encoded once (prefix cache), and rows whose response has ended leave the batch.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ from torch import Tensor
 
 from aligncap.captioner.model import CaptionModel
 from aligncap.captioner.packing import Prompt, embed_prompt
+
+# Rows that have ended leave when no more than this share goes on: leaving costs a copy of the cache of those that stay.
+SHRINK = 0.75
 
 
 @dataclass(frozen=True)
@@ -33,13 +39,17 @@ class Sampling:
     seeds: Sequence[int]  # one a prompt
 
 
-def _choose(logprobs: Tensor, sampling: Sampling, generators: Sequence[torch.Generator]) -> Tensor:
-    """Draw one token a row of ``[B * K, V]`` by inverting the nucleus's distribution function."""
+def _draw(sampling: Sampling, generators: Sequence[torch.Generator]) -> Tensor:
+    """One number of [0, 1) a row, ``[B * K, 1]``: for those that ended too, so that no row changes another's."""
+    return torch.cat([torch.rand(sampling.samples, 1, generator=g, dtype=torch.float64) for g in generators])
+
+
+def _choose(logprobs: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
+    """One token a row of ``[R, V]``, by inverting the nucleus's distribution function at ``uniform`` ``[R, 1]``."""
     scaled, order = (logprobs / sampling.temperature).softmax(-1).sort(descending=True)
     cumulative = scaled.cumsum(-1)
     inside = cumulative - scaled < sampling.top_p
     mass = (scaled * inside).sum(-1, keepdim=True)
-    uniform = torch.cat([torch.rand(sampling.samples, 1, generator=g, dtype=torch.float64) for g in generators])
     target = uniform.to(cumulative) * mass
     index = (cumulative < target).sum(-1, keepdim=True)
     return order.gather(1, torch.minimum(index, inside.sum(-1, keepdim=True) - 1)).squeeze(1)
@@ -91,6 +101,12 @@ class Decoder:
         self._hidden, self._mask = (t.repeat_interleave(copies, 0) for t in (self._hidden, self._mask))
         self._position = self._position.repeat_interleave(copies, 0)
 
+    def keep(self, rows: Tensor) -> None:
+        """Go on with these rows alone, ``[R]`` indices."""
+        rows = rows.to(self._hidden.device)
+        self._cache.batch_select_indices(rows)
+        self._hidden, self._mask, self._position = (t[rows] for t in (self._hidden, self._mask, self._position))
+
     def logits(self) -> Tensor:
         """Of the next token of each row, ``[B, V]``, fp32."""
         return self._model.llm.get_output_embeddings()(self._hidden).float()
@@ -127,15 +143,21 @@ def _generate(
     tokens: list[list[int]] = [[] for _ in range(rows)]
     sums = torch.zeros(rows, dtype=torch.float64)
     done = torch.zeros(rows, dtype=torch.bool)
+    held = torch.arange(rows)  # the rows that are in the decoder, in its order
     for _ in range(max_new_tokens):
         logprobs = decoder.logits().log_softmax(-1).cpu()
-        chosen = _choose(logprobs, sampling, generators) if sampling else logprobs.argmax(-1)
-        sums += torch.where(done, 0.0, logprobs.gather(1, chosen[:, None]).squeeze(1).double())
-        for row in torch.nonzero(~done).flatten().tolist():
-            tokens[row].append(int(chosen[row]))
-        done |= chosen == model.end_id
-        if bool(done.all()):
+        chosen = _choose(logprobs, sampling, _draw(sampling, generators)[held]) if sampling else logprobs.argmax(-1)
+        going = ~done[held]
+        sums[held] += torch.where(going, logprobs.gather(1, chosen[:, None]).squeeze(1).double(), 0.0)
+        for place in torch.nonzero(going).flatten().tolist():
+            tokens[held[place]].append(int(chosen[place]))
+        done[held] |= chosen == model.end_id
+        going = ~done[held]
+        if not bool(going.any()):
             break
+        if int(going.sum()) <= SHRINK * len(held):
+            decoder.keep(torch.nonzero(going).flatten())
+            held, chosen = held[going], chosen[going]
         decoder.feed(chosen)
     results = [
         Generated(tokens[r], float(sums[r]), bool(tokens[r]) and tokens[r][-1] == model.end_id) for r in range(rows)

@@ -140,6 +140,17 @@ class CaptionModel(nn.Module):
             load_exactly(lora_tensors(self.llm), tensors, "the LoRA")
         self.llm.to(self.device)
 
+    def fold_lora(self) -> None:
+        """Add the LoRA to the weights for a model that only captions: fewer, larger products, the same up to rounding.
+
+        It stays beside weights of bf16, in which the sum would be rounded away, and beside those that the input
+        embeddings are tied to.
+        """
+        tied = self.llm.get_input_embeddings().weight
+        for layer in self._lora_layers() if self.dtype == torch.float32 else ():
+            if layer.get_base_layer().weight is not tied:
+                layer.merge()
+
     def _lora_layers(self) -> list[Any]:
         return [module for module in self.llm.modules() if isinstance(module, BaseTunerLayer)]
 

@@ -53,6 +53,7 @@ def sample_candidates(
     import torch
 
     model = load_checkpoint(parent, model_folder(llm_manifest), compute)
+    model.fold_lora()
     examples = preference_examples(inputs, candidates.utterances)
     size = max(1, ROWS // candidates.samples)
     rows = []

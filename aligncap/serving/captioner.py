@@ -88,6 +88,7 @@ class Captioner:
         self._prompts = Prompts(**self.system["prompts"])
         self._clues = Tagger(**self.system["tagger"])
         self.model: CaptionModel = load_checkpoint(paths, folders["llm"], compute)
+        self.model.fold_lora()
         tensors = {name: t.numpy() for name, t in load_tagger(paths).items()}
         self._tagger = tagger.Tagger.from_tensors(tensors)
         heard_by = {name: self.system[name] for name in HEARING} | {"words": self._prompts.max_semantic_tokens}

@@ -49,6 +49,18 @@ def test_clips_and_responses_of_a_batch_do_not_see_each_other(model, examples):
     assert Prompts().instruction in model.decode(text.before + text.after)
 
 
+def test_a_folded_lora_says_the_same(model, examples):
+    model.requires_grad_(False).eval()
+    prompts = model.speech_prompts(examples[:3])
+    packed = model.pack(prompts, [[model.response_ids("very angry indeed")]] * 3)
+    beside, captions = model.response_logps(packed), [g[0].token_ids for g in generate(model, prompts, 6)]
+    with model.without_lora():
+        assert not torch.allclose(model.response_logps(packed), beside, atol=1e-2, rtol=0)
+    model.fold_lora()
+    torch.testing.assert_close(model.response_logps(packed), beside, atol=1e-4, rtol=0)
+    assert [g[0].token_ids for g in generate(model, prompts, 6)] == captions
+
+
 def test_the_adapter_and_the_lora_learn_and_nothing_else_does(llm, examples):
     torch.manual_seed(0)
     model = CaptionModel(llm, Prompts(), CPU)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,24 @@ def test_decoding_does_not_depend_on_neighbours_and_sums_its_own_log_probabiliti
     assert [s.token_ids for s in sampled[2]] == [s.token_ids for s in alone[0]]
     scored = model.response_logps(model.pack(prompts, [[s.token_ids for s in group] for group in sampled]))
     sums = torch.tensor([s.sum_logprob for group in sampled for s in group])
+    torch.testing.assert_close(scored, sums, atol=1e-3, rtol=0)
+
+
+def test_a_row_that_ends_leaves_the_others_as_they_are(model, examples, monkeypatch):
+    prompts = model.speech_prompts(examples)
+    sampling = Sampling(6, 1.5, 1.0, list(range(len(prompts))))
+    unended = [s.token_ids for group in generate(model, prompts, 12, sampling) for s in group]
+    seen = Counter(token for ids in unended for token in set(ids[:6]))
+    monkeypatch.setattr(model, "end_id", seen.most_common(1)[0][0])  # now responses end at different steps
+    together = generate(model, prompts, 12, sampling)
+    lengths = {len(s.token_ids) for group in together for s in group}
+    assert len(lengths) > 3, "rows leave at several steps"
+    for number, (prompt, group) in enumerate(zip(prompts, together, strict=True)):
+        (alone,) = generate(model, [prompt], 12, Sampling(6, 1.5, 1.0, [number]))
+        assert [s.token_ids for s in group] == [s.token_ids for s in alone]
+        assert all(s.finished == (s.token_ids[-1] == model.end_id) for s in group)
+    scored = model.response_logps(model.pack(prompts, [[s.token_ids for s in group] for group in together]))
+    sums = torch.tensor([s.sum_logprob for group in together for s in group])
     torch.testing.assert_close(scored, sums, atol=1e-3, rtol=0)
 
 

@@ -1,0 +1,105 @@
+"""Captions of one batch of clips: `generate` of transformers on the same prompts against ours.
+
+Ours encodes what the prompts share once, lets rows whose caption has ended leave the batch, and adds the LoRA to the
+weights; the figures with neither of the last two stand between. All caption the same clips in turn; the figures are
+ratios of medians, absolute times are of this machine.
+
+    python benchmarks/decoding.py results/default kd synthetic_de
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from aligncap import artifacts
+from aligncap.captioner import generate as ours
+from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
+from aligncap.captioner.example import Example
+from aligncap.captioner.model import CaptionModel
+from aligncap.captioner.packing import Prompt, embed_prompt
+from aligncap.captioner.sources import model_folder
+from aligncap.config import Compute
+from aligncap.speech.features import load_features
+
+NEW_TOKENS = 40
+
+
+def by_transformers(model: CaptionModel, prompts: list[Prompt]) -> list[str]:
+    """The batch padded on the left, as its users would."""
+    embed = model.llm.get_input_embeddings()
+    rows = [embed_prompt(prompt, embed, model.device) for prompt in prompts]
+    longest = max(map(len, rows))
+    inputs = torch.zeros(len(rows), longest, rows[0].shape[1])
+    mask = torch.zeros(len(rows), longest, dtype=torch.long)
+    for number, row in enumerate(rows):
+        inputs[number, longest - len(row) :] = row
+        mask[number, longest - len(row) :] = 1
+    ends = {"eos_token_id": model.end_id, "pad_token_id": model.end_id}
+    with torch.no_grad():
+        said = model.llm.generate(
+            inputs_embeds=inputs, attention_mask=mask, max_new_tokens=NEW_TOKENS, do_sample=False, **ends
+        )
+    return [model.decode(ids.tolist()) for ids in said]
+
+
+def by_us(model: CaptionModel, prompts: list[Prompt], shrink: float) -> list[str]:
+    """The batch with or without rows that leave."""
+    ours.SHRINK = shrink
+    return [model.decode(response.token_ids) for (response,) in ours.generate(model, prompts, NEW_TOKENS)]
+
+
+def main() -> None:
+    """Time all in turn and print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument("system")
+    parser.add_argument("corpus")
+    parser.add_argument("--clips", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    folder, compute = arguments.results, Compute(device="cpu", precision="fp32", threads=arguments.threads)
+    checkpoint = CheckpointPaths.of(folder / "checkpoints" / arguments.system)
+    llm = model_folder(Path("models/smollm2-135m-instruct/manifest.json"))
+    plain, folded = (load_checkpoint(checkpoint, llm, compute) for _ in range(2))
+    folded.fold_lora()
+    features = load_features(folder / f"features/{arguments.corpus}.parquet")
+    clues = artifacts.read_rows(folder / f"clues/{arguments.corpus}/predicted.parquet", "clues")
+    with torch.no_grad():
+        prompts = plain.speech_prompts(
+            [
+                Example(r["utterance_id"], "", (), "", r["p_act"], tuple(r["p_sem_ids"]), features[r["utterance_id"]])
+                for r in clues[: arguments.clips]
+            ]
+        )
+    ways: dict[str, Callable[[], list[str]]] = {
+        "transformers": lambda: by_transformers(plain, prompts),
+        "shared head": lambda: by_us(plain, prompts, 0.0),
+        "and rows leave": lambda: by_us(plain, prompts, 0.75),
+        "and LoRA folded": lambda: by_us(folded, prompts, 0.75),
+    }
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    said: dict[str, list[str]] = {}
+    for number in range(arguments.rounds + 1):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            said[name] = way()
+            if number:  # the first warms up
+                spent[name].append(time.perf_counter() - start)
+    base = spent["transformers"]
+    for name, seconds in spent.items():
+        ratios = [one / other for one, other in zip(base, seconds, strict=True)]
+        same = sum(one == other for one, other in zip(said["transformers"], said[name], strict=True))
+        took, ratio = statistics.median(seconds), statistics.median(base) / statistics.median(seconds)
+        print(
+            f"{name:<16} {took:6.2f} s, {ratio:.2f} times as fast ({min(ratios):.2f} to {max(ratios):.2f}), "
+            f"{same} of {len(prompts)} captions the same"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -71,7 +71,7 @@ gap: setup ## leave one training corpus out, twice: measures against the domain 
 folds: setup ## tags of training clips by models that have not heard their corpus
 	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
 
-heard: setup ## the tagger hears half of EMOSEC without labels, the other half is tested; then the same without hearing it
+heard: setup ## the tagger hears a third of EMOSEC without labels, the rest is tested; then the same without hearing it
 	$(RUN) --configfile experiments/emosec.yaml experiments/heard.yaml
 	$(RUN) --configfile experiments/emosec.yaml experiments/heard.yaml experiments/unheard.yaml
 

@@ -14,30 +14,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
-from aligncap import artifacts
 from aligncap.captioner import generate as ours
+from aligncap.captioner.caption import heard_examples
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
-from aligncap.captioner.example import Example
 from aligncap.captioner.model import CaptionModel
 from aligncap.captioner.packing import Prompt, embed_prompt
 from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute
-from aligncap.speech.features import load_features
 
 NEW_TOKENS = 40
+SHRINK = ours.SHRINK
 
 
 def by_transformers(model: CaptionModel, prompts: list[Prompt]) -> list[str]:
     """The batch padded on the left, as its users would."""
     embed = model.llm.get_input_embeddings()
     rows = [embed_prompt(prompt, embed, model.device) for prompt in prompts]
-    longest = max(map(len, rows))
-    inputs = torch.zeros(len(rows), longest, rows[0].shape[1])
-    mask = torch.zeros(len(rows), longest, dtype=torch.long)
-    for number, row in enumerate(rows):
-        inputs[number, longest - len(row) :] = row
-        mask[number, longest - len(row) :] = 1
+    there = [torch.ones(len(row), dtype=torch.long) for row in rows]
+    inputs, mask = (pad_sequence(part, batch_first=True, padding_side="left") for part in (rows, there))
     ends = {"eos_token_id": model.end_id, "pad_token_id": model.end_id}
     with torch.no_grad():
         said = model.llm.generate(
@@ -67,20 +63,15 @@ def main() -> None:
     llm = model_folder(Path("models/smollm2-135m-instruct/manifest.json"))
     plain, folded = (load_checkpoint(checkpoint, llm, compute) for _ in range(2))
     folded.fold_lora()
-    features = load_features(folder / f"features/{arguments.corpus}.parquet")
-    clues = artifacts.read_rows(folder / f"clues/{arguments.corpus}/predicted.parquet", "clues")
+    corpus = arguments.corpus
+    examples = heard_examples(folder / f"features/{corpus}.parquet", folder / f"clues/{corpus}/predicted.parquet")
     with torch.no_grad():
-        prompts = plain.speech_prompts(
-            [
-                Example(r["utterance_id"], "", (), "", r["p_act"], tuple(r["p_sem_ids"]), features[r["utterance_id"]])
-                for r in clues[: arguments.clips]
-            ]
-        )
+        prompts = plain.speech_prompts(examples[: arguments.clips])
     ways: dict[str, Callable[[], list[str]]] = {
         "transformers": lambda: by_transformers(plain, prompts),
         "shared head": lambda: by_us(plain, prompts, 0.0),
-        "and rows leave": lambda: by_us(plain, prompts, 0.75),
-        "and LoRA folded": lambda: by_us(folded, prompts, 0.75),
+        "and rows leave": lambda: by_us(plain, prompts, SHRINK),
+        "and LoRA folded": lambda: by_us(folded, prompts, SHRINK),
     }
     spent: dict[str, list[float]] = {name: [] for name in ways}
     said: dict[str, list[str]] = {}

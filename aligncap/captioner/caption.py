@@ -15,6 +15,22 @@ from aligncap.config import Compute, Decoding
 from aligncap.progress import track
 
 
+def heard_examples(features: Path, predicted: Path) -> list[Example]:
+    """The utterances of a test corpus as a captioner hears them, in the order of ``predicted``.
+
+    Args:
+        features: ``features`` artifact of the corpus.
+        predicted: ``clues`` artifact of the corpus, predicted; its ``p_sem_ids`` are of the ASR transcript.
+    """
+    from aligncap.speech.features import load_features
+
+    arrays = load_features(features)
+    return [
+        Example(r["utterance_id"], "", (), "", r["p_act"], tuple(r["p_sem_ids"]), arrays[r["utterance_id"]])
+        for r in artifacts.read_rows(predicted, "clues")
+    ]
+
+
 def caption_testset(
     decoding: Decoding,
     compute: Compute,
@@ -32,18 +48,12 @@ def caption_testset(
         checkpoint: the trained captioner.
         llm_manifest: the base LLM.
         features: ``features`` artifact of the corpus.
-        predicted: ``clues`` artifact of the corpus, predicted; its ``p_sem_ids`` are of the ASR transcript.
+        predicted: ``clues`` artifact of the corpus, predicted.
         out: the ``captions`` artifact, in the order of ``predicted``.
     """
-    from aligncap.speech.features import load_features
-
     model = load_checkpoint(checkpoint, model_folder(llm_manifest), compute)
     model.fold_lora()
-    arrays = load_features(features)
-    examples = [
-        Example(r["utterance_id"], "", (), "", r["p_act"], tuple(r["p_sem_ids"]), arrays[r["utterance_id"]])
-        for r in artifacts.read_rows(predicted, "clues")
-    ]
+    examples = heard_examples(features, predicted)
     order = sorted(range(len(examples)), key=lambda i: len(examples[i].p_sem_ids))
     rows: dict[int, dict] = {}
     starts = range(0, len(order), decoding.batch_size)

@@ -142,22 +142,20 @@ def _generate(
     rows = len(prompts) * copies
     tokens: list[list[int]] = [[] for _ in range(rows)]
     sums = torch.zeros(rows, dtype=torch.float64)
-    done = torch.zeros(rows, dtype=torch.bool)
-    held = torch.arange(rows)  # the rows that are in the decoder, in its order
+    # The rows that are in the decoder, in its order, and which of them have not ended.
+    held, going = torch.arange(rows), torch.ones(rows, dtype=torch.bool)
     for _ in range(max_new_tokens):
         logprobs = decoder.logits().log_softmax(-1).cpu()
         chosen = _choose(logprobs, sampling, _draw(sampling, generators)[held]) if sampling else logprobs.argmax(-1)
-        going = ~done[held]
         sums[held] += torch.where(going, logprobs.gather(1, chosen[:, None]).squeeze(1).double(), 0.0)
         for place in torch.nonzero(going).flatten().tolist():
             tokens[held[place]].append(int(chosen[place]))
-        done[held] |= chosen == model.end_id
-        going = ~done[held]
+        going = going & (chosen != model.end_id)
         if not bool(going.any()):
             break
         if int(going.sum()) <= SHRINK * len(held):
             decoder.keep(torch.nonzero(going).flatten())
-            held, chosen = held[going], chosen[going]
+            held, chosen, going = held[going], chosen[going], going[going]
         decoder.feed(chosen)
     results = [
         Generated(tokens[r], float(sums[r]), bool(tokens[r]) and tokens[r][-1] == model.end_id) for r in range(rows)

@@ -199,9 +199,13 @@ def factuality_flags(clues: Sequence[Clue], truth: Truth) -> list[str]:
     return flags
 
 
-def _tokens(text: str, without: str = "") -> list[str]:
-    """Words in lower case, "she's" as one, or as "she" ``without`` its "'s"."""
-    return [w.removesuffix(without) for w in re.findall(r"\w+(?:'\w+)?", text.lower().replace("\u2019", "'"))]
+def _tokens(text: str) -> list[str]:
+    return re.findall(r"\w+(?:'\w+)?", text.lower().replace("\u2019", "'"))
+
+
+def _bare(words: Sequence[str]) -> list[str]:
+    """Words without an "'s": "she's" and "mother's" name whom "she" and "mother" name."""
+    return [word.removesuffix("'s") for word in words]
 
 
 @lru_cache(maxsize=65536)
@@ -212,7 +216,7 @@ def _suspects(caption: str) -> tuple[tuple[str, str], ...]:
     text = _FIGURES.sub(" ", straight.lower())
     found = [("persona", match.group()) for match in _PERSONA.finditer(text)]
     text = _PERSONA.sub(lambda match: " ".join(w for w in _tokens(match.group()) if _KIND_OF.get(w) == "gender"), text)
-    found += [(kind, word) for word in _tokens(text, "'s") if (kind := _KIND_OF.get(word)) is not None]
+    found += [(kind, word) for word in _bare(_tokens(text)) if (kind := _KIND_OF.get(word)) is not None]
     return tuple(dict.fromkeys([*found, *told, *(("person", name) for name in _names(straight))]))
 
 
@@ -229,7 +233,7 @@ def _names(caption: str) -> list[str]:
 
 
 def _supported(words: str, support: frozenset[str]) -> bool:
-    return all(word in support for word in _tokens(words, "'s"))
+    return all(word in support for word in _bare(_tokens(words)))
 
 
 @lru_cache(maxsize=65536)
@@ -288,8 +292,8 @@ def faithfulness_flags(caption: str, transcript: str, references: Sequence[str],
     """
     truths = [_tokens(text) for text in references]
     spoken = _tokens(transcript)
-    by_reference = frozenset(word for text in references for word in _tokens(text, "'s"))
-    by_all = by_reference | frozenset(_tokens(transcript, "'s"))
+    by_reference = frozenset(word for words in truths for word in _bare(words))
+    by_all = by_reference | frozenset(_bare(spoken))
     flags = []
     for kind, words in _suspects(caption):
         if not _supported(words, by_reference if kind in BY_REFERENCE_ONLY else by_all):

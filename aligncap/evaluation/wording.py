@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def bounds(figure: Mapping[str, Any]) -> str:
+    """``[0.38, 0.49]``: the interval of a figure with two digits; empty where it has none."""
+    return "" if figure["ci_low"] is None else f"[{figure['ci_low']:.2f}, {figure['ci_high']:.2f}]"
+
+
 def worded(figure: Mapping[str, Any] | None, digits: int = 2, absent: str = "–") -> str:
     """``0.43 [0.38, 0.49]``: a value with so many digits, and its interval with two where it has one.
 
@@ -16,5 +21,4 @@ def worded(figure: Mapping[str, Any] | None, digits: int = 2, absent: str = "–
     """
     if figure is None or figure["value"] is None:
         return absent
-    bounds = "" if figure["ci_low"] is None else f" [{figure['ci_low']:.2f}, {figure['ci_high']:.2f}]"
-    return f"{figure['value']:.{digits}f}{bounds}"
+    return f"{figure['value']:.{digits}f} {bounds(figure)}".rstrip()

@@ -14,6 +14,7 @@ from aligncap.config import plain_name
 from aligncap.evaluation import tables
 from aligncap.evaluation.report.inputs import APART, ReportInputs
 from aligncap.evaluation.report.sources import Source, Sources
+from aligncap.evaluation.wording import bounds
 
 GOOD, BAD = "good", "bad"
 VERDICT_TONES = {"holds": GOOD, "against": BAD}
@@ -107,9 +108,7 @@ def _figure(figure: Mapping[str, Any] | None, best: float | None) -> Cell:
     """A value with its interval, where it has one."""
     if figure is None:
         return Cell("–")
-    low, high = figure["ci_low"], figure["ci_high"]
-    interval = "" if low is None or high is None else f"[{low:.2f}, {high:.2f}]"
-    return Cell(tables.value_text(figure), interval, best is not None and figure["value"] == best)
+    return Cell(tables.value_text(figure), bounds(figure), best is not None and figure["value"] == best)
 
 
 def _utterances(inputs: ReportInputs, sources: Sources, system: str, corpus: str) -> list[str]:

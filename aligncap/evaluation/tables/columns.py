@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aligncap.config import plain_name
+from aligncap.evaluation.wording import bounds
 
 Key = tuple[str, str]  # (system, corpus)
 # metric -> (heading, better: +1 higher, -1 lower, 0 neither); the order of the columns
@@ -170,9 +171,7 @@ def value_text(figure: Mapping[str, Any] | None) -> str:
 
 def interval_text(figure: Mapping[str, Any] | None, metric: str) -> str:
     """The interval with two digits, of the metrics that are shown with one; else empty."""
-    if figure is None or metric not in WITH_INTERVAL or figure["ci_low"] is None:
-        return ""
-    return f"[{figure['ci_low']:.2f}, {figure['ci_high']:.2f}]"
+    return "" if figure is None or metric not in WITH_INTERVAL else bounds(figure)
 
 
 def heading(metric: str) -> str:

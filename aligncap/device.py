@@ -25,5 +25,6 @@ def pick_dtype(compute: Compute, device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        fast = bool(torch.cpu.get_capabilities().get("amx_bf16"))
+        found = torch.cpu.get_capabilities()
+        fast = bool(found.get("amx_bf16") or found.get("avx512_bf16"))
     return torch.bfloat16 if fast else torch.float32

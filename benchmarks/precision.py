@@ -1,7 +1,7 @@
 """`compute.precision: bf16` against fp32 on this machine: a training step, and captions of a batch, in turn.
 
 Both run the embedded LLM with a LoRA. The figures are ratios of medians; absolute times are of this machine. On a CPU
-without AMX expect no gain: there `auto` stays with fp32.
+without AMX or AVX512-BF16 expect no gain: there `auto` stays with fp32.
 
     python benchmarks/precision.py
 """

@@ -106,7 +106,7 @@ class Tagger:
         """The likeliest tag of each kind as a clue, unless it is less probable than its threshold.
 
         A likeliest tag of "mid" (level, pitch, rate), "normal" (intensity) or "clear" (timbre) says nothing and gives
-        no clue.
+        no clue. An intensity is one of the tagged emotion's: without an emotion, or of "neutral", there is none.
 
         Args:
             probabilities: kind -> label -> probability.
@@ -116,6 +116,8 @@ class Tagger:
         best = {kind: max(tags.items(), key=lambda tag: tag[1]) for kind, tags in probabilities.items()}
         least = {kind: (own or {}).get(kind, threshold) for kind in best}
         sure = {kind: tag for kind, tag in best.items() if tag[1] >= least[kind] and tag[0] not in UNINFORMATIVE}
+        if sure.get("emotion", ("neutral",))[0] == "neutral":
+            sure.pop("intensity", None)
         degree = sure["intensity"][0] if "intensity" in sure else "normal"
         return [
             Clue(kind, tag, tag, degree if kind == "emotion" else "normal", probability=float(probability))

@@ -21,7 +21,8 @@ class Compute(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Count = Field(2, description="torch threads; fixed, because the number of threads changes float sums")
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "fp32", description="of the LLM; auto: bf16 where the device multiplies it in hardware (GPUs, CPUs with AMX)"
+        "fp32",
+        description="of the LLM; auto: bf16 where the device multiplies it in hardware (GPUs, AMX, AVX512-BF16)",
     )
 
 

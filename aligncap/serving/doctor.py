@@ -131,7 +131,7 @@ def _bf16() -> Check:
     compute = Compute(precision="auto", threads=torch.get_num_threads())
     device = pick_device(compute)
     if pick_dtype(compute, device) == torch.bfloat16:
-        return Check("bf16", "ok", f"multiplied in hardware ({'AMX' if device.type == 'cpu' else 'GPU'})")
+        return Check("bf16", "ok", f"multiplied in hardware ({'CPU' if device.type == 'cpu' else 'GPU'})")
     return Check("bf16", "note", "not in hardware", "compute.precision: auto takes fp32 here; nothing to do")
 
 

@@ -7,9 +7,17 @@ from aligncap.config import Compute
 from aligncap.device import pick_dtype
 
 
-@pytest.mark.parametrize(("amx", "want"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_auto_precision_is_bf16_where_the_processor_multiplies_it(monkeypatch, amx, want):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx} if amx else {})
+@pytest.mark.parametrize(
+    ("found", "want"),
+    [
+        ({"amx_bf16": True, "avx512_bf16": False}, torch.bfloat16),
+        ({"amx_bf16": False, "avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": False, "avx512_bf16": False}, torch.float32),
+        ({}, torch.float32),  # no x86
+    ],
+)
+def test_auto_precision_is_bf16_where_the_processor_multiplies_it(monkeypatch, found, want):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
     assert pick_dtype(Compute(precision="auto"), torch.device("cpu")) is want
 
 

@@ -147,6 +147,7 @@ class Endpoint:
             remedy = f"check {SECTION}.base_url and {SECTION}.model"
         else:  # such as 400 for a caption that a content filter stops: one row's trouble
             raise GaveUp(told)
+        self.stop()  # not first where the error arrives: this thread would take the next prompt before that
         raise JudgeError(f"{self.settings.base_url}: {told}; {remedy}")
 
     def _back_off(self, attempt: int, asked_to_wait: float, reason: str) -> None:
@@ -255,9 +256,18 @@ def _ask_all(
     endpoint = Endpoint(settings)
     allowed = settings.max_unscored * rows.total()
     reasons: dict[str, str] = {}
+    given_up: Counter[str] = Counter()
+    counting = threading.Lock()
 
     def ask(key: str) -> Answer:
-        answer = _answer(endpoint, waiting[key])
+        try:
+            answer = _answer(endpoint, waiting[key])
+        except GaveUp:
+            with counting:
+                given_up[key] = rows[key]
+                if given_up.total() > allowed:
+                    endpoint.stop()  # here: until the error arrives below, this thread would take the next prompt
+            raise
         cache.put(key, answer)
         return answer
 
@@ -268,6 +278,8 @@ def _ask_all(
                 key = futures[future]
                 try:
                     answers[key] = future.result()
+                except Stopped:  # why, the thread that stopped the others says
+                    continue
                 except GaveUp as problem:
                     reasons[key] = str(problem)
                     unscored = sum(rows[k] for k in reasons)

@@ -255,6 +255,14 @@ def test_unsure_and_uninformative_tags_are_left_out():
     assert Tagger.clues(probabilities, 0.95) == []
 
 
+@pytest.mark.parametrize(("emotion", "kinds"), [("neutral", ["emotion"]), ("angry", ["emotion", "intensity"])])
+def test_only_an_emotion_is_strong(emotion, kinds):
+    probabilities = {"emotion": {emotion: 0.9, "sad": 0.1}, "intensity": {"normal": 0.1, "strong": 0.9}}
+    assert [clue.kind for clue in Tagger.clues(probabilities, 0.35)] == kinds
+    unsure = {**probabilities, "emotion": {emotion: 0.3, "sad": 0.2}}
+    assert Tagger.clues(unsure, 0.35) == []
+
+
 def test_training_clues_come_from_the_out_of_fold_table(trained):
     folder, features, labels = trained
     rows = artifacts.read_rows(folder / "out_of_fold.parquet", "tagger_predictions")

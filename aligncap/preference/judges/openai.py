@@ -147,7 +147,6 @@ class Endpoint:
             remedy = f"check {SECTION}.base_url and {SECTION}.model"
         else:  # such as 400 for a caption that a content filter stops: one row's trouble
             raise GaveUp(told)
-        self.stop()  # not first where the error arrives: this thread would take the next prompt before that
         raise JudgeError(f"{self.settings.base_url}: {told}; {remedy}")
 
     def _back_off(self, attempt: int, asked_to_wait: float, reason: str) -> None:
@@ -256,39 +255,42 @@ def _ask_all(
     endpoint = Endpoint(settings)
     allowed = settings.max_unscored * rows.total()
     reasons: dict[str, str] = {}
-    given_up: Counter[str] = Counter()
     counting = threading.Lock()
 
-    def ask(key: str) -> Answer:
+    def ask(key: str) -> Answer | None:
         try:
             answer = _answer(endpoint, waiting[key])
-        except GaveUp:
+        except GaveUp as problem:
             with counting:
-                given_up[key] = rows[key]
-                if given_up.total() > allowed:
-                    endpoint.stop()  # here: until the error arrives below, this thread would take the next prompt
-            raise
+                reasons[key] = str(problem)
+                unscored = sum(rows[k] for k in reasons)
+            if unscored > allowed:
+                raise JudgeError(
+                    f"{settings.base_url}: {unscored} of {rows.total()} captions stay unscored, "
+                    f"more than {SECTION}.max_unscored ({settings.max_unscored}); last reason: {problem}; "
+                    "run again once that is mended: answers so far are kept"
+                ) from None
+            return None
         cache.put(key, answer)
         return answer
 
+    def ask_or_stop(key: str) -> Answer | None:
+        try:
+            return ask(key)
+        except JudgeError:
+            endpoint.stop()  # not first where the error arrives: this thread would take the next prompt before that
+            raise
+
     with ThreadPoolExecutor(settings.concurrency) as pool:
-        futures: dict[Future[Answer], str] = {pool.submit(ask, key): key for key in waiting}
+        futures: dict[Future[Answer | None], str] = {pool.submit(ask_or_stop, key): key for key in waiting}
         try:
             for future in track(as_completed(futures), "judge", len(futures)):
-                key = futures[future]
                 try:
-                    answers[key] = future.result()
+                    answer = future.result()
                 except Stopped:  # why, the thread that stopped the others says
                     continue
-                except GaveUp as problem:
-                    reasons[key] = str(problem)
-                    unscored = sum(rows[k] for k in reasons)
-                    if unscored > allowed:
-                        raise JudgeError(
-                            f"{settings.base_url}: {unscored} of {rows.total()} captions stay unscored, "
-                            f"more than {SECTION}.max_unscored ({settings.max_unscored}); last reason: {problem}; "
-                            "run again once that is mended: answers so far are kept"
-                        ) from None
+                if answer is not None:
+                    answers[futures[future]] = answer
         finally:
             endpoint.stop()
             pool.shutdown(cancel_futures=True)

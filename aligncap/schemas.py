@@ -337,7 +337,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "table": pa.schema(
         [
-            _field("system", TEXT, "a row of DESIGN section 7"),
+            _field("system", TEXT, "name in systems of the config"),
             _field("corpus", TEXT, "test corpus"),
             _field("metric", TEXT, "name"),
             _field("value", F64, "0-1 except cider_d"),

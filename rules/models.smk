@@ -2,12 +2,14 @@
 
 
 rule fetch_model:
+    # All of them first, so that a run which lacks one, be it a judge's, ends before it trains.
     output:
         manifest="models/{model}/manifest.json",
     log:
         "<logs>/fetch_model/{model}.log",
     benchmark:
         "<benchmarks>/fetch_model/{model}.tsv"
+    priority: 100
     conda:
         "../envs/speech.yaml"
     resources:

@@ -33,6 +33,7 @@ rule comparison_table:
         rows=lambda w: [list(row) for row in compared(w.table)],
         judged=lambda w: [list(row) for row in judged(w.table)],
         table=lambda w: plain(getattr(settings.tables, w.table)),
+        training_judge=settings.preference.judge.name,
         members=MEMBERS,
         evaluation=plain(settings.evaluation),
         code=digest("comparison_table"),

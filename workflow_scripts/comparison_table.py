@@ -19,6 +19,8 @@ def main(smk):
             by_name([tuple(row) for row in smk.params.rows], smk.input.evaluations),
             smk.params.members,
             by_name([tuple(row) for row in smk.params.judged], smk.input.judged),
+            smk.params.training_judge,
+            Path(smk.output.parquet).parent.parent / "evaluation",
             TableFiles(*map(Path, smk.output)),
         )
 

@@ -120,10 +120,10 @@ def compare(
         margin: difference of scores that makes a preference.
         clips: the clip of each candidate.
         first: ``judge_scores`` rows of one judge, in the order of ``clips``.
-        second: likewise of the other. Candidates that either left unscored do not count.
+        second: likewise of the other. A candidate counts for the scores that both gave it.
     """
-    both = [i for i, (a, b) in enumerate(zip(first, second, strict=True)) if None not in (a["overall"], b["overall"])]
-    own = [clips[i] for i in both]
+    both = {of: [i for i in range(len(clips)) if None not in (first[i][of], second[i][of])] for of in SCORES}
+    own = {of: [clips[i] for i in both[of]] for of in SCORES}
     found = []
 
     def add(statistic: Statistic, of: str, owners: Sequence[str], a: Values, b: Values) -> None:
@@ -131,13 +131,14 @@ def compare(
         found.append({"measure": statistic.__name__.removeprefix("weighted_"), "of": of, **measured})
 
     for of in SCORES:
-        scores = [np.asarray([rows[i][of] for i in both]) for rows in (first, second)]
-        add(weighted_spearman, of, own, *scores)
+        scores = [np.asarray([rows[i][of] for i in both[of]]) for rows in (first, second)]
+        add(weighted_spearman, of, own[of], *scores)
     for of in ASPECTS:
-        accepted = [np.asarray([rows[i][of] >= ACCEPTED for i in both], np.int64) for rows in (first, second)]
-        add(weighted_kappa, f"accepted_{of}", own, *accepted)
+        accepted = [np.asarray([rows[i][of] >= ACCEPTED for i in both[of]], np.int64) for rows in (first, second)]
+        add(weighted_kappa, f"accepted_{of}", own[of], *accepted)
     for of in SCORES:
-        (one, owners), (other, _) = (decisions([rows[i][of] for i in both], own, margin) for rows in (first, second))
+        found_by = (decisions([rows[i][of] for i in both[of]], own[of], margin) for rows in (first, second))
+        (one, owners), (other, _) = found_by
         add(weighted_kappa, f"preferred_{of}", owners, one, other)
     return found
 
@@ -173,7 +174,7 @@ def write_agreement(
     notes = {
         "margin": margin,
         "accepted": ACCEPTED,
-        "scored": {name: sum(row["overall"] is not None for row in own) for name, own in judged.items()},
+        "scored": {name: sum(any(row[of] is not None for of in SCORES) for row in own) for name, own in judged.items()},
         "candidates": len(rows),
     }
     artifacts.write(table, out, "judge_agreement", "judge_agreement", notes)

@@ -20,6 +20,7 @@ from aligncap.clues import canonical
 from aligncap.config import Evaluation, plain_name
 from aligncap.evaluation import bootstrap
 from aligncap.evaluation.tables.seeds import CorpusScores, scores_by_corpus
+from aligncap.evaluation.wording import bounds
 
 Array = NDArray[np.float64]
 
@@ -79,9 +80,7 @@ def in_words(figures: Mapping[str, Mapping[str, Any]], digits: int) -> list[tupl
         if figure is None:
             cells.append(("–", ""))
             continue
-        low, high = figure["ci_low"], figure["ci_high"]
-        interval = "" if low is None else f"[{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
-        cells.append((f"{figure['value']:{sign}.3f}", interval))
+        cells.append((f"{figure['value']:{sign}.3f}", bounds(figure, digits, sign)))
     return [*cells, (str(figures.get("departs_right", {"n": 0})["n"]), "")]
 
 

@@ -13,6 +13,7 @@ from aligncap.config import Evaluation, Figures
 from aligncap.evaluation import bootstrap, drawing
 from aligncap.evaluation.tables.render import as_csv, as_rows
 from aligncap.evaluation.tables.seeds import Difference, corrected
+from aligncap.evaluation.wording import worded
 
 RULE = "figure_tsne"
 STAGES = {
@@ -214,9 +215,6 @@ def _draw(
 
 def _caption(system: str, stage: str, value: Mapping[tuple[str, str], Mapping[str, Any]], chance: float) -> str:
     near, apart = value[system, f"retrieval_{stage}"], value[system, f"silhouette_{stage}"]
-    text = (
-        f"retrieval {near['value']:.2f} [{near['ci_low']:.2f}, {near['ci_high']:.2f}], chance {chance:.2f}\n"
-        f"silhouette of modality {apart['value']:.2f} [{apart['ci_low']:.2f}, {apart['ci_high']:.2f}]"
-    )
+    text = f"retrieval {worded(near)}, chance {chance:.2f}\nsilhouette of modality {worded(apart)}"
     kl = value.get((system, "kl")) if stage == "response" else None
-    return text if kl is None else f"{text}\nmean KL {kl['value']:.2f} [{kl['ci_low']:.2f}, {kl['ci_high']:.2f}] nat"
+    return text if kl is None else f"{text}\nmean KL {worded(kl)} nat"

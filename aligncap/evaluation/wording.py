@@ -6,9 +6,27 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def bounds(figure: Mapping[str, Any]) -> str:
-    """``[0.38, 0.49]``: the interval of a figure with two digits; empty where it has none."""
-    return "" if figure["ci_low"] is None else f"[{figure['ci_low']:.2f}, {figure['ci_high']:.2f}]"
+def bounds(figure: Mapping[str, Any], digits: int = 2, sign: str = "") -> str:
+    """``[0.38, 0.49]``: the interval of a figure; empty where it has none.
+
+    Args:
+        figure: ``ci_low``, ``ci_high``, each None where it is not defined.
+        digits: of both bounds.
+        sign: ``+`` for a difference: both bounds show theirs.
+    """
+    if figure["ci_low"] is None:
+        return ""
+    return f"[{figure['ci_low']:{sign}.{digits}f}, {figure['ci_high']:{sign}.{digits}f}]"
+
+
+def difference_cells(figure: Mapping[str, Any]) -> list[str]:
+    """``+0.034``, ``[+0.003, +0.067]``, ``0.041``, ``1.000``: value, interval, p, and p after Holm's correction."""
+    return [
+        f"{figure['value']:+.3f}",
+        bounds(figure, 3, "+"),
+        f"{figure['p']:.3f}",
+        f"{figure['p_holm']:.3f}",
+    ]
 
 
 def worded(figure: Mapping[str, Any] | None, digits: int = 2, absent: str = "–") -> str:

@@ -6,20 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
+from tiny_config import RAW
 
 from aligncap import tracking
 from aligncap.config import AlignCapConfig, parse
-
-SOURCE = {"name": "m", "files": ["random:llama"]}
-RAW = {
-    "experiment": "exp",
-    "models": {"llm": SOURCE, "speech_encoder": SOURCE, "asr": SOURCE, "sentence_encoder": SOURCE},
-    "corpora": {
-        "a": {"adapter": "manifest", "root": "a.csv", "role": "train"},
-        "b": {"adapter": "manifest", "root": "b.csv", "role": "test"},
-    },
-    "systems": {"kd": {"stage": "alignment"}},
-}
 
 
 @pytest.fixture
@@ -28,7 +18,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AlignCapConfig:
     # Absolute, for MLflow keeps one store a process and address.
     monkeypatch.setenv(tracking.URI_VARIABLE, f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     monkeypatch.setenv(tracking.EXPERIMENT_VARIABLE, "exp")
-    return parse({**RAW, "tracking": {"uri": uri()}})
+    return parse({**RAW, "experiment": "exp", "tracking": {"uri": uri()}})
 
 
 def uri() -> str:

@@ -14,7 +14,7 @@ from aligncap.config import plain_name
 from aligncap.evaluation import tables
 from aligncap.evaluation.report.inputs import APART, ReportInputs
 from aligncap.evaluation.report.sources import Source, Sources
-from aligncap.evaluation.wording import bounds
+from aligncap.evaluation.wording import bounds, difference_cells
 
 GOOD, BAD = "good", "bad"
 VERDICT_TONES = {"holds": GOOD, "against": BAD}
@@ -95,7 +95,7 @@ def system_grids(
         }
         grids[corpus] = Grid(
             f"{name} on {corpus}",
-            ["system", *(tables.heading(metric) for metric in columns)],
+            ["system", *(tables.heading(metric, notes) for metric in columns)],
             [line for system, line in lines.items() if system in rivals],
             sources.of(path),
             tables.footnotes(notes, corpus, list(systems), columns),
@@ -121,17 +121,12 @@ def difference_grids(path: Path, sources: Sources) -> dict[str, Grid]:
     """Corpus -> paired differences from the baseline, of a ``differences`` artifact."""
     found: dict[str, list[Line]] = defaultdict(list)
     for row in artifacts.read_rows(path, "differences"):
-        cells = [tables.COLUMNS[row["metric"]][0], *_tested(row), str(row["seeds"])]
+        cells = [tables.COLUMNS[row["metric"]][0], *difference_cells(row), str(row["seeds"])]
         found[row["corpus"]].append(Line(f"{row['system']} - {row['against']}", [Cell(text) for text in cells]))
     return {
         corpus: Grid(f"Paired differences on {corpus}", TEST_HEADINGS, lines, sources.of(path))
         for corpus, lines in found.items()
     }
-
-
-def _tested(row: Mapping[str, Any]) -> list[str]:
-    interval = f"[{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]"
-    return [f"{row['value']:+.3f}", interval, f"{row['p']:.3f}", f"{row['p_holm']:.3f}"]
 
 
 def claim_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:

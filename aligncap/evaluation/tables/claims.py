@@ -22,6 +22,7 @@ from aligncap.evaluation.bootstrap import holm
 from aligncap.evaluation.tables.columns import COLUMNS, Key
 from aligncap.evaluation.tables.render import as_csv, escape_latex, latex_table
 from aligncap.evaluation.tables.seeds import CorpusScores, Difference, Members, scores_by_corpus
+from aligncap.evaluation.wording import difference_cells
 
 RULE = "claims_table"
 # metric -> the same by the second instrument, which knows emotions only
@@ -116,10 +117,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     return [
         f"{row['system']} - {row['against']}",
         SHOWN[row["metric"]],
-        f"{row['value']:+.3f}",
-        f"[{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]",
-        f"{row['p']:.3f}",
-        f"{row['p_holm']:.3f}",
+        *difference_cells(row),
         str(row["seeds"]),
         str(row["n"]),
         "–" if second is None else f"{second:+.3f}" + ("" if second * row["value"] >= 0 else " (other sign)"),

@@ -12,6 +12,7 @@ Key = tuple[str, str]  # (system, corpus)
 # metric -> (heading, better: +1 higher, -1 lower, 0 neither); the order of the columns
 COLUMNS: dict[str, tuple[str, int]] = {
     "emotion_agreement_macro": ("agreement (macro)", 1),
+    "emotion_agreement_macro_n10": ("agreement (macro, classes of 10 clips or more)", 1),
     "emotion_agreement": ("agreement", 1),
     "emotion_agreement_macro_2": ("agreement (macro), 2nd instrument", 1),
     "emotion_agreement_2": ("agreement, 2nd instrument", 1),
@@ -49,6 +50,7 @@ ZERO_SHOT = tuple(
     for metric in COLUMNS
     if metric
     not in (
+        "emotion_agreement_macro_n10",
         "factuality_hallucination_covered",
         "factuality_hallucination_covered_2",
         "emotion_agreement_2",
@@ -66,11 +68,14 @@ CLAIMS = (
     "factuality_hallucination",
     "factuality_hallucination_covered",
     "factuality_hallucination_2",
+    "factuality_hallucination_covered_2",
     "asserted_clues",
     "contradicted_clues",
     "faithfulness_hallucination",
     "similarity",
 )
+# Verdicts of the judge of captions; where it is the training judge, its own pupils' marks.
+BY_JUDGE = ("win_rate", "judge_win", "judge_tie", "judge_loss")
 METRICS: dict[str, tuple[str, ...]] = {
     "table1": tuple(COLUMNS),
     "table2": (*CLAIMS, "cider_d", "length_ratio"),
@@ -80,13 +85,11 @@ METRICS: dict[str, tuple[str, ...]] = {
         "factuality_hallucination",
         "factuality_hallucination_covered",
         "factuality_hallucination_2",
+        "factuality_hallucination_covered_2",
         "asserted_clues",
         "contradicted_clues",
         "faithfulness_hallucination",
-        "win_rate",
-        "judge_win",
-        "judge_tie",
-        "judge_loss",
+        *BY_JUDGE,
     ),
 }
 TITLES = {
@@ -123,6 +126,7 @@ COMPARED = (  # differences are tested for these
 # The reference judge rewards what these measure, with the same clue parser and sentence encoder.
 OF_TRAINING_JUDGE = (
     "emotion_agreement_macro",
+    "emotion_agreement_macro_n10",
     "emotion_agreement",
     "factuality_hallucination",
     "factuality_hallucination_covered",
@@ -138,7 +142,9 @@ EXPLAINED = {
     "unlabelled audio": "the tagger heard other clips of this corpus, without labels; not a zero-shot result",
     "synthetic": "computer-made speech: figures show that the pipeline works, not how well it hears people",
 }
-EXPLAINED_JUDGE = "† measured with the instrument that the training judge rewards (clue parser, sentence encoder)"
+EXPLAINED_JUDGE = (
+    "† measured with the instrument that the training judge rewards (clue parser, sentence encoder), or by that judge"
+)
 EXPLAINED_COVERED = "asserting captions: those that assert an emotion; differences over utterances where both do"
 
 
@@ -174,10 +180,12 @@ def interval_text(figure: Mapping[str, Any] | None, metric: str) -> str:
     return "" if figure is None or metric not in WITH_INTERVAL else bounds(figure)
 
 
-def heading(metric: str) -> str:
-    """Heading of a column: name, which way is better, and whether the training judge rewards it (†)."""
+def heading(metric: str, notes: Mapping[str, Any]) -> str:
+    """Heading of a column: name, which way is better, and whether the training judge rewards it or gave it (†)."""
     name, better = COLUMNS[metric]
-    return name + {1: "\u00a0↑", -1: "\u00a0↓", 0: ""}[better] + ("\u00a0†" if metric in OF_TRAINING_JUDGE else "")
+    own_verdict = metric in BY_JUDGE and notes.get("judge") == notes.get("training_judge")
+    trained_on = metric in OF_TRAINING_JUDGE or own_verdict
+    return name + {1: "\u00a0↑", -1: "\u00a0↓", 0: ""}[better] + ("\u00a0†" if trained_on else "")
 
 
 def footnotes(notes: Mapping[str, Any], corpus: str, systems: Sequence[str], columns: Sequence[str] = ()) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,8 @@ from aligncap.evaluation.tables.render import as_csv, as_rows, render_latex, ren
 from aligncap.evaluation.tables.seeds import Difference, Members, compare, corrected, scores_by_corpus
 from aligncap.evaluation.tables.wins import win_rates
 from aligncap.evaluation.tables.zero_shot import CHANCE
+
+logger = logging.getLogger(__name__)
 
 RULE = "comparison_table"
 
@@ -36,9 +39,13 @@ def write_comparison(
     evaluations: Mapping[Key, Path],
     members: Members,
     judged: Mapping[Key, Path],
+    training_judge: str,
+    kept_from: Path,
     outs: TableFiles,
 ) -> None:
     """Write one of the tables: figures as the zero-shot table has them, and paired differences from the baseline.
+
+    Rows that an earlier run of the experiment left are tested, too, against the baseline's first seed, which is theirs.
 
     Args:
         name: table1 … table4.
@@ -48,6 +55,8 @@ def write_comparison(
         evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact of the rows and the baseline.
         members: trained system -> its members and their seeds.
         judged: likewise -> ``judged_captions``; empty where the table has no win rates.
+        training_judge: who scored the candidates of the preference pairs; its win rates are marked.
+        kept_from: folder ``evaluation/{system}/{corpus}.parquet``, where the kept rows are.
         outs: Parquet (``table``), CSV, Markdown and LaTeX, and the ``differences`` as Parquet and CSV.
     """
     everything, notes = artifacts.read_rows(zero_shot, "table"), artifacts.read_notes(zero_shot, "table")
@@ -61,10 +70,21 @@ def write_comparison(
     tested = [metric for metric in COMPARED if metric in METRICS[name]]
     found: list[Difference] = []
     judges = []
-    for scores in scores_by_corpus(evaluation, evaluations, members).values():
+    kept = {
+        (row["system"], row["corpus"]): kept_from / row["system"] / f"{row['corpus']}.parquet"
+        for row in chosen
+        if row["system"] in wanted and notes["marks"].get(f"{row['system']}/{row['corpus']}") == "kept"
+    }
+    seed = members.get(table.against, {}).get(table.against)
+    known = {**members, **({} if seed is None else {system: {system: seed} for system, _ in kept})}
+    for scores in scores_by_corpus(evaluation, {**evaluations, **kept}, known).values():
         if scores.members_of(table.against):
             present = [system for system in wanted if system != CHANCE and scores.members_of(system)]
             found += compare(scores, present, table.against, tested)
+        else:
+            logger.warning(
+                "%s on %s: no scores of '%s' (against), so nothing is tested", name, scores.corpus, table.against
+            )
         if judged:
             judge, rows, differences = win_rates(scores, judged, wanted, table.against)
             judges += [judge] if rows else []
@@ -73,7 +93,7 @@ def write_comparison(
     place = {system: number for number, system in enumerate(wanted)}
     corpora = list(dict.fromkeys(row["corpus"] for row in chosen))
     chosen.sort(key=lambda row: (corpora.index(row["corpus"]), place[plain_name(row["system"])], row["system"]))
-    own: dict[str, Any] = {**notes, "against": table.against}
+    own: dict[str, Any] = {**notes, "against": table.against, "training_judge": training_judge}
     own["seeds"] = {system: seeds for system, seeds in notes["seeds"].items() if system in wanted}
     if any(judges):
         own["judge"] = ", ".join(dict.fromkeys(judges))

@@ -26,10 +26,11 @@ from aligncap.evaluation.tables.columns import (
     value_text,
 )
 from aligncap.evaluation.tables.seeds import Difference
+from aligncap.evaluation.wording import difference_cells
 
 TESTED = (
     "Differences on the same utterances and seeds: 95 % paired bootstrap, two-sided p from the same resamples, and p "
-    "after Holm's correction (one family: the primary metrics, agreement (macro) and factuality; another: the rest). "
+    "after Holm's correction (two families a baseline: agreement (macro) and factuality, the primary ones; the rest). "
     "With R resamples no p is below 2/(R + 1)."
 )
 
@@ -64,7 +65,7 @@ def render_markdown(
     for corpus, systems in by_corpus(rows).items():
         columns = present_columns(systems, wanted)
         place = f"{corpus} ({notes['marks'][corpus]})" if corpus in notes["marks"] else corpus
-        lines += [f"## {place}", "", f"| system | mark | n | {' | '.join(map(heading, columns))} |"]
+        lines += [f"## {place}", "", f"| system | mark | n | {' | '.join(heading(m, notes) for m in columns)} |"]
         lines.append("|---|---|" + "---:|" * (len(columns) + 1))
         for system, figures in systems.items():
             cells = [_cell(figures.get(metric), metric) for metric in columns]
@@ -80,10 +81,8 @@ def render_markdown(
 
 
 def _difference_line(d: Difference) -> str:
-    return (
-        f"| `{d.system}` - `{d.against}` | {COLUMNS[d.metric][0]} | {d.value:+.3f} "
-        f"| [{d.ci_low:+.3f}, {d.ci_high:+.3f}] | {d.p:.3f} | {d.p_holm:.3f} | {d.seeds} |"
-    )
+    cells = [f"`{d.system}` - `{d.against}`", COLUMNS[d.metric][0], *difference_cells(asdict(d)), str(d.seeds)]
+    return f"| {' | '.join(cells)} |"
 
 
 def escape_latex(text: str) -> str:
@@ -158,7 +157,7 @@ def render_latex(
             name = f"{system} ({mark})" if mark else system
             cells = [_latex_cell(own.get(m), m, (corpus, system, m) in starred) for m in columns]
             body.append(" & ".join([escape_latex(name), *cells]) + r" \\")
-        headings = ["system", *map(heading, columns)]
+        headings = ["system", *(heading(metric, notes) for metric in columns)]
         blocks.append(latex_table(f"{title} on {corpus}. {remarks}", f"l{'r' * len(columns)}", headings, body))
     return "\n\n".join(blocks) + "\n"
 

@@ -104,7 +104,7 @@ class CorpusScores:
         """The mean of a corpus figure over seeds.
 
         The interval belongs to the mean of items (or its macro average), moved to the mean figure; a metric without
-        item values (collapse, BLEU from counts, …) has none.
+        item values (collapse, BLEU, …) has none over seeds.
         """
         value = float(np.mean([figure["value"] for figure in figures]))
         known = [self.statistic(self.values(member, metric), metric) for member in members]

@@ -64,7 +64,18 @@ def made_up_inputs(folder: Path) -> ReportInputs:
     tests, drawn, chosen = {}, {}, {}
     for name in ("table1", "table3"):
         outs = TableFiles(*(folder / f"tables/{name}{end}" for end in ENDINGS))
-        write_comparison(name, Table(systems=("sft", "kd", "aligncap")), SETTINGS, table, evaluations, {}, {}, outs)
+        write_comparison(
+            name,
+            Table(systems=("sft", "kd", "aligncap")),
+            SETTINGS,
+            table,
+            evaluations,
+            {},
+            {},
+            "reference",
+            folder,
+            outs,
+        )
         chosen[name], tests[name] = outs.parquet, outs.tests
     pictures = [folder / f"figures/figure2.{kind}" for kind in ("svg", "png", "parquet", "csv")]
     draw_methods(chosen["table3"], tests["table3"], *pictures)

@@ -57,7 +57,9 @@ def comparison(folder, name, table, evaluations, judged=None, members=MEMBERS):
     ends = (".parquet", ".csv", ".md", ".tex", "_tests.parquet", "_tests.csv")
     outs = TableFiles(*(folder / f"tables/{name}{end}" for end in ends))
     whole = zero_shot(folder, evaluations, members)
-    write_comparison(name, table, SETTINGS, whole, evaluations, members, judged or {}, outs)
+    write_comparison(
+        name, table, SETTINGS, whole, evaluations, members, judged or {}, "reference", folder / "evaluation", outs
+    )
     return outs
 
 
@@ -121,7 +123,7 @@ def test_a_table_shows_its_rows_in_its_order_and_tests_them(tmp_path, evaluation
 
 def test_a_table_without_its_baseline_has_figures_but_no_tests(tmp_path, evaluations):
     few = {key: path for key, path in evaluations.items() if key[0] in ("tag_template", "other")}
-    outs = comparison(tmp_path, "table1", Table(systems=None, against="sft"), few, members={})
+    outs = comparison(tmp_path, "table1", Table(systems=None, against="absent"), few, members={})
     assert {row["system"] for row in artifacts.read_rows(outs.parquet, "table")} >= {"tag_template", "other"}
     assert artifacts.read_rows(outs.tests, "differences") == []
     assert "Holm" not in outs.tex.read_text()
@@ -143,6 +145,23 @@ def test_win_rates_by_hand(tmp_path, evaluations):
     assert "win_rate" not in by_metric(outs.parquet, "sft")
     assert by_metric(outs.tests, "tag_template", "differences")["win_rate"]["value"] == pytest.approx(-0.25)
     assert "judge 'reference'" in outs.md.read_text()
+    # Its candidates were scored by the same judge: the heading says so.
+    assert "| win rate\u00a0↑\u00a0† |" in outs.md.read_text()
+    others = {key: write_judged(path, base, "human") for key, path in judged.items()}
+    outs = comparison(tmp_path, "table4", Table(systems=("tag_template", "sft"), against="sft"), evaluations, others)
+    assert "| win rate\u00a0↑ |" in outs.md.read_text()
+
+
+def test_a_row_of_an_earlier_run_is_tested_too(tmp_path, evaluations):
+    gone = ("other", "demo")
+    now = {key: path for key, path in evaluations.items() if key != gone}
+    members = {system: own for system, own in MEMBERS.items() if system != "other"}
+    outs = comparison(tmp_path, "table3", Table(systems=("other", "kd", "sft"), against="sft"), now, members=members)
+    assert "| `other` | kept |" in outs.md.read_text()
+    kept = by_metric(outs.tests, "other", "differences")["similarity"]
+    both = comparison(tmp_path, "table3", Table(systems=("other", "kd", "sft"), against="sft"), evaluations)
+    assert kept["seeds"] == 1, "it stands beside the seed that is its own"
+    assert kept["value"] == by_metric(both.tests, "other", "differences")["similarity"]["value"]
 
 
 def test_scores_of_two_judges_or_of_other_utterances_are_refused(tmp_path, evaluations):

@@ -16,7 +16,7 @@ from aligncap.evaluation.figure_methods import draw_methods
 from aligncap.evaluation.tsne import TsneFiles, draw_tsne, modality_silhouette, retrieval
 
 SETTINGS = Evaluation(meteor=False, bootstrap=50)
-ITEMS = ("emotion_agreement", "factuality_hallucination", "faithfulness_hallucination", "similarity")
+ITEMS = ("emotion_agreement", "factuality_hallucination_covered", "faithfulness_hallucination", "similarity")
 
 
 def flagged(path, flags):
@@ -89,17 +89,23 @@ def test_figure_2_draws_the_rows_of_the_table(tmp_path):
     rows = [
         {"system": s, "corpus": "demo", "metric": m, "value": v, "ci_low": v - 0.1, "ci_high": v + 0.1, "n": 9}
         for s, v in (("sft", 0.3), ("kd", 0.5), ("kd@0", 0.4))
-        for m in ("emotion_agreement_macro", "factuality_hallucination", "cider_d")
+        for m in ("emotion_agreement_macro", "factuality_hallucination_covered", "cider_d")
     ]
     notes = {"marks": {}, "unavailable": {}, "seeds": {}, "against": "sft"}
     artifacts.write(rows, tmp_path / "table.parquet", "table", "test", notes)
-    test = {"system": "kd", "against": "sft", "corpus": "demo", "metric": "factuality_hallucination", "value": 0.2}
+    test = {
+        "system": "kd",
+        "against": "sft",
+        "corpus": "demo",
+        "metric": "factuality_hallucination_covered",
+        "value": 0.2,
+    }
     test |= {"ci_low": 0.1, "ci_high": 0.3, "p": 0.01, "p_holm": 0.02, "n": 9, "seeds": 1}
     artifacts.write([test], tmp_path / "tests.parquet", "differences", "test")
     outs = [tmp_path / f"figure2.{kind}" for kind in ("svg", "png", "parquet", "csv")]
     draw_methods(tmp_path / "table.parquet", tmp_path / "tests.parquet", *outs)
     assert {row["metric"] for row in artifacts.read_rows(outs[2], "table")} == {
-        "emotion_agreement_macro", "factuality_hallucination"
+        "emotion_agreement_macro", "factuality_hallucination_covered"
     }  # fmt: skip
     text = outs[0].read_text()
     assert ">kd<" in text and ">kd@0<" not in text and "baseline: sft" in text

@@ -55,10 +55,10 @@ def judged(tmp_path):
 
     def scores(name, values):
         own = [
-            {"candidate_id": row["candidate_id"], "judge": name, "factuality": v, "faithfulness": v, "overall": v,
-             "rationale": ""}
+            {"candidate_id": row["candidate_id"], "judge": name, "rationale": ""}
+            | (v if isinstance(v, dict) else dict.fromkeys(("factuality", "faithfulness", "overall"), v))
             for row, v in zip(rows, values, strict=True)
-        ]  # fmt: skip
+        ]
         artifacts.write(own, tmp_path / name, "judge_scores", "test")
         return tmp_path / name
 
@@ -110,6 +110,16 @@ def test_unscored_rows_do_not_count_and_a_constant_judge_is_undefined(judged):
     few = [row for row in rows if (row["judge_a"], row["judge_b"]) == ("reference", "human")]
     assert value(few, "overall")["n"] == 10 and value(few, "overall")["value"] == pytest.approx(1)
     assert "undefined" in markdown and "reference 40, local 40, human 10" in markdown
+
+
+def test_a_judge_of_one_aspect_is_compared_on_it(judged):
+    scores = [float(1 + n % 5) for n in range(40)]
+    rows, markdown = judged(
+        reference=scores, human=[{"factuality": v, "faithfulness": None, "overall": None} for v in scores]
+    )
+    assert value(rows, "factuality")["n"] == 40 and value(rows, "accepted_factuality")["value"] == pytest.approx(1)
+    assert value(rows, "overall")["n"] == 0 and value(rows, "accepted_faithfulness")["value"] is None
+    assert "reference 40, human 40" in markdown
 
 
 def test_nothing_in_common(judged):

@@ -62,6 +62,14 @@ def test_nothing_kept_has_no_accuracy():
     assert "accuracy_kept" not in values(scored([0.6, 0.7], ["angry", "sad"], threshold=0.99))
 
 
+def test_a_tag_that_says_nothing_is_not_kept():
+    predicted = {f"u{i}": {"timbre": {"clear": p, "rough": 1 - p}} for i, p in enumerate([0.9, 0.9, 0.1, 0.1])}
+    targets = dict(zip(predicted, ["clear", "clear", "rough", "clear"], strict=True))
+    found = values(score_kind(predicted, targets, {key: key for key in predicted}, "timbre", 0.5))
+    assert found["accuracy"] == pytest.approx(0.75)
+    assert found["coverage"] == pytest.approx(0.5) and found["accuracy_kept"] == pytest.approx(0.5)
+
+
 def test_intervals_hold_the_value_and_whole_speakers_make_them_wider():
     rng = np.random.default_rng(0)
     speaker = np.repeat(np.arange(12), 20)

@@ -13,20 +13,15 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import tiny_config
 from tiny_checkpoint import write_checkpoint
 
 from aligncap import Captioner, artifacts, tracking
 from aligncap.config import parse
 from aligncap.tracking_results import record_results
 
-SOURCE = {"name": "m", "files": ["random:llama"]}
 RAW = {
-    "experiment": "tiny",
-    "models": {"llm": SOURCE, "speech_encoder": SOURCE, "asr": SOURCE, "sentence_encoder": SOURCE},
-    "corpora": {
-        "a": {"adapter": "manifest", "root": "a.csv", "role": "train"},
-        "b": {"adapter": "manifest", "root": "b.csv", "role": "test"},
-    },
+    **tiny_config.RAW,
     "systems": {
         "chance": {"stage": "chance"},
         "kd": {"stage": "alignment", "seeds": [1], "overrides": {"seed": 7}},

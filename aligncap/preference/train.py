@@ -63,13 +63,12 @@ def _unrelated(pairs: Mapping[str, Sequence[Pair]]) -> dict[str, list[int]]:
     return found
 
 
-def _describe(batch: Scored, kinds: Sequence[str]) -> dict[str, Tensor]:
+def _describe(batch: Scored, kinds: Sequence[str], per_token: bool) -> dict[str, Tensor]:
     """Sums over the pairs of what the log shows: ``name/kind`` over the pairs of a kind, ``share/kind`` their number.
 
-    ``margin`` is the difference of the rewards over beta, nat; ``accuracy`` the share of pairs in which it is above 0.
+    ``margin`` is the loss's ``h``, nat (``per_token``: nat a token); ``accuracy`` how often it is above 0.
     """
-    gain_chosen, gain_rejected = batch.chosen - batch.reference_chosen, batch.rejected - batch.reference_rejected
-    margin = gain_chosen - gain_rejected
+    margin = batch.margin(per_token)
     values = {
         "chosen_logp": batch.chosen,
         "rejected_logp": batch.rejected,
@@ -79,7 +78,7 @@ def _describe(batch: Scored, kinds: Sequence[str]) -> dict[str, Tensor]:
     logged = {name: value.sum() for name, value in values.items()}
     logged["chosen_logp_per_token"] = (batch.chosen / batch.n_chosen).sum()
     logged["rejected_logp_per_token"] = (batch.rejected / batch.n_rejected).sum()
-    logged["chosen_gain_per_token"] = (gain_chosen / batch.n_chosen).sum()
+    logged["chosen_gain_per_token"] = ((batch.chosen - batch.reference_chosen) / batch.n_chosen).sum()
     for kind in sorted(set(kinds)):
         own = torch.tensor([k == kind for k in kinds], device=margin.device)
         logged[f"share/{kind}"] = own.float().sum()
@@ -142,6 +141,13 @@ class Scored:
     n_chosen: Tensor
     n_rejected: Tensor
 
+    def margin(self, per_token: bool) -> Tensor:
+        """``losses.implicit_margin`` of the batch, ``[B]``, nat; or nat a token (``length_normalised``)."""
+        lengths = (self.n_chosen, self.n_rejected) if per_token else ()
+        return losses.implicit_margin(
+            self.chosen, self.rejected, self.reference_chosen, self.reference_rejected, *lengths
+        )
+
 
 def preference_loss(settings: PreferenceTraining, batch: Scored, baseline: Tensor | None = None) -> Tensor:
     """The loss that the settings name, one value a pair, ``[B]``, without the RPO term.
@@ -155,7 +161,7 @@ def preference_loss(settings: PreferenceTraining, batch: Scored, baseline: Tenso
     policy, reference = (batch.chosen, batch.rejected), (batch.reference_chosen, batch.reference_rejected)
     match settings.loss:
         case "dpo" | "ipo":
-            margin = losses.implicit_margin(*policy, *reference, *(lengths if settings.length_normalised else ()))
+            margin = batch.margin(settings.length_normalised)
             if settings.loss == "ipo":
                 return losses.ipo_loss(margin, settings.beta)
             return losses.dpo_loss(margin, settings.beta, settings.label_smoothing)
@@ -258,7 +264,8 @@ class PreferenceStage(Stage):
         # NLL is a part of orpo and all of nll.
         alpha = 0.0 if self.settings.loss in ("orpo", "nll") else self.settings.rpo_alpha
         loss = preference.sum() + alpha * losses.nll_loss(chosen, batch.n_chosen).sum()
-        logged = {self.settings.loss: preference.sum(), **_describe(batch, [pair["kind"] for pair in pairs])}
+        described = _describe(batch, [pair["kind"] for pair in pairs], self.settings.length_normalised)
+        logged = {self.settings.loss: preference.sum(), **described}
         if baseline is not None:
             logged["kto_z0"] = baseline * len(pairs)
         return loss, logged

@@ -18,7 +18,7 @@ WORKERS ?= 2
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo captioner emosec table2 table3 table4 seeds small shift gap folds heard indomain smoke run report test docs docs-serve lint format lock mlflow mlflow-sync clean
+.PHONY: help setup demo captioner emosec table2 table3 table4 seeds tables small shift gap folds heard translated indomain smoke run report test docs docs-serve lint format lock mlflow mlflow-sync clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -74,6 +74,15 @@ folds: setup ## tags of training clips by models that have not heard their corpu
 heard: setup ## the tagger hears a third of EMOSEC without labels, the rest is tested; then the same without hearing it
 	$(RUN) --configfile experiments/emosec.yaml experiments/heard.yaml
 	$(RUN) --configfile experiments/emosec.yaml experiments/heard.yaml experiments/unheard.yaml
+	$(PY) tools/compare_experiments.py results/heard results/unheard
+
+translated: setup ## training clips read the ASR's translation, then their own text; on nEMO, tested on RAVDESS
+	$(RUN) --configfile experiments/loco_ravdess.yaml experiments/translated.yaml
+	$(RUN) --configfile experiments/loco_ravdess.yaml experiments/translated.yaml experiments/own_text.yaml
+	$(PY) tools/compare_experiments.py results/translated results/own_text
+
+tables: setup ## after table2 to table4 and seeds: all of their systems in one set of tables, each row tested
+	$(RUN) --configfile experiments/emosec.yaml $(foreach overlay,table2 table3 table4 seeds,experiments/$(overlay).yaml)
 
 indomain: setup ## train on one side of EMOSEC and test on the other
 	$(RUN) --configfile experiments/indomain.yaml

@@ -1,0 +1,92 @@
+"""Two experiments side by side: each system of both, on the same test clips, as paired differences.
+
+    python tools/compare_experiments.py results/heard results/unheard --systems tag_template sft kd aligncap
+
+prints first minus second as Markdown, for every test corpus and system whose scores both have over the same utterances,
+seed by seed where both have several: 95 % paired bootstrap, p, and p after Holm's correction over all that is printed
+of a corpus. For what no overlay can put into one experiment, such as another tagger or other transcripts.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from aligncap import artifacts
+from aligncap.config import Evaluation, plain_name
+from aligncap.errors import AlignCapError
+from aligncap.evaluation.bootstrap import holm
+from aligncap.evaluation.tables import COLUMNS, Difference, scores_by_corpus
+from aligncap.evaluation.wording import difference_cells
+
+METRICS = (
+    "emotion_agreement_macro",
+    "emotion_agreement_macro_2",
+    "factuality_hallucination_covered",
+    "factuality_hallucination_covered_2",
+    "contradicted_clues",
+    "similarity",
+)
+
+
+def shared(first: Path, second: Path, systems: list[str] | None) -> dict[tuple[str, str], tuple[Path, Path]]:
+    """(system or one seed of it, corpus) -> its scores in both experiments, where they are of the same utterances."""
+    found = {}
+    for path in sorted(first.glob("evaluation/*/*.parquet")):
+        key, other = (path.parent.name, path.stem), second / path.relative_to(first)
+        if not other.is_file() or (systems and plain_name(key[0]) not in systems):
+            continue
+        ids = [[row["utterance_id"] for row in artifacts.read_rows(own, "evaluation")] for own in (path, other)]
+        if ids[0] == ids[1]:
+            found[key] = (path, other)
+        else:
+            print(f"left out: {key[0]} on {key[1]} was scored on other utterances in {second.name}", file=sys.stderr)
+    return found
+
+
+def differences(evaluation: Evaluation, pairs: dict[tuple[str, str], tuple[Path, Path]]) -> list[Difference]:
+    """First minus second of every system, Holm-corrected over each corpus."""
+    paths, members = {}, {}
+    for (system, corpus), both in pairs.items():
+        seed = int(system.partition("@")[2] or -1)  # any number, for the one without is the first of both
+        for side, path in zip(("first", "second"), both, strict=True):
+            paths[f"{side} {system}", corpus] = path
+            members.setdefault(f"{side} {plain_name(system)}", {})[f"{side} {system}"] = seed
+    names = dict.fromkeys(plain_name(system) for system, _ in pairs)
+    found = []
+    for scores in scores_by_corpus(evaluation, paths, members).values():
+        tried = [scores.difference(f"first {s}", f"second {s}", m) for s in names for m in METRICS]
+        own = [replace(d, system=d.system.removeprefix("first ")) for d in tried if d is not None]
+        corrected = holm({number: d.p for number, d in enumerate(own)})
+        found += [replace(d, p_holm=corrected[number]) for number, d in enumerate(own)]
+    return found
+
+
+def main() -> int:
+    """Print the table; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("first", type=Path, help="results/{experiment}")
+    parser.add_argument("second", type=Path, help="results/{experiment}, which is subtracted")
+    parser.add_argument("--systems", nargs="+", help="those of these names only")
+    parser.add_argument("--bootstrap", type=int, default=4000, help="resamples (default 4000)")
+    given = parser.parse_args()
+    try:
+        pairs = shared(given.first, given.second, given.systems)
+        rows = differences(Evaluation(bootstrap=given.bootstrap), pairs)
+    except AlignCapError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if not rows:
+        print(f"{given.first} and {given.second} share no scores; run both experiments first", file=sys.stderr)
+        return 1
+    print(f"| {given.first.name} - {given.second.name} | corpus | metric | difference | interval | p | p (Holm) | n |")
+    print("|---|---|---|---:|---|---:|---:|---:|")
+    for d in rows:
+        print(
+            f"| `{d.system}` | {d.corpus} | {COLUMNS[d.metric][0]} | {' | '.join(difference_cells(vars(d)))} | {d.n} |"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

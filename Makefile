@@ -58,6 +58,9 @@ table4: setup ## after emosec: what PO adds beyond more training, and without KD
 seeds: setup ## best after table2 to table4: two more seeds of every system that a claim is about
 	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
 
+tables: setup ## after table2 to table4 and seeds: all of their systems in one set of tables, each row tested
+	$(RUN) --configfile experiments/emosec.yaml $(foreach overlay,table2 table3 table4 seeds,experiments/$(overlay).yaml)
+
 small: setup ## a smaller set: adapters, divergences, a second round, hard negatives
 	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
 
@@ -80,9 +83,6 @@ translated: setup ## training clips read the ASR's translation, then their own t
 	$(RUN) --configfile experiments/loco_ravdess.yaml experiments/translated.yaml
 	$(RUN) --configfile experiments/loco_ravdess.yaml experiments/translated.yaml experiments/own_text.yaml
 	$(PY) tools/compare_experiments.py results/translated results/own_text
-
-tables: setup ## after table2 to table4 and seeds: all of their systems in one set of tables, each row tested
-	$(RUN) --configfile experiments/emosec.yaml $(foreach overlay,table2 table3 table4 seeds,experiments/$(overlay).yaml)
 
 indomain: setup ## train on one side of EMOSEC and test on the other
 	$(RUN) --configfile experiments/indomain.yaml

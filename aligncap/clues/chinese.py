@@ -10,20 +10,21 @@ concessions (虽然) and appearances (表面上, 故作). Ours.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
 from aligncap.clues import SCALES, words_zh
-from aligncap.clues.chunks import Mention
+from aligncap.clues.chunks import Mention, set_aside, yields
 from aligncap.clues.lexicon import CALM, CUE, NORMAL, Entry
 
 SENTENCE = frozenset("。！？!?.\n")
 CLAUSE = SENTENCE | frozenset("，；,;：:")
 LIST = frozenset({"、", "和", "与", "及", "以及", "并", "也", "又"})
 REACH = 5  # words between a degree and its emotion, a negator and what it denies, a noun and its scale word
-SETTLED = 0.8  # share of the weight before a contrast that what is behind it needs, as in scopes.py
+_UNABLE_TO = re.compile(f"({'|'.join(words_zh.UNABLE_TO.split())})*")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ def _lexicon() -> tuple[MappingProxyType[str, tuple[frozenset[str], tuple[Entry,
         "weak": words_zh.WEAK,
         "plain": words_zh.PLAIN_DEGREE,
         "negator": words_zh.NEGATORS,
+        "unable": words_zh.UNABLE,
+        "unable after": words_zh.UNABLE_AFTER,
+        "holding": words_zh.HOLDING,
         "other": words_zh.NOT_NEGATORS,
         "contrast": words_zh.CONTRAST,
         "concession": words_zh.CONCESSION,
@@ -207,6 +211,12 @@ def _denied(words: Sequence[Word]) -> list[int]:
     """How often each word is denied: from a negator to a contrast, a new predicate or the end of its clause."""
     depth = [0] * len(words)
     for at, word in enumerate(words):
+        if "unable after" in word.roles and at:
+            depth[at - 1] += 1
+        if "unable" in word.roles:
+            named = [i for i in range(at + 1, _clause(words, at)[1]) if words[i].entries][:1]
+            if named and _UNABLE_TO.fullmatch("".join(w.text for w in words[at + 1 : named[0]])):
+                depth[named[0]] += 1
         if "negator" not in word.roles:
             continue
         reached = 0
@@ -218,7 +228,7 @@ def _denied(words: Sequence[Word]) -> list[int]:
                 break  # behind what it denies only a list goes on
             depth[i] += 1
             reached += bool(words[i].entries)
-            if i - at > REACH and not reached:
+            if "holding" in words[i].roles or (i - at > REACH and not reached):
                 break
     return depth
 
@@ -251,8 +261,5 @@ def _set_aside(words: Sequence[Word], found: Sequence[Mention]) -> None:
         start, end = _sentence(words, at)
         before = [m for m in emotions if start <= m.start < at]
         behind = [m for m in emotions if at < m.start < end and not m.background]
-        if before and behind:
-            heaviest = max(m.weight for m in before)
-            if max(m.weight for m in behind) >= SETTLED * heaviest or heaviest == CUE:
-                for mention in before:
-                    mention.background = True
+        if yields(before, behind):
+            set_aside(before, behind)

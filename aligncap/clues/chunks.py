@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aligncap.clues import words
+from aligncap.clues import canonical, words
 from aligncap.clues.lexicon import CUE, NRC_POS, Entry, match, nrc
 
 BREAKS = frozenset(", ; : . ! ? ( ) — – -- …".split())
@@ -57,6 +57,23 @@ class Mention:
     background: bool = False
     modifier: tuple[int, int] | None = None
     weight: float = 1.0
+
+    @property
+    def is_manner(self) -> bool:
+        """A neutral cue ("polite", "gentle"): how somebody speaks, which does not say what they feel."""
+        return self.weight <= CUE and canonical(self.value) == "neutral"
+
+
+def yields(aside: Sequence[Mention], to: Sequence[Mention]) -> bool:
+    """Whether what is set aside yields to the other emotions: not to mere manners, unless it is but a cue itself."""
+    return bool(to) and (not all(m.is_manner for m in to) or all(m.weight <= CUE for m in aside))
+
+
+def set_aside(before: Sequence[Mention], behind: Sequence[Mention]) -> None:
+    """Put what stands before a contrast behind what follows it; an emotion that stands on both sides is no contrast."""
+    classes = {canonical(m.value) for m in behind}
+    for mention in before:
+        mention.background |= canonical(mention.value) not in classes
 
 
 def is_break(token: Token) -> bool:

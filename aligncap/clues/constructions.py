@@ -64,6 +64,10 @@ CONSTRUCTIONS = tuple(
             ("could|can not|n't have? be|feel|sound EMOTION.JJR=asserted+strong", "He couldn't be happier."),
             ("would have? be|feel|sound EMOTION=denied if|but|were", "would be happy if he were not so afraid"),
             ("if|but PRON|NOUN be not|n't so|too EMOTION=asserted", "would be happy if he were not so afraid"),
+            (
+                "no|without|little|of control|escape|relief over|of|from DET|PRON? ADJ? EMOTION=asserted",
+                "She has no control over her anger.",
+            ),
             ("EMOTION=denied have|be|'s long? go|vanish|over|evaporate|disappear", "The anger has vanished."),
         ),
         "intensity": (
@@ -108,6 +112,10 @@ CONSTRUCTIONS = tuple(
             ("at first .. EMOTION=aside , .. EMOTION", "at first sad, then angry"),
             ("begin|start .. EMOTION=aside and|, .. end|finish|close .. EMOTION", "starts sadly and ends happily"),
             ("smile|laugh|grin|joke=aside through|despite PRON? tear=fore+strong", "smiling through tears"),
+            (
+                "smile|laugh|grin|joke ,? though|although|despite DET|PRON? ADJ? EMOTION=fore",
+                "smiling, though sad",
+            ),
             ("underneath|beneath|inside|within PRON AUX|VERB .. EMOTION=fore", "polite; underneath she is seething"),
             ("above|over all .. EMOTION=fore", "sad and hurt, above all worried"),
             ("but|yet really|actually|truly .. EMOTION=fore", "laughing, but really sad"),

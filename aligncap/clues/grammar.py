@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from aligncap.clues import SCALES, Clue, canonical, chinese
-from aligncap.clues.chunks import Mention, Token, mentions
+from aligncap.clues.chunks import Mention, Token, mentions, yields
 from aligncap.clues.constructions import apply_constructions
 from aligncap.clues.lexicon import emotion_weight, stems
 from aligncap.clues.scopes import mark_background, mark_negated
@@ -59,7 +59,7 @@ def _analyse(tokens: Sequence[Token]) -> tuple[Mention, ...]:
 
 
 def _resolved(found: list[Mention]) -> list[Mention]:
-    """Neutral for denied feeling, mid for two denied extremes, one mention of each attribute value, order of weight."""
+    """Neutral for denied feeling, mid for two denied extremes, one mention of each attribute value; ranked emotions."""
     emotions = [m for m in found if m.kind == "emotion"]
     for mention in emotions:
         if mention.value == "feeling":
@@ -68,11 +68,8 @@ def _resolved(found: list[Mention]) -> list[Mention]:
     denied = [m for m in emotions if m.negated]
     if len({m.value for m in denied}) > 1 and len(denied) == len(emotions):
         emotions.append(replace(denied[0], value="neutral", negated=False, intensity="normal"))
-    asserted = [m for m in emotions if not m.negated]
-    if any(m.background for m in asserted) and not all(m.background for m in asserted):
-        for mention in asserted:
-            mention.intensity = "weak" if mention.background else mention.intensity
-        emotions.sort(key=lambda m: m.background)
+    ranked = iter(_ranked([m for m in emotions if not m.negated]))
+    emotions = [m if m.negated else next(ranked) for m in emotions]
     attributes: dict[tuple[str, str, bool], Mention] = {}
     denied_values = {(m.kind, m.value) for m in found if m.negated}
     for mention in found:
@@ -83,6 +80,16 @@ def _resolved(found: list[Mention]) -> list[Mention]:
             mention.value, mention.negated = "mid", False
         attributes.setdefault((mention.kind, mention.value, mention.negated), mention)
     return emotions + list(attributes.values())
+
+
+def _ranked(asserted: Sequence[Mention]) -> list[Mention]:
+    """Asserted emotions, the firmest first; what is set aside is weak and last, where it yields to the others."""
+    aside, others = [m for m in asserted if m.background], [m for m in asserted if not m.background]
+    yielding = yields(aside, others)
+    if yielding:
+        for mention in aside:
+            mention.intensity = "weak"
+    return sorted(asserted, key=lambda m: (yielding and m.background, -m.weight * INTENSITY_FACTOR[m.intensity]))
 
 
 def _require_parser(language: str) -> None:
@@ -97,7 +104,7 @@ def _remember(caption: str, language: str, found: Sequence[Mention]) -> None:
 
 
 def find_mentions(caption: str, language: str = "en") -> tuple[Mention, ...]:
-    """Every clue of a caption with its place in the text: emotions first (what is set aside last), then attributes.
+    """Every clue of a caption with its place in the text: emotions first, the firmest in front, then attributes.
 
     Raises:
         ConfigError: no parser for this language.
@@ -120,7 +127,7 @@ def _to_clue(mention: Mention, caption: str) -> Clue:
 def _clues(caption: str, language: str) -> tuple[Clue, ...]:
     found = find_mentions(caption, language)
     clues = [_to_clue(mention, caption) for mention in found]
-    best = _strongest(clues)
+    best = _dominant(clues)
     if best is not None and clues[best].intensity != "normal":
         begin, finish = found[best].modifier or (found[best].begin, found[best].finish)
         clues.append(Clue("intensity", caption[begin:finish], clues[best].intensity))
@@ -130,8 +137,9 @@ def _clues(caption: str, language: str) -> tuple[Clue, ...]:
 def parse_clues(caption: str, language: str = "en") -> list[Clue]:
     """The clues of a caption in one of ``LANGUAGES``: ``c = G_parser(y)``.
 
-    Emotions come first, in the order of the caption but with those that a contrast or concession sets aside last and
-    weak; then vocal attributes; then one clue of kind ``intensity`` where the dominant emotion is weak or strong. An
+    Emotions come first. Those that are asserted stand in the order of their firmness (weight x intensity, then the
+    order of the caption), and behind them, weak, those that a contrast, a concession or an appearance sets aside.
+    Then come vocal attributes, then one clue of kind ``intensity`` where the dominant emotion is weak or strong. An
     emotion's lemma is an ``EMOTIONS`` label, an attribute's its canonical value. An empty caption has no clues.
 
     Raises:
@@ -159,24 +167,25 @@ def _score(clue: Clue) -> float:
     return weight(clue.word) * INTENSITY_FACTOR[clue.intensity]
 
 
-def _strongest(clues: Sequence[Clue]) -> int | None:
+def _dominant(clues: Sequence[Clue]) -> int | None:
     """Index of the emotion that dominates, None where there is none or three or more classes tie."""
     asserted = [i for i, c in enumerate(clues) if c.kind == "emotion" and not c.negated and canonical(c.lemma)]
     if not asserted:
         return None
-    scores = [_score(clues[i]) for i in asserted]
-    top = [i for i, score in zip(asserted, scores, strict=True) if score == max(scores)]
-    return None if len({canonical(clues[i].lemma) for i in top}) > 2 else top[0]
+    first = clues[asserted[0]]
+    # the same degree as well: what is set aside is weak and ties with nothing
+    tied = [c for c in map(clues.__getitem__, asserted) if (_score(c), c.intensity) == (_score(first), first.intensity)]
+    return None if len({canonical(c.lemma) for c in tied}) > 2 else asserted[0]
 
 
 def dominant_emotion(clues: Sequence[Clue] | str, language: str = "en") -> str | None:
     """The one class of ``CLASSES`` that a caption, or its clues, assert; None where none or several unresolved.
 
-    The firmest word wins: plain emotion words before calm ones before mere cues ("stern", "curious"), intense before
-    weak; what a contrast sets aside is weak. Of two that tie the first in the list wins (English puts the main
-    predicate first); three or more classes that tie are unresolved. Ours.
+    Clues are in the order of ``parse_clues``, so the first asserted emotion dominates: plain emotion words before calm
+    ones before mere cues ("stern", "curious"), intense before weak, what is set aside last, and of two that tie the
+    first of the caption (English puts the main predicate first). Three or more classes that tie are unresolved. Ours.
     """
     if isinstance(clues, str):
         clues = parse_clues(clues, language)
-    best = _strongest(clues)
+    best = _dominant(clues)
     return None if best is None else canonical(clues[best].lemma)

@@ -14,8 +14,8 @@ from typing import Any
 from aligncap import artifacts
 from aligncap.clues import CLASSES, KINDS, SCALES, Clue, canonical
 from aligncap.clues.chunks import Mention
-from aligncap.clues.grammar import INTENSITY_FACTOR, dominant_emotion, find_mentions, parse_clues
-from aligncap.clues.lexicon import CUE, emotion_weight
+from aligncap.clues.grammar import dominant_emotion, find_mentions, parse_clues
+from aligncap.clues.lexicon import CUE
 from aligncap.config import Prompts
 
 MAX_EMOTIONS = 2  # emotions named in P_act
@@ -89,10 +89,8 @@ _OPPOSITE = {a: b for pair in _OPPOSITES for a, b in (pair, pair[::-1])} | {
 
 
 def _ranked(clues: Sequence[Clue]) -> list[str]:
-    """Labels of the asserted emotions, dominant first."""
-    asserted = [c for c in clues if c.kind == "emotion" and not c.negated]
-    asserted.sort(key=lambda c: -emotion_weight(c.word) * INTENSITY_FACTOR[c.intensity])
-    return list(dict.fromkeys(c.lemma for c in asserted))
+    """Labels of the asserted emotions, dominant first, as the parser orders them."""
+    return list(dict.fromkeys(c.lemma for c in clues if c.kind == "emotion" and not c.negated))
 
 
 def acoustic_prompt(clues: Sequence[Clue]) -> str:
@@ -238,10 +236,22 @@ def read_transcripts(path: str | Path) -> Mapping[str, str]:
     return {row["utterance_id"]: row["transcript"] for row in artifacts.read_rows(path, "transcripts")}
 
 
+def gold_clues(captions: Sequence[str]) -> list[Clue]:
+    """The clues of an utterance's captions, each once and one intensity, the first caption's first.
+
+    Training shows each of the captions behind one ``P_act``: what any of them says has to stand there.
+    """
+    found: dict[tuple[str, str, bool], Clue] = {}
+    for caption in captions:
+        for clue in parse_clues(caption):
+            found.setdefault((clue.kind, "" if clue.kind == "intensity" else clue.lemma, clue.negated), clue)
+    return list(found.values())
+
+
 def write_gold_clues(
     prompts: Prompts, references: str | Path, transcripts: str | Path, llm_manifest: str | Path, out: str | Path
 ) -> None:
-    """Rule ``parse_clues``: the clues of each utterance's first reference caption, and its two prompts.
+    """Rule ``parse_clues``: the clues of each utterance's captions, and its two prompts.
 
     Args:
         prompts: ``max_semantic_tokens`` is used.
@@ -254,6 +264,6 @@ def write_gold_clues(
     said = read_transcripts(transcripts)
     rows = []
     for row in artifacts.read_rows(references, "labels"):
-        clues = parse_clues(row["captions"][0]) if row["captions"] else []
+        clues = gold_clues(row["captions"])
         rows.append(clue_row(row["utterance_id"], clues, said.get(row["utterance_id"], ""), tokenizer, prompts))
     artifacts.write(rows, out, "clues", "parse_clues")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
-from aligncap.clues.chunks import Mention, Token, is_break, segment
+from aligncap.clues.chunks import Mention, Token, is_break, segment, set_aside, yields
 from aligncap.clues.lexicon import CALM
 
 NEGATORS = frozenset(
@@ -26,14 +27,20 @@ NEGATOR_PAIRS = {
     "opposed": {"to"},
 }
 HARDLY = frozenset("hardly barely scarcely".split())
-# "cannot hide the anger", "no mistaking the fear", "not only sad": the emotion stands
-CANCEL = frozenset(
-    "hide hiding contain containing control controlling conceal restrain mistake mistaking miss help stop hold holding "
-    "disguise suppress mask deny doubt calm only just merely simply shake escape wonder believe attempt soften resist "
-    "care dare".split()
+# A denial ends behind these verbs: "cannot hide the anger", "no mistaking the fear".
+HIDING = frozenset(
+    "hide conceal restrain disguise suppress stifle repress mask deny mistake stop control soften resist escape".split()
 )
-# first word -> second words that cancel the negator: "no end of joy", "can't bear the sadness", "not know how to hide"
-CANCEL_PAIRS = {"no": {"wonder", "end", "matter"}, "nothing": {"but"}}
+# Likewise what one would do and cannot; a voice that "does not hold any sadness" has none.
+HOLDING = frozenset("contain hold help miss bear believe shake overcome".split())
+KEPT_BACK = HIDING | {"contain", "hold"}
+PARTICLES = frozenset({("hold", "back"), ("hold", "in"), ("shake", "off")})
+CERTAIN = frozenset("doubt wonder question".split())  # "no doubt that she is angry": the doubt alone is denied
+ONLY = frozenset("only just merely simply".split())  # "not only sad"
+LINKING = frozenset("be sound seem appear feel look".split())
+LIFT_REACH = 6  # words from a negator to the one that its denial ends behind
+# first word -> second words with which it denies nothing: "no end of joy", "nothing but contempt"
+NO_DENIAL = {"no": {"end", "matter"}, "nothing": {"but"}}
 ABLE = frozenset("can ca could cannot".split())
 WONDERING = frozenset("what how where why whether if which".split())
 PRESENCE = frozenset(
@@ -59,7 +66,7 @@ def mark_negated(tokens: Sequence[Token], found: Sequence[Mention]) -> None:
         start = _negation_start(tokens, at)
         if start is None:
             continue
-        for i in range(start, _negation_end(tokens, start)):
+        for i in range(start, _negation_end(tokens, at, start)):
             depth[i] += 1
     for mention in found:
         inside = depth[mention.start] % 2 == 1
@@ -69,17 +76,12 @@ def mark_negated(tokens: Sequence[Token], found: Sequence[Mention]) -> None:
 
 
 def _negation_start(tokens: Sequence[Token], at: int) -> int | None:
-    """Index where the scope of a negator at ``at`` begins, None where there is no negator or it is cancelled."""
+    """Index where the scope of a negator at ``at`` begins, None where there is no negator."""
     text = tokens[at].text
-    following = [t.text for t in tokens[at + 1 : at + 4]]
+    following = {t.text for t in tokens[at + 1 : at + 2]}
     if text in NEGATORS:
-        if following[:1] and following[0] in CANCEL_PAIRS.get(text, ()):
-            return None
-        near = tokens[at + 1 : min(at + 4, segment(tokens, at)[1])]
-        cancelled = any(t.text in CANCEL or t.lemma in CANCEL for t in near if t.pos != "NOUN")
-        cancelled = cancelled or _is_overwhelmed(tokens, at, following)
-        return None if cancelled and text != "without" else at + 1
-    if text in NEGATOR_PAIRS and following[:1] and following[0] in NEGATOR_PAIRS[text]:
+        return None if following & NO_DENIAL.get(text, set()) or _keeps_nothing_back(tokens, at) else at + 1
+    if text in NEGATOR_PAIRS and following & NEGATOR_PAIRS[text]:
         denied_before = text == "anything" and any(t.text in NEGATORS or t.text == "nobody" for t in tokens[:at])
         return None if denied_before else at + 2
     if text in HARDLY and at + 1 < len(tokens) and tokens[at + 1].tag.startswith("JJ"):
@@ -89,14 +91,25 @@ def _negation_start(tokens: Sequence[Token], at: int) -> int | None:
     return None
 
 
-def _is_overwhelmed(tokens: Sequence[Token], at: int, following: Sequence[str]) -> bool:
-    """'Cannot bear the sadness', 'does not know what to do with her anger': the emotion is there."""
-    able = tokens[at].text in ABLE or (at > 0 and tokens[at - 1].text in ABLE)
-    return (able and "bear" in following) or (following[:1] == ["know"] and bool(WONDERING.intersection(following)))
+def _is_form(token: Token, words: frozenset[str]) -> bool:
+    return not words.isdisjoint(token.forms)
 
 
-def _negation_end(tokens: Sequence[Token], start: int) -> int:
-    """Index after the scope: the clause's end, a contrast, or a comma that is not part of a list closed by or/nor."""
+def _keeps_nothing_back(tokens: Sequence[Token], at: int) -> bool:
+    """'No anger is held back'."""
+    clause = tokens[at : segment(tokens, at)[1]]
+    return tokens[at].text == "no" and any(
+        one.lemma == "be" and other.tag == "VBN" and _is_form(other, KEPT_BACK) and other.lemma != "contain"
+        for one, other in itertools.pairwise(clause)
+    )
+
+
+def _negation_end(tokens: Sequence[Token], negator: int, start: int) -> int:
+    """Index after the scope.
+
+    It ends with its clause, at a contrast, behind a word that lifts the denial, or at a comma that is not part of a
+    list closed by or/nor.
+    """
     so_much = [t.text for t in tokens[start : start + 2]] == ["so", "much"]
     at = start
     while at < len(tokens):
@@ -111,8 +124,50 @@ def _negation_end(tokens: Sequence[Token], start: int) -> int:
             return at  # it negates what follows by itself
         if token.text == "and" and (_new_predicate(tokens, at + 1) or _negated_anew(tokens, at + 1)):
             return at
+        if at - negator <= LIFT_REACH and _lifts(tokens, negator, at):
+            return at + 1
         at += 1
     return at
+
+
+def _lifts(tokens: Sequence[Token], negator: int, at: int) -> bool:
+    """Whether a denial ends behind the word at ``at``: what cannot be hidden, held back, doubted or calmed is there."""
+    token, after = tokens[at], tokens[at + 1] if at + 1 < len(tokens) else None
+    next_text, next_pos = (after.text, after.pos) if after else ("", "")
+    if token.text in ONLY:
+        return tokens[at - 1].text not in ("or", "nor")
+    if _is_form(token, CERTAIN):
+        in_question = (token.lemma, next_text) == ("question", "of")  # "not a question of anger"
+        return not in_question and next_text not in ("or", "nor", "and", ",")  # "without doubt or fear"
+    if token.text == "know":
+        return any(t.text in WONDERING for t in tokens[at + 1 : at + 3])
+    if token.pos != "VERB":
+        return False
+    if _is_form(token, frozenset({"calm"})):
+        return next_pos in ("DET", "PRON", "NOUN")  # "cannot calm her anger"
+    if _is_form(token, frozenset({"care"})):
+        return next_text not in ("to", "for", "or", "nor", "and")
+    if _is_dared(tokens, at):
+        return True
+    if next_text in ("any", "by") or (token.tag == "VBN" and next_pos in ("NOUN", "ADJ")):
+        return False  # "does not hide any anger", "not masked by anger", "no suppressed anger"
+    if _is_form(token, frozenset({"mistake"})) and any(t.text == "for" for t in tokens[at + 1 : at + 4]):
+        return False  # "not to be mistaken for anger"
+    return _is_form(token, HIDING) or (_is_form(token, HOLDING) and _cannot(tokens, negator, at))
+
+
+def _cannot(tokens: Sequence[Token], negator: int, at: int) -> bool:
+    """Whether it is said of one who would and cannot: "not try to hold", "not hold back", "not contain her joy"."""
+    able = any(t.text in ABLE for t in tokens[max(0, negator - 1) : negator + 1])
+    wanted = tokens[at - 1].text == "to" and tokens[at - 2].lemma not in LINKING
+    own = any((tokens[at].lemma, t.text) in PARTICLES or t.tag == "PRP$" for t in tokens[at + 1 : at + 2])
+    return able or wanted or own
+
+
+def _is_dared(tokens: Sequence[Token], at: int) -> bool:
+    """'Does not dare to show her anger', but not 'does not dare to be happy'."""
+    before = [t for t in tokens[max(0, at - 3) : at] if t.text not in ("to", "not", "n't")]
+    return bool(before) and "dare" in before[-1].forms and tokens[at].lemma not in LINKING
 
 
 def _new_predicate(tokens: Sequence[Token], at: int) -> bool:
@@ -166,12 +221,12 @@ def mark_background(tokens: Sequence[Token], found: Sequence[Mention]) -> None:
         ):
             put_aside(*segment(tokens, at, joints=True))
         elif token.lemma in ATTEMPT and any(t.text == "to" for t in tokens[at + 1 : at + 5]):
-            put_aside(at, _clause_end(tokens, at))
+            put_aside(at, _attempt_end(tokens, at))
         elif token.text in FAKE:
             put_aside(at, min(at + 4, segment(tokens, at)[1]))
-        elif token.text in UNDER and at + 1 < len(tokens) and tokens[at + 1].pos in ("DET", "ADJ", "NOUN", "PRON"):
+        elif token.text in UNDER and _covers(tokens, at):
             put_aside(at, segment(tokens, at)[1])
-        elif token.text in CONCESSION or _is_mild_if(tokens, at):
+        elif _concedes(tokens, at):
             put_aside(at, _concession_end(tokens, at))
         elif token.text == "than" and any(t.text == "more" for t in tokens[max(0, at - 5) : at]):
             put_aside(at, segment(tokens, at)[1])
@@ -198,15 +253,31 @@ def _is_to(tokens: Sequence[Token], at: int) -> bool:
     return at >= 2 and tokens[at - 2].text in ("to", "below", "beneath", "under")
 
 
+def _covers(tokens: Sequence[Token], at: int) -> bool:
+    """'Furious underneath a calm manner'; not the adverb: "cheerful, underneath tense"."""
+    following = [t.pos for t in tokens[at + 1 : segment(tokens, at)[1]]]
+    return following[:1] in (["DET"], ["NOUN"], ["PRON"]) or (following[:1] == ["ADJ"] and "NOUN" in following)
+
+
+def _concedes(tokens: Sequence[Token], at: int) -> bool:
+    """'Though nervous'; a "while" inside a clause is a matter of time: "laughing while angry"."""
+    if tokens[at].text == "while" and at > 0 and not is_break(tokens[at - 1]):
+        return False
+    return tokens[at].text in CONCESSION or _is_mild_if(tokens, at)
+
+
 def _is_mild_if(tokens: Sequence[Token], at: int) -> bool:
     """'peaceful, if a touch wistful'."""
     following = [t.text for t in tokens[at + 1 : at + 3]]
     return tokens[at].text == "if" and (following[:1] == ["a"] or following[:1] in (["slightly"], ["somewhat"]))
 
 
-def _clause_end(tokens: Sequence[Token], at: int) -> int:
+def _attempt_end(tokens: Sequence[Token], at: int) -> int:
+    """The clause's end, or the verb of what is kept back: one who tries to hide her anger has it."""
     end = at + 1
     while end < len(tokens) and not is_break(tokens[end]) and tokens[end].text not in ENDS_SCOPE:
+        if tokens[end].pos == "VERB" and _is_form(tokens[end], KEPT_BACK):
+            break
         end += 1
     return end
 
@@ -233,7 +304,7 @@ def _is_contrast(tokens: Sequence[Token], at: int) -> bool:
 
 
 def _contrast(tokens: Sequence[Token], at: int, found: Sequence[Mention]) -> None:
-    """What stands before the contrast in its sentence is set aside if a plain emotion is asserted behind it."""
+    """What stands before the contrast in its sentence is set aside, but not for a mere manner."""
     start = at
     while start > 0 and tokens[start - 1].text not in (".", "!", "?"):
         start -= 1
@@ -243,6 +314,5 @@ def _contrast(tokens: Sequence[Token], at: int, found: Sequence[Mention]) -> Non
     emotions = [m for m in found if m.kind == "emotion" and not m.negated and m.value != "feeling"]
     behind = [m for m in emotions if at < m.start < end and not m.background]
     before = [m for m in emotions if start <= m.start < at]
-    if before and behind and max(m.weight for m in behind) >= min(1.0, max(m.weight for m in before)) * 0.8:
-        for mention in before:
-            mention.background = True
+    if yields(before, behind):
+        set_aside(before, behind)

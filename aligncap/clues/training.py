@@ -29,7 +29,7 @@ from aligncap.clues.fitting import (
     threshold_for,
 )
 from aligncap.clues.self_training import fit_with_unlabelled
-from aligncap.clues.tagger import Tagger, normalisation_groups, pooled
+from aligncap.clues.tagger import UNINFORMATIVE, Tagger, normalisation_groups, pooled
 from aligncap.config import Tagger as TaggerSettings
 from aligncap.errors import CorpusError
 
@@ -111,7 +111,7 @@ def train_tagger(
         folds: out_of_fold(rows, targets, fold_numbers(planned, folds, tagger), groups, tagger, seed)
         for folds in ("speaker", "corpus")
     }
-    thresholds = {folds: _thresholds(found, targets, tagger.precision) for folds, found in by.items()}
+    thresholds = {folds: thresholds_for(tagger.precision, found, targets) for folds, found in by.items()}
     # What new speech is like: a new speaker or a new corpus. A kind that only one corpus labels cannot be told by it.
     new = tagger.folds if tagger.calibrate == "folds" else "corpus"
     scored = {kind for kind in heads if len(by[new].scored(kind, targets[kind]))}
@@ -161,7 +161,14 @@ def fold_numbers(planned: Planned, folds: str, tagger: TaggerSettings) -> NDArra
     return np.array([number[row["speaker_key"]] for row in planned], dtype=np.int64)
 
 
-def _thresholds(found: OutOfFold, targets: Mapping[str, Sequence[str]], precision: float | None) -> dict[str, float]:
+def thresholds_for(precision: float | None, found: OutOfFold, targets: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """Kind -> ``threshold_for`` of the tags that become clues; a right "clear" does not make a "rough" surer.
+
+    Args:
+        precision: wanted share of right clues; no thresholds where None.
+        found: predictions out of fold.
+        targets: kind -> label of each row, "" where unknown.
+    """
     if precision is None:
         return {}
     thresholds = {}
@@ -169,8 +176,10 @@ def _thresholds(found: OutOfFold, targets: Mapping[str, Sequence[str]], precisio
         scored = found.scored(kind, targets[kind])
         if len(scored):
             p = found.probabilities(kind)[scored]
-            right = np.array([names[c] == targets[kind][i] for i, c in zip(scored, p.argmax(axis=1), strict=True)])
-            thresholds[kind] = threshold_for(precision, p.max(axis=1), right)
+            best = [names[column] for column in p.argmax(axis=1)]
+            right = np.array([tag == targets[kind][i] for i, tag in zip(scored, best, strict=True)])
+            said = np.array([tag not in UNINFORMATIVE for tag in best])
+            thresholds[kind] = threshold_for(precision, p.max(axis=1)[said], right[said])
     return thresholds
 
 

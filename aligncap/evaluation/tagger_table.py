@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from aligncap import artifacts
 from aligncap.clues.fitting import LABELS
 from aligncap.clues.prompts import read_transcripts
-from aligncap.clues.tagger import Tagger, Tags, predict_corpus, read_out_of_fold
+from aligncap.clues.tagger import UNINFORMATIVE, Tagger, Tags, predict_corpus, read_out_of_fold
 from aligncap.clues.text_clue import TextClue, join
 from aligncap.clues.training import Measured, targets_of
 from aligncap.config import Evaluation
@@ -50,7 +50,7 @@ class Scored:
         right: [N], whether the likeliest tag is the label.
         confidence: [N], its probability.
         brier: [N], sum over tags of (probability - 1 where it is the label)², 0-2.
-        kept: [N], whether the confidence reaches the threshold.
+        kept: [N], whether it becomes a clue: reaches the threshold and is none of ``UNINFORMATIVE``.
         targets: [N].
         clusters: [N], drawn together by the bootstrap.
     """
@@ -87,7 +87,7 @@ def score_kind(
         np.array([label == targets[key] for key, (label, _) in zip(ids, best, strict=True)], dtype=np.float64),
         confidence,
         np.array(brier, dtype=np.float64),
-        (confidence >= threshold).astype(np.float64),
+        np.array([p >= threshold and label not in UNINFORMATIVE for label, p in best], dtype=np.float64),
         [targets[key] for key in ids],
         [clusters[key] for key in ids],
     )
@@ -270,7 +270,8 @@ def render_markdown(rows: Sequence[Mapping[str, Any]], bins: Sequence[Mapping[st
         "- setting: `speaker` and `corpus` are out of fold by speaker and by corpus, on training corpora; `test` "
         "is the saved tagger on a test corpus"
         + (", normalised with its own audio (transductive)." if transductive else "."),
-        "- kept: share of clips whose likeliest tag reaches the threshold; Brier is summed over tags (0-2).",
+        "- kept: share of clips whose likeliest tag becomes a clue (reaches the threshold; mid, normal and clear say "
+        "nothing); Brier is summed over tags (0-2).",
         "- Brackets: 95 % bootstrap, stratified by label, by speakers or sessions where there are ten, else by clips.",
         "",
         "## Reliability of the emotion",

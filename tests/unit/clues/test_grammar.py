@@ -59,7 +59,68 @@ NEGATION = [
     ("He can't bear his anger.", "angry"),
     ("She does not know what to do with her anger.", "angry"),
 ]
+# Of one verb or noun what cannot be helped and what is simply not there: "cannot contain" and "does not contain".
+LIFTED = [
+    ("She is not calm.", None),
+    ("She does not sound calm.", None),
+    ("not at all calm", None),
+    ("He cannot stay calm.", None),
+    ("She cannot calm her anger.", "angry"),
+    ("The voice does not contain any anger.", None),
+    ("The tone does not contain anger.", None),
+    ("She cannot contain her anger.", "angry"),
+    ("He does not try to contain his anger.", "angry"),
+    ("barely contained anger", "angry"),
+    ("The voice does not hold any sadness.", None),
+    ("She can't hold back the sadness.", "sad"),
+    ("She does not hold back her anger.", "angry"),
+    ("No anger is held back.", "angry"),
+    ("There is no suppressed anger in the voice.", None),
+    ("The voice does not hide any anger.", None),
+    ("not masked by joy", None),
+    ("far from hiding her anger, she shouts", "angry"),
+    ("without hiding her joy", "happy"),
+    ("There is no doubt that she is angry.", "angry"),
+    ("without a doubt angry", "angry"),
+    ("without doubt angry", "angry"),
+    ("There is no doubt about her sadness.", "sad"),
+    ("There is no doubt in the voice.", None),
+    ("no wonder she is angry", "angry"),
+    ("It is not a question of anger.", None),
+    ("cannot control her anger", "angry"),
+    ("does not control her anger", "angry"),
+    ("She has no control over her anger.", "angry"),
+    ("can't stop laughing", "happy"),
+    ("can't help being angry", "angry"),
+    ("You can't miss his joy.", "happy"),
+    ("There is no mistaking the anger.", "angry"),
+    ("not to be mistaken for anger", None),
+    ("does not attempt to be cheerful", None),
+    ("does not even attempt to hide her anger", "angry"),
+    ("does not dare to be happy", None),
+    ("does not dare to show his fear", "fearful"),
+    ("does not care to be happy", None),
+    ("can't shake off the sadness", "sad"),
+    ("The voice does not shake with anger.", None),
+    ("not angry just sad", "sad"),
+    ("no smile to hide her sadness", "sad"),
+    ("not very angry", None),
+]
 CONTRAST = [
+    ("outwardly cheerful, inwardly tense", "fearful"),
+    ("cheerful, but tearful", "sad"),
+    ("calm, but tearful", "sad"),
+    ("stern, but sad", "sad"),
+    ("sad, but stern", "angry"),
+    ("sad, but polite", "sad"),
+    ("stern, but polite", "neutral"),
+    ("stern, slightly sad", "sad"),
+    ("Though nervous, she is stern.", "angry"),
+    ("Though furious, she stays polite.", "angry"),
+    ("on the surface cheerful, underneath tense", "fearful"),
+    ("trying to hide her sadness, tense", "sad"),
+    ("laughing while angry", "angry"),
+    ("calm and polite, but tense and tearful", "fearful"),
     ("calm on the surface, but furious", "angry"),
     ("Furious underneath a calm manner.", "angry"),
     ("outwardly polite, inwardly seething", "angry"),
@@ -83,7 +144,7 @@ NOTHING = [
 ]
 
 
-@pytest.mark.parametrize(("caption", "expected"), DOMINANT + NEGATION + CONTRAST + NOTHING)
+@pytest.mark.parametrize(("caption", "expected"), DOMINANT + NEGATION + LIFTED + CONTRAST + NOTHING)
 def test_dominant_emotion(caption, expected):
     assert dominant_emotion(caption) == expected
     assert dominant_emotion(parse_clues(caption)) == expected
@@ -151,6 +212,22 @@ def test_intensity_of_the_emotion(caption, intensity):
 def test_denied_clues_stay_visible_as_denied():
     clues = parse_clues("not loud, and not angry")
     assert {(c.kind, c.lemma) for c in clues if c.negated} == {("level", "high"), ("emotion", "angry")}
+
+
+def test_the_firmest_emotion_stands_first_and_what_is_set_aside_last():
+    def said(caption):
+        return [(c.lemma, c.intensity) for c in parse_clues(caption) if c.kind == "emotion"]
+
+    assert said("slightly annoyed, very sad") == [("sad", "strong"), ("angry", "weak")]
+    assert said("outwardly sad, stern") == [("angry", "normal"), ("sad", "weak")]
+    assert said("stern, slightly sad") == [("sad", "weak"), ("angry", "normal")]
+    assert said("heartbroken, yet powerless") == [("sad", "strong"), ("sad", "normal")]  # no contrast
+
+
+def test_only_the_doubt_or_the_calm_is_denied():
+    for caption, denied in (("no doubt that she is angry", "surprised"), ("cannot calm her anger", "calm")):
+        emotions = {(c.lemma, c.negated) for c in parse_clues(caption) if c.kind == "emotion"}
+        assert emotions == {(denied, True), ("angry", False)}
 
 
 def test_words_are_those_of_the_caption():

@@ -8,7 +8,14 @@ from aligncap import artifacts
 from aligncap.clues import CLASSES, SCALES, Clue
 from aligncap.clues import prompts as module
 from aligncap.clues.grammar import dominant_emotion, parse_clues
-from aligncap.clues.prompts import acoustic_prompt, semantic_ids, swap_clue, template_caption, write_gold_clues
+from aligncap.clues.prompts import (
+    acoustic_prompt,
+    gold_clues,
+    semantic_ids,
+    swap_clue,
+    template_caption,
+    write_gold_clues,
+)
 from aligncap.config import Prompts
 
 
@@ -84,6 +91,12 @@ def test_semantic_ids_are_cut_and_carry_no_special_tokens():
     assert semantic_ids(Letters(), "  ", 3) == []
 
 
+def test_gold_clues_are_those_of_every_caption_once():
+    clues = gold_clues(["The speaker sounds very sad, speaking slowly.", "A quiet, slightly sad voice.", "not sad"])
+    assert acoustic_prompt(clues) == "Emotion: sad. Intensity: strong. Level: low. Rate: slow."
+    assert [(c.lemma, c.negated) for c in clues if c.kind == "emotion"] == [("sad", False), ("sad", True)]
+
+
 def test_gold_clues_have_a_row_for_every_reference(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "load_tokenizer", lambda manifest: Letters())
     empty = dict.fromkeys(["caption_group", "emotion", "intensity", "valence", "arousal", "transcript"])
@@ -99,5 +112,5 @@ def test_gold_clues_have_a_row_for_every_reference(tmp_path, monkeypatch):
         Prompts(), tmp_path / "references.parquet", tmp_path / "transcripts.parquet", tmp_path / "manifest.json", out
     )
     rows = artifacts.read_rows(out, "clues")
-    assert [r["p_act"] for r in rows] == ["Emotion: sad. Intensity: strong.", ""]
+    assert [r["p_act"] for r in rows] == ["Emotion: sad, happy. Intensity: strong.", ""]
     assert [r["p_sem_ids"] for r in rows] == [[104, 105], []]

@@ -7,10 +7,10 @@ from pydantic import ValidationError
 from aligncap import artifacts
 from aligncap.clues import SCALES
 from aligncap.clues import tagger as module
-from aligncap.clues.fitting import fit_temperature, out_of_fold, softmax, threshold_for
+from aligncap.clues.fitting import OutOfFold, fit_temperature, out_of_fold, softmax, threshold_for
 from aligncap.clues.prototypes import PROTOTYPES
 from aligncap.clues.tagger import Tagger, pooled, predict_clues
-from aligncap.clues.training import Heard, Measured, train_tagger
+from aligncap.clues.training import Heard, Measured, thresholds_for, train_tagger
 from aligncap.config import Prompts
 from aligncap.config import Tagger as Settings
 from aligncap.errors import ArtifactError, CorpusError
@@ -179,6 +179,19 @@ def test_a_threshold_keeps_as_much_as_its_precision_allows():
     assert right[kept].mean() >= 0.8 and kept.sum() == 75
     assert threshold_for(0.5, confidence, ~right | right) == 0
     assert threshold_for(0.9, confidence, np.zeros(100, dtype=bool)) == 1
+
+
+def test_right_tags_that_say_nothing_do_not_lift_the_precision_of_those_that_become_clues():
+    labels = ("clear", "rough")
+    logits = np.array([[3.0, 0.0]] * 90 + [[0.0, 1.0]] * 30)
+    targets = {"timbre": ["clear"] * 90 + ["clear"] * 20 + ["rough"] * 10}  # "rough" is right 10 times of 30
+    found = OutOfFold({"timbre": labels}, {"timbre": logits}, {"timbre": 1.0})
+    sure = softmax(logits).max(axis=1).min()
+    assert thresholds_for(0.8, found, targets) == {"timbre": 1.0}
+    assert thresholds_for(0.3, found, targets) == {"timbre": pytest.approx(sure)}
+    assert thresholds_for(None, found, targets) == {}
+    silent = OutOfFold({"timbre": labels}, {"timbre": logits[:90]}, {"timbre": 1.0})
+    assert thresholds_for(0.8, silent, {"timbre": ["clear"] * 90}) == {"timbre": 1.0}
 
 
 def test_the_speaker_s_own_statistics_undo_what_a_speaker_adds_to_every_clip():

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import get_args
 
 from aligncap.config import JudgeName, candidates_name, lineage, pairs_name, plain_name
-from aligncap.config import resolve_system, seed_members, variant
+from aligncap.config import merge, resolve_system, seed_members, variant
 from aligncap.config import parse as parse_config  # Snakemake runs this file in a namespace that has a `parse`
 from aligncap.errors import ConfigError
+from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 
 
@@ -18,7 +19,9 @@ include: "code_digest.py"
 
 
 try:
-    settings = parse_config(config)
+    # Snakemake puts an overlay's systems first. What systems share is named after the first of them, so config.yaml's
+    # lead whatever lies over it: what one stack of overlays has trained, another takes up.
+    settings = parse_config(merge(load_configfile(Path(workflow.basedir) / "config.yaml"), config))
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 

@@ -43,7 +43,8 @@ class Transcriber:
         from aligncap.device import pick_device
 
         self.device = pick_device(compute)
-        self.model: Any = WhisperForConditionalGeneration.from_pretrained(folder)
+        # Weights may be stored in half precision; samples are fp32.
+        self.model: Any = WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
         self.model.requires_grad_(False).eval()
         torch.nn.Module.to(self.model, self.device)
         self.extractor = WhisperFeatureExtractor.from_pretrained(folder)

@@ -1,7 +1,11 @@
+import contextlib
+import io
+import re
 from pathlib import Path
 
 import pytest
 import yaml
+from stacks import NAMES, STACKS, configfiles
 
 from aligncap import config
 from aligncap.config import AlignCapConfig, candidates_name, load, merge, pairs_name, parse, resolve_system, variant
@@ -9,7 +13,6 @@ from aligncap.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = ROOT / "config.yaml"
-OVERLAYS = sorted((ROOT / "experiments").glob("*.yaml"))
 
 
 def default(**changes) -> dict:
@@ -20,12 +23,32 @@ def systems(**added) -> AlignCapConfig:
     return parse(default(systems=added))
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.stem)
-def test_every_shipped_overlay_parses(overlay):
-    parsed = load(DEFAULT, overlay)
+@pytest.mark.parametrize("stack", STACKS, ids=NAMES)
+def test_every_stack_that_is_run_parses(stack):
+    parsed = load(DEFAULT, *(ROOT / path for path in configfiles(stack)))
     assert parsed.corpus_names("train") and parsed.corpus_names("test")
     for system in parsed.systems:
         assert isinstance(resolve_system(parsed, system), AlignCapConfig)
+
+
+def test_no_revision_of_the_7b_set_up_is_made_up():
+    parsed = load(DEFAULT, ROOT / "experiments/paper.yaml")
+    addresses = [
+        uri for role in ("llm", "speech_encoder", "asr", "judge") for uri in getattr(parsed.models, role).files
+    ]
+    assert len(addresses) == 4 and {uri.partition("@")[2] for uri in addresses} == {"<commit>"}
+    assert parsed.corpora["hub"].root == "hf://org/name@<commit>"
+
+
+def test_the_budget_of_the_7b_set_up_is_what_its_calculation_prints(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    text = (ROOT / "docs/scale.md").read_text(encoding="utf-8")
+    calculation, printed = re.search(
+        r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL
+    ).groups()
+    with contextlib.redirect_stdout(io.StringIO()) as told:
+        exec(calculation, {})
+    assert told.getvalue() == printed
 
 
 def test_the_default_shows_every_key():

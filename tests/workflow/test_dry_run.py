@@ -1,22 +1,55 @@
-"""Every shipped config builds a DAG, on a machine that has neither models nor data; bad configs get one line."""
+"""What a dry run plans; bad configs get one line. (Every stack that is run is planned in test_leakage.py.)"""
 
 import re
+import shlex
+import sys
 
 import pytest
-from snakemake_project import ROOT, SMOKE, Project
+from snakemake_project import ROOT, SMOKE, Job, Project
+from stacks import Stack, configfiles
 
 pytestmark = pytest.mark.workflow
 
-OVERLAYS = sorted(path.name for path in (ROOT / "experiments").glob("*.yaml"))
+TRAINS = {"warm_start", "adapt_teacher", "teacher_logits", "train_alignment", "candidates", "train_preference"}
 
 
-@pytest.mark.parametrize("overlay", [None, *OVERLAYS])
-def test_a_shipped_config_plans_the_whole_pipeline(project: Project, overlay: str | None) -> None:
-    jobs = project.plan(*([] if overlay is None else ["--configfile", f"experiments/{overlay}"]))
-    rules = {job.rule for job in jobs}
-    assert {"fetch_model", "train_alignment", "report", "snapshot"} <= rules
-    assert ("train_preference" in rules) == (overlay != "folds.yaml"), "which compares alignment systems alone"
-    assert len({file for job in jobs for file in job.output}) == sum(len(job.output) for job in jobs)
+def trainings(project: Project, stack: Stack) -> dict[tuple[str, ...], Job]:
+    """Jobs of an experiment that take long, by their outputs."""
+    jobs = project.plan("--configfile", *configfiles(stack))
+    return {job.output: job for job in jobs if job.rule in TRAINS}
+
+
+def test_what_the_stacks_trained_is_not_trained_again_for_the_tables_of_all(project: Project) -> None:
+    """`make tables` after `make table2` and `make seeds`."""
+    together = trainings(project, ("emosec", "table2", "table3", "table4", "seeds"))
+    for name in ("table2", "seeds"):
+        for output, job in trainings(project, ("emosec", name)).items():
+            assert sorted(together[output].input) == sorted(job.input)
+
+
+def test_the_7b_set_up_is_planned_by_the_commands_of_docs_scale(project: Project) -> None:
+    """Without its models, corpora and GPUs: no more can be tried here."""
+    section = (ROOT / "docs/scale.md").read_text(encoding="utf-8").split("\n## How to run it\n")[1]
+    commands = "".join(re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)).replace("\\\n", "")
+    fetch, one_machine, slurm = commands.splitlines()
+    small, large = {"whisper-large-v3", "all-minilm-l6-v2"}, {"qwen2.5-7b-instruct", "olmo-2-7b-instruct"}
+    told = project.run("-n", *shlex.split(fetch)[1:])
+    assert set(re.findall(r"models/(\S+)/manifest\.json", told)) == small | large
+
+    jobs = project.plan(*shlex.split(one_machine)[1:])
+    assert not {"adapt_teacher", "teacher_responses"} & {job.rule for job in jobs}
+    tokenizer_alone = {"parse_clues", "predict_clues", "preference_pairs"}
+    readers = {job.rule for job in jobs if any(f"models/{name}/manifest.json" in job.input for name in large)}
+
+    # The plugin is not installed, so what the profile says is left out.
+    here = f"{sys.executable} -m snakemake -n -j 8 --resources gpu=8 java=8"
+    told = project.execute(["bash", "-c", slurm.replace("snakemake --workflow-profile profiles/slurm", here)])
+    asked = re.findall(r"^rule (\w+):\n(?: {4}.*\n)*? {4}resources: (.*)$", told, re.MULTILINE)
+    assert readers - tokenizer_alone <= {rule for rule, resources in asked if "gpu=1, " in resources}
+    raised = {rule for rule, resources in asked if "mem_mb=48000" in resources}
+    assert readers - tokenizer_alone <= raised
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"\{.*?\}", slurm)))) - {"teacher_responses"}  # is of table2
+    assert named <= {job.rule for job in jobs}, "Snakemake says nothing of a rule that does not exist"
 
 
 def test_lint_is_clean(project: Project) -> None:
@@ -70,8 +103,12 @@ def test_a_round_samples_from_the_round_before_and_takes_it_as_its_reference(pro
 def test_captions_of_another_model_have_a_win_rate_where_they_cover_every_test_corpus(project: Project) -> None:
     theirs = "  theirs: { stage: external, captions: { synthetic_de: theirs.jsonl } }\n"
     project.edit("config.yaml", "  kd: { stage", f"{theirs}  kd: {{ stage")
-    project.edit("config.yaml", "systems: [constant, tag_template, cascade,", "systems: [theirs, chance, constant,")
-    (table,) = [job for job in project.plan("results/default/tables/table4.parquet") if job.rule == "comparison_table"]
+    rows = 'tables={"table4": {"systems": ["theirs", "chance", "constant", "sft"]}}'
+    (table,) = [
+        job
+        for job in project.plan("results/default/tables/table4.parquet", "--config", rows)
+        if job.rule == "comparison_table"
+    ]
     judged = {file.split("/")[3] for file in table.input if "/judged/" in file}
     assert {"theirs", "constant", "sft"} <= judged and "chance" not in judged
 

@@ -105,6 +105,18 @@ def test_a_clip_of_more_than_thirty_seconds_is_transcribed_whole(whisper, beam_s
     assert logprob == pytest.approx((one + other) / 2) and logprob < 0
 
 
+def test_weights_in_half_precision_transcribe(whisper, tmp_path):
+    """Whisper-large-v3 lies on the hub like that."""
+    from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
+
+    folder = model_folder(whisper)
+    WhisperForConditionalGeneration.from_pretrained(folder).half().save_pretrained(tmp_path)
+    for part in (AutoTokenizer, WhisperFeatureExtractor):
+        part.from_pretrained(folder).save_pretrained(tmp_path)
+    _, logprob = Transcriber(tmp_path, Compute(device="cpu", threads=1)).transcribe(tone(1.0), "de", "translate")
+    assert logprob < 0
+
+
 @pytest.mark.models
 @pytest.mark.skipif(not REAL.is_dir(), reason="models/whisper-base has not been fetched")
 def test_the_mapped_encoder_equals_ctranslate2():

@@ -15,8 +15,8 @@ from pathlib import Path
 from aligncap import artifacts
 from aligncap.config import Evaluation, plain_name
 from aligncap.errors import AlignCapError
-from aligncap.evaluation.bootstrap import holm
 from aligncap.evaluation.tables import COLUMNS, Difference, scores_by_corpus
+from aligncap.evaluation.tables.seeds import corrected, of_one_corpus
 from aligncap.evaluation.wording import difference_cells
 
 METRICS = (
@@ -56,10 +56,8 @@ def differences(evaluation: Evaluation, pairs: dict[tuple[str, str], tuple[Path,
     found = []
     for scores in scores_by_corpus(evaluation, paths, members).values():
         tried = [scores.difference(f"first {s}", f"second {s}", m) for s in names for m in METRICS]
-        own = [replace(d, system=d.system.removeprefix("first ")) for d in tried if d is not None]
-        corrected = holm({number: d.p for number, d in enumerate(own)})
-        found += [replace(d, p_holm=corrected[number]) for number, d in enumerate(own)]
-    return found
+        found += [replace(d, system=d.system.removeprefix("first ")) for d in tried if d is not None]
+    return corrected(found, of_one_corpus)
 
 
 def main() -> int:

@@ -174,8 +174,9 @@ def _dominant(clues: Sequence[Clue]) -> int | None:
         return None
     first = clues[asserted[0]]
     # the same degree as well: what is set aside is weak and ties with nothing
-    tied = [c for c in map(clues.__getitem__, asserted) if (_score(c), c.intensity) == (_score(first), first.intensity)]
-    return None if len({canonical(c.lemma) for c in tied}) > 2 else asserted[0]
+    firmest = _score(first), first.intensity
+    tied = {canonical(clues[i].lemma) for i in asserted if (_score(clues[i]), clues[i].intensity) == firmest}
+    return None if len(tied) > 2 else asserted[0]
 
 
 def dominant_emotion(clues: Sequence[Clue] | str, language: str = "en") -> str | None:

@@ -78,10 +78,10 @@ def mark_negated(tokens: Sequence[Token], found: Sequence[Mention]) -> None:
 def _negation_start(tokens: Sequence[Token], at: int) -> int | None:
     """Index where the scope of a negator at ``at`` begins, None where there is no negator."""
     text = tokens[at].text
-    following = {t.text for t in tokens[at + 1 : at + 2]}
+    following = tokens[at + 1].text if at + 1 < len(tokens) else ""
     if text in NEGATORS:
-        return None if following & NO_DENIAL.get(text, set()) or _keeps_nothing_back(tokens, at) else at + 1
-    if text in NEGATOR_PAIRS and following & NEGATOR_PAIRS[text]:
+        return None if following in NO_DENIAL.get(text, ()) or _keeps_nothing_back(tokens, at) else at + 1
+    if following in NEGATOR_PAIRS.get(text, ()):
         denied_before = text == "anything" and any(t.text in NEGATORS or t.text == "nobody" for t in tokens[:at])
         return None if denied_before else at + 2
     if text in HARDLY and at + 1 < len(tokens) and tokens[at + 1].tag.startswith("JJ"):
@@ -143,15 +143,15 @@ def _lifts(tokens: Sequence[Token], negator: int, at: int) -> bool:
         return any(t.text in WONDERING for t in tokens[at + 1 : at + 3])
     if token.pos != "VERB":
         return False
-    if _is_form(token, frozenset({"calm"})):
+    if "calm" in token.forms:
         return next_pos in ("DET", "PRON", "NOUN")  # "cannot calm her anger"
-    if _is_form(token, frozenset({"care"})):
+    if "care" in token.forms:
         return next_text not in ("to", "for", "or", "nor", "and")
     if _is_dared(tokens, at):
         return True
     if next_text in ("any", "by") or (token.tag == "VBN" and next_pos in ("NOUN", "ADJ")):
         return False  # "does not hide any anger", "not masked by anger", "no suppressed anger"
-    if _is_form(token, frozenset({"mistake"})) and any(t.text == "for" for t in tokens[at + 1 : at + 4]):
+    if "mistake" in token.forms and any(t.text == "for" for t in tokens[at + 1 : at + 4]):
         return False  # "not to be mistaken for anger"
     return _is_form(token, HIDING) or (_is_form(token, HOLDING) and _cannot(tokens, negator, at))
 

@@ -18,10 +18,16 @@ import numpy as np
 
 from aligncap import artifacts
 from aligncap.config import Evaluation
-from aligncap.evaluation.bootstrap import holm
 from aligncap.evaluation.tables.columns import COLUMNS, Key
 from aligncap.evaluation.tables.render import as_csv, escape_latex, latex_table
-from aligncap.evaluation.tables.seeds import CorpusScores, Difference, Members, scores_by_corpus
+from aligncap.evaluation.tables.seeds import (
+    CorpusScores,
+    Difference,
+    Members,
+    corrected,
+    of_one_corpus,
+    scores_by_corpus,
+)
 from aligncap.evaluation.wording import difference_cells
 
 RULE = "claims_table"
@@ -82,11 +88,10 @@ def write_claims(
     """
     rows: list[dict[str, Any]] = []
     for scores in scores_by_corpus(evaluation, evaluations, members).values():
-        tested = [(d, _second(scores, d)) for pair in claims for d in _differences(scores, *pair)]
-        adjusted = holm({number: d.p for number, (d, _) in enumerate(tested)})
+        tested = [d for pair in claims for d in _differences(scores, *pair)]
         rows += [
-            {**asdict(d), "p_holm": adjusted[number], "second_instrument": second, "verdict": _verdict(d)}
-            for number, (d, second) in enumerate(tested)
+            {**asdict(d), "second_instrument": _second(scores, d), "verdict": _verdict(d)}
+            for d in corrected(tested, of_one_corpus)
         ]
     artifacts.write(rows, outs.parquet, "claims", RULE, {"claims": [list(pair) for pair in claims]})
     artifacts.write_text(as_csv(rows, "claims"), outs.csv)

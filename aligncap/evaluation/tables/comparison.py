@@ -76,7 +76,7 @@ def write_comparison(
         if row["system"] in wanted and notes["marks"].get(f"{row['system']}/{row['corpus']}") == "kept"
     }
     seed = members.get(table.against, {}).get(table.against)
-    known = {**members, **({} if seed is None else {system: {system: seed} for system, _ in kept})}
+    known = {**members, **{system: {system: seed} for system, _ in kept if seed is not None}}
     for scores in scores_by_corpus(evaluation, {**evaluations, **kept}, known).values():
         if scores.members_of(table.against):
             present = [system for system in wanted if system != CHANCE and scores.members_of(system)]

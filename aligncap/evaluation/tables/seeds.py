@@ -9,7 +9,7 @@ system that is not trained is the same for every seed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -162,13 +162,25 @@ def compare(
     return [difference for difference in found if difference is not None]
 
 
-def corrected(differences: Sequence[Difference]) -> list[Difference]:
-    """With Holm's correction: two families a corpus and baseline, the primary metrics and all others (ours).
+def by_baseline(difference: Difference) -> tuple[str, str, bool]:
+    """Two families a corpus and baseline: the primary metrics and all others (ours)."""
+    return difference.corpus, difference.against, difference.metric in bootstrap.PRIMARY
+
+
+def of_one_corpus(difference: Difference) -> str:
+    """One family a corpus."""
+    return difference.corpus
+
+
+def corrected(
+    differences: Sequence[Difference], family: Callable[[Difference], Hashable] = by_baseline
+) -> list[Difference]:
+    """With Holm's correction within each family.
 
     A p of R resamples is at least 2 / (R + 1), so a family of many tests needs many resamples to find anything.
     """
-    families: dict[tuple[str, str, bool], dict[int, float]] = {}
+    families: dict[Hashable, dict[int, float]] = {}
     for number, d in enumerate(differences):
-        families.setdefault((d.corpus, d.against, d.metric in bootstrap.PRIMARY), {})[number] = d.p
+        families.setdefault(family(d), {})[number] = d.p
     adjusted = {number: p for family in families.values() for number, p in bootstrap.holm(family).items()}
     return [replace(d, p_holm=adjusted[number]) for number, d in enumerate(differences)]

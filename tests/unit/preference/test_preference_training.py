@@ -104,6 +104,17 @@ def test_dpo_starts_at_log_two_and_logs_by_kind(optimise, parent):
     assert log["train", "margin", STEPS] > 0
 
 
+@pytest.mark.parametrize("length_normalised", [False, True])
+def test_the_logged_margin_is_the_one_in_the_loss(optimise, parent, length_normalised):
+    """The two dev pairs are of one kind each, so the log has the margin of each; the responses differ in length."""
+    log, _ = optimise("ipo", parent, loss="ipo", rpo_alpha=0.0, length_normalised=length_normalised)
+    target = 1 / (2 * PreferenceTraining().beta)
+    margins = [log["dev", f"margin/{kind}", STEPS] for kind in ("factuality", "faithfulness")]
+    assert abs(margins[0] - margins[1]) > 1e-3
+    squares = [(margin - target) ** 2 for margin in margins]
+    assert log["dev", "ipo", STEPS] == pytest.approx(sum(squares) / 2, rel=1e-4)
+
+
 def test_kto_starts_at_a_half_with_an_empty_baseline(optimise, parent):
     log, _ = optimise("kto", parent, loss="kto", rpo_alpha=0.0)
     assert log["train", "kto", 1] == pytest.approx(0.5, abs=1e-4)

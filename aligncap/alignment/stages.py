@@ -13,7 +13,7 @@ from aligncap.alignment.before_decoding import BeforeDecoding
 from aligncap.alignment.distillation import Distillation
 from aligncap.alignment.losses import quantity_loss, schedule_factor, token_nll
 from aligncap.alignment.responses import Item, teacher_prompts
-from aligncap.captioner.adapter import Speech
+from aligncap.captioner.adapter import INTO_THE_LLM, Speech
 from aligncap.captioner.example import Example
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.captioner.regularise import mix
@@ -85,11 +85,13 @@ class SpeechStage(TextStage):
             self.alike[item.example.gold_p_act][item.example.key] = item.example
 
     def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
-        """The LoRA; the adapter and what aligns it before decoding."""
+        """The LoRA; the adapter, or its way into the LLM alone; what aligns it before decoding."""
         trained: dict[str, Tensor] = {}
         for name, module in (("adapter", self.model.adapter), ("before", self.before)):
             if module is not None:
                 trained |= {f"{name}.{n}": p for n, p in module.named_parameters()}
+        if self.settings.adapter_trains == "projection":
+            trained = {n: p for n, p in trained.items() if n.startswith(INTO_THE_LLM)}
         own = [(self.settings.adapter_learning_rate, trained)] if trained else []
         return [*super().groups(), *own]
 

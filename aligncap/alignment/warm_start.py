@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from aligncap import artifacts
 from aligncap.alignment.losses import quantity_loss
-from aligncap.captioner.adapter import SpeechAdapter, build_adapter, masked_mean, pad_features
+from aligncap.captioner.adapter import INTO_THE_LLM, SpeechAdapter, build_adapter, masked_mean, pad_features
 from aligncap.captioner.example import Example
 from aligncap.captioner.regularise import reverse_gradient
 from aligncap.captioner.sources import model_folder
@@ -62,8 +62,7 @@ class WarmStartStage(Stage):
 
     def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
         """Everything of the adapter but the projection, which only the LLM can train; and the heads."""
-        untrained = ("adapter.project", "adapter.scale")
-        named = {n: p for n, p in self.named_parameters() if not n.startswith(untrained)}
+        named = {n: p for n, p in self.named_parameters() if not n.startswith(INTO_THE_LLM)}
         adapter = {n: p for n, p in named.items() if n.startswith("adapter.")}
         heads = {n: p for n, p in named.items() if n not in adapter}
         return [(self.settings.adapter_learning_rate, adapter), (self.settings.learning_rate, heads)]
@@ -121,7 +120,7 @@ def warm_start(
     adapter_out: Path,
     log_out: Path,
 ) -> None:
-    """Train a new adapter on the clue tags of the ``align`` and ``adapt`` utterances.
+    """Train a new adapter on the clue tags of the utterances whose role is one of ``warm_start.roles``.
 
     Args:
         adapter: its architecture; not ``none``, which has nothing to train.
@@ -143,7 +142,7 @@ def warm_start(
     for row in artifacts.read_rows(targets, "tagger_predictions"):
         if row["target"]:
             table.setdefault(row["kind"], {})[f"{row['corpus']}/{row['utterance_id']}"] = row["target"]
-    train_set, dev_set = load_examples(inputs, ["align", "adapt"]), load_examples(inputs, ["dev"])
+    train_set, dev_set = load_examples(inputs, settings.roles), load_examples(inputs, ["dev"])
     torch.manual_seed(seed)
     n_layers, _, dim = train_set[0].features.shape
     llm_width = AutoConfig.from_pretrained(model_folder(llm_manifest)).hidden_size

@@ -20,6 +20,9 @@ from aligncap.captioner.regularise import mask_features
 from aligncap.config import Adapter
 from aligncap.errors import ModelError
 
+# What only the LLM can train, by the names that a stage gives an adapter's parameters.
+INTO_THE_LLM = ("adapter.project", "adapter.scale")
+
 
 def pad_features(features: Sequence[NDArray[np.float16]]) -> tuple[Tensor, Tensor]:
     """Pad feature arrays ``[n_layers, n_frames, dim]`` to one batch.

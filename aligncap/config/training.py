@@ -73,6 +73,11 @@ class WarmStart(Optimisation):
     batch_size: Count = 32
     learning_rate: Positive = 1e-3
     adapter_learning_rate: Positive = 1e-3
+    roles: Annotated[list[Literal["align", "adapt", "preference"]], Field(min_length=1)] = Field(
+        ["align", "adapt"],
+        description="parts of the splits that it hears; without align, and with alignment.adapter_trains: projection, "
+        "the adapter is as unsure of what alignment hears as of new speakers",
+    )
     adversary: Literal["speaker", "corpus"] | None = Field(
         None, description="unlearn who speaks, or which corpus it is, by a head behind a gradient reversal"
     )
@@ -127,6 +132,9 @@ class Alignment(Optimisation):
         "forward_kl",
         description="all but forward_kl need teacher.live: a tail bucket hides where the student's mass is",
     )
+    adapter_trains: Literal["all", "projection"] = Field(
+        "all", description="projection: what the warm start learned stays, and only the way into the LLM is learned"
+    )
     before: Literal["mse", "contrastive", "secap"] | None = Field(
         None, description="the rivals: align the adapter's output before LLM decoding, beside the NLL"
     )
@@ -143,4 +151,13 @@ class Alignment(Optimisation):
     def _attention_is_of_mse(self) -> Alignment:
         if self.before_pool == "attention" and self.before in ("contrastive", "secap"):
             raise ValueError(f"alignment.before_pool: attention is for before: mse; '{self.before}' pools by mean")
+        return self
+
+    @model_validator(mode="after")
+    def _before_moves_the_states(self) -> Alignment:
+        if self.before is not None and self.adapter_trains == "projection":
+            raise ValueError(
+                f"alignment.adapter_trains: projection keeps the states that before: {self.before} would move; "
+                "set it to all"
+            )
         return self

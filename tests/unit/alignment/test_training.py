@@ -3,8 +3,10 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from aligncap import artifacts
@@ -69,12 +71,14 @@ def parents(tmp_path, training_inputs, tiny_llm):
     return tmp_path
 
 
-def align(folder, inputs, llm, kd_weight, name, steps=4):
+def align(folder, inputs, llm, kd_weight, name, steps=4, adapter_trains="all"):
     logits = {"tiny": folder / "teacher.parquet"}
     write_teacher_logits(TEACHER, LORA, Prompts(), COMPUTE, "tiny", inputs, {}, llm, folder / "llm0.safetensors",
                          logits["tiny"])  # fmt: skip
     paths = CheckpointPaths.of(folder / name)
-    alignment = Alignment(kd_weight=kd_weight, steps=steps, batch_size=4, dev_every=2, dev_limit=2)
+    alignment = Alignment(
+        kd_weight=kd_weight, steps=steps, batch_size=4, dev_every=2, dev_limit=2, adapter_trains=adapter_trains
+    )
     train_alignment(name, alignment, ADAPTER, LORA, Prompts(), TEACHER, 0, COMPUTE, inputs,
                     logits if kd_weight else {}, {}, folder / "warm.safetensors", folder / "warm.safetensors", llm,
                     folder / "llm0.safetensors", paths, {})  # fmt: skip
@@ -85,6 +89,16 @@ def test_the_warm_start_learns_what_the_features_say(parents):
     log = artifacts.read(parents / "warm.parquet", "training")
     dev = log[(log.split == "dev") & (log.metric == "accuracy/emotion")]
     assert dev.value.iloc[-1] == 1.0
+
+
+def test_the_warm_start_hears_the_roles_that_it_is_given(parents, training_inputs, tiny_llm):
+    """The adapter keeps mean and deviation of the frames that it heard."""
+    for role in ("preference", "adapt"):
+        out = parents / f"{role}.safetensors"
+        warm_start(ADAPTER, WarmStart(steps=1, roles=[role]), 0, COMPUTE, training_inputs, parents / "targets.parquet",
+                   tiny_llm, out, parents / f"{role}.parquet")  # fmt: skip
+        frames = np.concatenate([e.features.astype(float) for e in load_examples(training_inputs, [role])], axis=1)
+        assert load_file(out)["mean"].numpy() == pytest.approx(frames.mean(axis=1, keepdims=True), abs=1e-4)
 
 
 def test_teacher_logits_are_those_of_the_responses_that_alignment_trains_on(parents, training_inputs, tiny_llm):
@@ -131,6 +145,19 @@ def test_only_lora_and_adapter_move_in_alignment(parents, training_inputs, tiny_
     still = [n for n, p in seen["trained"].items() if torch.equal(now[n], p)]
     assert not still, f"trainable but unmoved: {still}"
     assert all("lora_" in n or "adapter." in n for n in seen["trained"])
+
+
+def test_the_states_of_the_warm_start_can_stay(parents, training_inputs, tiny_llm):
+    paths = align(parents, training_inputs, tiny_llm, 1.0, "kd", adapter_trains="projection")
+    warm = {f"adapter.{name}": tensor for name, tensor in load_file(parents / "warm.safetensors").items()}
+    now = load_file(paths.adapter)
+    moved = {name.split(".")[1] for name, tensor in warm.items() if not torch.equal(tensor, now[name])}
+    assert moved == {"project", "scale"}
+
+
+def test_states_that_stay_are_not_aligned_before_decoding():
+    with pytest.raises(ValidationError, match="adapter_trains: projection keeps the states that before: mse"):
+        Alignment(kd_weight=0.0, before="mse", adapter_trains="projection")
 
 
 def test_the_cached_teacher_gives_the_kl_of_a_live_one(parents, training_inputs, tiny_llm):

@@ -53,3 +53,12 @@ def test_an_experiment_that_was_not_run_is_said(tmp_path, monkeypatch, capsys, m
     experiment(folders["second" if missing == "first" else "first"], 0.0)
     status, _, err = run(monkeypatch, capsys, *folders.values())
     assert status == 1 and "run both experiments first" in err
+
+
+def test_variants_are_compared_with_one_system_on_dev_clips(tmp_path, monkeypatch, capsys):
+    experiment(tmp_path / "in_domain", 0.0)
+    status, out, _ = run(monkeypatch, capsys, tmp_path, "--dev-against", "kd", "--systems", "sft", "--bootstrap", 200)
+    assert status == 0
+    assert "| `sft` | demo | similarity | +0.200 | [+0.200, +0.200] |" in out and "`kd" not in out
+    status, _, err = run(monkeypatch, capsys, tmp_path, "--dev-against", "absent")
+    assert status == 1 and "name both in figures.drop" in err

@@ -92,10 +92,8 @@ def main() -> int:
             remedy = "share no scores; run both experiments first"
         else:
             pairs, metrics = on_dev(given.first, given.dev_against, given.systems), DEV_METRICS
-            title, remedy = (
-                f"{given.first.name} - {given.dev_against}",
-                "have no scores on dev; name both in figures.drop",
-            )
+            title = f"{given.first.name} - {given.dev_against}"
+            remedy = "have no scores on dev clips; name both in figures.drop"
         rows = differences(Evaluation(bootstrap=given.bootstrap), pairs, metrics)
     except AlignCapError as error:
         print(error, file=sys.stderr)

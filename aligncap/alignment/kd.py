@@ -13,7 +13,6 @@ from aligncap.alignment.before_decoding import BeforeDecoding
 from aligncap.alignment.distillation import CachedTeacher, Distillation, LiveTeacher, read_teacher_logits
 from aligncap.alignment.responses import Item, caption_items, response_items
 from aligncap.alignment.stages import SpeechStage
-from aligncap.captioner.adapter import SpeechAdapter
 from aligncap.captioner.checkpoint import CheckpointPaths, build_model, load_lora, restore_adapter, save_checkpoint
 from aligncap.captioner.model import CaptionModel
 from aligncap.captioner.sources import model_folder
@@ -79,8 +78,7 @@ def train_alignment(
     )
     dev_set = caption_items(load_examples(inputs, ["dev"]), model.response_ids)
     if adapter.type != "none":
-        module = _warm_adapter(model, adapter, train_set, warm_start)
-        module.requires_grad_(alignment.adapter_trains == "all")  # the loop turns on what the stage trains
+        _add_warm_adapter(model, adapter, train_set, warm_start)
     before = None if alignment.before is None else BeforeDecoding(alignment, adapter.width, model.width)
     distillation = _distillation(model, alignment, teacher, teacher_logits, train_set)
     stage = SpeechStage(model, train_set, dev_set, alignment, distillation, before, seed)
@@ -102,16 +100,15 @@ def train_alignment(
     train(stage, alignment, compute, seed, "train_alignment", system, described, files, checkpoint.log, save)
 
 
-def _warm_adapter(
+def _add_warm_adapter(
     model: CaptionModel, adapter: Adapter, train_set: Sequence[Item], warm_start: Path | None
-) -> SpeechAdapter:
+) -> None:
     if warm_start is None:
         raise ConfigError(f"adapter.type: {adapter.type} starts warm; run rule warm_start, or set type none")
     n_layers, _, dim = train_set[0].example.features.shape
     module = model.add_adapter(adapter, n_layers, dim)
     # The warm start never saw the LLM: how loud its embeddings are is this stage's to set.
     restore_adapter(module, {**load_file(warm_start), "scale": module.scale.detach().clone()}, str(warm_start))
-    return module
 
 
 def _distillation(

@@ -198,6 +198,7 @@ def train(
     stage.to(accelerator.device)
     groups = stage.groups()
     parameters = {n: p for _, group in groups for n, p in group.items()}
+    stage.requires_grad_(False)  # what is in no group needs no gradient
     for parameter in parameters.values():
         parameter.requires_grad_(True)
     optimizer = torch.optim.AdamW(

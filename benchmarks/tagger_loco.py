@@ -131,7 +131,7 @@ def main() -> None:
     for choice in [" ".join(parts) for parts in arguments.set] if arguments.set else CHOICES:
         changed = dict(part.split("=", 1) for part in choice.split())
         layers = tuple(int(x) for x in changed.pop("layers", "").split(",") if x)
-        settings = Tagger(**(config.tagger.model_dump() | changed))
+        settings = Tagger(**(config.tagger.model_dump() | {"measured": []} | changed))  # no figure tells an emotion
         found = leave_one_out(corpora, settings, layers, config.seed)
         cells = [
             f"{a:.3f} / {m:.3f} | {f:.3f} / {c:.3f} | {kept:.2f}: {right:.2f}"

@@ -2,22 +2,25 @@
 
 Each training corpus in turn is the new one: the tagger is fitted on another, half of the new one's speakers are heard
 without labels, the other half is scored; then the halves change places. Mean over both of the macro recall of each
-clue kind: without hearing them, with prosody and timbre measured on them (`tagger.self_training.rounds: 0`), and with
-rounds of pseudo-labels.
+clue kind: without hearing them, from features or from the clip's own figures (`tagger.measured`); with prosody and
+timbre measured on them (`tagger.self_training.rounds: 0`), and with rounds of pseudo-labels.
 
     python benchmarks/tagger_unlabelled.py results/emosec ravdess nemo
 """
 
 import argparse
+import math
 import warnings
 from pathlib import Path
 
 import numpy as np
 from tagger_loco import Corpora
 
+from aligncap import artifacts
 from aligncap.clues import SCALES
-from aligncap.clues.fitting import LABELS, Array, Head, fit_heads, statistics
+from aligncap.clues.fitting import LABELS, Array, Head, fit_heads, standardise, statistics
 from aligncap.clues.self_training import fit_with_unlabelled
+from aligncap.clues.tagger import figures
 from aligncap.clues.training import Measured, targets_of
 from aligncap.config import Tagger, load
 
@@ -48,11 +51,20 @@ def main() -> None:
         for name in ("references", "prosody", "timbre")
     }
     known = targets_of(Measured(**files))
+    prosody = {
+        (corpus, row["utterance_id"]): row
+        for corpus, path in files["prosody"].items()
+        for row in artifacts.read_rows(path, "prosody")
+    }
+    own = np.stack([figures(prosody[name], list(SCALES)) for name in corpora.names])
+    of_features, of_figures = (
+        Tagger(**config.tagger.model_dump() | {"measured": kinds}) for kinds in ([], list(SCALES))
+    )
     for new in arguments.corpora:
         old = np.flatnonzero(corpora.corpus != new)
         speakers = sorted({s for s, c in zip(corpora.speakers, corpora.corpus, strict=True) if c == new})
-        mean, scale = statistics(rows[old])
-        standardised = (rows - mean) / scale
+        standardised = standardise(rows, *statistics(rows[old]))
+        with_figures = np.hstack([standardised, standardise(own, *statistics(own[old]))])
 
         def told(clips: np.ndarray, kinds: tuple[str, ...] = tuple(LABELS)) -> dict[str, list[str]]:
             return {k: [known[corpora.names[i]].get(k, "") if k in kinds else "" for i in clips] for k in LABELS}
@@ -61,17 +73,23 @@ def main() -> None:
         for half in (0, 1):
             heard = np.flatnonzero(np.isin(corpora.speakers, speakers[half::2]))
             scored = np.flatnonzero(np.isin(corpora.speakers, speakers[1 - half :: 2]))
-            fitted = {"not heard": fit_heads(standardised[old], told(old), config.tagger, config.seed)}
+            fitted = {"not heard": fit_heads(standardised[old], told(old), of_features, config.seed)}
+            measured_heads = fit_heads(with_figures[old], told(old, tuple(SCALES)), of_figures, config.seed)
             for rounds, keep in [(0, 0.5), *PSEUDO]:
-                settings = Tagger(**config.tagger.model_dump() | {"self_training": {"rounds": rounds, "keep": keep}})
+                settings = Tagger(**of_features.model_dump() | {"self_training": {"rounds": rounds, "keep": keep}})
                 name = f"heard; {rounds} rounds, keep {keep}" if rounds else "heard: prosody and timbre measured"
                 measured = told(heard, (*SCALES, "timbre"))
                 inputs = standardised[old], told(old), standardised[heard], measured
                 fitted[name] = fit_with_unlabelled(*inputs, settings, config.seed)
             wanted = told(scored)
             for name, heads in fitted.items():
-                figures = [macro_recall(heads[k], standardised[scored], wanted[k]) for k in KINDS]
-                found.setdefault(name, []).append(figures)
+                scores = [macro_recall(heads[k], standardised[scored], wanted[k]) for k in KINDS]
+                found.setdefault(name, []).append(scores)
+            told_by_figures = [
+                macro_recall(measured_heads[k], with_figures[scored], wanted[k]) if k in SCALES else math.nan
+                for k in KINDS
+            ]
+            found.setdefault("not heard; the clip's own figure", []).append(told_by_figures)
         print(f"| → {new} | {' | '.join(KINDS)} |\n|---|{'---:|' * len(KINDS)}")
         for name, halves in found.items():
             print(f"| {name} | {' | '.join(f'{value:.3f}' for value in np.mean(halves, axis=0))} |", flush=True)

@@ -89,6 +89,7 @@ rule predict_clues:
     input:
         weights="<results>/tagger/tagger.safetensors",
         features="<results>/features/{corpus}.parquet",
+        prosody="<results>/corpora/{corpus}/prosody.parquet",
         audio="<results>/corpora/{corpus}/audio.parquet",
         transcripts="<results>/transcripts/{corpus}.parquet",
         out_of_fold=lambda w: ["<results>/tagger/out_of_fold.parquet"] if w.corpus in TRAIN else [],

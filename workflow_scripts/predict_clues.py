@@ -17,7 +17,7 @@ def main(smk):
             Prompts(**smk.params.prompts),
             smk.wildcards.corpus,
             smk.params.role,
-            *map(Path, (files.weights, files.features, files.audio, files.transcripts)),
+            *map(Path, (files.weights, files.features, files.prosody, files.audio, files.transcripts)),
             only(files.out_of_fold),
             Path(files.llm),
             only(files.encoder),

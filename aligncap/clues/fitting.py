@@ -27,10 +27,17 @@ Array = NDArray[np.float32]
 Statistics = tuple[Array, Array]  # mean [F], scale [F]
 
 
-def statistics(pooled_rows: Array) -> Statistics:
-    """Mean and scale of each column of [N, F]; the scale of a constant column is 1."""
-    scale = pooled_rows.std(axis=0)
-    return pooled_rows.mean(axis=0), np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
+def statistics(rows: Array) -> Statistics:
+    """Mean and scale of each column of [N, F], without NaN (not measurable); the scale of a constant column is 1."""
+    known = np.maximum((~np.isnan(rows)).sum(axis=0), 1)
+    mean = (np.nansum(rows, axis=0) / known).astype(np.float32)
+    scale = np.sqrt(np.nansum((rows - mean) ** 2, axis=0) / known)
+    return mean, np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
+
+
+def standardise(rows: Array, mean: Array, scale: Array) -> Array:
+    """Rows [N, F] in units of the scale from the mean; what could not be measured is as if it were the mean."""
+    return np.nan_to_num((rows - mean) / scale)
 
 
 def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
@@ -60,7 +67,8 @@ def fit_heads(
     """Fit one head a kind on standardised rows.
 
     Args:
-        rows: [N, F], standardised.
+        rows: [N, F], standardised; the last columns are the figures of ``settings.measured``, in its order. The head
+            of such a kind reads its figure alone, without a penalty.
         targets: kind -> label of each row, "" where unknown.
         settings: ``l2`` is the inverse strength C; ``prior: uniform`` weighs every class alike, ``train`` as often as
             it comes.
@@ -72,8 +80,9 @@ def fit_heads(
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
 
-    pca = PCA(min(COMPONENTS, *rows.shape), svd_solver="randomized", random_state=seed).fit(rows)
-    reduced = pca.transform(rows)
+    heard = rows[:, : rows.shape[1] - len(settings.measured)]
+    pca = PCA(min(COMPONENTS, *heard.shape), svd_solver="randomized", random_state=seed).fit(heard)
+    reduced = pca.transform(heard)
     heads = {}
     for kind, labels in targets.items():
         known = np.array([label != "" for label in labels])
@@ -82,15 +91,20 @@ def fit_heads(
             continue
         wanted = np.array([present.index(label) for label in labels if label])
         balance = "balanced" if settings.prior == "uniform" else None
-        model = LogisticRegression(C=settings.l2, class_weight=balance, max_iter=ITERATIONS)
-        model.fit(reduced[known], wanted)
+        column = heard.shape[1] + settings.measured.index(kind) if kind in settings.measured else None
+        read, strength = (reduced, settings.l2) if column is None else (rows[:, column : column + 1], np.inf)
+        model = LogisticRegression(C=strength, class_weight=balance, max_iter=ITERATIONS).fit(read[known], wanted)
         coefficients, intercept = model.coef_, model.intercept_
         if len(present) == 2:  # scikit-learn keeps one row: sigmoid(z) = softmax(0, z)
             coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
             intercept = np.concatenate([np.zeros_like(intercept), intercept])
-        weight = coefficients @ pca.components_
-        bias = intercept - weight @ pca.mean_
-        heads[kind] = Head(tuple(present), weight.astype(np.float32), bias.astype(np.float32))
+        weight = np.zeros((len(present), rows.shape[1]))
+        if column is None:
+            weight[:, : heard.shape[1]] = coefficients @ pca.components_
+            intercept = intercept - weight[:, : heard.shape[1]] @ pca.mean_
+        else:
+            weight[:, column] = coefficients[:, 0]
+        heads[kind] = Head(tuple(present), weight.astype(np.float32), intercept.astype(np.float32))
     return heads
 
 
@@ -165,7 +179,7 @@ def out_of_fold(
     """Predict every row by a model that did not see its fold.
 
     Args:
-        rows: [N, F], pooled.
+        rows: [N, F], of ``clip_rows``.
         targets: kind -> label of each row, "" where unknown.
         folds: [N], who is predicted by whom.
         groups: of each row, whose own statistics ``normalise: corpus | speaker`` uses.
@@ -195,11 +209,9 @@ def out_of_fold(
 def standardised_rows(rows: Array, groups: Sequence[str], normalise: str, training: NDArray[np.intp]) -> Array:
     """Rows [N, F] standardised by the training rows' statistics, or each group of clips by its own."""
     if normalise == "train":
-        mean, scale = statistics(rows[training])
-        return (rows - mean) / scale
+        return standardise(rows, *statistics(rows[training]))
     result = np.empty_like(rows)
     names = np.array(groups)
     for name in np.unique(names):
-        mean, scale = statistics(rows[names == name])
-        result[names == name] = (rows[names == name] - mean) / scale
+        result[names == name] = standardise(rows[names == name], *statistics(rows[names == name]))
     return result

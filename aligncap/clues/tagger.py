@@ -1,14 +1,17 @@
-"""The clue tagger: from frozen speech features to clue tags, one calibrated linear classifier a kind. Ours.
+"""The clue tagger: from a clip's sound to clue tags, one calibrated linear classifier a kind. Ours.
 
-Features are pooled to the mean (and deviation) over frames of each kept layer and standardised; multinomial
-logistic regression on their first principal components, folded back into one weight matrix a head, gives logits z;
-``p = softmax(z / T)`` with one temperature T a head, fitted on out-of-fold logits. A tag below its threshold is left
-out. Weights are safetensors with JSON metadata. ``clues/training.py`` fits it.
+Frozen speech features are pooled to the mean (and deviation) over frames of each kept layer and standardised;
+multinomial logistic regression on their first principal components, folded back into one weight matrix a head, gives
+logits z; ``p = softmax(z / T)`` with one temperature T a head, fitted on out-of-fold logits. The kinds of
+``tagger.measured`` read the clip's own figure instead (pitch, level, rate of ``speech/prosody.py``), whose scale is the
+same in a new corpus. A tag below its threshold is left out. Weights are safetensors with JSON metadata.
+``clues/training.py`` fits it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,15 +21,16 @@ from numpy.typing import NDArray
 
 from aligncap import artifacts
 from aligncap.clues import Clue
-from aligncap.clues.fitting import LABELS, Array, Head, softmax, standardised_rows
+from aligncap.clues.fitting import LABELS, Array, Head, softmax, standardise, standardised_rows
 from aligncap.clues.prompts import clue_row, load_tokenizer, read_transcripts
 from aligncap.clues.text_clue import TextClue, join
 from aligncap.config import Prompts
 from aligncap.config import Tagger as TaggerSettings
 from aligncap.errors import ArtifactError, CorpusError
+from aligncap.speech.prosody import MEASURE
 
 UNINFORMATIVE = ("mid", "normal", "clear")  # tags that are predicted but never become a clue
-FORMAT = "aligncap.tagger/2"
+FORMAT = "aligncap.tagger/3"
 
 Tags = dict[str, dict[str, float]]  # kind -> label -> probability
 
@@ -48,8 +52,46 @@ def pooled(features: NDArray[Any], pooling: str) -> Array:
     return means if pooling == "mean" else np.concatenate([means, frames.std(axis=1).ravel()])
 
 
+def figures(prosody: Mapping[str, Any], measured: Sequence[str]) -> Array:
+    """What was measured on a clip, as the tagger reads it: [K] float32, pitch in octaves; NaN where there is no pitch.
+
+    Nothing else of the row is read: not the thirds that it names, which compare a clip with others of its speaker.
+
+    Args:
+        prosody: a row of the artifact ``prosody``, or the fields of ``speech.prosody.Prosody``.
+        measured: K kinds of ``tagger.measured``.
+    """
+    found = [prosody[MEASURE[kind]] for kind in measured]
+    pitched = [
+        math.log2(x) if x and kind == "pitch" else math.nan if x is None else x
+        for kind, x in zip(measured, found, strict=True)
+    ]
+    return np.array(pitched, dtype=np.float32)
+
+
+def read_corpus(features: str | Path, prosody: str | Path, pooling: str, measured: Sequence[str]) -> dict[str, Array]:
+    """Utterance id -> what the tagger reads of the clip: pooled features, then its figures; [F].
+
+    Args:
+        features: artifact ``features``.
+        prosody: artifact ``prosody``, with a row for each of its clips.
+        pooling: as in ``pooled``.
+        measured: as in ``figures``.
+
+    Raises:
+        ArtifactError: a clip has no row of prosody.
+    """
+    from aligncap.speech.features import load_features
+
+    own = {row["utterance_id"]: figures(row, measured) for row in artifacts.read_rows(prosody, "prosody")}
+    heard = {key: pooled(value, pooling) for key, value in load_features(Path(features)).items()}
+    if missing := sorted(heard.keys() - own.keys()):
+        raise ArtifactError(f"{prosody}: no row of '{missing[0]}', which has features; run measure_prosody again")
+    return {key: np.concatenate([row, own[key]]) for key, row in heard.items()}
+
+
 class Tagger:
-    """Speech features -> probabilities of each clue kind's tags."""
+    """A clip's speech features and measured figures -> probabilities of each clue kind's tags."""
 
     def __init__(
         self,
@@ -59,6 +101,7 @@ class Tagger:
         normalise: str,
         pooling: str,
         thresholds: Mapping[str, float],
+        measured: Sequence[str] = (),
     ) -> None:
         """Build from what training fitted.
 
@@ -69,15 +112,17 @@ class Tagger:
             normalise: ``train``, ``corpus`` or ``speaker``, as in training.
             pooling: ``mean`` or ``mean_std``, as in training.
             thresholds: kind -> least probability of a tag that is kept, where training fitted one.
+            measured: kinds whose figures are the last columns.
         """
         self.mean, self.scale, self.heads = mean, scale, dict(heads)
         self.normalise, self.pooling, self.thresholds = normalise, pooling, dict(thresholds)
+        self.measured = tuple(measured)
 
     def predict_pooled(self, rows: Array, groups: Sequence[str] | None = None) -> dict[str, NDArray[np.float64]]:
-        """Kind -> calibrated probabilities [N, C] of pooled features [N, F].
+        """Kind -> calibrated probabilities [N, C] of rows [N, F].
 
         Args:
-            rows: output of ``pooled``, stacked.
+            rows: output of ``read_corpus``, stacked.
             groups: which rows are normalised together, by their own statistics (``normalise: corpus | speaker``); the
                 stored ones are used where None.
         """
@@ -87,14 +132,20 @@ class Tagger:
                 "use the encoder and features.layers that it was trained with"
             )
         if groups is None:
-            standardised = (rows - self.mean) / self.scale
+            standardised = standardise(rows, self.mean, self.scale)
         else:
             standardised = standardised_rows(rows, groups, self.normalise, np.arange(len(rows)))
         return {kind: softmax(head.logits(standardised) / head.temperature) for kind, head in self.heads.items()}
 
-    def predict(self, features: NDArray[Any]) -> Tags:
-        """Kind -> label -> calibrated probability for one clip's features [L, T, D], by the stored statistics."""
-        found = self.predict_pooled(pooled(features, self.pooling)[None])
+    def predict(self, features: NDArray[Any], prosody: Mapping[str, Any]) -> Tags:
+        """Kind -> label -> calibrated probability for one clip, by the stored statistics.
+
+        Args:
+            features: [L, T, D].
+            prosody: as in ``figures``; may be empty where ``measured`` is.
+        """
+        row = np.concatenate([pooled(features, self.pooling), figures(prosody, self.measured)])
+        found = self.predict_pooled(row[None])
         return {
             kind: dict(zip(self.heads[kind].labels, map(float, rows[0]), strict=True)) for kind, rows in found.items()
         }
@@ -136,6 +187,7 @@ class Tagger:
             tensors[f"{kind}.weight"], tensors[f"{kind}.bias"] = head.weight, head.bias
         heads = {k: {"labels": list(h.labels), "temperature": h.temperature} for k, h in self.heads.items()}
         facts = {"normalise": self.normalise, "pooling": self.pooling, "thresholds": self.thresholds}
+        facts["measured"] = list(self.measured)
         meta = {"format": FORMAT, "heads": heads, **facts}
         tensors["meta"] = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), dtype=np.uint8)
         return tensors
@@ -156,7 +208,7 @@ class Tagger:
                 kind: Head(tuple(h["labels"]), arrays[f"{kind}.weight"], arrays[f"{kind}.bias"], h["temperature"])
                 for kind, h in meta["heads"].items()
             }
-            facts = meta["normalise"], meta["pooling"], meta["thresholds"]
+            facts = meta["normalise"], meta["pooling"], meta["thresholds"], meta["measured"]
             return cls(arrays["mean"], arrays["scale"], heads, *facts)
         except KeyError as error:
             raise ArtifactError(f"tagger: {error} is missing from the weights; train it again") from error
@@ -203,6 +255,7 @@ def predict_clues(
     role: str,
     weights: str | Path,
     features: str | Path,
+    prosody: str | Path,
     audio: str | Path,
     transcripts: str | Path,
     out_of_fold: str | Path | None,
@@ -219,6 +272,7 @@ def predict_clues(
         role: "train" reads the out-of-fold predictions, "test" the weights.
         weights: safetensors of ``train_tagger``.
         features: artifact ``features``.
+        prosody: artifact ``prosody``, for the figures of ``tagger.measured``.
         audio: artifact ``audio``; whose clips are normalised together.
         transcripts: artifact ``transcripts``; one row of output for each of its utterances.
         out_of_fold: artifact ``tagger_predictions``, for role "train".
@@ -238,7 +292,8 @@ def predict_clues(
         thresholds = artifacts.read_notes(out_of_fold, "tagger_predictions")["thresholds"]
     else:
         model = Tagger.load(weights)
-        predicted, thresholds = predict_corpus(model, features, audio, corpus, tagger.normalise), model.thresholds
+        predicted = predict_corpus(model, features, prosody, audio, corpus, tagger.normalise)
+        thresholds = model.thresholds
     said = read_transcripts(transcripts)
     if tagger.text_clue == "join":
         predicted = join_text(predicted, said, tagger.text_weight, encoder_manifest)
@@ -288,20 +343,18 @@ def read_out_of_fold(path: str | Path, corpus: str) -> dict[str, Tags]:
 
 
 def predict_corpus(
-    model: Tagger, features: str | Path, audio: str | Path, corpus: str, normalise: str
+    model: Tagger, features: str | Path, prosody: str | Path, audio: str | Path, corpus: str, normalise: str
 ) -> dict[str, Tags]:
     """Utterance id -> calibrated probabilities of every clip of a corpus.
 
     Raises:
         ArtifactError: the tagger was trained with another normalisation, or on other features.
     """
-    from aligncap.speech.features import load_features
-
     if model.normalise != normalise:
         raise ArtifactError(
             f"tagger: trained with normalise '{model.normalise}', asked for '{normalise}'; train it again"
         )
-    rows = {key: pooled(value, model.pooling) for key, value in load_features(Path(features)).items()}
+    rows = read_corpus(features, prosody, model.pooling, model.measured)
     if not rows:
         return {}
     groups = None

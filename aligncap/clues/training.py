@@ -29,7 +29,7 @@ from aligncap.clues.fitting import (
     threshold_for,
 )
 from aligncap.clues.self_training import fit_with_unlabelled
-from aligncap.clues.tagger import UNINFORMATIVE, Tagger, normalisation_groups, pooled
+from aligncap.clues.tagger import UNINFORMATIVE, Tagger, normalisation_groups, read_corpus
 from aligncap.config import Tagger as TaggerSettings
 from aligncap.errors import CorpusError
 
@@ -99,7 +99,7 @@ def train_tagger(
         CorpusError: a planned utterance has no features, or no kind has two labels.
     """
     planned = artifacts.read_rows(plan, "plan")
-    rows = _pooled_rows(planned, features, tagger.pooling)
+    rows = _planned_rows(planned, _read_all(features, measured.prosody, tagger))
     keys = [(row["corpus"], row["utterance_id"]) for row in planned]
     known = targets_of(measured)
     targets = {kind: [known.get(key, {}).get(kind, "") for key in keys] for kind in LABELS}
@@ -121,7 +121,7 @@ def train_tagger(
         for kind, head in heads.items()
     }
     fitted = {k: t for k in heads if (t := thresholds[source[k]].get(k)) is not None}
-    Tagger(*statistics(rows), heads, tagger.normalise, tagger.pooling, fitted).save(weights_out)
+    Tagger(*statistics(rows), heads, tagger.normalise, tagger.pooling, fitted, tagger.measured).save(weights_out)
     others = "corpus" if tagger.folds == "speaker" else "speaker"
     for folds, out in ((tagger.folds, predictions_out), (others, others_out)):
         _write(planned, targets, by[folds], folds, thresholds[folds], out)
@@ -136,7 +136,7 @@ def _fit(
     seed: int,
 ) -> dict[str, Head]:
     everyone = np.arange(len(rows))
-    heard = _features_of(unlabelled.features, tagger.pooling)
+    heard = _read_all(unlabelled.features, unlabelled.prosody, tagger)
     if not heard:
         return fit_heads(standardised_rows(rows, groups, tagger.normalise, everyone), targets, tagger, seed)
     known = targets_of(Measured({}, unlabelled.prosody, unlabelled.timbre))
@@ -214,18 +214,15 @@ def _write(
     artifacts.write(predictions, out, "tagger_predictions", "train_tagger", facts)
 
 
-def _features_of(features: Tables, pooling: str) -> dict[tuple[str, str], Array]:
-    from aligncap.speech.features import load_features
-
+def _read_all(features: Tables, prosody: Tables, tagger: TaggerSettings) -> dict[tuple[str, str], Array]:
     return {
-        (corpus, key): pooled(value, pooling)
+        (corpus, key): row
         for corpus, path in features.items()
-        for key, value in load_features(Path(path)).items()
+        for key, row in read_corpus(path, prosody[corpus], tagger.pooling, tagger.measured).items()
     }
 
 
-def _pooled_rows(planned: Planned, features: Tables, pooling: str) -> Array:
-    found = _features_of(features, pooling)
+def _planned_rows(planned: Planned, found: Mapping[tuple[str, str], Array]) -> Array:
     for row in planned:
         if (row["corpus"], row["utterance_id"]) not in found:
             raise CorpusError(

@@ -112,6 +112,11 @@ class Tagger(Section):
     pooling: Literal["mean", "mean_std"] = Field(
         "mean", description="statistics over a clip's frames that its features are pooled to"
     )
+    measured: list[Literal["pitch", "level", "rate"]] = Field(
+        [],
+        description="kinds that are told by the clip's own measured figure (pitch and syllables in Hz, level in dB), "
+        "not by speech features",
+    )
     l2: Positive = Field(1.0, description="inverse strength C of scikit-learn's LogisticRegression")
     prior: Literal["train", "uniform"] = Field(
         "train", description="class prior of the heads: as in the training corpora, or every class alike"

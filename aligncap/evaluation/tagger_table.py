@@ -207,7 +207,8 @@ def write_tagger_table(
         for corpus in (c for c in inputs.audio if c not in inputs.features):
             parts.append((corpus, notes["folds"], read_out_of_fold(path, corpus), notes["thresholds"]))
     for corpus, path in inputs.features.items():
-        predicted = predict_corpus(model, path, inputs.audio[corpus], corpus, tagger.normalise)
+        heard = path, inputs.measured.prosody[corpus], inputs.audio[corpus]
+        predicted = predict_corpus(model, *heard, corpus, tagger.normalise)
         parts.append((corpus, "test", predicted, model.thresholds))
     rows, lines = [], []
     for corpus, setting, predicted, thresholds in parts:

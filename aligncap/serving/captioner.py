@@ -195,10 +195,11 @@ class Captioner:
         from aligncap.clues.prompts import acoustic_prompt, semantic_ids
         from aligncap.speech.audio import SAMPLE_RATE
         from aligncap.speech.features import pool_layers
+        from aligncap.speech.prosody import measure
 
         features = pool_layers(self._encoder.encode(samples), self._features)
         transcript, _ = self._transcriber.transcribe(samples, language, self._transcripts.task)
-        clues = self._tags(self._tagger.predict(features), transcript)
+        clues = self._tags(self._tagger.predict(features, vars(measure(samples))), transcript)
         ids = semantic_ids(self.model.tokenizer, transcript, self._prompts.max_semantic_tokens)
         example = Example(name, "", (), "", acoustic_prompt(clues), tuple(ids), features)
         return Heard(example, clues, transcript, name, round(len(samples) / SAMPLE_RATE, 3))

@@ -119,7 +119,8 @@ def _probabilities(results: Path, corpus: str, utterance: str) -> tuple[dict[str
         return folds, "out of fold"
     weights, features = results / "tagger" / "tagger.safetensors", results / "features" / f"{corpus}.parquet"
     row = _row(features, "features", utterance)
-    if row is None or not weights.is_file():
+    prosody = _row(results / "corpora" / corpus / "prosody.parquet", "prosody", utterance)
+    if row is None or prosody is None or not weights.is_file():
         return {}, ""
     import numpy as np
 
@@ -129,7 +130,8 @@ def _probabilities(results: Path, corpus: str, utterance: str) -> tuple[dict[str
     shape = row["n_layers"], row["n_frames"], row["dim"]
     if tagger.normalise != "train":
         return {}, ""  # they depend on all clips of the corpus
-    return tagger.predict(np.frombuffer(row["data"], np.float16).reshape(shape)), "the tagger, without the text clue"
+    heard = np.frombuffer(row["data"], np.float16).reshape(shape)
+    return tagger.predict(heard, prosody), "the tagger, without the text clue"
 
 
 def _captions(results: Path, corpus: str, utterance: str) -> Iterator[Row]:

@@ -73,7 +73,7 @@ def test_a_new_microphone_is_learnt_from_what_is_measured_on_its_clips(trained, 
     def hits(heard):
         train(folder, Settings(), heard, {name: folder / name for name in "cd"})
         tagger = Tagger.load(folder / "tagger.safetensors")
-        said = [max(t := tagger.predict(value)["level"], key=t.get) for value in shifted.values()]
+        said = [max(t := tagger.predict(value, {})["level"], key=t.get) for value in shifted.values()]
         return np.mean([a == b for a, b in zip(said, wanted, strict=True)])
 
     own = ({"u": folder / f"{name}.parquet"} for name in ("audio", "prosody", "timbre"))

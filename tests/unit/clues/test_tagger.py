@@ -96,7 +96,8 @@ def predict(folder, role, settings=None, encoder=None):
     """Run the rule's function on the fixture's corpus and read the rows."""
     out = folder / "predicted.parquet"
     out_of_fold_path = folder / "out_of_fold.parquet" if role == "train" else None
-    inputs = (folder / name for name in ("tagger.safetensors", "features", "audio.parquet", "transcripts.parquet"))
+    tables = (folder / f"{name}.parquet" for name in ("prosody", "audio", "transcripts"))
+    inputs = (folder / "tagger.safetensors", folder / "features", *tables)
     settings = settings or Settings()
     predict_clues(settings, Prompts(), "c", role, *inputs, out_of_fold_path, folder / "m", encoder, out)
     return artifacts.read_rows(out, "clues")
@@ -218,7 +219,7 @@ def test_trained_tagger_hears_what_there_is_to_hear(trained):
     assert "intensity" not in notes  # the corpora do not label it
     assert set(notes) == {"emotion", "level", "pitch", "rate", "timbre"}
     tagger = Tagger.load(folder / "tagger.safetensors")
-    tags = tagger.predict(features["u000"])
+    tags = tagger.predict(features["u000"], {})
     assert max(tags["emotion"], key=tags["emotion"].get) == labels[0]
     assert sum(tags["emotion"].values()) == pytest.approx(1)
 
@@ -228,7 +229,8 @@ def test_saved_equals_loaded_and_equal_taggers_equal_bytes(trained):
     tagger = Tagger.load(folder / "tagger.safetensors")
     tagger.save(folder / "again.safetensors")
     assert (folder / "again.safetensors").read_bytes() == (folder / "tagger.safetensors").read_bytes()
-    assert Tagger.from_tensors(tagger.to_tensors()).predict(features["u001"]) == tagger.predict(features["u001"])
+    read = Tagger.from_tensors(tagger.to_tensors())
+    assert read.predict(features["u001"], {}) == tagger.predict(features["u001"], {})
 
 
 def test_torch_tensors_of_a_checkpoint_will_do(trained):
@@ -237,7 +239,7 @@ def test_torch_tensors_of_a_checkpoint_will_do(trained):
     folder, features, _ = trained
     tagger = Tagger.load(folder / "tagger.safetensors")
     tensors = {name: torch.tensor(array) for name, array in tagger.to_tensors().items()}
-    assert Tagger.from_tensors(tensors).predict(features["u002"]) == tagger.predict(features["u002"])
+    assert Tagger.from_tensors(tensors).predict(features["u002"], {}) == tagger.predict(features["u002"], {})
 
 
 def test_what_is_not_a_tagger_is_refused(tmp_path):
@@ -251,7 +253,7 @@ def test_what_is_not_a_tagger_is_refused(tmp_path):
 def test_other_features_are_refused(trained):
     tagger = Tagger.load(trained[0] / "tagger.safetensors")
     with pytest.raises(ArtifactError, match="pooled features"):
-        tagger.predict(np.zeros((1, 2, 3), dtype=np.float16))
+        tagger.predict(np.zeros((1, 2, 3), dtype=np.float16), {})
 
 
 def test_unsure_and_uninformative_tags_are_left_out():
@@ -276,6 +278,52 @@ def test_only_an_emotion_is_strong(emotion, kinds):
     assert Tagger.clues(unsure, 0.35) == []
 
 
+def measured(folder, rates, pitches=None, thirds=None):
+    """Write the prosody of the fixture's clips once more: rates in Hz, pitches in Hz or None, thirds of the rate."""
+    rows = artifacts.read_rows(folder / "prosody.parquet", "prosody")
+    new = zip(rates, pitches or [row["pitch_hz"] for row in rows], thirds or [row["rate"] for row in rows], strict=True)
+    changed = [row | {"rate_hz": r, "pitch_hz": p, "rate": t} for row, (r, p, t) in zip(rows, new, strict=True)]
+    artifacts.write(changed, folder / "prosody.parquet", "prosody", "test")
+
+
+def test_a_measured_kind_is_told_by_its_own_figure_wherever_the_features_lie(trained, monkeypatch):
+    folder, features, _ = trained  # whose third of the rate is told by the dimension of its emotion, too
+    order = [2, 0, 1, *range(3, 8)]
+    moved = {key: value[:, :, order] for key, value in features.items()}  # in a new corpus another one tells it
+    wanted = [SCALES["rate"][i % 3] for i in range(60)]
+    spoken = np.random.default_rng(0).normal(size=60) * 0.3 + np.tile([3.0, 5.0, 7.0], 20)
+    measured(folder, spoken.tolist())
+
+    def right(settings):
+        train(folder, settings, features={c: folder / "features" for c in "cd"})
+        monkeypatch.setattr("aligncap.speech.features.load_features", lambda path: moved)
+        said = [row["p_act"] for row in predict(folder, "test", settings)]
+        monkeypatch.setattr("aligncap.speech.features.load_features", lambda path: features)
+        named = [next((rate for rate in ("slow", "fast") if f"Rate: {rate}" in text), "mid") for text in said]
+        return np.mean([a == b for a, b in zip(named, wanted, strict=True)])
+
+    assert right(Settings()) < 0.5
+    assert right(Settings(measured=["rate"])) == 1.0
+
+
+def test_a_clip_without_a_pitch_is_as_one_of_mean_pitch_and_its_own_third_is_not_read(trained):
+    folder, features, _ = trained
+    settings = Settings(measured=["rate", "pitch"], threshold=0.0)
+    octaves = [2.0 ** (6 + i % 3) for i in range(60)]  # 64, 128 and 256 Hz: low, mid, high
+    measured(folder, [1.0] * 60, octaves)
+    train(folder, settings)
+    tagger = Tagger.load(folder / "tagger.safetensors")
+    sound = [{"rate_hz": 1.0, "pitch_hz": hz} for hz in (None, 128.0, 256.0)]
+    at = {row["pitch_hz"]: tagger.predict(features["u000"], row)["pitch"] for row in sound}
+    assert at[None] == pytest.approx(at[128.0]) and at[None]["mid"] > 0.9 and at[256.0]["high"] > 0.9
+    before = predict(folder, "test", settings)
+    measured(folder, [1.0] * 60, octaves, thirds=["fast"] * 60)
+    assert predict(folder, "test", settings) == before
+    artifacts.write([], folder / "prosody.parquet", "prosody", "test")
+    with pytest.raises(ArtifactError, match="no row of 'u000'.*measure_prosody"):
+        predict(folder, "test", settings)
+
+
 def test_training_clues_come_from_the_out_of_fold_table(trained):
     folder, features, labels = trained
     rows = artifacts.read_rows(folder / "out_of_fold.parquet", "tagger_predictions")
@@ -289,7 +337,7 @@ def test_training_clues_come_from_the_out_of_fold_table(trained):
 
 def test_training_corpus_needs_the_out_of_fold_table(tmp_path):
     with pytest.raises(CorpusError, match="out-of-fold"):
-        predict_clues(Settings(), Prompts(), "c", "train", "w", "f", "a", "t", None, "m", None, tmp_path / "out")
+        predict_clues(Settings(), Prompts(), "c", "train", "w", "f", "p", "a", "t", None, "m", None, tmp_path / "out")
 
 
 def test_transductive_normalisation_is_noted_and_must_match_the_training(trained):

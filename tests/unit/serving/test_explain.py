@@ -35,6 +35,9 @@ def results(tmp_path):
         clues = [{"utterance_id": i, "clues": [CLUE], "p_act": "Emotion: sad.", "p_sem_ids": [1, 2]} for i in ids]
         put(clues, f"clues/{corpus}/predicted", "clues")
     put([{"utterance_id": "w3", "audio_path": "w.wav", "reason": "w.wav: 0 bytes"}], "corpora/test/skipped", "skipped")
+    sound = {"pitch_hz": None, "pitch_range_st": None, "level_db": -20.0, "rate_hz": 4.0, "pause_share": 0.0}
+    thirds = {"pitch": "mid", "level": "mid", "rate": "mid"}
+    put([{"utterance_id": "v7", **sound, **thirds}], "corpora/test/prosody", "prosody")
     fold = {"corpus": "train", "kind": "emotion", "target": "sad", "labels": ["angry", "sad"]}
     put([{"utterance_id": "u1", **fold, "probabilities": [0.25, 0.75]}], "tagger/out_of_fold", "tagger_predictions")
     features = np.ones((1, 2, 3), np.float16)

@@ -18,7 +18,7 @@ WORKERS ?= 2
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo captioner emosec table2 table3 table4 seeds tables small shift gap folds heard translated indomain indomain-dev smoke run report test docs docs-serve lint format lock mlflow mlflow-sync clean
+.PHONY: help setup demo captioner emosec table2 table3 table4 seeds tables small shift gap folds tags heard translated indomain indomain-dev smoke run report test docs docs-serve lint format lock mlflow mlflow-sync clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -73,6 +73,12 @@ gap: setup ## leave one training corpus out, twice: measures against the domain 
 
 folds: setup ## tags of training clips by models that have not heard their corpus
 	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
+
+tags: setup ## after emosec: rate told by features, then the words' emotion joined to the voice's
+	$(RUN) --configfile experiments/emosec.yaml experiments/unmeasured.yaml
+	$(PY) tools/compare_experiments.py results/emosec results/unmeasured
+	$(RUN) --configfile experiments/emosec.yaml experiments/text_clue.yaml
+	$(PY) tools/compare_experiments.py results/text_clue results/emosec
 
 heard: setup ## the tagger hears a third of EMOSEC without labels, the rest is tested; then the same without hearing it
 	$(RUN) --configfile experiments/emosec.yaml experiments/heard.yaml

@@ -145,6 +145,15 @@ class Tagger(Section):
         return "off" if value is False else value  # YAML reads a bare `off` as false
 
     @model_validator(mode="after")
+    def _no_third_of_a_test_speaker(self) -> Tagger:
+        if self.measured and self.normalise != "train":
+            raise ValueError(
+                f"tagger.measured {self.measured} with tagger.normalise '{self.normalise}': a figure against the other "
+                "clips of its speaker is the gold clue itself; set tagger.measured: []"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _precision_is_of_the_voice(self) -> Tagger:
         if self.precision is not None and self.text_clue == "join":
             raise ValueError(

@@ -432,6 +432,11 @@ def test_the_text_clue_joins_both_roles_and_only_the_emotion(trained, monkeypatc
         predict(folder, "test", Settings(text_clue="join"))
 
 
+def test_a_figure_is_not_compared_with_the_test_speaker_s_own():
+    with pytest.raises(ValidationError, match="gold clue itself; set tagger.measured: \\[\\]"):
+        Settings(measured=["rate"], normalise="speaker")
+
+
 def test_precision_and_the_text_clue_exclude_each_other():
     with pytest.raises(ValidationError, match="text_clue must be 'off'"):
         Settings(precision=0.5, text_clue="join")

@@ -359,6 +359,19 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("n", I32, "utterances the value is of"),
         ]
     ),
+    "listeners": pa.schema(
+        [
+            _field("corpus", TEXT, "test corpus with human captions"),
+            _field("kind", TEXT, "level, pitch or rate"),
+            _field("said", TEXT, "end of the scale that captions say, or 'all'"),
+            _field("measured", TEXT, "of a count the measured third; else empty"),
+            _field("measure", TEXT, "count, same, opposite, opposite_by_chance (aligncap/evaluation/listeners.py)"),
+            _field("value", F64, "a count, or 0-1"),
+            _field("ci_low", F64, "95 % bootstrap; null where none is defined", nullable=True),
+            _field("ci_high", F64, "95 % bootstrap", nullable=True),
+            _field("n", I32, "captions the value is of"),
+        ]
+    ),
     "differences": pa.schema(DIFFERENCE),
     "claims": pa.schema([*DIFFERENCE, *VERDICT]),
     "hallucination_examples": pa.schema(

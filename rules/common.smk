@@ -346,7 +346,7 @@ def training_logs():
     return logs
 
 
-# Test corpora whose captions people wrote, or may have: what the emotion grammar parser is measured on.
+# Test corpora whose captions people wrote, or may have: what the parser and measured prosody are compared with.
 HUMAN = [
     corpus
     for corpus in TEST
@@ -357,7 +357,7 @@ HUMAN = [
 
 def targets():
     agreement = ["<results>/tables/judge_agreement.parquet"] if settings.judging.compared and PAIRS else []
-    measured = ["<results>/tables/parser.parquet"] if HUMAN else []
+    measured = [f"<results>/tables/{table}.parquet" for table in ("parser", "listeners") if HUMAN]
     return [
         "<results>/report.html",
         "<results>/tables/zero_shot.parquet",

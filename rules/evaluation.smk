@@ -293,3 +293,29 @@ rule parser_table:
         code=digest("parser_table"),
     script:
         "../workflow_scripts/parser_table.py"
+
+
+rule listeners_table:
+    # Scoring: it reads what people wrote of the test corpora.
+    input:
+        references=[f"<results>/corpora/{corpus}/references.parquet" for corpus in HUMAN],
+        gold=[f"<results>/clues/{corpus}/gold.parquet" for corpus in HUMAN],
+        prosody=[f"<results>/corpora/{corpus}/prosody.parquet" for corpus in HUMAN],
+    output:
+        parquet="<results>/tables/listeners.parquet",
+        md="<results>/tables/listeners.md",
+    log:
+        "<logs>/listeners_table/listeners.log",
+    benchmark:
+        "<benchmarks>/listeners_table/listeners.tsv"
+    conda:
+        "../envs/evaluation.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        corpora=HUMAN,
+        evaluation=plain(settings.evaluation, only={"bootstrap", "seed"}),
+        code=digest("listeners_table"),
+    script:
+        "../workflow_scripts/listeners_table.py"

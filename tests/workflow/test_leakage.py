@@ -23,6 +23,7 @@ SCORING = {
     "zero_shot_table",
     "report",
     "parser_table",
+    "listeners_table",
 }
 SCORING |= {"comparison_table", "claims_table", "figure_drop", "figure_methods", "tagger_table", "tag_reliance"}
 OF_THAT_CORPUS = {"write_references", "parse_clues"}

@@ -26,7 +26,8 @@ AFTER_PREFERENCE = {
 
 OF_THE_CONFIG = {"snapshot", "rule_graph"}  # which record it, and draw what it asks for
 MAY_BE_EMPTY = {"skipped", "differences", "hallucination_examples"}  # nothing to list is a fact, too
-NOT_IN_SMOKE = {"kl_truncation", "parser", "teacher_responses", "judge_agreement"}  # its corpora and systems need none
+# Its corpora and systems need none of these.
+NOT_IN_SMOKE = {"kl_truncation", "parser", "listeners", "teacher_responses", "judge_agreement"}
 BY_PEOPLE = {"annotation", "file_captions"}  # no rule makes these, commands do
 
 

@@ -91,19 +91,19 @@ def fit_heads(
             continue
         wanted = np.array([present.index(label) for label in labels if label])
         balance = "balanced" if settings.prior == "uniform" else None
-        column = heard.shape[1] + settings.measured.index(kind) if kind in settings.measured else None
-        read, strength = (reduced, settings.l2) if column is None else (rows[:, column : column + 1], np.inf)
+        figure = heard.shape[1] + settings.measured.index(kind) if kind in settings.measured else None
+        read, strength = (reduced, settings.l2) if figure is None else (rows[:, [figure]], np.inf)
         model = LogisticRegression(C=strength, class_weight=balance, max_iter=ITERATIONS).fit(read[known], wanted)
         coefficients, intercept = model.coef_, model.intercept_
         if len(present) == 2:  # scikit-learn keeps one row: sigmoid(z) = softmax(0, z)
             coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
             intercept = np.concatenate([np.zeros_like(intercept), intercept])
         weight = np.zeros((len(present), rows.shape[1]))
-        if column is None:
+        if figure is None:
             weight[:, : heard.shape[1]] = coefficients @ pca.components_
             intercept = intercept - weight[:, : heard.shape[1]] @ pca.mean_
         else:
-            weight[:, column] = coefficients[:, 0]
+            weight[:, figure] = coefficients[:, 0]
         heads[kind] = Head(tuple(present), weight.astype(np.float32), intercept.astype(np.float32))
     return heads
 
@@ -179,7 +179,7 @@ def out_of_fold(
     """Predict every row by a model that did not see its fold.
 
     Args:
-        rows: [N, F], of ``clip_rows``.
+        rows: [N, F], of ``read_corpus``.
         targets: kind -> label of each row, "" where unknown.
         folds: [N], who is predicted by whom.
         groups: of each row, whose own statistics ``normalise: corpus | speaker`` uses.

@@ -61,12 +61,14 @@ def figures(prosody: Mapping[str, Any], measured: Sequence[str]) -> Array:
         prosody: a row of the artifact ``prosody``, or the fields of ``speech.prosody.Prosody``.
         measured: K kinds of ``tagger.measured``.
     """
-    found = [prosody[MEASURE[kind]] for kind in measured]
-    pitched = [
-        math.log2(x) if x and kind == "pitch" else math.nan if x is None else x
-        for kind, x in zip(measured, found, strict=True)
-    ]
-    return np.array(pitched, dtype=np.float32)
+
+    def figure(kind: str) -> float:
+        value: float | None = prosody[MEASURE[kind]]
+        if value is None:
+            return math.nan
+        return math.log2(value) if kind == "pitch" else value
+
+    return np.array([figure(kind) for kind in measured], dtype=np.float32)
 
 
 def read_corpus(features: str | Path, prosody: str | Path, pooling: str, measured: Sequence[str]) -> dict[str, Array]:

@@ -21,6 +21,7 @@ EMOTIONS = (
 CLASSES = ("angry", "happy", "sad", "neutral", "surprised", "fearful", "disgusted")  # what agreement is measured on
 KINDS = ("emotion", "intensity", "level", "pitch", "rate", "timbre", "pause")
 SCALES = {"level": ("low", "mid", "high"), "pitch": ("low", "mid", "high"), "rate": ("slow", "mid", "fast")}
+MEASURE = {"pitch": "pitch_hz", "level": "level_db", "rate": "rate_hz"}  # columns of the artifact `prosody`
 TIMBRES = ("breathy", "rough", "whispering", "clear")  # what the tagger knows; captions may say more
 
 _CANONICAL = {"calm": "neutral", "worried": "fearful", "contemptuous": "disgusted"}

@@ -20,14 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncap import artifacts
-from aligncap.clues import Clue
+from aligncap.clues import MEASURE, Clue
 from aligncap.clues.fitting import LABELS, Array, Head, softmax, standardise, standardised_rows
 from aligncap.clues.prompts import clue_row, load_tokenizer, read_transcripts
 from aligncap.clues.text_clue import TextClue, join
 from aligncap.config import Prompts
 from aligncap.config import Tagger as TaggerSettings
 from aligncap.errors import ArtifactError, CorpusError
-from aligncap.speech.prosody import MEASURE
 
 UNINFORMATIVE = ("mid", "normal", "clear")  # tags that are predicted but never become a clue
 FORMAT = "aligncap.tagger/3"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncap import artifacts
-from aligncap.clues import SCALES
+from aligncap.clues import MEASURE, SCALES
 from aligncap.progress import track
 from aligncap.speech.audio import SAMPLE_RATE, load_audio
 from aligncap.speech.groups import reference_groups, terciles
@@ -27,7 +27,6 @@ LEAST_VOICED_SHARE = 0.2  # of active frames; below it the clip is a whisper, wh
 ACTIVE_DB = 25.0  # a frame is speech when it is at most this far below the clip's loud frames (95th percentile)
 DIP_DB = 2.0  # a syllable nucleus rises this much out of the dips beside it
 SHORTEST_PAUSE_S = 0.15
-MEASURE = {"pitch": "pitch_hz", "level": "level_db", "rate": "rate_hz"}
 
 Floats = NDArray[np.float64]
 

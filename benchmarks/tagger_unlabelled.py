@@ -69,12 +69,13 @@ def main() -> None:
         def told(clips: np.ndarray, kinds: tuple[str, ...] = tuple(LABELS)) -> dict[str, list[str]]:
             return {k: [known[corpora.names[i]].get(k, "") if k in kinds else "" for i in clips] for k in LABELS}
 
+        not_heard = fit_heads(standardised[old], told(old), of_features, config.seed)
+        measured_heads = fit_heads(with_figures[old], told(old, tuple(SCALES)), of_figures, config.seed)
         found: dict[str, list[list[float]]] = {}
         for half in (0, 1):
             heard = np.flatnonzero(np.isin(corpora.speakers, speakers[half::2]))
             scored = np.flatnonzero(np.isin(corpora.speakers, speakers[1 - half :: 2]))
-            fitted = {"not heard": fit_heads(standardised[old], told(old), of_features, config.seed)}
-            measured_heads = fit_heads(with_figures[old], told(old, tuple(SCALES)), of_figures, config.seed)
+            fitted = {"not heard": not_heard}
             for rounds, keep in [(0, 0.5), *PSEUDO]:
                 settings = Tagger(**of_features.model_dump() | {"self_training": {"rounds": rounds, "keep": keep}})
                 name = f"heard; {rounds} rounds, keep {keep}" if rounds else "heard: prosody and timbre measured"

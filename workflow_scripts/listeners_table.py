@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aligncap.job import job
+from aligncap.job import by_name, job
 
 
 def main(smk):
@@ -11,10 +11,11 @@ def main(smk):
         from aligncap.config import Evaluation
         from aligncap.evaluation.listeners import write_listeners_table
 
-        tables = zip(*(map(Path, smk.input[name]) for name in ("references", "gold", "prosody")), strict=True)
-        inputs = dict(zip(smk.params.corpora, tables, strict=True))
         write_listeners_table(
-            Evaluation(**smk.params.evaluation), inputs, Path(smk.output.parquet), Path(smk.output.md)
+            Evaluation(**smk.params.evaluation),
+            *(by_name(smk.params.corpora, smk.input[name]) for name in ("references", "gold", "prosody")),
+            Path(smk.output.parquet),
+            Path(smk.output.md),
         )
 
 

@@ -80,7 +80,8 @@ def fit_heads(
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
 
-    heard = rows[:, : rows.shape[1] - len(settings.measured)]
+    figures = rows.shape[1] - len(settings.measured)  # column of the first
+    heard = rows[:, :figures]
     pca = PCA(min(COMPONENTS, *heard.shape), svd_solver="randomized", random_state=seed).fit(heard)
     reduced = pca.transform(heard)
     heads = {}
@@ -91,20 +92,22 @@ def fit_heads(
             continue
         wanted = np.array([present.index(label) for label in labels if label])
         balance = "balanced" if settings.prior == "uniform" else None
-        figure = heard.shape[1] + settings.measured.index(kind) if kind in settings.measured else None
-        read, strength = (reduced, settings.l2) if figure is None else (rows[:, [figure]], np.inf)
+        if kind in settings.measured:
+            column = figures + settings.measured.index(kind)
+            columns, strength = slice(column, column + 1), np.inf
+            read, basis, centre = rows[:, columns], np.eye(1), np.zeros(1)
+        else:
+            columns, strength = slice(figures), settings.l2
+            read, basis, centre = reduced, pca.components_, pca.mean_
         model = LogisticRegression(C=strength, class_weight=balance, max_iter=ITERATIONS).fit(read[known], wanted)
         coefficients, intercept = model.coef_, model.intercept_
         if len(present) == 2:  # scikit-learn keeps one row: sigmoid(z) = softmax(0, z)
             coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
             intercept = np.concatenate([np.zeros_like(intercept), intercept])
         weight = np.zeros((len(present), rows.shape[1]))
-        if figure is None:
-            weight[:, : heard.shape[1]] = coefficients @ pca.components_
-            intercept = intercept - weight[:, : heard.shape[1]] @ pca.mean_
-        else:
-            weight[:, figure] = coefficients[:, 0]
-        heads[kind] = Head(tuple(present), weight.astype(np.float32), intercept.astype(np.float32))
+        weight[:, columns] = coefficients @ basis
+        bias = intercept - weight[:, columns] @ centre
+        heads[kind] = Head(tuple(present), weight.astype(np.float32), bias.astype(np.float32))
     return heads
 
 

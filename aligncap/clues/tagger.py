@@ -70,8 +70,13 @@ def figures(prosody: Mapping[str, Any], measured: Sequence[str]) -> Array:
     return np.array([figure(kind) for kind in measured], dtype=np.float32)
 
 
+def clip_row(features: NDArray[Any], prosody: Mapping[str, Any], pooling: str, measured: Sequence[str]) -> Array:
+    """What the tagger reads of a clip: ``pooled`` features, then its ``figures``; [F] float32."""
+    return np.concatenate([pooled(features, pooling), figures(prosody, measured)])
+
+
 def read_corpus(features: str | Path, prosody: str | Path, pooling: str, measured: Sequence[str]) -> dict[str, Array]:
-    """Utterance id -> what the tagger reads of the clip: pooled features, then its figures; [F].
+    """Utterance id -> ``clip_row`` [F].
 
     Args:
         features: artifact ``features``.
@@ -84,11 +89,11 @@ def read_corpus(features: str | Path, prosody: str | Path, pooling: str, measure
     """
     from aligncap.speech.features import load_features
 
-    own = {row["utterance_id"]: figures(row, measured) for row in artifacts.read_rows(prosody, "prosody")}
-    heard = {key: pooled(value, pooling) for key, value in load_features(Path(features)).items()}
+    own = {row["utterance_id"]: row for row in artifacts.read_rows(prosody, "prosody")}
+    heard = load_features(Path(features))
     if missing := sorted(heard.keys() - own.keys()):
         raise ArtifactError(f"{prosody}: no row of '{missing[0]}', which has features; run measure_prosody again")
-    return {key: np.concatenate([row, own[key]]) for key, row in heard.items()}
+    return {key: clip_row(value, own[key], pooling, measured) for key, value in heard.items()}
 
 
 class Tagger:
@@ -145,8 +150,7 @@ class Tagger:
             features: [L, T, D].
             prosody: as in ``figures``; may be empty where ``measured`` is.
         """
-        row = np.concatenate([pooled(features, self.pooling), figures(prosody, self.measured)])
-        found = self.predict_pooled(row[None])
+        found = self.predict_pooled(clip_row(features, prosody, self.pooling, self.measured)[None])
         return {
             kind: dict(zip(self.heads[kind].labels, map(float, rows[0]), strict=True)) for kind, rows in found.items()
         }

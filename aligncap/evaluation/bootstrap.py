@@ -11,7 +11,7 @@ share of resampled differences on either side of zero, so that p < 0.05 says wha
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -89,6 +89,27 @@ def weighted_ratio(weights: Array, numerators: Array, denominators: Array) -> Ar
     """Sum over sum under each row of ``weights``. Returns [b]."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return weights @ numerators / (weights @ denominators)
+
+
+def measured(
+    clusters: Sequence[Hashable], statistic: Callable[[Array], Array], resamples: int, seed: int
+) -> dict[str, float | int | None]:
+    """``value``, ``ci_low``, ``ci_high`` and ``n`` of a statistic without strata; None where it is undefined.
+
+    Args:
+        clusters: one an item; items of a cluster are drawn together.
+        statistic: weights [b, n] -> [b].
+        resamples: of the interval.
+        seed: as in ``resample_weights``.
+    """
+    nothing: dict[str, float | int | None] = {"value": None, "ci_low": None, "ci_high": None, "n": len(clusters)}
+    if not clusters:
+        return nothing
+    value = float(statistic(np.ones((1, len(clusters))))[0])
+    if np.isnan(value):
+        return nothing
+    low, high = interval(statistic(resample_weights(clusters, [""] * len(clusters), resamples, seed))) or (None, None)
+    return nothing | {"value": value, "ci_low": low, "ci_high": high}
 
 
 def interval(samples: Array) -> tuple[float, float] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from aligncap import artifacts
 from aligncap.clues.checks import Truth
 from aligncap.clues.grammar import dominant_emotion
 from aligncap.errors import MetricError
+
+logger = logging.getLogger(__name__)
 
 SESSIONS = 10  # from so many sessions on, the bootstrap draws sessions
 
@@ -35,6 +39,17 @@ class Gold:
     def captioned(self) -> list[str]:
         """Ids of the utterances that have a reference caption."""
         return [i for i, texts in self.references.items() if texts]
+
+
+def by_people(references: Mapping[str, Path]) -> dict[str, Path]:
+    """Those of the artifacts ``labels``, by corpus, whose captions people wrote and not the project."""
+    found = {}
+    for corpus, path in references.items():
+        if artifacts.read_notes(path, "labels").get("caption_source") == "corpus":
+            found[corpus] = path
+        else:
+            logger.warning("%s: its captions are the project's own, so nothing is measured on them", path)
+    return found
 
 
 def read_gold(references: Path, prosody: Path, transcripts: Path, audio: Path) -> Gold:

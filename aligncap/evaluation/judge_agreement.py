@@ -94,22 +94,6 @@ def decisions(scores: Sequence[float], clips: Sequence[str], margin: float) -> t
     return np.asarray(made, np.int64), owners
 
 
-def _measured(
-    evaluation: Evaluation, clips: Sequence[str], statistic: Callable[[Array], Array]
-) -> dict[str, float | int | None]:
-    """Value and interval; clips are drawn whole."""
-    nothing: dict[str, float | int | None] = {"value": None, "ci_low": None, "ci_high": None, "n": len(clips)}
-    if not clips:
-        return nothing
-    value = float(statistic(np.ones((1, len(clips))))[0])
-    if np.isnan(value):
-        return nothing
-    weights = bootstrap.resample_weights(clips, [""] * len(clips), evaluation.bootstrap, evaluation.seed)
-    bounds = bootstrap.interval(statistic(weights))
-    low, high = bounds if bounds is not None else (None, None)
-    return {"value": value, "ci_low": low, "ci_high": high, "n": len(clips)}
-
-
 def compare(
     evaluation: Evaluation, margin: float, clips: Sequence[str], first: Sequence[Row], second: Sequence[Row]
 ) -> list[Row]:
@@ -127,7 +111,8 @@ def compare(
     found = []
 
     def add(statistic: Statistic, of: str, owners: Sequence[str], a: Values, b: Values) -> None:
-        measured = _measured(evaluation, owners, lambda weights: statistic(weights, a, b))
+        resampling = evaluation.bootstrap, evaluation.seed
+        measured = bootstrap.measured(owners, lambda weights: statistic(weights, a, b), *resampling)
         found.append({"measure": statistic.__name__.removeprefix("weighted_"), "of": of, **measured})
 
     for of in SCORES:

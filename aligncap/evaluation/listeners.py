@@ -8,6 +8,7 @@ Scoring only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import numpy as np
 
 from aligncap import artifacts
 from aligncap.clues import SCALES
+from aligncap.clues.checks import OPPOSITE
 from aligncap.config import Evaluation
 from aligncap.evaluation import bootstrap
-from aligncap.evaluation.wording import worded
+from aligncap.evaluation.gold import by_people
+from aligncap.evaluation.wording import table_lines, worded
 
 RULE = "listeners_table"
 Row = dict[str, Any]
@@ -31,8 +34,7 @@ def ends_said(clues: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """
     said: dict[str, str] = {}
     for clue in clues:
-        ends = SCALES.get(clue["kind"], ("", "", ""))[::2]
-        if clue["lemma"] in ends and not clue["negated"]:
+        if clue["kind"] in SCALES and clue["lemma"] in OPPOSITE and not clue["negated"]:
             said.setdefault(clue["kind"], clue["lemma"])
     return said
 
@@ -53,46 +55,46 @@ def compare(
         clusters: utterance id -> what the bootstrap draws whole.
         evaluation: resamples and seed.
     """
-    low, _, high = SCALES[kind]
-    other = {low: high, high: low}
+    nothing = {"ci_low": None, "ci_high": None}
     rows: list[Row] = []
-
-    def add(
-        measure: str, value: float, n: int, bounds: tuple[float, float] | None, end: str = "all", at: str = ""
-    ) -> None:
-        figure = {"value": value, "ci_low": bounds and bounds[0], "ci_high": bounds and bounds[1], "n": n}
-        rows.append({"kind": kind, "said": end, "measured": at, "measure": measure, **figure})
-
-    for end in other:
+    for end in SCALES[kind][::2]:
         own = [thirds[key] for key, told in said.items() if told == end]
         for third in SCALES[kind]:
-            add("count", float(own.count(third)), len(own), None, end, third)
+            count = {"measure": "count", "value": float(own.count(third)), "n": len(own)}
+            rows.append({"kind": kind, "said": end, "measured": third, **count, **nothing})
     if not said:
         return rows
+    whole = {"kind": kind, "said": "all", "measured": ""}
     drawn = [clusters[key] for key in said]
-    weights = bootstrap.resample_weights(drawn, [""] * len(drawn), evaluation.bootstrap, evaluation.seed)
     shares = {
         "same": [thirds[key] == end for key, end in said.items()],
-        "opposite": [thirds[key] == other[end] for key, end in said.items()],
+        "opposite": [thirds[key] == OPPOSITE[end] for key, end in said.items()],
     }
     for measure, hits in shares.items():
-        values = np.array(hits, dtype=float)
-        add(measure, float(values.mean()), len(said), bootstrap.interval(bootstrap.weighted_mean(weights, values)))
+        share = partial(bootstrap.weighted_mean, values=np.array(hits, dtype=float))
+        figure = bootstrap.measured(drawn, share, evaluation.bootstrap, evaluation.seed)
+        rows.append({**whole, "measure": measure, **figure})
     measured = list(thirds.values())
-    luck = np.mean([measured.count(other[end]) / len(measured) for end in said.values()])
-    add("opposite_by_chance", float(luck), len(said), None)
+    luck = float(np.mean([measured.count(OPPOSITE[end]) / len(measured) for end in said.values()]))
+    rows.append({**whole, "measure": "opposite_by_chance", "value": luck, "n": len(said), **nothing})
     return rows
 
 
 def write_listeners_table(
-    evaluation: Evaluation, inputs: Mapping[str, tuple[Path, Path, Path]], table: Path, markdown: Path
+    evaluation: Evaluation,
+    references: Mapping[str, Path],
+    gold: Mapping[str, Path],
+    prosody: Mapping[str, Path],
+    table: Path,
+    markdown: Path,
 ) -> None:
     """Rule ``listeners_table``.
 
     Args:
         evaluation: ``bootstrap`` and ``seed`` are used; clusters are utterances of one caption.
-        inputs: test corpus -> its artifacts ``labels``, ``clues`` (gold) and ``prosody``; one whose captions the
-            project wrote is left out.
+        references: test corpus -> artifact ``labels``; one whose captions the project wrote is left out.
+        gold: test corpus -> artifact ``clues``.
+        prosody: test corpus -> artifact ``prosody``.
         table: artifact ``listeners``.
         markdown: the same for a reader.
 
@@ -100,13 +102,11 @@ def write_listeners_table(
         ArtifactError: an input is not the artifact it should be.
     """
     rows: list[Row] = []
-    for corpus, (references, gold, prosody) in inputs.items():
-        if artifacts.read_notes(references, "labels").get("caption_source") != "corpus":
-            continue
-        labels = artifacts.read_rows(references, "labels")
+    for corpus, path in by_people(references).items():
+        labels = artifacts.read_rows(path, "labels")
         clusters = {row["utterance_id"]: row["caption_group"] or row["utterance_id"] for row in labels}
-        said = {row["utterance_id"]: ends_said(row["clues"]) for row in artifacts.read_rows(gold, "clues")}
-        measured = artifacts.read_rows(prosody, "prosody")
+        said = {row["utterance_id"]: ends_said(row["clues"]) for row in artifacts.read_rows(gold[corpus], "clues")}
+        measured = artifacts.read_rows(prosody[corpus], "prosody")
         for kind in SCALES:
             thirds = {row["utterance_id"]: row[kind] for row in measured}
             told = {key: ends[kind] for key, ends in said.items() if kind in ends}
@@ -116,26 +116,20 @@ def write_listeners_table(
 
 
 def render_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """One table a corpus: a line for each kind."""
+    """Of each corpus the counts, and a line for each kind."""
     lines = ["# What people write of the voice, and what was measured", ""]
     for corpus in dict.fromkeys(row["corpus"] for row in rows):
-        lines += [f"## {corpus}", "", "| said | captions | measured low (slow), mid, high (fast) |", "|---|---:|---:|"]
-        own = [row for row in rows if row["corpus"] == corpus]
+        at = {(r["kind"], r["said"], r["measure"], r["measured"]): r for r in rows if r["corpus"] == corpus}
+        counts, shares = [], []
         for kind, scale in SCALES.items():
-            counts = {(r["said"], r["measured"]): r for r in own if r["kind"] == kind and r["measure"] == "count"}
             for end in scale[::2]:
-                cells = ", ".join(f"{counts[end, third]['value']:.0f}" for third in scale)
-                lines.append(f"| {kind} {end} | {counts[end, scale[0]]['n']} | {cells} |")
-        lines += [
-            "",
-            "| kind | captions | same end | opposite end | opposite, by chance |",
-            "|---|---:|---:|---:|---:|",
-        ]
-        for kind in SCALES:
-            at = {row["measure"]: row for row in own if row["kind"] == kind and row["said"] == "all"}
-            if at:
-                cells = " | ".join(worded(at[name]) for name in ("same", "opposite", "opposite_by_chance"))
-                lines.append(f"| {kind} | {at['same']['n']} | {cells} |")
-        lines.append("")
+                own = [at[kind, end, "count", third] for third in scale]
+                counts.append([f"{kind} {end}", str(own[0]["n"]), ", ".join(f"{row['value']:.0f}" for row in own)])
+            if same := at.get((kind, "all", "same", "")):
+                others = (at[kind, "all", measure, ""] for measure in ("opposite", "opposite_by_chance"))
+                shares.append([kind, str(same["n"]), *map(worded, (same, *others))])
+        lines += [f"## {corpus}", ""]
+        lines += table_lines(("said", "captions", "measured low (slow), mid, high (fast)"), counts)
+        lines += table_lines(("kind", "captions", "same end", "opposite end", "opposite, by chance"), shares)
     lines.append("Thirds are of the speaker's (else session's, corpus's) clips. Brackets: 95 % bootstrap, by caption.")
     return "\n".join(lines) + "\n"

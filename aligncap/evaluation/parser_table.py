@@ -8,7 +8,6 @@ and arousal are -1 (low), 0 (mid), 1 (high). Ours.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +22,8 @@ from aligncap.clues.chinese import is_chinese
 from aligncap.clues.grammar import dominant_emotion, parse_many
 from aligncap.config import Evaluation
 from aligncap.evaluation import bootstrap
-from aligncap.evaluation.wording import worded
-
-logger = logging.getLogger(__name__)
+from aligncap.evaluation.gold import by_people
+from aligncap.evaluation.wording import table_lines, worded
 
 RULE = "parser_table"
 NONE, OTHER, ALL = "none", "other", "all"
@@ -193,21 +191,13 @@ def write_parser_table(evaluation: Evaluation, references: Mapping[str, Path], p
         ArtifactError: an input is not the artifact it should be.
     """
     rows = []
-    for corpus, path in references.items():
-        if artifacts.read_notes(path, "labels").get("caption_source") != "corpus":
-            logger.warning("%s: its captions are the project's own, so the parser is not measured on them", path)
-            continue
+    for corpus, path in by_people(references).items():
         labels = artifacts.read_rows(path, "labels")
         for language, texts in texts_by_language(labels).items():
             for row in measure(read_captioned(labels, texts, language), evaluation):
                 rows.append({"corpus": corpus, "language": language, **row})
     artifacts.write(rows, parquet_out, "parser", RULE)
     artifacts.write_text(render_markdown(rows), md_out)
-
-
-def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
-    return [*lines, *(f"| {' | '.join(cells)} |" for cells in body), ""]
 
 
 def render_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -219,18 +209,18 @@ def render_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         lines += [f"## {corpus}, captions in '{language}'", ""]
         columns = ("precision", "precision_with_other", "recall", "f1")
         body = [[e, *(worded(at.get((m, e, ""))) for m in columns), str(at["support", e, ""]["n"])] for e in CLASSES]
-        lines += _table(("class", "precision", "precision, 'other' counted", "recall", "F1", "support"), body)
+        lines += table_lines(("class", "precision", "precision, 'other' counted", "recall", "F1", "support"), body)
         whole = ((name, at.get((name, ALL, ""))) for name in ("accuracy", "macro_f1", "coverage"))
         lines += [", ".join(f"{name} {worded(row)}" for name, row in whole if row is not None) + ".", ""]
         heads = (*CLASSES, NONE)
         counts = [[t, *(f"{at['confusion', t, p]['value']:.0f}" for p in heads)] for t in (*CLASSES, OTHER)]
-        lines += ["Rows: label; columns: dominant emotion as parsed.", "", *_table(("label", *heads), counts)]
+        lines += ["Rows: label; columns: dominant emotion as parsed.", "", *table_lines(("label", *heads), counts)]
         if dimensions := [name for name in ("valence", "arousal") if (name, NONE, "") in at]:
             means = [
                 [e, *(worded(at[d, e, ""]) for d in dimensions), str(max(at[d, e, ""]["n"] for d in dimensions))]
                 for e in heads
             ]
-            lines += _table(("parsed as", *(f"mean {d}" for d in dimensions), "n"), means)
+            lines += table_lines(("parsed as", *(f"mean {d}" for d in dimensions), "n"), means)
             for d in dimensions:
                 if row := at.get((f"spearman_{d}", ALL, "")):
                     lines.append(f"Spearman, {d} of the parsed emotion with the label: {worded(row)}, n = {row['n']}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -40,3 +40,9 @@ def worded(figure: Mapping[str, Any] | None, digits: int = 2, absent: str = "–
     if figure is None or figure["value"] is None:
         return absent
     return f"{figure['value']:.{digits}f} {bounds(figure)}".rstrip()
+
+
+def table_lines(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table, the first column to the left and the others to the right, and an empty line."""
+    lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
+    return [*lines, *(f"| {' | '.join(cells)} |" for cells in body), ""]

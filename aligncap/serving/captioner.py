@@ -199,7 +199,8 @@ class Captioner:
 
         features = pool_layers(self._encoder.encode(samples), self._features)
         transcript, _ = self._transcriber.transcribe(samples, language, self._transcripts.task)
-        clues = self._tags(self._tagger.predict(features, vars(measure(samples))), transcript)
+        prosody = vars(measure(samples)) if self._tagger.measured else {}
+        clues = self._tags(self._tagger.predict(features, prosody), transcript)
         ids = semantic_ids(self.model.tokenizer, transcript, self._prompts.max_semantic_tokens)
         example = Example(name, "", (), "", acoustic_prompt(clues), tuple(ids), features)
         return Heard(example, clues, transcript, name, round(len(samples) / SAMPLE_RATE, 3))

@@ -46,7 +46,8 @@ def explain(results: Path, utterance: str, corpus: str | None = None) -> Found:
     found["transcript"] = _row(results / "transcripts" / f"{corpus}.parquet", "transcripts", utterance)
     config = _config(results)
     found["clues"] = {kind: _clues(results, config, corpus, kind, utterance) for kind in ("gold", "predicted")}
-    found["probabilities"], found["probabilities_from"] = _probabilities(results, corpus, utterance)
+    told = _probabilities(results, corpus, utterance, found["prosody"])
+    found["probabilities"], found["probabilities_from"] = told
     found["prompt"] = config.get("prompts")
     places = (results, results / "in_domain")  # utterances of the dev split are captioned there
     found["captions"] = [row for place in places for row in _captions(place, corpus, utterance)]
@@ -111,7 +112,9 @@ def _clues(results: Path, config: dict[str, Any], corpus: str, kind: str, uttera
     return row
 
 
-def _probabilities(results: Path, corpus: str, utterance: str) -> tuple[dict[str, dict[str, float]], str]:
+def _probabilities(
+    results: Path, corpus: str, utterance: str, prosody: Row | None
+) -> tuple[dict[str, dict[str, float]], str]:
     """What the tagger gave every tag: out of fold on training corpora, by the whole tagger on others."""
     rows = _rows(results / "tagger" / "out_of_fold.parquet", "tagger_predictions", "utterance_id", utterance)
     folds = {r["kind"]: dict(zip(r["labels"], r["probabilities"], strict=True)) for r in rows if r["corpus"] == corpus}
@@ -119,7 +122,6 @@ def _probabilities(results: Path, corpus: str, utterance: str) -> tuple[dict[str
         return folds, "out of fold"
     weights, features = results / "tagger" / "tagger.safetensors", results / "features" / f"{corpus}.parquet"
     row = _row(features, "features", utterance)
-    prosody = _row(results / "corpora" / corpus / "prosody.parquet", "prosody", utterance)
     if row is None or prosody is None or not weights.is_file():
         return {}, ""
     import numpy as np

@@ -167,17 +167,8 @@ def _mean(values: Sequence[float]) -> Callable[[Array], Array]:
 
 def _measured(measure: str, annotators: str, tasks: Sequence[Task], statistic: Callable[[Array], Array]) -> Row:
     """Value and 95 % interval over clusters; null where the statistic is undefined."""
-    row: Row = {"measure": measure, "annotators": annotators, "value": None, "ci_low": None, "ci_high": None}
-    row["n"] = len(tasks)
-    if not tasks:
-        return row
-    value = float(statistic(np.ones((1, len(tasks))))[0])
-    if np.isnan(value):
-        return row
-    clusters = [task.cluster for task in tasks]
-    weights = bootstrap.resample_weights(clusters, [""] * len(tasks), RESAMPLES, SEED)
-    low, high = bootstrap.interval(statistic(weights)) or (None, None)
-    return row | {"value": value, "ci_low": low, "ci_high": high}
+    figure = bootstrap.measured([task.cluster for task in tasks], statistic, RESAMPLES, SEED)
+    return {"measure": measure, "annotators": annotators, **figure}
 
 
 def write_summary(tasks: Tasks, answers: Path, out: Path) -> list[Row]:

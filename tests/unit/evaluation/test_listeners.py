@@ -36,8 +36,9 @@ def inputs(folder, source="corpus"):
 
 
 def test_counts_shares_and_chance_by_hand(tmp_path):
-    tables = {"people": inputs(tmp_path), "written": inputs(tmp_path, source="grammar")}
-    write_listeners_table(Evaluation(bootstrap=200), tables, tmp_path / "t.parquet", tmp_path / "t.md")
+    people, written = inputs(tmp_path), inputs(tmp_path, source="grammar")
+    tables = ({"people": own, "written": ours} for own, ours in zip(people, written, strict=True))
+    write_listeners_table(Evaluation(bootstrap=200), *tables, tmp_path / "t.parquet", tmp_path / "t.md")
     rows = artifacts.read_rows(tmp_path / "t.parquet", "listeners")
     assert {row["corpus"] for row in rows} == {"people"}, (
         "captions that the project wrote from the figures tell nothing"

@@ -16,7 +16,11 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A copy in which experiments/smoke.yaml has run to its end. Read only: take `smoke_copy` to change something."""
+    """A copy in which experiments/smoke.yaml has run to its end; all workers share it.
+
+    To look at and to plan in. Take `smoke_copy` to change something, and for any run that is not a dry one: even one
+    with nothing to do removes Snakemake's folder of locks at its end, under the feet of another worker's run.
+    """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:  # one run for all workers: the first one makes it, the others wait
         shared = shared.parent
@@ -31,5 +35,5 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def smoke_copy(smoke: Project, tmp_path: Path) -> Project:
-    """The finished smoke run, to be edited or killed."""
+    """The finished smoke run, to be edited, run or killed."""
     return smoke.copy(tmp_path / "project")

@@ -73,8 +73,8 @@ def test_every_job_has_a_log_and_a_benchmark(smoke: Project) -> None:
     assert len(logs) == len(benchmarks) == len(jobs)
 
 
-def test_a_second_run_does_nothing(smoke: Project) -> None:
-    assert "Nothing to be done" in smoke.run(*SMOKE)
+def test_a_second_run_does_nothing(smoke_copy: Project) -> None:
+    assert "Nothing to be done" in smoke_copy.run(*SMOKE)
 
 
 def test_forcing_the_preference_stage_reruns_it_and_what_follows(smoke: Project) -> None:

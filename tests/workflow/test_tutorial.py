@@ -67,9 +67,9 @@ def test_the_tutorial_can_be_followed(smoke_copy: Project) -> None:
     assert "gentle - aligncap" in claims and "gentle" in agreement
 
 
-def test_the_commands_of_rerunning_one_stage_do_what_is_said(smoke: Project) -> None:
+def test_the_commands_of_rerunning_one_stage_do_what_is_said(smoke_copy: Project) -> None:
     forced, changed, until, one = [
-        smoke.execute(["bash", "-c", at_tiny_scale(line)]) for line in blocks("running.md", "One stage again")
+        smoke_copy.execute(["bash", "-c", at_tiny_scale(line)]) for line in blocks("running.md", "One stage again")
     ]
     assert "rule train_preference" in forced and "rule candidates" not in forced
     assert "rule train_preference" in changed and "rule candidates" not in changed

@@ -18,7 +18,7 @@ WORKERS ?= 2
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo captioner emosec table2 table3 table4 seeds tables small shift gap folds tags heard translated indomain indomain-dev smoke run report test docs docs-serve lint format lock mlflow mlflow-sync clean
+.PHONY: help setup demo captioner emosec table2 table3 table4 seeds tables small shift gap folds tags heard translated indomain indomain-seeds indomain-dev smoke run report test docs docs-serve lint format lock mlflow mlflow-sync clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -92,6 +92,9 @@ translated: setup ## training clips read the ASR's translation, then their own t
 
 indomain: setup ## train on one side of EMOSEC and test on the other
 	$(RUN) --configfile experiments/indomain.yaml
+
+indomain-seeds: setup ## after indomain: two more seeds of its systems, and kd_rft
+	$(RUN) --configfile experiments/indomain.yaml experiments/indomain_seeds.yaml
 
 indomain-dev: setup ## variants on dev clips of the side that indomain trains on, which chose its settings
 	$(RUN) results/indomain_dev/in_domain/evaluation/kd/emosec_rest.parquet --configfile experiments/indomain.yaml experiments/indomain_dev.yaml

@@ -21,7 +21,7 @@ export TOKENIZERS_PARALLELISM := false
 .PHONY: help setup demo captioner emosec table2 table3 table4 seeds tables small shift gap folds tags heard translated indomain indomain-seeds indomain-dev smoke run report test docs docs-serve lint format lock mlflow mlflow-sync clean
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## make .venv with the versions of requirements.lock (Python 3.11); instant once it is there
 

@@ -9,12 +9,14 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 # The environment is made again only when what it is made of changes.
 STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
-RUN := $(PY) tools/run_pipeline.py
+RUN := @$(PY) tools/run_pipeline.py
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs
 CONFIG ?= experiments/smoke.yaml
 PORT ?= 5000
 WORKERS ?= 2
 
+# What tools/run_pipeline.py names as the command that continues a run.
+export RUN_AGAIN = $(strip make $(MAKECMDGOALS) $(MAKEOVERRIDES))
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 

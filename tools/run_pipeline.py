@@ -1,27 +1,34 @@
 """Run the pipeline, one run at a time in a checkout: `python tools/run_pipeline.py [--no-audio] [Snakemake's own]`.
 
 What plain `snakemake` lacks: after `kill -9` it stops with LockException although nobody is at work. Here a lock of the
-operating system, which dies with its holder, says whether somebody is; if not, Snakemake's own is cleared first.
+operating system, which dies with its holder, says whether somebody is; if not, Snakemake's own is cleared first. And
+what it prints goes to a log file, while the terminal shows what a person wants to know of it (tools/run_display.py).
 """
 
 import argparse
 import fcntl
 import os
 import re
+import shlex
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import yaml
+from run_display import Display
+from run_progress import Progress, benchmarks
 
 from aligncap.config import AlignCapConfig, Optimisation, lineage, merge, parse
 from aligncap.errors import AlignCapError
 
 RUN_LOCK = Path(".snakemake") / "aligncap.lock"
 JOBS_LOCK = Path("work") / "jobs.lock"  # each job holds a share of it (aligncap/job.py)
+PLUGINS = Path("tools", "logger")  # of Snakemake's, for nobody but the Snakemake that is started here
 NO_AUDIO = "--no-audio"  # our own: the report holds no recordings
 QUIET = {"-n", "--dry-run", "--dryrun", "--lint", "--unlock", "--dag", "--rulegraph", "--summary", "-h", "--help"}
+DEAREST = 5  # stages that the summary names, where the run has shown them all
 
 
 def take(path: Path) -> int | None:
@@ -58,25 +65,41 @@ def without_audio(arguments: list[str]) -> list[str]:
     return [*rest, "--config", value] if place is None else [*rest[:place], value, *rest[place:]]
 
 
+def waited(process: subprocess.Popen[bytes], display: Display | None = None) -> int:
+    """The exit status of Snakemake, which gets a Ctrl-C itself and ends its jobs."""
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            if display is not None:
+                display.interrupted()
+
+
 def snakemake(arguments: list[str], lock: int) -> int:
     """Run Snakemake, which keeps the lock if this process is killed before it; its exit status."""
-    command = [sys.executable, "-m", "snakemake", *arguments]
-    with subprocess.Popen(command, pass_fds=(lock,)) as process:
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:  # Snakemake got it too, and ends its jobs
-                continue
+    with subprocess.Popen([sys.executable, "-m", "snakemake", *arguments], pass_fds=(lock,)) as process:
+        return waited(process)
 
 
-def seconds_by_stage(folder: Path) -> dict[str, float]:
-    """Seconds that the jobs of each rule took when they last ran, from Snakemake's benchmark files."""
-    spent: dict[str, float] = {}
-    for path in sorted(folder.rglob("*.tsv")):
-        header, *rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
-        stage = path.relative_to(folder).parts[0]
-        spent[stage] = spent.get(stage, 0.0) + sum(float(row[header.index("s")]) for row in rows)
-    return spent
+def displayed(arguments: list[str], lock: int, display: Display) -> int:
+    """Run Snakemake the same way with its text in the log file and its events on the display; its exit status."""
+    reader, writer = os.pipe()
+    ours = ["--logger", "aligncap", "--logger-aligncap-pipe", str(writer)]
+    paths = [path for path in (os.environ.get("PYTHONPATH"), str(PLUGINS.resolve())) if path]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, "-m", "snakemake", *ours, *arguments]
+    with (
+        display.log.open("ab") as log,
+        subprocess.Popen(
+            command, pass_fds=(lock, writer), stdout=log, stderr=subprocess.STDOUT, env=environment
+        ) as process,
+    ):
+        os.close(writer)
+        follower = threading.Thread(target=display.follow, args=(reader,))  # a Ctrl-C is for the main one
+        follower.start()
+        status = waited(process, display)
+        follower.join()
+    return status
 
 
 def budget(config: AlignCapConfig) -> dict[str, str]:
@@ -102,27 +125,61 @@ def budget(config: AlignCapConfig) -> dict[str, str]:
     }
 
 
-def summary(results: Path, config: AlignCapConfig) -> str:
-    """Stages with what they were asked for, zero-shot table and where the report lies."""
+def summary(results: Path, config: AlignCapConfig, most: int | None) -> str:
+    """Stages with what they were asked for, zero-shot table and where the report lies.
+
+    Args:
+        results: the experiment's folder.
+        config: its configuration.
+        most: number of stages to name, those that took longest; None: all.
+    """
     from aligncap.evaluation.tables import render_terminal
 
-    spent = seconds_by_stage(results / "benchmarks")
+    spent = {stage: sum(seconds) for stage, seconds in benchmarks(results / "benchmarks").items()}
     asked = budget(config)
     order = sorted(spent.items(), key=lambda s: -s[1])
-    lines = [f"  {stage:<18}{seconds:8.1f} s  {asked.get(stage, '')}".rstrip() for stage, seconds in order]
+    lines = [f"  {stage:<18}{seconds:8.1f} s  {asked.get(stage, '')}".rstrip() for stage, seconds in order[:most]]
+    if others := order[len(lines) :]:
+        lines.append(f"  {f'{len(others)} others':<18}{sum(seconds for _, seconds in others):8.1f} s")
     lines.append(f"  {'together':<18}{sum(spent.values()):8.1f} s")
-    table = render_terminal(results / "tables" / "zero_shot.parquet")
-    return "\n".join(["", *lines, "", str(table), "", f"report: {results / 'report.html'}"])
+    table = str(render_terminal(results / "tables" / "zero_shot.parquet")).rstrip()
+    return "\n".join(["", *lines, "", table, "", f"report: {results / 'report.html'}"])
+
+
+def run(arguments: list[str], lock: int, config: AlignCapConfig, again: str) -> int:
+    """Run and summarise; the exit status.
+
+    Args:
+        arguments: Snakemake's.
+        lock: descriptor of the lock that the run holds.
+        config: the configuration that the arguments give.
+        again: the command that continues the run.
+    """
+    results, quiet = Path("results") / config.experiment, bool(QUIET & set(arguments))
+    if quiet or os.environ.get("VERBOSE", "0") not in ("", "0"):
+        status, most = snakemake(arguments, lock), None
+        over = status == 0 and not quiet
+    else:
+        log = Path("logs") / config.experiment / "run.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        display = Display(Progress(benchmarks(results / "benchmarks")), log, again, sys.stdout)
+        display.open()
+        status, most = displayed(arguments, lock, display), DEAREST
+        over = display.close(status)
+    if over and (results / "tables" / "zero_shot.parquet").is_file():  # not where only some target was asked for
+        text = summary(results, config, most)
+        print(text if sys.stdout.isatty() else re.sub(r"\x1b\[[\d;]*m", "", text))
+    return status
 
 
 def main(arguments: list[str]) -> int:
     """Refuse, or run and summarise; the exit status."""
+    again = os.environ.get("RUN_AGAIN") or shlex.join([sys.executable.removeprefix(f"{os.getcwd()}/"), *sys.argv])
     os.chdir(Path(__file__).resolve().parent.parent)
     if NO_AUDIO in arguments:
         arguments = without_audio(arguments)
     try:
         config = read_config(arguments)
-        results = Path("results") / config.experiment
     except (AlignCapError, OSError, yaml.YAMLError) as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1
@@ -139,12 +196,7 @@ def main(arguments: list[str]) -> int:
         subprocess.run([sys.executable, "-m", "snakemake", "--unlock", *arguments], capture_output=True, check=False)
     if not any(argument.startswith(("-j", "--jobs", "-c", "--cores")) for argument in arguments):
         arguments = ["-j", str(os.cpu_count() or 1), *arguments]
-    status = snakemake(arguments, lock)
-    made = (results / "tables" / "zero_shot.parquet").is_file()  # not where only some target was asked for
-    if status == 0 and made and not QUIET & set(arguments):
-        text = summary(results, config)
-        print(text if sys.stdout.isatty() else re.sub(r"\x1b\[[\d;]*m", "", text))
-    return status
+    return run(arguments, lock, config, again)
 
 
 if __name__ == "__main__":

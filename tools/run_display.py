@@ -7,7 +7,6 @@ when its last job is done. The number of lines does not grow with the number of 
 import contextlib
 import json
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ SHARED = 5  # quick rules in a line
 WARNINGS = 8  # different ones that are shown
 BLOCKS = 3  # failures whose logs are shown, where --keep-going brings more
 WIDTH = 160  # of a warning
+BAR = 12  # columns
 OF_A_LOG = re.compile(r"\d\d:\d\d:\d\d WARNING \S+: (?:\S+:\d+: (?=\w*Warning: ))?(.*)")  # aligncap/job.py writes it
 
 
@@ -67,10 +67,10 @@ class Screen:
 
         share, text = self.bar() if self.bar is not None else (0.0, "")
         row = Table.grid(padding=(0, 1))
-        row.add_column(width=20)
-        row.add_column(no_wrap=True, overflow="ellipsis")
+        row.add_column(width=BAR, no_wrap=True)  # it keeps its width where the text has to be cut
+        row.add_column()
         # One row: more would be written again and again below each other where a terminal is recorded.
-        row.add_row(ProgressBar(total=1.0, completed=share, width=20), Text(text, no_wrap=True, overflow="ellipsis"))
+        row.add_row(ProgressBar(total=1.0, completed=share, width=BAR), Text(text, no_wrap=True, overflow="ellipsis"))
         return row if text else Text("")
 
 
@@ -193,7 +193,7 @@ class Display:
                     self._warn(told[1], job.rule)
         tenth = 10 * self.progress.done // max(1, self.progress.total)
         if self.screen.plain and self.tenth < tenth < 10:
-            left = self.progress.seconds_left(self.clock())
+            left = None if self.failures else self.progress.seconds_left(self.clock())
             text = f"{self.progress.done} of {_count(self.progress.total, 'job')} done"
             self.screen.write(text if left is None else f"{text}, {in_words(left)} left")
         self.tenth = tenth
@@ -253,5 +253,3 @@ def _lines(path: Path, since: float) -> list[str]:
 
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-

@@ -30,7 +30,7 @@ class Job:
 
 def benchmarks(folder: Path) -> dict[str, list[float]]:
     """Seconds that each job of each rule took when it last ran, from Snakemake's benchmark files."""
-    spent = defaultdict(list)
+    spent: dict[str, list[float]] = defaultdict(list)
     for path in sorted(folder.rglob("*.tsv")):
         header, *rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
         spent[path.relative_to(folder).parts[0]] += [float(row[header.index("s")]) for row in rows]
@@ -85,7 +85,7 @@ class Progress:
         """
         running = list(self.running.values())  # copies: a bar asks while events come in
         spent = {rule: known for rule, known in list({**self.earlier, **self.spent}.items()) if known}
-        if self.begun is None or now <= self.begun:
+        if self.begun is None or now <= self.begun or self.done >= self.total:
             return None
         passed = now - self.begun
         waiting = {rule: number - len(self.spent.get(rule, [])) for rule, number in self.plan.items()}

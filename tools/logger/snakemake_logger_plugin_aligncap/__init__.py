@@ -59,8 +59,9 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         """Keep the pipe from jobs: it has to end with this process even if they outlive it."""
         self.pipe: int | None = None
-        if self.settings is not None and not self.common_settings.dryrun:
+        if isinstance(self.settings, LogHandlerSettings) and not self.common_settings.dryrun:
             self.pipe = self.settings.pipe
+        if self.pipe is not None:
             os.set_inheritable(self.pipe, False)
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -94,7 +94,7 @@ class Display:
         self.kinds: set[str] = set()
         self.quick: list[str] = []
         self.warnings: set[str] = set()
-        self.errors: list[str] = []
+        self.errors: list[tuple[str, str]] = []  # kind and text, of which no failure has told yet
         self.failures = 0
         self.tenth = 0
         self.stopping = False
@@ -131,7 +131,7 @@ class Display:
         elif kind == "warning":
             self._warn(" ".join(event["text"].split()))
         elif kind == "error":
-            self.errors.append(event["text"])
+            self.errors.append((event["exception"], event["text"]))
 
     def interrupted(self) -> None:
         """The user wants the run to stop: that its jobs fail now is no news."""
@@ -154,8 +154,8 @@ class Display:
             if "plan" not in self.kinds:
                 self.screen.write("nothing to do: everything is up to date")
             return "plan" in self.kinds
-        if not self.stopping and not self.failures:
-            for line in ("\n".join(self.errors) or self._written()).strip().splitlines()[-TAIL:]:
+        if status > 0 and not self.stopping and not self.failures:
+            for line in ("\n".join(text for _, text in self.errors) or self._written()).strip().splitlines()[-TAIL:]:
                 self.screen.write(line, "red")
         if status < 0:
             self.screen.write(f"Snakemake was ended by signal {-status}", "red")
@@ -220,11 +220,16 @@ class Display:
             return
         wildcards = ", ".join(f"{name}={value}" for name, value in (job.wildcards if job else {}).items())
         head = f"FAILED {event['rule']}" + (f" ({wildcards})" if wildcards else "")
+        kind, text = self.errors.pop() if self.errors else ("", "")
+        if signal := re.search(r"died with <Signals\.(\w+)", text):  # Python's words for the end of a process
+            head += f", ended by {signal[1]}" + (" (out of memory?)" if signal[1] == "SIGKILL" else "")
         path, lines = self._tail(event["log"], job.since if job else 0.0)
         if self.failures > BLOCKS:
             self.screen.write(f"{head}: {path}", "red")
             return
         self.screen.write(f"{head}; the end of {path}:", "red")
+        if kind != "RuleException":  # that one only says that a script failed: its log says why
+            lines = [*text.splitlines()[:TAIL], *lines]
         for line in lines:
             self.screen.write(f"  | {line}")
 

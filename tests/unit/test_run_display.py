@@ -164,7 +164,7 @@ def test_a_failure_shows_the_rule_the_end_of_its_log_and_the_command(run: Run) -
         plan(train=2, report=1),
         begin(0, 1, "train", log=log, system="kd"),
         begin(0, 2, "train", log=log, system="sft"),
-        record(2, LogEvent.ERROR, logging.ERROR, "RuleException: long"),
+        record(2, LogEvent.ERROR, logging.ERROR, "RuleException: long", exception="RuleException"),
         fail(2, 1, "train", log),
         end(9, 2),
         record(9, level=logging.ERROR, text="Exiting because a job execution failed."),
@@ -179,6 +179,28 @@ def test_a_failure_shows_the_rule_the_end_of_its_log_and_the_command(run: Run) -
         "stopped with 1 of 3 jobs done; to continue: make demo",
     ]
     assert not run.over
+
+
+def test_a_failure_says_what_the_log_of_its_job_cannot(run: Run) -> None:
+    log = run.job_log("1 of 9")
+    died = "RuleException:\nCommand 'python x.py' died with <Signals.SIGKILL: 9>."
+    missing = "MissingOutputException:\nsome output files are missing"
+    lines = run.show(
+        plan(train=2),
+        begin(0, 1, "train", log=log),
+        begin(0, 2, "train", log=log),
+        record(2, LogEvent.ERROR, logging.ERROR, died, exception="RuleException"),
+        fail(2, 1, "train", log),
+        record(3, LogEvent.ERROR, logging.ERROR, missing, exception="MissingOutputException"),
+        fail(3, 2, "train", log),
+        status=1,
+    )
+    assert lines[1:-1] == [
+        f"FAILED train, ended by SIGKILL (out of memory?); the end of {log}:",
+        "  | 1 of 9",
+        f"FAILED train; the end of {log}:",
+        *(f"  | {line}" for line in [*missing.splitlines(), "1 of 9"]),
+    ]
 
 
 def test_a_job_that_wrote_no_log_fails_with_the_end_of_the_run_log(run: Run) -> None:

@@ -133,7 +133,7 @@ def test_a_number_of_the_report_leads_to_the_run_that_made_it(smoke_copy: Projec
 
 
 def test_recordings_left_out_make_the_report_again_and_nothing_else(smoke_copy: Project) -> None:
-    command = [sys.executable, "tools/run_pipeline.py", "--no-audio", *SMOKE]
+    command = ["env", "VERBOSE=1", sys.executable, "tools/run_pipeline.py", "--no-audio", *SMOKE]
     text = smoke_copy.execute(command)
     assert set(re.findall(r"^(?:local)?rule (\w+):$", text, re.MULTILINE)) - {"all"} == {"report", "snapshot"}
     assert "data:audio" not in (smoke_copy.folder / "results/smoke/report.html").read_text()

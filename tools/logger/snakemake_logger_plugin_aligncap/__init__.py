@@ -37,8 +37,10 @@ def event_of(record: logging.LogRecord) -> dict[str, Any] | None:
         return {"kind": "done", "id": vars(record)["job_id"]}
     if kind == LogEvent.JOB_ERROR:
         return {"kind": "failed", **_job(record)}
+    if record.levelno >= logging.ERROR:
+        return {"kind": "error", "text": str(record.msg).strip(), "exception": vars(record).get("exception", "")}
     if record.levelno >= logging.WARNING:
-        return {"kind": "error" if record.levelno >= logging.ERROR else "warning", "text": str(record.msg).strip()}
+        return {"kind": "warning", "text": str(record.msg).strip()}
     return None
 
 

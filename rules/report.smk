@@ -89,7 +89,7 @@ rule report:
         facts={
             "stages": {system: stage for system, stage in STAGES.items() if system == plain_name(system)},
             "licences": {c: settings.corpora[c].licence for c in TEST if settings.corpora[c].licence},
-            "synthetic": [corpus for corpus in TEST if settings.corpora[corpus].adapter == "synthetic"],
+            "synthetic": [corpus for corpus in TEST if traits_of(settings.corpora[corpus].adapter).synthetic],
         },
         report=plain(settings.report),
         code=digest("report"),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from aligncap.evaluation.report.examples import pick_examples
-from aligncap.evaluation.report.facts import stage_seconds
 from aligncap.evaluation.report.inputs import ReportInputs
 from aligncap.evaluation.report.page import write_report
 
-__all__ = ["ReportInputs", "pick_examples", "stage_seconds", "write_report"]
+__all__ = ["ReportInputs", "pick_examples", "write_report"]

@@ -27,7 +27,6 @@ class ReportInputs:
         training: stage or system -> ``training`` log.
         out_of_fold: the tagger's out-of-fold predictions; None where no system has a tagger.
         pairs: name -> ``preference_pairs``.
-        benchmarks: Snakemake's benchmark files; those that are missing are left out.
         synthetic: test corpora that are computer-made speech.
         tables: table1 … table4 -> ``table`` artifact, those that the experiment has.
         tests: likewise -> ``differences``.
@@ -49,7 +48,6 @@ class ReportInputs:
     training: Mapping[str, Path] = field(default_factory=dict)
     out_of_fold: Path | None = None
     pairs: Mapping[str, Path] = field(default_factory=dict)
-    benchmarks: Sequence[Path] = ()
     synthetic: Sequence[str] = ()
     tables: Mapping[str, Path] = field(default_factory=dict)
     tests: Mapping[str, Path] = field(default_factory=dict)

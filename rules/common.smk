@@ -1,6 +1,5 @@
 """What the other files of rules/ share: the typed config, names of systems and corpora, params and paths."""
 
-import hashlib
 import json
 import os
 import re
@@ -104,15 +103,6 @@ def plain(section, only=None, without=None):
 
 def digest(script):
     return code_digest(Path(workflow.basedir) / "workflow_scripts" / f"{script}.py")
-
-
-def rules_digest():
-    """Of the Snakefile and the rule files, which alone say what depends on what."""
-    folder = Path(workflow.basedir)
-    digested = hashlib.sha256()
-    for file in [folder / "Snakefile", *sorted((folder / "rules").glob("*.smk"))]:
-        digested.update(file.read_bytes())
-    return digested.hexdigest()[:16]
 
 
 def existing(*files):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from aligncap.job import by_name, job, only
 
-FILES = ("table", "snapshot", "rule_graph", "out_of_fold", "reliance")
+FILES = ("table", "snapshot", "out_of_fold", "reliance")
 
 
 def main(smk):

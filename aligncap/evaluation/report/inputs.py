@@ -33,7 +33,6 @@ class ReportInputs:
         figures: figure1 … figure3 -> SVG, those that the experiment has.
         claims: the ``claims`` artifact; None where the experiment lacks the systems.
         reliance: the ``table`` of ``tag_reliance``; None leaves the section out.
-        rule_graph: SVG of the workflow's rules; None leaves the section out.
     """
 
     table: Path
@@ -54,4 +53,3 @@ class ReportInputs:
     figures: Mapping[str, Path] = field(default_factory=dict)
     claims: Path | None = None
     reliance: Path | None = None
-    rule_graph: Path | None = None

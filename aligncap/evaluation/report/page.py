@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,6 @@ def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
         reliance=reliance_grids(inputs.reliance, sources),
         drawings=[_drawing(name, path, sources) for name, path in inputs.figures.items()],
         browser=[corpus_examples(settings, inputs, corpus, sources) for corpus in inputs.references],
-        rule_graph=_rule_graph(inputs.rule_graph, sources),
         training=_training(inputs, sources),
         tagger=tagger_grid(inputs.out_of_fold, sources),
         pairs=pair_grids(inputs.pairs, sources),
@@ -121,14 +119,6 @@ def _drawing(name: str, path: Path, sources: Sources) -> dict[str, Any]:
         "svg": drawing.inline(path),
         "sources": [sources.of(file) for file in data],
     }
-
-
-def _rule_graph(path: Path | None, sources: Sources) -> dict[str, Any] | None:
-    """The graph, with the names of its rules: sources link to those that are in it."""
-    if path is None:
-        return None
-    svg = drawing.inline(path)
-    return {"svg": svg, "rules": re.findall(r'id="dag-rule-(\w+)"', svg), "source": sources.of(path, "rule_graph")}
 
 
 def _training(inputs: ReportInputs, sources: Sources) -> list[dict[str, Any]]:

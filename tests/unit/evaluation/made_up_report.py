@@ -14,7 +14,6 @@ from aligncap import artifacts
 from aligncap.config import Compute, Evaluation, Table
 from aligncap.evaluation.figures.methods import draw_methods
 from aligncap.evaluation.report import ReportInputs
-from aligncap.evaluation.rule_graph import draw
 from aligncap.evaluation.score import score_captions
 from aligncap.evaluation.tables import ClaimsFiles, TableFiles, write_claims, write_comparison, write_zero_shot
 from aligncap.evaluation.tables.tag_reliance import write_tag_reliance
@@ -123,9 +122,6 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         "python": "3.11.7",
     }
     (folder / "run.json").write_text(json.dumps(run))
-    edges = [("prepare_corpus", "train_alignment"), ("train_alignment", "report"), ("score_captions", "report")]
-    graph = folder / "dag.svg"
-    graph.write_text(draw(["prepare_corpus", "train_alignment", "score_captions", "report"], edges))
     return ReportInputs(
         table=table,
         snapshot=folder / "run.json",
@@ -144,5 +140,4 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         figures=drawn,
         claims=claims.parquet,
         reliance=reliance,
-        rule_graph=graph,
     )

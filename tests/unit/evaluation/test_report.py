@@ -83,7 +83,6 @@ def test_page_holds_everything_and_loads_nothing(tmp_path, inputs):
         "made-up",
         "transductive",
         "0123abc",
-        "train_alignment",
         "emotion: sad",
         "Table 3: alignment methods and preference losses",
         "Figure 2: alignment methods",
@@ -120,7 +119,6 @@ def test_equal_inputs_give_an_equal_page_and_optional_parts_may_be_absent(tmp_pa
         and 'id="reliance"' not in text
         and 'id="pairs"' not in text
         and 'id="examples"' not in text
-        and 'id="dag"' not in text
         and "Synthetic speech" not in text
     )
     (tmp_path / "run.json").write_text("{")

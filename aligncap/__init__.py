@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aligncap.clues.grammar import parse_clues
+    from aligncap.clues.parser.grammar import parse_clues
     from aligncap.corpora.loading import load_corpus
     from aligncap.serving.captioner import Captioner
     from aligncap.serving.pipeline import pipeline
@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Captioner": "aligncap.serving.captioner",
     "load_corpus": "aligncap.corpora.loading",
-    "parse_clues": "aligncap.clues.grammar",
+    "parse_clues": "aligncap.clues.parser.grammar",
     "pipeline": "aligncap.serving.pipeline",
     "score_captions": "aligncap.serving.scoring",
 }

@@ -10,12 +10,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from aligncap.errors import AlignCapError
-
-if TYPE_CHECKING:
-    from aligncap.training.data import TrainingInputs
 
 Name = TypeVar("Name")
 logger = logging.getLogger(__name__)
@@ -40,7 +37,8 @@ def job(smk: Any) -> Iterator[None]:
     _log_to(Path(smk.log[0]))
     sys.excepthook = _report
     _hold_jobs_lock()
-    from aligncap import artifacts, tracking  # these load numpy
+    from aligncap import artifacts  # these load numpy
+    from aligncap.tracking import runs as tracking
 
     params = dict(smk.params.items())
     os.environ[artifacts.CODE_VARIABLE] = params.get("code", "")
@@ -86,16 +84,3 @@ def by_name(names: Sequence[Name], paths: Sequence[str]) -> dict[Name, Path]:
 def only(paths: Sequence[str]) -> Path | None:
     """The file of an input that a configuration may switch off."""
     return Path(paths[0]) if paths else None
-
-
-def training_inputs(corpora: Sequence[str], files: Any) -> TrainingInputs:
-    """The inputs that every training stage reads.
-
-    Args:
-        corpora: training corpora, in the order of the lists.
-        files: an object with ``plan`` (one file) and ``features``, ``references``, ``gold``, ``predicted`` (lists).
-    """
-    from aligncap.training.data import TrainingInputs
-
-    names = ("features", "references", "gold", "predicted")
-    return TrainingInputs(Path(files.plan), **{name: by_name(corpora, getattr(files, name)) for name in names})

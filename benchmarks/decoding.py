@@ -21,8 +21,8 @@ from aligncap.captioner.caption import heard_examples
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
 from aligncap.captioner.model import CaptionModel
 from aligncap.captioner.packing import Prompt, embed_prompt
-from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute
+from aligncap.models.sources import model_folder
 
 NEW_TOKENS = 40
 SHRINK = ours.SHRINK

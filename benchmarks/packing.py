@@ -16,8 +16,8 @@ import torch
 from aligncap import artifacts
 from aligncap.captioner import packing
 from aligncap.captioner.model import CaptionModel, lora_tensors
-from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, Lora, Prompts
+from aligncap.models.sources import model_folder
 
 BATCH = 8
 

@@ -16,8 +16,8 @@ import torch
 
 from aligncap.captioner.generate import generate
 from aligncap.captioner.model import CaptionModel, lora_tensors
-from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, Lora, Prompts
+from aligncap.models.sources import model_folder
 
 CONTEXT = "Emotion: angry. Intensity: strong. Level: high. Pitch: high. Rate: fast."
 WORDS = "I have told you again and again that the letters belong on the other table by the door."

@@ -20,8 +20,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import DPOConfig, DPOTrainer
 
 from aligncap.captioner.model import CaptionModel, lora_tensors
-from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, Lora, Prompts
+from aligncap.models.sources import model_folder
 from aligncap.preference.losses import dpo_loss, implicit_margin
 
 PAIRS, RANK, BETA = 4, 16, 0.1

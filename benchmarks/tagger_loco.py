@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from aligncap import artifacts
-from aligncap.clues import canonical
-from aligncap.clues.fitting import Array, OutOfFold, fit_temperature, out_of_fold, softmax
-from aligncap.clues.tagger import normalisation_groups, pooled
-from aligncap.config import Tagger, load
-from aligncap.evaluation.tagger_table import measures, score_kind
+from aligncap.clues.tagger.heads import Array, OutOfFold, fit_temperature, out_of_fold, softmax
+from aligncap.clues.tagger.model import normalisation_groups, pooled
+from aligncap.config import Tagger
+from aligncap.evaluation.tables.tagger import measures, score_kind
 from aligncap.speech.features import load_features
+from aligncap.systems import load
+from aligncap.vocabulary import canonical
 
 ROOT = Path(__file__).parents[1]
 KIND = "emotion"

@@ -17,12 +17,13 @@ import numpy as np
 from tagger_loco import Corpora
 
 from aligncap import artifacts
-from aligncap.clues import SCALES
-from aligncap.clues.fitting import LABELS, Array, Head, fit_heads, standardise, statistics
-from aligncap.clues.self_training import fit_with_unlabelled
-from aligncap.clues.tagger import figures
-from aligncap.clues.training import Measured, targets_of
-from aligncap.config import Tagger, load
+from aligncap.clues.tagger.heads import LABELS, Array, Head, fit_heads, standardise, statistics
+from aligncap.clues.tagger.model import figures
+from aligncap.clues.tagger.self_training import fit_with_unlabelled
+from aligncap.clues.tagger.training import Measured, targets_of
+from aligncap.config import Tagger
+from aligncap.systems import load
+from aligncap.vocabulary import SCALES
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("emotion", *SCALES, "timbre")

@@ -10,18 +10,35 @@ import hashlib
 import importlib.util
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 
 PACKAGE = "aligncap"
-# What these hold reaches an artifact through ``params`` (config) or not at all (logging, progress, tracking, version).
-NOT_IN_ARTIFACTS = frozenset(
-    {
-        PACKAGE,
-        *(f"{PACKAGE}.{name}" for name in ("config", "job", "progress")),
-        *(f"{PACKAGE}.{name}" for name in ("mlflow_models", "mlflow_store", "tracking", "tracking_log")),
-    }
-)
+SCHEMAS = f"{PACKAGE}.artifacts.schemas"
+# Not followed, because nothing in an artifact can come of them: the root, which holds a version and names; config, of
+# which data arrives as ``params`` and all else is validation; what a job tells MLflow, from which nothing comes back.
+# tests/workflow/test_code_digest.py holds them to it.
+NOT_IN_ARTIFACTS = (PACKAGE, f"{PACKAGE}.config", f"{PACKAGE}.tracking.runs")
+
+
+def reaches_artifacts(dotted: str) -> bool:
+    """Whether an edit in this module may change an artifact of a rule that can import it."""
+    return dotted not in NOT_IN_ARTIFACTS and not dotted.startswith(f"{PACKAGE}.config.")
+
+
+def remembered(function):
+    """Remember what a function said of a file, and its further arguments, for as long as the file stays as it is."""
+    known = {}
+
+    @wraps(function)
+    def ask(path, *more):
+        state = path.stat()
+        key = (path, state.st_mtime_ns, state.st_size, *more)
+        if key not in known:
+            known[key] = function(path, *more)
+        return known[key]
+
+    return ask
 
 
 @cache
@@ -40,7 +57,7 @@ def module_file(dotted: str) -> Path | None:
     return next((path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()), None)
 
 
-@cache
+@remembered
 def parsed(path: Path) -> ast.Module:
     """Syntax tree without docstrings and without what only a type checker reads."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -60,13 +77,15 @@ def _is_type_checking(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING")
 
 
-@cache
+@remembered
 def imported(path: Path, dotted: str) -> tuple[str, ...]:
     """Modules of the package that this one imports anywhere in it, or names in a string for importlib."""
     return tuple(_imported(parsed(path), dotted, path.name == "__init__.py"))
 
 
 def _imported(tree: ast.Module, dotted: str, is_package: bool) -> Iterator[str]:
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    names_modules = any(ast.unparse(called).endswith("import_module") for called in calls)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -78,7 +97,7 @@ def _imported(tree: ast.Module, dotted: str, is_package: bool) -> Iterator[str]:
                 parent = ".".join([*kept, *filter(None, [node.module])])
             yield parent
             yield from (f"{parent}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        elif names_modules and isinstance(node, ast.Constant) and isinstance(node.value, str):
             if re.fullmatch(rf"{PACKAGE}(\.\w+)+", node.value):
                 yield node.value
             elif re.fullmatch(rf"{PACKAGE}(\.\w+)+\.", node.value):  # the head of f"aligncap.corpora.{name}"
@@ -93,7 +112,7 @@ def closure(script: Path) -> dict[str, Path]:
     while pending:
         dotted = pending.pop()
         path = module_file(dotted) if dotted.split(".")[0] == PACKAGE else None
-        if path is None or dotted in found or dotted in NOT_IN_ARTIFACTS:
+        if path is None or dotted in found or not reaches_artifacts(dotted):
             continue
         found[dotted] = path
         pending += imported(path, dotted)
@@ -101,13 +120,13 @@ def closure(script: Path) -> dict[str, Path]:
     return found
 
 
-@cache
+@remembered
 def _texts(path: Path) -> frozenset[str]:
     nodes = ast.walk(parsed(path))
     return frozenset(n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str))
 
 
-@cache
+@remembered
 def _schemas_digest(path: Path, named: frozenset[str]) -> str:
     """Of the artifact schemas, those alone that some code names; a new one changes nothing else."""
     tree = copy.copy(parsed(path))  # shallow, as what is changed below: the parsed tree is shared
@@ -121,8 +140,8 @@ def _schemas_digest(path: Path, named: frozenset[str]) -> str:
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
-@cache
-def _own_digest(path: Path) -> str:
+@remembered
+def module_digest(path: Path) -> str:
     """Of one module: its syntax, and the bytes of files beside it that it names (word lists, templates)."""
     tree = parsed(path)
     digest = hashlib.sha256(ast.dump(tree).encode())
@@ -136,8 +155,8 @@ def _own_digest(path: Path) -> str:
 def code_digest(script: str | Path) -> str:
     """sha256 over the script and its import closure in the package, 16 hexadecimal digits."""
     modules = closure(Path(script))
-    schemas = modules.pop(f"{PACKAGE}.schemas", None)
-    parts = [_own_digest(Path(script)), *(f"{name} {_own_digest(modules[name])}" for name in sorted(modules))]
+    schemas = modules.pop(SCHEMAS, None)
+    parts = [module_digest(Path(script)), *(f"{name} {module_digest(modules[name])}" for name in sorted(modules))]
     if schemas is not None:
         named = frozenset().union(*map(_texts, (Path(script), *modules.values())))
         parts.append(_schemas_digest(schemas, named & _texts(schemas)))

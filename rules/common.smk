@@ -1,15 +1,16 @@
 """What the other files of rules/ share: the typed config, names of systems and corpora, params and paths."""
 
-import hashlib
 import json
 import os
 import re
 from pathlib import Path
 from typing import get_args
 
-from aligncap.config import JudgeName, candidates_name, lineage, pairs_name, plain_name
-from aligncap.config import merge, resolve_system, seed_members, variant
-from aligncap.config import parse as parse_config  # Snakemake runs this file in a namespace that has a `parse`
+from aligncap.config import JudgeName
+from aligncap.systems import candidates_name, corpus_names, judge_named, keys_of_judge, lineage, merge, pairs_name
+from aligncap.systems import plain_name, resolve_system, seed_members, variant
+from aligncap.systems import parse as parse_config  # Snakemake runs this file in a namespace that has a `parse`
+from aligncap.corpora.registry import may_have_human_captions, traits_of
 from aligncap.errors import ConfigError
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
@@ -25,7 +26,7 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
-TRAIN, TEST, UNLABELLED = (settings.corpus_names(role) for role in ("train", "test", "unlabelled"))
+TRAIN, TEST, UNLABELLED = (corpus_names(settings, role) for role in ("train", "test", "unlabelled"))
 STAGES = {system: lineage(settings, system).stage for system in settings.systems}
 MEMBERS = seed_members(settings)  # trained system -> itself and {system}@{seed}, with their seeds
 EFFECTIVE = {system: resolve_system(settings, system) for system in settings.systems}
@@ -104,15 +105,6 @@ def digest(script):
     return code_digest(Path(workflow.basedir) / "workflow_scripts" / f"{script}.py")
 
 
-def rules_digest():
-    """Of the Snakefile and the rule files, which alone say what depends on what."""
-    folder = Path(workflow.basedir)
-    digested = hashlib.sha256()
-    for file in [folder / "Snakefile", *sorted((folder / "rules").glob("*.smk"))]:
-        digested.update(file.read_bytes())
-    return digested.hexdigest()[:16]
-
-
 def existing(*files):
     """Files outside the project that a rule reads; the DAG must build on a machine that lacks them."""
     return [file for file in files if file and Path(file).is_file()]
@@ -166,7 +158,7 @@ def teacher_lora():
 
 
 def training_inputs():
-    """What every training stage reads; `aligncap.job.training_inputs` puts it together again."""
+    """What every training stage reads; `aligncap.training.data.training_inputs` puts it together again."""
     return {
         "plan": "<results>/plan.parquet",
         "features": of_train("<results>/features/{corpus}.parquet"),
@@ -174,10 +166,6 @@ def training_inputs():
         "gold": of_train("<results>/clues/{corpus}/gold.parquet"),
         "predicted": of_train("<results>/clues/{corpus}/predicted.parquet"),
     }
-
-
-# Adapters that have a transcript for every clip.
-WITH_TEXT = ("synthetic", "emosec", "ravdess", "nemo")
 
 
 def own_text(corpus):
@@ -189,7 +177,7 @@ def own_text(corpus):
 
 def asr_of(corpus):
     """The ASR, where there is something for it to do: a corpus may lack text, and a translation is its work."""
-    may_lack = settings.corpora[corpus].adapter not in WITH_TEXT or settings.transcripts.task == "translate"
+    may_lack = not traits_of(settings.corpora[corpus].adapter).transcribed or settings.transcripts.task == "translate"
     return [model("asr")] if may_lack or not own_text(corpus) else []
 
 
@@ -209,7 +197,7 @@ def candidates_of(pairs):
 def judge_of(pairs, name=None):
     """The judge of this name, else the one that makes these pairs, with the settings of these pairs."""
     own = EFFECTIVE[PAIRS[pairs]].preference.judge
-    return own.named(name) if name else own
+    return judge_named(own, name) if name else own
 
 
 def judge_model(judge):
@@ -276,15 +264,15 @@ def mark(system):
 def mark_of_corpus(corpus):
     """What kind of test it is: computer-made speech, or another part of a corpus that models were trained on."""
     own = settings.corpora[corpus]
-    one_corpus = own.adapter not in ("synthetic", "manifest", "huggingface", "webdataset")
+    traits = traits_of(own.adapter)
 
     def has_part_in(names):
         others = [settings.corpora[name] for name in names]
         same_root = own.root is not None and own.root in [other.root for other in others]
-        return same_root or (one_corpus and own.adapter in [other.adapter for other in others])
+        return same_root or (traits.one_data_set and own.adapter in [other.adapter for other in others])
 
     found = {
-        "synthetic": own.adapter == "synthetic",
+        "synthetic": traits.synthetic,
         "in-domain": has_part_in(TRAIN),
         "unlabelled audio": has_part_in(UNLABELLED),
     }
@@ -350,7 +338,7 @@ def training_logs():
 HUMAN = [
     corpus
     for corpus in TEST
-    if settings.corpora[corpus].adapter in ("emosec", "emns", "promptspeech", "manifest", "huggingface", "webdataset")
+    if may_have_human_captions(settings.corpora[corpus].adapter)
     and settings.corpora[corpus].captions.source in ("auto", "corpus")
 ]
 
@@ -378,15 +366,15 @@ def targets():
 
 onstart:
     if settings.tracking.enabled:
-        from aligncap.tracking import start_pipeline
+        from aligncap.tracking.runs import start_pipeline
 
         start_pipeline(settings)
 
 
 onsuccess:
     if settings.tracking.enabled:
-        from aligncap.tracking import finish_pipeline
-        from aligncap.tracking_results import record_results
+        from aligncap.tracking.runs import finish_pipeline
+        from aligncap.tracking.results import record_results
 
         record_results(settings, Path("results") / settings.experiment)
         finish_pipeline(settings.experiment, ok=True)
@@ -394,6 +382,6 @@ onsuccess:
 
 onerror:
     if settings.tracking.enabled:
-        from aligncap.tracking import finish_pipeline
+        from aligncap.tracking.runs import finish_pipeline
 
         finish_pipeline(settings.experiment, ok=False)

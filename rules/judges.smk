@@ -1,6 +1,6 @@
 """Judges beside the one that makes the pairs: of test captions, and how far judges agree."""
 
-CAPTION_JUDGE = settings.preference.judge.named(settings.judging.captions)
+CAPTION_JUDGE = judge_named(settings.preference.judge, settings.judging.captions)
 # Captions of other people's models join where they cover every test corpus.
 JUDGED = CAPTIONED + [s for s in of_stage("external") if set(TEST) <= set(lineage(settings, s).captions)]
 # Judges are compared on one set of candidates: that of the first preference system.
@@ -31,7 +31,7 @@ rule judge_captions:
         runtime=720,
     params:
         systems=JUDGED,
-        judge=plain(CAPTION_JUDGE, only=CAPTION_JUDGE.used_keys()),
+        judge=plain(CAPTION_JUDGE, only=keys_of_judge(CAPTION_JUDGE)),
         compute=plain(settings.compute),
         code=digest("judge_captions"),
     script:

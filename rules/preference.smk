@@ -56,7 +56,7 @@ rule judge_scores:
         runtime=720,
     params:
         corpora=TRAIN,
-        judge=lambda w: plain(judge_of(w.pairs, w.judge), only=judge_of(w.pairs, w.judge).used_keys()),
+        judge=lambda w: plain(judge_of(w.pairs, w.judge), only=keys_of_judge(judge_of(w.pairs, w.judge))),
         compute=plain(settings.compute),
         code=digest("judge_scores"),
     script:
@@ -145,7 +145,7 @@ rule train_preference:
         runtime=1440,
     params:
         corpora=TRAIN,
-        training=lambda w: plain(EFFECTIVE[w.system].preference.training()),
+        training=lambda w: plain(EFFECTIVE[w.system].preference, without={"candidates", "judge", "pairs"}),
         seed=lambda w: EFFECTIVE[w.system].seed,
         compute=plain(settings.compute),
         code=digest("train_preference"),

@@ -21,28 +21,6 @@ rule snapshot:
         "../workflow_scripts/snapshot.py"
 
 
-rule rule_graph:
-    # Snakemake itself knows the rules of a configuration: it is asked once more, for the graph alone.
-    output:
-        svg=report("<results>/dag.svg", caption="../report/rule_graph.rst", category="Rules"),
-    log:
-        "<logs>/rule_graph/dag.log",
-    benchmark:
-        "<benchmarks>/rule_graph/dag.tsv"
-    conda:
-        "../envs/evaluation.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        command=["snakemake", "--rulegraph", "--nolock", "--configfile"],
-        config={name: value for name, value in config.items() if name not in ("tracking", "report")},
-        rules=rules_digest(),
-        code=digest("rule_graph"),
-    script:
-        "../workflow_scripts/rule_graph.py"
-
-
 # Inputs of the report that are one file a corpus, system or table, and whose.
 NAMED = {
     **{
@@ -67,7 +45,6 @@ rule report:
         **{name: files for name, (_, files) in NAMED.items()},
         table="<results>/tables/zero_shot.parquet",
         snapshot="<results>/run.json",
-        rule_graph="<results>/dag.svg",
         evaluations=list(evaluations().values()),
         out_of_fold="<results>/tagger/out_of_fold.parquet",
         claims=["<results>/tables/claims.parquet"] if CLAIMS else [],
@@ -89,7 +66,7 @@ rule report:
         facts={
             "stages": {system: stage for system, stage in STAGES.items() if system == plain_name(system)},
             "licences": {c: settings.corpora[c].licence for c in TEST if settings.corpora[c].licence},
-            "synthetic": [corpus for corpus in TEST if settings.corpora[corpus].adapter == "synthetic"],
+            "synthetic": [corpus for corpus in TEST if traits_of(settings.corpora[corpus].adapter).synthetic],
         },
         report=plain(settings.report),
         code=digest("report"),

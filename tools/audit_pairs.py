@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from aligncap import artifacts
-from aligncap.clues import canonical
-from aligncap.clues.checks import factuality_flags
-from aligncap.clues.grammar import dominant_emotion, parse_clues
-from aligncap.config import load
+from aligncap.clues.hallucination_checks import factuality_flags
+from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
 from aligncap.preference.facts import read_facts
 from aligncap.preference.pairs import truth_of
+from aligncap.systems import corpus_names, load
+from aligncap.vocabulary import canonical
 
 SCALES = ("level", "pitch", "rate")
 Row = dict[str, Any]
@@ -78,7 +78,7 @@ def main() -> None:
     config = load("config.yaml", arguments.overlay)
     rows, pairs = read(
         Path("results") / config.experiment,
-        config.corpus_names("train"),
+        corpus_names(config, "train"),
         arguments.parent,
         config.preference.judge.name,
     )

@@ -15,11 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from aligncap import artifacts
-from aligncap.config import Evaluation, plain_name
+from aligncap.config import Evaluation
 from aligncap.errors import AlignCapError
 from aligncap.evaluation.tables import COLUMNS, Difference, scores_by_corpus
 from aligncap.evaluation.tables.seeds import corrected, of_one_corpus
 from aligncap.evaluation.wording import difference_cells
+from aligncap.systems import plain_name
 
 METRICS = (
     "emotion_agreement_macro",

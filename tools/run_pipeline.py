@@ -20,8 +20,9 @@ import yaml
 from run_display import Display
 from run_progress import Progress, benchmarks
 
-from aligncap.config import AlignCapConfig, Optimisation, lineage, merge, parse
+from aligncap.config import AlignCapConfig, Optimisation
 from aligncap.errors import AlignCapError
+from aligncap.systems import corpus_names, lineage, merge, parse
 
 RUN_LOCK = Path(".snakemake") / "aligncap.lock"
 JOBS_LOCK = Path("work") / "jobs.lock"  # each job holds a share of it (aligncap/job.py)
@@ -112,8 +113,8 @@ def budget(config: AlignCapConfig) -> dict[str, str]:
         return sum(lineage(config, name).stage == stage for name in config.systems)
 
     sampled = config.preference.candidates
-    heard = config.corpus_names("test") + (
-        config.corpus_names("train") if config.transcripts.train_source == "asr" else []
+    heard = corpus_names(config, "test") + (
+        corpus_names(config, "train") if config.transcripts.train_source == "asr" else []
     )
     return {
         "transcripts": f"ASR of {', '.join(heard)} ({config.transcripts.task})",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aligncap.job import job, training_inputs
+from aligncap.job import job
 
 
 def main(smk):
@@ -10,6 +10,7 @@ def main(smk):
     with job(smk):
         from aligncap.alignment.teacher import adapt_teacher
         from aligncap.config import Compute, Lora, Prompts, Teacher
+        from aligncap.training.data import training_inputs
 
         adapt_teacher(
             Teacher(**smk.params.teacher),

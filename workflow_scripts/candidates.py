@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aligncap.job import job, training_inputs
+from aligncap.job import job
 
 
 def main(smk):
@@ -11,6 +11,7 @@ def main(smk):
         from aligncap.captioner.checkpoint import CheckpointPaths
         from aligncap.config import Candidates, Compute
         from aligncap.preference.candidates import sample_candidates
+        from aligncap.training.data import training_inputs
 
         sample_candidates(
             Candidates(**smk.params.candidates),

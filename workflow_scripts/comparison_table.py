@@ -20,7 +20,6 @@ def main(smk):
             smk.params.members,
             by_name([tuple(row) for row in smk.params.judged], smk.input.judged),
             smk.params.training_judge,
-            Path(smk.output.parquet).parent.parent / "evaluation",
             TableFiles(*map(Path, smk.output)),
         )
 

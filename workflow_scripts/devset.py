@@ -8,7 +8,7 @@ from aligncap.job import job
 def main(smk):
     """Run with what the rule declares."""
     with job(smk):
-        from aligncap.evaluation.devset import write_devset
+        from aligncap.evaluation.in_domain import write_devset
 
         files = (smk.input.plan, smk.input.references, smk.input.predicted, *smk.output)
         write_devset(smk.params.limit, smk.wildcards.corpus, *map(Path, files))

@@ -8,8 +8,8 @@ from aligncap.job import job
 def main(smk):
     """Run with what the rule declares."""
     with job(smk):
-        from aligncap.captioner.sources import fetch_model
         from aligncap.config import ModelSource
+        from aligncap.models.sources import fetch_model
 
         fetch_model(ModelSource(**smk.params.source), Path(smk.output.manifest))
 

@@ -10,7 +10,7 @@ def main(smk):
     """Run with what the rule declares."""
     with job(smk):
         from aligncap.config import Evaluation
-        from aligncap.evaluation.figure_drop import FigureFiles, draw_drop
+        from aligncap.evaluation.figures.drop import FigureFiles, draw_drop
 
         params, files = smk.params, smk.input
         draw_drop(

@@ -8,7 +8,7 @@ from aligncap.job import job
 def main(smk):
     """Run with what the rule declares."""
     with job(smk):
-        from aligncap.evaluation.figure_methods import draw_methods
+        from aligncap.evaluation.figures.methods import draw_methods
 
         draw_methods(Path(smk.input.table), Path(smk.input.tests), *map(Path, smk.output))
 

@@ -9,7 +9,7 @@ def main(smk):
     """Run with what the rule declares."""
     with job(smk):
         from aligncap.config import Evaluation, Figures
-        from aligncap.evaluation.tsne import TsneFiles, draw_tsne
+        from aligncap.evaluation.figures.tsne import TsneFiles, draw_tsne
 
         draw_tsne(
             Figures(**smk.params.figures),

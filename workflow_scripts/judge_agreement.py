@@ -9,7 +9,7 @@ def main(smk):
     """Run with what the rule declares."""
     with job(smk):
         from aligncap.config import Evaluation
-        from aligncap.evaluation.judge_agreement import write_agreement
+        from aligncap.evaluation.tables.judge_agreement import write_agreement
 
         write_agreement(
             Evaluation(**smk.params.evaluation),

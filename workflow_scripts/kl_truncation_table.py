@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aligncap.job import job, training_inputs
+from aligncap.job import job
 
 
 def main(smk):
@@ -11,6 +11,7 @@ def main(smk):
         from aligncap.alignment.truncation import write_kl_truncation
         from aligncap.captioner.checkpoint import CheckpointPaths
         from aligncap.config import Compute, Teacher
+        from aligncap.training.data import training_inputs
 
         write_kl_truncation(
             smk.wildcards.system,

@@ -9,7 +9,7 @@ def main(smk):
     """Run with what the rule declares."""
     with job(smk):
         from aligncap.config import Evaluation
-        from aligncap.evaluation.listeners import write_listeners_table
+        from aligncap.evaluation.tables.listeners import write_listeners_table
 
         write_listeners_table(
             Evaluation(**smk.params.evaluation),

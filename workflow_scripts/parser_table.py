@@ -9,7 +9,7 @@ def main(smk):
     """Run with what the rule declares."""
     with job(smk):
         from aligncap.config import Evaluation
-        from aligncap.evaluation.parser_table import write_parser_table
+        from aligncap.evaluation.tables.parser import write_parser_table
 
         references = by_name(smk.params.corpora, smk.input.references)
         evaluation = Evaluation(**smk.params.evaluation)

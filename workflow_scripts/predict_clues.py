@@ -8,7 +8,7 @@ from aligncap.job import job, only
 def main(smk):
     """Run with what the rule declares."""
     with job(smk):
-        from aligncap.clues.tagger import predict_clues
+        from aligncap.clues.tagger.model import predict_clues
         from aligncap.config import Prompts, Tagger
 
         files = smk.input

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aligncap.job import job, training_inputs
+from aligncap.job import job
 
 
 def main(smk):
@@ -11,6 +11,7 @@ def main(smk):
         from aligncap.captioner.checkpoint import CheckpointPaths
         from aligncap.config import Compute
         from aligncap.preference.train import write_reference_logps
+        from aligncap.training.data import training_inputs
 
         write_reference_logps(
             Compute(**smk.params.compute),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from aligncap.job import by_name, job, only
 
-FILES = ("table", "snapshot", "rule_graph", "out_of_fold", "reliance")
+FILES = ("table", "snapshot", "out_of_fold", "reliance")
 
 
 def main(smk):
@@ -20,7 +20,6 @@ def main(smk):
             evaluations=by_name([tuple(row) for row in params.rows], files.evaluations),
             **{name: by_name(params.names[name], getattr(files, name)) for name in params.names},
             **params.facts,
-            benchmarks=sorted((out.parent / "benchmarks").rglob("*.tsv")),
         )
         write_report(Report(**params.report), inputs, out)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aligncap.job import job, training_inputs
+from aligncap.job import job
 
 
 def main(smk):
@@ -10,7 +10,8 @@ def main(smk):
     with job(smk):
         from aligncap.captioner.checkpoint import CheckpointPaths
         from aligncap.config import Compute, Representations
-        from aligncap.evaluation.representations import collect_representations
+        from aligncap.evaluation.figures.representations import collect_representations
+        from aligncap.training.data import training_inputs
 
         collect_representations(
             Representations(**smk.params.representations),

@@ -9,7 +9,7 @@ def main(smk):
     """Run with what the rule declares."""
     with job(smk):
         from aligncap.config import Compute
-        from aligncap.evaluation.instrument import second_opinion
+        from aligncap.evaluation.second_instrument import second_opinion
 
         second_opinion(
             Compute(**smk.params.compute),

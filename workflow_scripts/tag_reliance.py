@@ -9,7 +9,7 @@ def main(smk):
     """Run with what the rule declares."""
     with job(smk):
         from aligncap.config import Evaluation
-        from aligncap.evaluation.tag_reliance import write_tag_reliance
+        from aligncap.evaluation.tables.tag_reliance import write_tag_reliance
 
         write_tag_reliance(
             Evaluation(**smk.params.evaluation),

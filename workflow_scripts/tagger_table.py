@@ -8,9 +8,9 @@ from aligncap.job import by_name, job, only
 def main(smk):
     """Run with what the rule declares."""
     with job(smk):
-        from aligncap.clues.training import Measured
+        from aligncap.clues.tagger.training import Measured
         from aligncap.config import Evaluation, Tagger
-        from aligncap.evaluation.tagger_table import TaggerInputs, write_tagger_table
+        from aligncap.evaluation.tables.tagger import TaggerInputs, write_tagger_table
 
         files, corpora = smk.input, smk.params.corpora
         measured = Measured(*(by_name(corpora, table) for table in (files.references, files.prosody, files.timbre)))

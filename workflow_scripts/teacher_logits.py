@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, job, only, training_inputs
+from aligncap.job import by_name, job, only
 
 
 def main(smk):
@@ -10,6 +10,7 @@ def main(smk):
     with job(smk):
         from aligncap.alignment.teacher import write_teacher_logits
         from aligncap.config import Compute, Lora, Prompts, Teacher
+        from aligncap.training.data import training_inputs
 
         write_teacher_logits(
             Teacher(**smk.params.teacher),

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from aligncap.job import job, only, training_inputs
+from aligncap.job import job, only
 
 
 def main(smk):
     """Run with what the rule declares."""
     with job(smk):
-        from aligncap.alignment.responses import write_teacher_responses
+        from aligncap.alignment.training_items import write_teacher_responses
         from aligncap.config import Compute, Lora, Prompts, Teacher
+        from aligncap.training.data import training_inputs
 
         params, files = smk.params, smk.input
         write_teacher_responses(

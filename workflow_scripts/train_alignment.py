@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, job, only, training_inputs
+from aligncap.job import by_name, job, only
 
 
 def main(smk):
     """Run with what the rule declares."""
     with job(smk):
         from aligncap import config
-        from aligncap.alignment.kd import train_alignment
+        from aligncap.alignment.train import train_alignment
         from aligncap.captioner.checkpoint import CheckpointPaths
+        from aligncap.training.data import training_inputs
 
         params, files = smk.params, smk.input
         adapted = config.Alignment(**params.alignment), config.Adapter(**params.adapter), config.Lora(**params.lora)

@@ -9,7 +9,7 @@ def main(smk):
     """Run with what the rule declares."""
     with job(smk):
         from aligncap.config import Compute
-        from aligncap.evaluation.instrument import train_instrument
+        from aligncap.evaluation.second_instrument import train_instrument
 
         train_instrument(
             Compute(**smk.params.compute),

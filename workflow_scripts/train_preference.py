@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aligncap.job import job, training_inputs
+from aligncap.job import job
 
 
 def main(smk):
@@ -11,6 +11,7 @@ def main(smk):
         from aligncap.captioner.checkpoint import CheckpointPaths
         from aligncap.config import Compute, PreferenceTraining
         from aligncap.preference.train import train_preference
+        from aligncap.training.data import training_inputs
 
         train_preference(
             smk.wildcards.system,

@@ -8,7 +8,7 @@ from aligncap.job import by_name, job
 def main(smk):
     """Run with what the rule declares."""
     with job(smk):
-        from aligncap.clues.training import Heard, Measured, train_tagger
+        from aligncap.clues.tagger.training import Heard, Measured, train_tagger
         from aligncap.config import Tagger
 
         files = smk.input

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aligncap.job import job, training_inputs
+from aligncap.job import job
 
 
 def main(smk):
@@ -10,6 +10,7 @@ def main(smk):
     with job(smk):
         from aligncap.alignment.warm_start import warm_start
         from aligncap.config import Adapter, Compute, WarmStart
+        from aligncap.training.data import training_inputs
 
         warm_start(
             Adapter(**smk.params.adapter),

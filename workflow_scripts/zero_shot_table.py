@@ -16,7 +16,6 @@ def main(smk):
             Evaluation(**smk.params.evaluation),
             by_name([tuple(row) for row in smk.params.rows], smk.input.evaluations),
             smk.params.members,
-            outputs[0].parent.parent / "evaluation",
             smk.params.marks,
             *outputs,
         )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aligncap import artifacts
 from aligncap.alignment.losses import TopK, full_divergence, token_kl
-from aligncap.alignment.responses import Item, teacher_prompts
+from aligncap.alignment.training_items import Item, teacher_prompts
 from aligncap.captioner.model import CaptionModel
 from aligncap.errors import ArtifactError
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from aligncap.alignment.before_decoding import BeforeDecoding
 from aligncap.alignment.distillation import Distillation
 from aligncap.alignment.losses import quantity_loss, schedule_factor, token_nll
-from aligncap.alignment.responses import Item, teacher_prompts
+from aligncap.alignment.rivals import BeforeDecoding
+from aligncap.alignment.training_items import Item, teacher_prompts
 from aligncap.captioner.adapter import INTO_THE_LLM, Speech
 from aligncap.captioner.example import Example
 from aligncap.captioner.model import CaptionModel, lora_tensors

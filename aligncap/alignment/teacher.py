@@ -11,12 +11,12 @@ from safetensors.torch import save_file
 
 from aligncap import artifacts
 from aligncap.alignment.losses import top_k_and_tail
-from aligncap.alignment.responses import caption_items, response_items, teacher_prompts
 from aligncap.alignment.stages import TextStage
+from aligncap.alignment.training_items import caption_items, response_items, teacher_prompts
 from aligncap.captioner.checkpoint import build_model, load_lora
 from aligncap.captioner.model import CaptionModel, lora_tensors
-from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, Lora, Prompts, Teacher
+from aligncap.models.sources import model_folder
 from aligncap.progress import track
 from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import train

@@ -12,10 +12,10 @@ from torch import Tensor
 from aligncap import artifacts
 from aligncap.alignment.distillation import LiveTeacher
 from aligncap.alignment.losses import TopK, full_divergences, token_kls, top_k_and_tail
-from aligncap.alignment.responses import caption_items
+from aligncap.alignment.training_items import caption_items
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
-from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, Teacher
+from aligncap.models.sources import model_folder
 from aligncap.progress import track
 from aligncap.training.data import TrainingInputs, load_examples
 

@@ -17,9 +17,9 @@ from aligncap.alignment.losses import quantity_loss
 from aligncap.captioner.adapter import INTO_THE_LLM, SpeechAdapter, build_adapter, masked_mean, pad_features
 from aligncap.captioner.example import Example
 from aligncap.captioner.regularise import reverse_gradient
-from aligncap.captioner.sources import model_folder
 from aligncap.config import Adapter, Compute, WarmStart
 from aligncap.errors import ConfigError
+from aligncap.models.sources import model_folder
 from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import Stage, train
 

@@ -209,7 +209,7 @@ class ConvAdapter(SpeechAdapter):
             # Zeros behind the end, as the convolution's own padding has them behind a clip that is alone.
             frames = convolution((frames * mask.unsqueeze(-1)).transpose(1, 2)).transpose(1, 2)
             frames, mask = self.dropout(nn.functional.gelu(norm(frames))), mask[:, ::2]
-        if not self.config.fixed:
+        if self.config.length == "frames":
             return States(frames, mask, None)
         pooled = pool_evenly(frames, mask, self.config.queries)
         return States(pooled, mask.new_ones(pooled.shape[:2]), None)

@@ -10,8 +10,8 @@ from aligncap import artifacts
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
 from aligncap.captioner.example import Example
 from aligncap.captioner.generate import generate
-from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, Decoding
+from aligncap.models.sources import model_folder
 from aligncap.progress import track
 
 

@@ -23,8 +23,8 @@ from aligncap.captioner.adapter import Speech, SpeechAdapter, build_adapter, pad
 from aligncap.captioner.example import Example
 from aligncap.captioner.packing import Packed, Prompt, pack
 from aligncap.config import Adapter, Compute, Lora, Prompts
-from aligncap.device import pick_device, pick_dtype
 from aligncap.errors import ModelError
+from aligncap.models.device import pick_device, pick_dtype
 
 CONTENT = "\u241econtent\u241e"
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from aligncap import artifacts
-from aligncap.clues import CLASSES, KINDS, SCALES, Clue, canonical
-from aligncap.clues.chunks import Mention
-from aligncap.clues.grammar import dominant_emotion, find_mentions, parse_clues
-from aligncap.clues.lexicon import CUE
+from aligncap.clues.parser.chunks import Mention
+from aligncap.clues.parser.grammar import dominant_emotion, find_mentions, parse_clues
+from aligncap.clues.parser.lexicon import CUE
 from aligncap.config import Prompts
+from aligncap.vocabulary import CLASSES, KINDS, SCALES, Clue, canonical
 
 MAX_EMOTIONS = 2  # emotions named in P_act
 
@@ -214,7 +214,7 @@ def load_tokenizer(llm_manifest: str | Path) -> Any:
     """The LLM's tokenizer, from its model manifest. Raises ``ModelError`` where the model's files are not there."""
     from transformers import AutoTokenizer
 
-    from aligncap.captioner.sources import model_folder
+    from aligncap.models.sources import model_folder
 
     return AutoTokenizer.from_pretrained(str(model_folder(llm_manifest)))
 

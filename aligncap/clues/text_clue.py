@@ -17,8 +17,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncap.clues import CLASSES
 from aligncap.clues.prototypes import PROTOTYPES
+from aligncap.vocabulary import CLASSES
 
 # The least log-loss on the sentences that the synthetic corpora say, which are ours and not the prototypes.
 NEAREST = 3

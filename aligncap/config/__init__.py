@@ -1,7 +1,8 @@
 """The one configuration: typed, closed (an unknown key is an error), and the source of its own JSON schema.
 
 ``config.yaml`` is the embedded default with every key explained; an overlay of ``experiments/`` is merged over it.
-``load`` returns frozen models; everything downstream takes a section of them, never a raw dict.
+Sections are data and validation, nothing else: what an artifact depends on is code that its rule's digest sees, and the
+digest does not look in here. ``aligncap.systems`` reads files of configuration, and knows what systems are.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 from aligncap.config.base import Section
 from aligncap.config.corpora import CaptionSource, Corpus
 from aligncap.config.judges import Judge, JudgeName, Judging, OpenAiJudge
-from aligncap.config.loading import json_schema, load, parse
 from aligncap.config.outputs import Figures, Representations, Table, Tables
 from aligncap.config.sections import (
     OVERRIDABLE,
+    OVERRIDABLE_PREFERENCE,
     AlignCapConfig,
     Candidates,
     Compute,
@@ -33,10 +34,8 @@ from aligncap.config.sections import (
     Tracking,
     Transcripts,
 )
-from aligncap.config.seeds import plain_name, seed_members
-from aligncap.config.systems import candidates_name, lineage, pairs_name, resolve_system, variant
 from aligncap.config.training import Adapter, Alignment, Optimisation, Teacher, TeacherSampling, WarmStart
-from aligncap.config.validation import merge
+from aligncap.config.validation import validated
 
 __all__ = [
     "Adapter",
@@ -57,6 +56,7 @@ __all__ = [
     "ModelSource",
     "Models",
     "OVERRIDABLE",
+    "OVERRIDABLE_PREFERENCE",
     "OpenAiJudge",
     "Optimisation",
     "Pairs",
@@ -76,15 +76,5 @@ __all__ = [
     "Tracking",
     "Transcripts",
     "WarmStart",
-    "json_schema",
-    "lineage",
-    "load",
-    "merge",
-    "candidates_name",
-    "pairs_name",
-    "parse",
-    "plain_name",
-    "resolve_system",
-    "seed_members",
-    "variant",
+    "validated",
 ]

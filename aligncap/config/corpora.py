@@ -93,11 +93,6 @@ class Corpus(Section):
     licence: str | None = Field(None, description="of its recordings, as the report names it; null: the adapter's")
     split: str | None = Field(None, description="huggingface: which split, as in train[:100]; null: all of them")
 
-    def is_another_split(self, other: Corpus) -> bool:
-        """Whether two corpora are different published splits of one data set, so that they share no clip."""
-        names = [c.split.partition("[")[0] if c.split else "" for c in (self, other)]
-        return "" not in names and names[0] != names[1] and "+" not in "".join(names)
-
     @model_validator(mode="after")
     def _adapter_needs(self) -> Corpus:
         if self.adapter == "synthetic":
@@ -110,3 +105,9 @@ class Corpus(Section):
         if self.split is not None and self.adapter != "huggingface":
             raise ValueError("split is of adapter 'huggingface'; name the table or folder of a split in root")
         return self
+
+
+def share_no_clip(one: Corpus, other: Corpus) -> bool:
+    """Whether two corpora are different published splits of one data set."""
+    names = [c.split.partition("[")[0] if c.split else "" for c in (one, other)]
+    return "" not in names and names[0] != names[1] and "+" not in "".join(names)

@@ -83,25 +83,18 @@ class Judge(Section):
 
     @model_validator(mode="after")
     def _is_ready(self) -> Judge:
-        if missing := self.lacking(self.name):
+        if missing := lacking(self, self.name):
             raise ValueError(missing)
         return self
 
-    def lacking(self, name: JudgeName) -> str | None:
-        """What the judge of this name still needs, in words; None where it can work."""
-        if name == "openai" and self.openai.model is None:
-            return "the judge 'openai' needs preference.judge.openai.model, the name its endpoint gives the model"
-        if name == "human" and self.human.answers is None:
-            return "the judge 'human' needs preference.judge.human.answers, a file of answers"
-        return None
 
-    def named(self, name: JudgeName) -> Judge:
-        """Another judge with the settings written here."""
-        return self.model_copy(update={"name": name})
-
-    def used_keys(self) -> set[str]:
-        """The keys that this judge depends on: not the sections of the others."""
-        return set(Judge.model_fields) - ({"local", "openai", "human"} - {self.name})
+def lacking(judge: Judge, name: JudgeName) -> str | None:
+    """What the judge of this name still needs, in words; None where it can work."""
+    if name == "openai" and judge.openai.model is None:
+        return "the judge 'openai' needs preference.judge.openai.model, the name its endpoint gives the model"
+    if name == "human" and judge.human.answers is None:
+        return "the judge 'human' needs preference.judge.human.answers, a file of answers"
+    return None
 
 
 class Judging(Section):

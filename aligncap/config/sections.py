@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from aligncap.config.base import Count, Fraction, Positive, Section
-from aligncap.config.corpora import Corpus
-from aligncap.config.judges import Judge, Judging
+from aligncap.config.corpora import Corpus, share_no_clip
+from aligncap.config.judges import Judge, Judging, lacking
 from aligncap.config.outputs import Figures, Tables
 from aligncap.config.pairs import Candidates, Pairs
 from aligncap.config.training import Adapter, Alignment, Optimisation, Teacher, WarmStart
@@ -224,10 +224,6 @@ class Preference(PreferenceTraining):
     judge: Judge = Judge()
     pairs: Pairs = Pairs()
 
-    def training(self) -> PreferenceTraining:
-        """The part that only ``train_preference`` depends on."""
-        return PreferenceTraining(**{k: getattr(self, k) for k in PreferenceTraining.model_fields})
-
 
 class Decoding(Section):
     """How test captions are decoded; shared by all systems of a table."""
@@ -326,10 +322,11 @@ class AlignCapConfig(Section):
 
     @model_validator(mode="after")
     def _no_clip_on_both_sides(self) -> AlignCapConfig:
-        for train in (*self.corpus_names("train"), *self.corpus_names("unlabelled")):
-            for test in self.corpus_names("test"):
+        tested = [name for name, corpus in self.corpora.items() if corpus.role == "test"]
+        for train in (name for name in self.corpora if name not in tested):
+            for test in tested:
                 one, other = self.corpora[train], self.corpora[test]
-                if one.root is None or one.root != other.root or one.is_another_split(other):
+                if one.root is None or one.root != other.root or share_no_clip(one, other):
                     continue
                 cut = [c.part.model_dump(exclude={"side"}) if c.part else None for c in (one, other)]
                 sides = {c.part.side for c in (one, other) if c.part}
@@ -351,14 +348,14 @@ class AlignCapConfig(Section):
 
     @model_validator(mode="after")
     def _pseudo_labels_have_clips(self) -> AlignCapConfig:
-        if self.tagger.self_training.rounds and not self.corpus_names("unlabelled"):
+        if self.tagger.self_training.rounds and "unlabelled" not in {c.role for c in self.corpora.values()}:
             raise ValueError("tagger.self_training.rounds: no corpus has role 'unlabelled'; add one, or set it to 0")
         return self
 
     @model_validator(mode="after")
     def _judges_are_ready(self) -> AlignCapConfig:
         for name in (self.judging.captions, *self.judging.compared):
-            if missing := self.preference.judge.lacking(name):
+            if missing := lacking(self.preference.judge, name):
                 raise ValueError(f"judging: {missing}")
         return self
 
@@ -374,7 +371,3 @@ class AlignCapConfig(Section):
         if alignment.before == "secap" and adapter.type != "qformer":
             raise ValueError(f"alignment.before: secap is a Q-Former's; adapter.type is {adapter.type}, want qformer")
         return self
-
-    def corpus_names(self, role: str) -> list[str]:
-        """Names of the corpora with this role, in the order of the config."""
-        return [name for name, corpus in self.corpora.items() if corpus.role == role]

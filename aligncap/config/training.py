@@ -36,16 +36,11 @@ class Adapter(Section):
         0.0, description="training: a of Beta(a, a), mixing the output with that of an utterance of the same gold clues"
     )
 
-    @property
-    def fixed(self) -> bool:
-        """Whether every clip gets the same number of embeddings."""
-        return self.type == "qformer" or (self.type == "conv" and self.length == "fixed")
-
     @model_validator(mode="after")
     def _fits(self) -> Adapter:
         if self.type in ("qformer", "cif") and self.width % self.heads:
             raise ValueError(f"adapter.width {self.width} is not a multiple of adapter.heads {self.heads}")
-        if self.mixup and not self.fixed:
+        if self.mixup and (self.type not in ("qformer", "conv") or self.type == "conv" and self.length == "frames"):
             raise ValueError("adapter.mixup needs a fixed number of embeddings: type qformer, or conv of fixed length")
         return self
 

@@ -1,28 +1,36 @@
-"""Merging of mappings, and validation errors in words."""
+"""Validation of a mapping against a section, with its errors in words."""
 
 from __future__ import annotations
 
-import copy
 import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from aligncap.config.sections import AlignCapConfig
+from aligncap.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
-def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge nested mappings; a value of ``overlay`` wins, and ``null`` removes a key of a mapping of named entries."""
-    merged = copy.deepcopy(dict(base))
-    for key, value in overlay.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = merge(merged[key], value)
-        else:
-            merged[key] = copy.deepcopy(value)
-    return merged
+def validated(model: type[Model], raw: Any, where: str = "config") -> Model:
+    """A section made of a mapping.
+
+    Args:
+        model: the class of the section.
+        raw: the mapping.
+        where: what a message starts with.
+
+    Raises:
+        ConfigError: one line naming each key that is unknown, mistyped, out of bounds or contradictory.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(error, model)}") from error
 
 
 def _known_keys(model: type[BaseModel], path: Sequence[Any]) -> list[str]:
@@ -35,7 +43,7 @@ def _known_keys(model: type[BaseModel], path: Sequence[Any]) -> list[str]:
     return list(getattr(current, "model_fields", {}))
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
+def _explain(error: ValidationError, model: type[BaseModel]) -> str:
     """All errors of a validation in one line: where, what, the value got, a near key."""
     lines = []
     for item in error.errors():
@@ -49,7 +57,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
             got = item.get("input")
             value = f", got {got!r}" if not isinstance(got, Mapping | BaseModel) else ""
             lines.append(f"{where or 'config'}: {message}{value}{_near_choice(item)}")
-    return "config: " + "; ".join(lines)
+    return "; ".join(lines)
 
 
 def _near_choice(item: Any) -> str:

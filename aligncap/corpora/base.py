@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from aligncap.clues import EMOTIONS
 from aligncap.errors import CorpusError
+from aligncap.vocabulary import EMOTIONS
 
 LEVELS = ("low", "mid", "high")
 INTENSITIES = ("normal", "strong")

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from aligncap import artifacts
-from aligncap.clues import SCALES
 from aligncap.config import Corpus
 from aligncap.corpora.base import VALUES, display, read_table, require_columns
 from aligncap.corpora.caption_grammar import Facts, emotions, write_caption
 from aligncap.errors import CorpusError
+from aligncap.vocabulary import SCALES
 
 logger = logging.getLogger(__name__)
 

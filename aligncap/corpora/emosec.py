@@ -10,11 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aligncap.corpora.base import BadRow, Row, Utterance, each_row, label, read_table, require_columns
+from aligncap.corpora.traits import Traits
 
 
 class Emosec:
     """Adapter of emosec."""
 
+    traits = Traits(
+        "none given by its authors: research use only, do not pass on (Xu et al., SECap, AAAI 2024)", transcribed=True
+    )
     has_captions = True
 
     def __init__(self, root: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from aligncap.corpora.base import BadRow, Row, Utterance, display, each_row
 from aligncap.corpora.manifest import map_columns, read_clip
+from aligncap.corpora.traits import Traits
 from aligncap.errors import CorpusError
 
 HUB = "hf://"
@@ -22,6 +23,8 @@ HUB = "hf://"
 
 class HuggingFace:
     """Adapter of a data set of the library ``datasets``."""
+
+    traits = Traits(one_data_set=False)
 
     def __init__(self, root: str, split: str | None, columns: Mapping[str, str], folder: Path) -> None:
         """Open the data set; audio stays in it until it is wanted.

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from aligncap.corpora.base import BadRow, Row, Utterance, display, each_row, third
+from aligncap.corpora.traits import Traits
 from aligncap.errors import CorpusError
 
 # [6.2901 - 8.2357]	Ses01F_impro01_F000	neu	[2.5000, 2.5000, 2.5000]
@@ -37,6 +38,7 @@ EMOTION = {
 class Iemocap:
     """Adapter of IEMOCAP."""
 
+    traits = Traits("by agreement with USC; do not pass on (Busso et al., IEMOCAP, LREV 2008)")
     has_captions = False
 
     def __init__(self, root: Path) -> None:

@@ -6,13 +6,10 @@ import logging
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
-from aligncap.config import Corpus
-from aligncap.config.validation import explain
+from aligncap.config import Corpus, validated
 from aligncap.corpora.base import Utterance
-from aligncap.corpora.prepare import make_adapter
-from aligncap.errors import ConfigError, CorpusError
+from aligncap.corpora.registry import make_adapter
+from aligncap.errors import CorpusError
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +46,7 @@ def load_corpus(
         ... # doctest: +SKIP
     """
     place = None if root is None else str(root)
-    try:
-        cfg = Corpus.model_validate({"adapter": adapter, "role": "test", "root": place, **settings})
-    except ValidationError as error:
-        raise ConfigError(f"corpus '{adapter}': {explain(error, Corpus).removeprefix('config: ')}") from error
+    cfg = validated(Corpus, {"adapter": adapter, "role": "test", "root": place, **settings}, f"corpus '{adapter}'")
     utterances = []
     for item in make_adapter(cfg, seed, Path(wav_folder)).iter_utterances():
         if isinstance(item, Utterance):

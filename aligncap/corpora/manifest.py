@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from aligncap.corpora.base import BadRow, Row, Utterance, each_row, label, read_table, require_columns
+from aligncap.corpora.traits import Traits
 from aligncap.errors import CorpusError
 
 COLUMNS = (
@@ -87,6 +88,8 @@ def _captions(row: Row, column: str | None) -> tuple[str, ...]:
 
 class Manifest:
     """Adapter of a table of clips."""
+
+    traits = Traits(one_data_set=False)
 
     def __init__(self, table: Path, columns: Mapping[str, str]) -> None:
         """Read the table.

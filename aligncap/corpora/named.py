@@ -10,8 +10,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from aligncap.corpora.base import BadRow, Utterance, display
+from aligncap.corpora.traits import Traits
 from aligncap.errors import CorpusError
 
 
@@ -28,6 +30,7 @@ class Names:
         intensities: the group's value -> ours; others are unknown.
         sentence: transcript of a ``text`` group; None where unknown.
         transcripts: reads the transcripts of a corpus that has them in files: root -> file stem -> text.
+        traits: what else is known of it.
     """
 
     layout: str
@@ -37,6 +40,8 @@ class Names:
     intensities: Mapping[str, str] | None = None
     sentence: Callable[[str], str | None] | None = None
     transcripts: Callable[[Path], Mapping[str, str]] | None = None
+    traits: Traits = Traits()
+    has_captions: ClassVar[bool] = False
 
 
 class Named:
@@ -140,6 +145,7 @@ NAMED = {
         lambda speaker: "en",
         intensities={"MD": "normal", "HI": "strong"},
         sentence=CREMA_D_SENTENCES.get,
+        traits=Traits("ODbL 1.0, contents DbCL 1.0 (Cao et al., CREMA-D, IEEE TAC 2014)"),
     ),
     # Burkhardt et al., Interspeech 2005; boredom is "other". Sentences as in the documentation of audformat.
     "emodb": Names(
@@ -148,6 +154,7 @@ NAMED = {
         dict(W="angry", L="other", E="disgusted", A="fearful", F="happy", T="sad", N="neutral"),
         lambda speaker: "de",
         sentence=EMODB_SENTENCES.get,
+        traits=Traits("none found: ask, and do not pass on (Burkhardt et al., Berlin EmoDB, Interspeech 2005)"),
     ),
     # Pichora-Fuller and Dupuis, 2010; "ps" is pleasant surprise. One published name has OA for OAF.
     "tess": Names(
@@ -157,6 +164,7 @@ NAMED = {
         | {"sad": "sad"},
         lambda speaker: "en",
         sentence="Say the word {}.".format,
+        traits=Traits("CC BY-NC-ND 4.0 (Pichora-Fuller and Dupuis, TESS, 2010)"),
     ),
     # Haq and Jackson, 2009. The second layout is that of copies that lay all files into one folder.
     "savee": Names(
@@ -164,6 +172,7 @@ NAMED = {
         r"(?P<speaker>DC|JE|JK|KL)[/_](?P<emotion>sa|su|[adfhn])\d\d",
         dict(a="angry", d="disgusted", f="fearful", h="happy", n="neutral", sa="sad", su="surprised"),
         lambda speaker: "en",
+        traits=Traits("research only, on request; do not pass on (Haq and Jackson, SAVEE, 2009)"),
     ),
     # Latif et al., FIT 2018.
     "urdu": Names(
@@ -171,6 +180,7 @@ NAMED = {
         r"(?P<speaker>[A-Z]+\d+)(?:_[A-Z]+\d+)*_(?P<emotion>[AHNS])\d+",
         dict(A="angry", H="happy", N="neutral", S="sad"),
         lambda speaker: "ur",
+        traits=Traits("none found: ask, and do not pass on (Latif et al., URDU, FIT 2018)"),
     ),
     # Zhou et al., ICASSP 2021; speakers up to 0010 speak Mandarin. Copies without train/, test/ are read too.
     "esd": Names(
@@ -179,5 +189,6 @@ NAMED = {
         dict(Angry="angry", Happy="happy", Neutral="neutral", Sad="sad", Surprise="surprised"),
         _esd_language,
         transcripts=_esd_transcripts,
+        traits=Traits("research only, by agreement; do not pass on (Zhou et al., ESD, ICASSP 2021)"),
     ),
 }

@@ -11,11 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aligncap.corpora.base import BadRow, Row, Utterance, each_row, label, read_table, require_columns
+from aligncap.corpora.traits import Traits
 
 
 class Nemo:
     """Adapter of nEMO."""
 
+    traits = Traits(
+        "CC BY-NC-SA 4.0 (Christop, nEMO, LREC-COLING 2024)", hub_licence="cc-by-nc-sa-4.0", transcribed=True
+    )
     has_captions = False
 
     def __init__(self, root: Path) -> None:

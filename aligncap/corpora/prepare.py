@@ -3,73 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from importlib import import_module
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from aligncap import artifacts
 from aligncap.config import Corpus
 from aligncap.corpora.base import Adapter, BadRow, Utterance, display, draw, held_out
+from aligncap.corpora.registry import make_adapter, traits_of
 from aligncap.errors import AudioError, CorpusError
-from aligncap.extensions import names
 from aligncap.progress import track
 from aligncap.speech.audio import decode
 
 logger = logging.getLogger(__name__)
 
 RULE = "prepare_corpus"
-
-
-def make_adapter(cfg: Corpus, seed: int, wav_folder: Path) -> Adapter:
-    """The adapter that a corpus names.
-
-    Args:
-        cfg: the corpus.
-        seed: of the experiment.
-        wav_folder: where clips are laid that are not files yet: synthetic ones, and those inside archives.
-
-    Raises:
-        CorpusError: ``root`` is not there, or is no table that can be read.
-    """
-    from aligncap.corpora.emosec import Emosec
-    from aligncap.corpora.huggingface import HuggingFace
-    from aligncap.corpora.iemocap import Iemocap
-    from aligncap.corpora.manifest import Manifest
-    from aligncap.corpora.named import NAMED, Named, Names
-    from aligncap.corpora.nemo import Nemo
-    from aligncap.corpora.ravdess import Ravdess
-    from aligncap.corpora.synthetic import Synthetic
-    from aligncap.corpora.tables import TABLES, Layout, Tables
-    from aligncap.corpora.webdataset import WebDataset
-
-    if cfg.adapter == "synthetic":
-        return Synthetic(cfg, seed, wav_folder)
-    if cfg.adapter == "huggingface":
-        return HuggingFace(cfg.root or "", cfg.split, cfg.columns, wav_folder)
-    root = Path(cfg.root or "")
-    if cfg.adapter == "manifest":
-        return Manifest(root, cfg.columns)
-    if not root.is_dir() and not (root.is_file() and cfg.adapter in ("webdataset", *TABLES)):
-        raise CorpusError(f"{display(root)}: no such folder; set 'root' of the corpus to where '{cfg.adapter}' lies")
-    if cfg.adapter == "webdataset":
-        return WebDataset(root, cfg.columns, wav_folder)
-    if cfg.adapter in NAMED:
-        return Named(root, NAMED[cfg.adapter])
-    if cfg.adapter in TABLES:
-        return Tables(root, TABLES[cfg.adapter])
-    if cfg.adapter in names("corpora"):
-        corpus = import_module(f"aligncap.extensions.corpora.{cfg.adapter}").CORPUS
-        if isinstance(corpus, Names):
-            return Named(root, corpus)
-        return Tables(root, corpus) if isinstance(corpus, Layout) else corpus(root)
-    folders: dict[str, Callable[[Path], Adapter]] = {
-        "emosec": Emosec,
-        "iemocap": Iemocap,
-        "nemo": Nemo,
-        "ravdess": Ravdess,
-    }
-    return folders[cfg.adapter](root)
 
 
 def prepare_corpus(name: str, cfg: Corpus, seed: int, audio_out: Path, labels_out: Path, skipped_out: Path) -> None:
@@ -122,7 +70,7 @@ def prepare_corpus(name: str, cfg: Corpus, seed: int, audio_out: Path, labels_ou
     if skipped:
         logger.warning("corpus '%s': %d clips skipped, listed in %s", name, len(skipped), display(skipped_out))
     kept = [utterance for utterance in found if utterance.utterance_id in clips]
-    notes = {"corpus": name, "adapter": cfg.adapter, "synthetic": cfg.adapter == "synthetic"}
+    notes = {"corpus": name, "adapter": cfg.adapter, "synthetic": traits_of(cfg.adapter).synthetic}
     artifacts.write([clips[utterance.utterance_id] for utterance in kept], audio_out, "audio", RULE, notes)
     artifacts.write([_labels_row(utterance) for utterance in kept], labels_out, "labels", RULE, notes)
     artifacts.write([vars(row) for row in skipped], skipped_out, "skipped", RULE, notes)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aligncap.corpora.base import BadRow, Row, Utterance, display, each_row, label, read_table, require_columns
+from aligncap.corpora.traits import Traits
 from aligncap.errors import CorpusError
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,11 @@ AUDIO_ONLY, SPEECH = "03", "01"
 class Ravdess:
     """Adapter of RAVDESS."""
 
+    traits = Traits(
+        "CC BY-NC-SA 4.0 (Livingstone and Russo, RAVDESS, PLoS ONE 2018)",
+        hub_licence="cc-by-nc-sa-4.0",
+        transcribed=True,
+    )
     has_captions = False
 
     def __init__(self, root: Path) -> None:

@@ -20,14 +20,15 @@ import soundfile
 from numpy.typing import NDArray
 
 from aligncap.artifacts import atomic_path
-from aligncap.clues import CLASSES
 from aligncap.config import Corpus
 from aligncap.corpora import espeak
 from aligncap.corpora.base import BadRow, Utterance, display
 from aligncap.corpora.caption_grammar import Facts, write_caption
 from aligncap.corpora.sentences import SENTENCES
+from aligncap.corpora.traits import Traits
 from aligncap.errors import CorpusError
 from aligncap.progress import track
+from aligncap.vocabulary import CLASSES
 
 logger = logging.getLogger(__name__)
 
@@ -196,6 +197,14 @@ def _envelope(samples: NDArray[np.float64]) -> NDArray[np.float64]:
 class Synthetic:
     """Adapter of a synthetic corpus: makes its clips, then tells of them."""
 
+    traits = Traits(
+        "made at run time by espeak-ng; nobody's voice, free to pass on",
+        hub_licence="apache-2.0",
+        transcribed=True,
+        synthetic=True,
+        captions_by_people=False,
+        one_data_set=False,
+    )
     has_captions = True
 
     def __init__(self, cfg: Corpus, seed: int, folder: Path) -> None:

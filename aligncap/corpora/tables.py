@@ -24,6 +24,7 @@ from aligncap.corpora.base import (
     require_columns,
     third,
 )
+from aligncap.corpora.traits import Traits
 from aligncap.errors import CorpusError
 
 AUDIO = (".wav", ".flac", ".mp3", ".mp4", ".avi", ".webm")  # a published video, or audio that was taken from it
@@ -39,6 +40,7 @@ class Layout:
         read: (table, row) to utterance; ``ValueError`` where the row is bad.
         has_captions: whether the corpus has captions of its own.
         delimiter: between cells; None: a comma.
+        traits: what else is known of it.
     """
 
     tables: tuple[str, ...]
@@ -46,6 +48,7 @@ class Layout:
     read: Callable[[Path, Row], Utterance]
     has_captions: bool = False
     delimiter: str | None = None
+    traits: Traits = Traits()
 
 
 class Tables:
@@ -227,14 +230,44 @@ TABLES = {
         ("train_sent_emo.csv", "dev_sent_emo.csv", "test_sent_emo.csv"),
         ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID"),
         _meld,
+        traits=Traits(
+            "GPL-3.0 for the labels; the television series is not free: do not pass on (Poria et al., MELD, ACL 2019)"
+        ),
     ),
     "emns": Layout(
-        ("metadata.csv",), ("utterance", "description", "emotion", "audio_recording"), _emns, True, delimiter="|"
+        ("metadata.csv",),
+        ("utterance", "description", "emotion", "audio_recording"),
+        _emns,
+        has_captions=True,
+        delimiter="|",
+        traits=Traits("see openslr.org/136 (Noriy et al., EMNS, 2023)"),
     ),
     "textrolspeech": Layout(
-        ("caption/random_*.csv",), ("wav_fp", "item_name", "emotion", "style_prompt"), _textrolspeech, True
+        ("caption/random_*.csv",),
+        ("wav_fp", "item_name", "emotion", "style_prompt"),
+        _textrolspeech,
+        has_captions=True,
+        traits=Traits(
+            "none found: ask, and do not pass on (Ji et al., TextrolSpeech, ICASSP 2024)", captions_by_people=False
+        ),
     ),
-    "promptspeech": Layout(("Real_*.csv",), ("item_name", "style_prompt"), _promptspeech, True),
-    "nnime": Layout(("labels_consensus_1.csv",), ("", *_NNIME_LABELS), _nnime),
-    "mer2023": Layout(("train-label.csv", "test[123]-label.csv"), ("name", "discrete"), _mer2023),
+    "promptspeech": Layout(
+        ("Real_*.csv",),
+        ("item_name", "style_prompt"),
+        _promptspeech,
+        has_captions=True,
+        traits=Traits("none given; its recordings are LibriTTS, CC BY 4.0 (Guo et al., PromptTTS, ICASSP 2023)"),
+    ),
+    "nnime": Layout(
+        ("labels_consensus_1.csv",),
+        ("", *_NNIME_LABELS),
+        _nnime,
+        traits=Traits("by agreement with BIIC; do not pass on (Chou et al., NNIME, ACII 2017)"),
+    ),
+    "mer2023": Layout(
+        ("train-label.csv", "test[123]-label.csv"),
+        ("name", "discrete"),
+        _mer2023,
+        traits=Traits("by agreement, academic use; do not pass on (Lian et al., MER 2023, ACM MM 2023)"),
+    ),
 }

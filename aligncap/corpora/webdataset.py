@@ -17,6 +17,7 @@ from typing import Any
 
 from aligncap.corpora.base import BadRow, Row, Utterance, display, each_row
 from aligncap.corpora.manifest import map_columns, read_clip
+from aligncap.corpora.traits import Traits
 from aligncap.errors import CorpusError
 
 AUDIO = ("wav", "flac", "mp3", "ogg", "opus", "m4a")
@@ -36,6 +37,8 @@ class _Sample:
 
 class WebDataset:
     """Adapter of tar shards."""
+
+    traits = Traits(one_data_set=False)
 
     def __init__(self, root: Path, columns: Mapping[str, str], folder: Path) -> None:
         """Read what the shards say of their clips; audio stays in them until it is wanted.

@@ -10,11 +10,11 @@ from typing import Any, Literal
 import numpy as np
 
 from aligncap import artifacts
-from aligncap.clues import Clue
 from aligncap.clues.prompts import template_caption
 from aligncap.corpora.base import read_table
 from aligncap.errors import CorpusError
 from aligncap.evaluation.metrics import Encoder
+from aligncap.vocabulary import Clue
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +66,8 @@ def caption_baseline(
     if stage == "tag_template":
         spoken = {r["utterance_id"]: template_caption([Clue.from_dict(c) for c in r["clues"]]) for r in rows}
     else:
-        from aligncap.captioner.sources import model_folder
-        from aligncap.text import SentenceEncoder
+        from aligncap.models.sentence_encoder import SentenceEncoder
+        from aligncap.models.sources import model_folder
 
         planned = {(row["corpus"], row["utterance_id"]) for row in artifacts.read_rows(plan, "plan")}
         captions = [

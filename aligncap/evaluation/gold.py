@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncap import artifacts
-from aligncap.clues.checks import Truth
-from aligncap.clues.grammar import dominant_emotion
+from aligncap.clues.hallucination_checks import Truth
+from aligncap.clues.parser.grammar import dominant_emotion
 from aligncap.errors import MetricError
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aligncap.clues.checks import Truth, asserted_classes, factuality_flags, faithfulness_flags
-from aligncap.clues.grammar import dominant_emotion, parse_clues
+from aligncap.clues.hallucination_checks import Truth, asserted_classes, factuality_flags, faithfulness_flags
+from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
 
 METRICS = (
     "emotion_agreement",

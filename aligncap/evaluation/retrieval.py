@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncap import artifacts
-from aligncap.clues.fitting import Array, statistics
-from aligncap.clues.tagger import pooled
+from aligncap.clues.tagger.heads import Array, statistics
+from aligncap.clues.tagger.model import pooled
 from aligncap.errors import CorpusError
 from aligncap.evaluation.baselines import caption_rows
 

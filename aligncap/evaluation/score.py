@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncap import artifacts
-from aligncap.clues import canonical
 from aligncap.config import Compute, Evaluation
 from aligncap.errors import ArtifactError
 from aligncap.evaluation import bootstrap, hallucination, metrics
 from aligncap.evaluation.gold import Gold, chance_captions, read_gold
+from aligncap.vocabulary import canonical
 
 logger = logging.getLogger(__name__)
 
@@ -239,8 +239,8 @@ def score_captions(
         ArtifactError: captions of other utterances than the references.
         MetricError: chance without two reference captions, or SPICE is required and cannot be had.
     """
-    from aligncap.captioner.sources import model_folder
-    from aligncap.text import SentenceEncoder
+    from aligncap.models.sentence_encoder import SentenceEncoder
+    from aligncap.models.sources import model_folder
 
     gold = read_gold(references, prosody, transcripts, audio)
     texts, finished = _read_captions(captions, gold)

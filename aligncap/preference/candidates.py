@@ -9,8 +9,8 @@ from aligncap import artifacts
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
 from aligncap.captioner.example import Example
 from aligncap.captioner.generate import Sampling, generate
-from aligncap.captioner.sources import model_folder
 from aligncap.config import Candidates, Compute
+from aligncap.models.sources import model_folder
 from aligncap.progress import track
 from aligncap.training.data import TrainingInputs, load_examples
 

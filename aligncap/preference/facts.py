@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aligncap import artifacts
-from aligncap.clues import Clue
-from aligncap.clues.checks import Truth
-from aligncap.clues.grammar import dominant_emotion
+from aligncap.clues.hallucination_checks import Truth
+from aligncap.clues.parser.grammar import dominant_emotion
 from aligncap.config import Judge
+from aligncap.vocabulary import Clue
 
 Key = tuple[str, str]  # (corpus, utterance id)
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from aligncap import artifacts
-from aligncap.clues import Clue
-from aligncap.clues.checks import Truth, factuality_flags, faithfulness_flags
-from aligncap.clues.grammar import parse_clues
+from aligncap.clues.hallucination_checks import Truth, factuality_flags, faithfulness_flags
+from aligncap.clues.parser.grammar import parse_clues
 from aligncap.clues.prompts import load_tokenizer, swap_clue
 from aligncap.config import Pairs
 from aligncap.errors import ArtifactError
 from aligncap.preference.facts import Facts, read_facts
+from aligncap.vocabulary import Clue
 
 logger = logging.getLogger(__name__)
 

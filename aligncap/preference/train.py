@@ -22,9 +22,9 @@ from aligncap.captioner.checkpoint import (
 )
 from aligncap.captioner.example import Example
 from aligncap.captioner.model import CaptionModel, lora_tensors
-from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, PreferenceTraining
 from aligncap.errors import ArtifactError
+from aligncap.models.sources import model_folder
 from aligncap.preference import losses
 from aligncap.progress import track
 from aligncap.training.data import TrainingInputs, load_examples

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncap.clues import Clue
 from aligncap.config import Compute, Features, ModelSource, Prompts, Tagger, Transcripts
 from aligncap.errors import ConfigError, ModelError
-from aligncap.mlflow_models import checkpoint_digest
 from aligncap.serving.locations import models_folder
+from aligncap.tracking.store import checkpoint_digest
+from aligncap.vocabulary import Clue
 
 if TYPE_CHECKING:
     from aligncap.captioner.example import Example
@@ -71,9 +71,9 @@ class Captioner:
 
     def __init__(self, folder: Path, models: Path, compute: Compute) -> None:
         from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint, load_tagger, read_system
-        from aligncap.captioner.sources import model_folder
-        from aligncap.clues import tagger
-        from aligncap.device import pick_device
+        from aligncap.clues.tagger import model as tagger
+        from aligncap.models.device import pick_device
+        from aligncap.models.sources import model_folder
         from aligncap.speech.asr import Transcriber
         from aligncap.speech.encoder import load_encoder
 
@@ -101,7 +101,7 @@ class Captioner:
         self._text_clue = None
         if self._clues.text_clue == "join":
             from aligncap.clues.text_clue import TextClue
-            from aligncap.text import SentenceEncoder
+            from aligncap.models.sentence_encoder import SentenceEncoder
 
             self._text_clue = TextClue(SentenceEncoder(folders["sentence_encoder"]))
         self._encoder = load_encoder(folders["speech_encoder"], device)

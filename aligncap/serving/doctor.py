@@ -125,7 +125,7 @@ def _bf16() -> Check:
         import torch
 
         from aligncap.config import Compute
-        from aligncap.device import pick_device, pick_dtype
+        from aligncap.models.device import pick_device, pick_dtype
     except (ImportError, OSError):
         return Check("bf16", "note", "not looked for: torch is missing", "run 'make setup'")
     compute = Compute(precision="auto", threads=torch.get_num_threads())
@@ -163,7 +163,7 @@ def _audio() -> Check:
 
 
 def _parser() -> Check:
-    from aligncap.clues.grammar import dominant_emotion
+    from aligncap.clues.parser.grammar import dominant_emotion
 
     try:
         found = dominant_emotion("not at all angry, just very sad")

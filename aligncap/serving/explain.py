@@ -126,7 +126,7 @@ def _probabilities(
         return {}, ""
     import numpy as np
 
-    from aligncap.clues.tagger import Tagger
+    from aligncap.clues.tagger.model import Tagger
 
     tagger = Tagger.load(weights)
     shape = row["n_layers"], row["n_frames"], row["dim"]

@@ -22,8 +22,8 @@ from typing import Any, Literal
 import soundfile
 
 from aligncap import artifacts
+from aligncap.artifacts.schemas import SCHEMAS
 from aligncap.errors import ArtifactError, AudioError
-from aligncap.schemas import SCHEMAS
 
 Format = Literal["json", "csv", "parquet"]
 SCHEMA = "file_captions"

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aligncap.clues import SCALES, canonical
-from aligncap.clues.checks import Truth
-from aligncap.clues.grammar import dominant_emotion
+from aligncap.clues.hallucination_checks import Truth
+from aligncap.clues.parser.grammar import dominant_emotion
 from aligncap.corpora.base import Row, display, label, read_table
 from aligncap.errors import CorpusError, ModelError
 from aligncap.evaluation import bootstrap, metrics, score
 from aligncap.evaluation.gold import SESSIONS, Gold
 from aligncap.serving.locations import manifests, models_folder
+from aligncap.vocabulary import SCALES, canonical
 
 IDS = ("utterance_id", "id", "path", "audio_path", "audio", "file")
 PATHS = ("path", "audio_path", "audio", "file")  # of these the name without folder and extension is the id
@@ -122,7 +122,7 @@ def score_captions(
 
 def _vectors(gold: Gold, spoken: Mapping[str, str], folder: str | Path | None) -> tuple[dict[str, Any], str | None]:
     """Embeddings of all captions, or why there are none."""
-    from aligncap.text import SentenceEncoder
+    from aligncap.models.sentence_encoder import SentenceEncoder
 
     if not gold.captioned:
         return {}, "no reference captions"

@@ -10,18 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from aligncap import artifacts
 from aligncap.captioner.checkpoint import CheckpointPaths
-from aligncap.corpora.licences import licence_of
+from aligncap.corpora.registry import licence_of, traits_of
 from aligncap.errors import ModelError
 
 if TYPE_CHECKING:
     from aligncap.serving.captioner import Captioner
 
 SHOWN = ("emotion_agreement_macro", "coverage", "factuality_hallucination", "faithfulness_hallucination", "similarity")
-HUB_LICENCES = {  # how the hub names the licences of corpora that weights may be bound by; of others it says "other"
-    "synthetic": "apache-2.0",
-    "ravdess": "cc-by-nc-sa-4.0",
-    "nemo": "cc-by-nc-sa-4.0",
-}
 MODEL_LICENCES = {  # of the embedded defaults; of others the card names the source
     "smollm2-135m-instruct": "Apache-2.0",
     "whisper-base": "MIT",
@@ -90,7 +85,7 @@ def model_card(folder: Path, system: dict[str, Any], name: str) -> str:
     run = _run(folder)
     corpora = _corpora(system, run)
     metadata = ModelCardData(
-        license=_licence([HUB_LICENCES.get(corpus["adapter"]) for corpus in corpora]),
+        license=_licence([traits_of(corpus["adapter"]).hub_licence for corpus in corpora]),
         library_name="aligncap",
         pipeline_tag="audio-text-to-text",
         tags=["speech-emotion-captioning", "audio", "speech", "emotion"],

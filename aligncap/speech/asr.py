@@ -40,7 +40,7 @@ class Transcriber:
             return
         from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
-        from aligncap.device import pick_device
+        from aligncap.models.device import pick_device
 
         self.device = pick_device(compute)
         # Weights may be stored in half precision; samples are fp32.
@@ -143,7 +143,7 @@ def write_transcripts(
                 )
             rows.append(_row(row["utterance_id"], text, row["language"], "corpus", 0.0))
     else:
-        from aligncap.captioner.sources import model_folder
+        from aligncap.models.sources import model_folder
         from aligncap.speech.audio import load_audio
 
         assert asr_manifest is not None

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aligncap import artifacts
-from aligncap.captioner.sources import model_folder
 from aligncap.config import Compute, Features
 from aligncap.errors import ArtifactError, ModelError
+from aligncap.models.sources import model_folder
 from aligncap.progress import track
 from aligncap.speech.audio import load_audio
 from aligncap.speech.encoder import load_encoder
@@ -38,7 +38,7 @@ def extract_features(cfg: Features, compute: Compute, audio: Path, encoder_manif
         AudioError: a clip changed since ``prepare_corpus`` checked it.
         ModelError: no such encoder, a layer that it does not have, or a value that fp16 cannot hold.
     """
-    from aligncap.device import pick_device
+    from aligncap.models.device import pick_device
 
     clips = artifacts.read_rows(audio, "audio")
     encoder = load_encoder(model_folder(encoder_manifest), pick_device(compute))

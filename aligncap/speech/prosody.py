@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncap import artifacts
-from aligncap.clues import MEASURE, SCALES
 from aligncap.progress import track
 from aligncap.speech.audio import SAMPLE_RATE, load_audio
 from aligncap.speech.groups import reference_groups, terciles
+from aligncap.vocabulary import MEASURE, SCALES
 
 STEP_S = 0.01
 PITCH_HZ = (65.0, 650.0)

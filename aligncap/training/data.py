@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aligncap import artifacts
 from aligncap.captioner.example import Example
 from aligncap.errors import ArtifactError
+from aligncap.job import by_name
 
 
 @dataclass(frozen=True)
@@ -68,3 +70,14 @@ def load_examples(inputs: TrainingInputs, roles: Sequence[str], *, may_lack: boo
     if not examples and not may_lack:
         raise ArtifactError(f"{inputs.plan}: no utterance has a role of {list(roles)}; raise its share in splits")
     return sorted(examples, key=lambda example: hashlib.sha256(example.key.encode()).digest())
+
+
+def training_inputs(corpora: Sequence[str], files: Any) -> TrainingInputs:
+    """The inputs that every training stage reads.
+
+    Args:
+        corpora: training corpora, in the order of the lists.
+        files: an object with ``plan`` (one file) and ``features``, ``references``, ``gold``, ``predicted`` (lists).
+    """
+    names = ("features", "references", "gold", "predicted")
+    return TrainingInputs(Path(files.plan), **{name: by_name(corpora, getattr(files, name)) for name in names})

@@ -29,12 +29,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from aligncap import artifacts, tracking
+from aligncap import artifacts
 from aligncap.captioner.model import load_exactly
 from aligncap.config import Compute, Optimisation
-from aligncap.device import pick_device
 from aligncap.errors import ModelError
+from aligncap.models.device import pick_device
 from aligncap.progress import track
+from aligncap.tracking import runs as tracking
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import pytest
 
 from aligncap import artifacts
 from aligncap.captioner.example import Example
-from aligncap.captioner.sources import fetch_model
 from aligncap.config import ModelSource
+from aligncap.models.sources import fetch_model
 from aligncap.training.data import TrainingInputs
 
 EMOTIONS = ("angry", "sad")

@@ -8,8 +8,22 @@ import yaml
 from stacks import NAMES, STACKS, configfiles
 
 from aligncap import config
-from aligncap.config import AlignCapConfig, candidates_name, load, merge, pairs_name, parse, resolve_system, variant
+from aligncap.config import AlignCapConfig
 from aligncap.errors import ConfigError
+from aligncap.systems import (
+    candidates_name,
+    corpus_names,
+    judge_named,
+    keys_of_judge,
+    lineage,
+    load,
+    merge,
+    pairs_name,
+    parse,
+    resolve_system,
+    seed_members,
+    variant,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT = ROOT / "config.yaml"
@@ -26,7 +40,7 @@ def systems(**added) -> AlignCapConfig:
 @pytest.mark.parametrize("stack", STACKS, ids=NAMES)
 def test_every_stack_that_is_run_parses(stack):
     parsed = load(DEFAULT, *(ROOT / path for path in configfiles(stack)))
-    assert parsed.corpus_names("train") and parsed.corpus_names("test")
+    assert corpus_names(parsed, "train") and corpus_names(parsed, "test")
     for system in parsed.systems:
         assert isinstance(resolve_system(parsed, system), AlignCapConfig)
 
@@ -185,7 +199,10 @@ def test_a_key_in_the_config_is_refused_and_not_repeated(section):
 
 def test_a_judge_depends_on_its_own_settings_only():
     judge = parse(default(preference={"judge": {"openai": {"model": "m"}, "human": {"answers": "a.csv"}}}))
-    keys = {name: judge.preference.judge.named(name).used_keys() for name in ("reference", "local", "openai", "human")}
+    keys = {
+        name: keys_of_judge(judge_named(judge.preference.judge, name))
+        for name in ("reference", "local", "openai", "human")
+    }
     shared = {"name", "similarity_weight", "factuality_weight", "faithfulness_weight"}
     assert keys["reference"] == shared
     assert all(keys[name] == shared | {name} for name in ("local", "openai", "human"))
@@ -238,9 +255,9 @@ def test_seeds_are_systems_of_their_own():
     names = list(parsed.systems)
     assert names[names.index("kd") :] == ["kd", "kd@1", "kd@2", "aligncap", "aligncap@2", "small"]
     assert resolve_system(parsed, "kd@2").seed == 2 and resolve_system(parsed, "kd").seed == 0
-    assert config.lineage(parsed, "aligncap@2").parent == "kd@2"
+    assert lineage(parsed, "aligncap@2").parent == "kd@2"
     assert pairs_name(parsed, "aligncap@2") == "kd@2"
-    assert config.seed_members(parsed) == {
+    assert seed_members(parsed) == {
         "sft": {"sft": 0},
         "kd": {"kd": 0, "kd@1": 1, "kd@2": 2},
         "aligncap": {"aligncap": 0, "aligncap@2": 2},
@@ -341,7 +358,7 @@ def test_a_circle_of_parents_is_refused():
 
 
 def test_json_schema_is_closed_and_describes():
-    schema = config.json_schema()
+    schema = AlignCapConfig.model_json_schema()
     assert schema["additionalProperties"] is False
     assert all(part.get("additionalProperties") is False for part in schema["$defs"].values())
     assert "beta" in schema["$defs"]["Preference"]["properties"]

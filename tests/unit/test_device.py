@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from aligncap.config import Compute
-from aligncap.device import pick_dtype
+from aligncap.models.device import pick_dtype
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ with job(smk):
     import torch
 
     assert torch.get_num_threads() == 1
-    from aligncap import errors, tracking
+    from aligncap import errors
+    from aligncap.tracking import runs as tracking
 
     with tracking.stage("teacher_logits", "kd", {"lr": 0.1}) as run:  # a function that tracks itself
         run.metric(1, "train", "loss", 2.0)

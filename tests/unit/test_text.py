@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aligncap.captioner.sources import fetch_model
 from aligncap.config import ModelSource
-from aligncap.text import SentenceEncoder
+from aligncap.models.sentence_encoder import SentenceEncoder
+from aligncap.models.sources import fetch_model
 
 REAL = Path(__file__).parents[2] / "models" / "all-minilm-l6-v2"
 

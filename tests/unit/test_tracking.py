@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from tiny_config import RAW
 
-from aligncap import tracking
-from aligncap.config import AlignCapConfig, parse
+from aligncap.config import AlignCapConfig
+from aligncap.systems import parse
+from aligncap.tracking import runs as tracking
 
 
 @pytest.fixture

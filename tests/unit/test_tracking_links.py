@@ -5,8 +5,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from aligncap import tracking
-from aligncap.tracking_links import runs_by_file
+from aligncap.tracking import runs as tracking
+from aligncap.tracking.store import runs_by_file
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from page_server import running
 from aligncap import artifacts
 from aligncap.config import Judge
 from aligncap.errors import ArtifactError, ConfigError
-from aligncap.evaluation.judge_agreement import weighted_kappa
+from aligncap.evaluation.tables.judge_agreement import weighted_kappa
 from aligncap.preference.facts import Item
 from aligncap.preference.judges import human
 from aligncap.serving.web.annotation import annotation_app, default_answers, load_tasks, shown_first

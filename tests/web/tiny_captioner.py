@@ -9,11 +9,11 @@ import torch
 
 from aligncap.captioner.example import Example
 from aligncap.captioner.model import CaptionModel
-from aligncap.captioner.sources import fetch_model, model_folder
-from aligncap.clues import Clue
 from aligncap.clues.prompts import acoustic_prompt
 from aligncap.config import Compute, ModelSource, Prompts
+from aligncap.models.sources import fetch_model, model_folder
 from aligncap.serving.captioner import Heard
+from aligncap.vocabulary import Clue
 
 SAYS = {"high": "A loud, angry voice.", "low": "A soft voice, calm & slow."}
 OTHER = {"high": "Somebody shouts.", "low": "Somebody murmurs."}

@@ -1,9 +1,13 @@
 """The digest that makes a rule run again when its code changes, and only then."""
 
+import ast
 import importlib.util
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import grimp
 import pytest
 from snakemake_project import ROOT
 
@@ -22,7 +26,8 @@ def digests(package: Path) -> ModuleType:
 def package(tmp_path: Path) -> Path:
     files = {
         "__init__.py": "",
-        "config.py": "A = 1\n",
+        "config/__init__.py": "from aligncap.config.sections import A\n",
+        "config/sections.py": "A = 1\n",
         "base.py": '"""Base."""\n\n\ndef f(x):\n    """Double."""\n    return 2 * x  # twice\n',
         "training/__init__.py": "",
         "training/loop.py": "from aligncap.base import f\nfrom aligncap.config import A\n",
@@ -30,8 +35,11 @@ def package(tmp_path: Path) -> Path:
         "training/words.py": 'from pathlib import Path\nW = (Path(__file__).parent / "words.txt").read_text()\n',
         "training/words.txt": "sad\n",
         "evaluation/__init__.py": "",
-        "evaluation/score.py": "import aligncap.base\nfrom aligncap.schemas import SCHEMAS\n\nX = SCHEMAS['scores']\n",
-        "schemas.py": "SCHEMAS: dict = {'scores': 1, 'logs': 2}\n",
+        "evaluation/score.py": (
+            "import aligncap.base\nfrom aligncap.artifacts.schemas import SCHEMAS\n\nX = SCHEMAS['scores']\n"
+        ),
+        "artifacts/__init__.py": "",
+        "artifacts/schemas.py": "SCHEMAS: dict = {'scores': 1, 'logs': 2}\n",
         "registry.py": "import importlib\n\nload = lambda n: importlib.import_module(f'aligncap.training.{n}')\n",
     }
     for name, text in files.items():
@@ -59,11 +67,11 @@ def all_digests(package: Path) -> dict[str, str]:
         ("base.py", '"""Other words."""\n\n\ndef f(x):\n    # a comment\n    return 2 * x\n', set()),
         ("base.py", "def f(x):\n    return 3 * x\n", {"train", "score", "any"}),
         ("evaluation/score.py", "import aligncap.base\nX = 1\n", {"score"}),
-        ("schemas.py", "SCHEMAS: dict = {'scores': 3, 'logs': 2}\n", {"score"}),
-        ("schemas.py", "SCHEMAS: dict = {'scores': 1, 'logs': 4, 'tables': 5}\n", set()),
+        ("artifacts/schemas.py", "SCHEMAS: dict = {'scores': 3, 'logs': 2}\n", {"score"}),
+        ("artifacts/schemas.py", "SCHEMAS: dict = {'scores': 1, 'logs': 4, 'tables': 5}\n", set()),
         ("training/words.txt", "happy\n", {"late", "any"}),
         ("training/words.py", "W = 1\n", {"late", "any"}),
-        ("config.py", "A = 2\n", set()),
+        ("config/sections.py", "A = 2\n", set()),
     ],
 )
 def test_what_an_edit_changes(package: Path, file: str, text: str, changed: set[str]) -> None:
@@ -85,3 +93,85 @@ def test_evaluation_code_is_outside_training() -> None:
     for rule in ("warm_start", "adapt_teacher", "teacher_logits", "train_alignment", "train_preference", "candidates"):
         reached = real.closure(ROOT / "workflow_scripts" / f"{rule}.py")
         assert not any(name.startswith(("aligncap.evaluation", "aligncap.serving")) for name in reached), rule
+
+
+SCRIPTS = {path.stem: path for path in sorted((ROOT / "workflow_scripts").glob("*.py"))}
+# Modules that code names in a string and imports late; grimp, which reads import statements, cannot know them.
+NAMED_IN_STRINGS = {
+    "aligncap.corpora.prepare": ["aligncap.extensions.corpora"],
+    "aligncap.preference.judges": ["aligncap.extensions.judges"],
+    "aligncap.preference.train": ["aligncap.extensions.losses"],
+    "aligncap.alignment.losses": ["aligncap.extensions.divergences"],
+}
+
+
+def scripts_that_reach() -> dict[str, set[str]]:
+    """Module -> scripts that can import it, by another reader of imports than the one that is tested."""
+    graph = grimp.build_graph("aligncap", exclude_type_checking_imports=True, cache_dir=None)
+    excluded = {m for m in graph.modules if not digests(ROOT / "aligncap").reaches_artifacts(m)}
+    reach: dict[str, set[str]] = {module: set() for module in graph.modules}
+    for script, path in SCRIPTS.items():
+        nodes = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
+        pending = [m for n in nodes for m in (n.module, *(f"{n.module}.{a.name}" for a in n.names)) if m in reach]
+        while pending:
+            module = pending.pop()
+            if module in excluded or script in reach[module]:
+                continue
+            reach[module].add(script)
+            pending += [*graph.find_modules_directly_imported_by(module), module.rpartition(".")[0]]
+            for package in NAMED_IN_STRINGS.get(module, []):
+                pending += [package, *graph.find_children(package)]
+    return reach
+
+
+def edited(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """The module once for each of its functions, that one's body changed."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body.append(ast.Expr(ast.Constant(0)))
+            yield node.name, ast.unparse(tree)
+            node.body.pop()
+
+
+def test_an_edit_of_any_function_reruns_the_rules_that_can_reach_it_and_no_others(tmp_path: Path) -> None:
+    package = tmp_path / "aligncap"
+    shutil.copytree(ROOT / "aligncap", package, ignore=shutil.ignore_patterns("__pycache__"))
+    fresh, reach = digests(package), scripts_that_reach()
+    before = {name: fresh.code_digest(path) for name, path in SCRIPTS.items()}
+    assert any(reach.values()) and len(set(before.values())) == len(before)
+    for module, expected in reach.items():
+        file = package.joinpath(*module.split(".")[1:])
+        file = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
+        text, own = file.read_text(encoding="utf-8"), fresh.module_digest(file)
+        for number, (function, changed) in enumerate(edited(ast.parse(text))):
+            file.write_text(changed, encoding="utf-8")
+            assert fresh.module_digest(file) != own, f"{module}.{function}"
+            if number == 0:  # the others change the same digest of the same module
+                after = {name: fresh.code_digest(path) for name, path in SCRIPTS.items()}
+                assert {name for name in before if before[name] != after[name]} == expected, f"{module}.{function}"
+        file.write_text(text, encoding="utf-8")
+
+
+def is_validator(function: ast.FunctionDef) -> bool:
+    return any("_validator(" in ast.unparse(decorator) for decorator in function.decorator_list)
+
+
+def test_config_is_data_and_validation() -> None:
+    """What the digest does not see in config are fields, validators, and functions that config alone calls."""
+    free = set()
+    for path in sorted((ROOT / "aligncap" / "config").glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        methods = [
+            n for c in tree.body if isinstance(c, ast.ClassDef) for n in c.body if isinstance(n, ast.FunctionDef)
+        ]
+        assert [m.name for m in methods if not is_validator(m)] == [], path.name
+        free |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    outside = [path for path in (ROOT / "aligncap").rglob("*.py") if path.parent.name != "config"]
+    used = {
+        alias.name
+        for path in outside
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aligncap.config")
+        for alias in node.names
+    }
+    assert free & used == {"validated"}, "validated builds a section or raises; all else belongs into a digested module"

@@ -68,7 +68,7 @@ def test_a_new_corpus(project: Project, tmp_path: Path) -> None:
 def test_a_new_judge(project: Project) -> None:
     extend(project, "A new judge")
     script = (
-        "from aligncap.clues.checks import Truth; from aligncap.clues.grammar import parse_clues\n"
+        "from aligncap.clues.hallucination_checks import Truth; from aligncap.clues.parser.grammar import parse_clues\n"
         "from aligncap.config import Compute, Judge; from aligncap.preference.facts import Facts, Item\n"
         "from aligncap.preference.judges import score\n"
         "gold = 'The speaker sounds very sad, with a quiet voice.'\n"

@@ -10,7 +10,7 @@ import yaml
 from snakemake_project import Job, Project
 from stacks import NAMES, OVERLAYS, STACKS, Stack, configfiles
 
-from aligncap.config import lineage, load
+from aligncap.systems import corpus_names, lineage, load
 
 pytestmark = pytest.mark.workflow
 
@@ -78,7 +78,7 @@ def test_a_stack_plans_the_whole_pipeline_and_no_model_reads_a_test_corpus_capti
 ) -> None:
     config = load(*(project.folder / path for path in ["config.yaml", *configfiles(stack)]))
     jobs = planned(project, stack)
-    hidden_corpora = [*config.corpus_names("test"), *config.corpus_names("unlabelled")]
+    hidden_corpora = [*corpus_names(config, "test"), *corpus_names(config, "unlabelled")]
     assert leaks(jobs, f"results/{config.experiment}", hidden_corpora) == []
     rules = {job.rule for job in jobs}
     assert {"fetch_model", "train_tagger", "train_alignment", "caption_testset", "score_captions"} <= rules

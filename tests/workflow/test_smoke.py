@@ -24,7 +24,6 @@ AFTER_PREFERENCE = {
     *("judge_captions", "comparison_table", "claims_table", "tag_reliance", "figure_drop", "figure_methods"),
 }
 
-OF_THE_CONFIG = {"snapshot", "rule_graph"}  # which record it, and draw what it asks for
 MAY_BE_EMPTY = {"skipped", "differences", "hallucination_examples"}  # nothing to list is a fact, too
 # Its corpora and systems need none of these.
 NOT_IN_SMOKE = {"kl_truncation", "parser", "listeners", "teacher_responses", "judge_agreement"}
@@ -85,7 +84,7 @@ def test_forcing_the_preference_stage_reruns_it_and_what_follows(smoke: Project)
 
 def test_a_changed_beta_reruns_the_preference_stage_and_what_follows(smoke: Project) -> None:
     jobs = smoke.plan(*SMOKE, "--config", 'preference={"beta": 0.3}')
-    assert rules(jobs) == AFTER_PREFERENCE | OF_THE_CONFIG
+    assert rules(jobs) == AFTER_PREFERENCE | {"snapshot"}
     assert only_of_aligncap(jobs)
 
 
@@ -110,13 +109,8 @@ def test_tracking_is_no_reason_to_run(smoke: Project) -> None:
     assert smoke.plan(*SMOKE, "--config", 'tracking={"uri": "sqlite:///elsewhere.db"}') == []
 
 
-def test_the_report_draws_the_rules_that_ran(smoke: Project) -> None:
-    drawn = (smoke.folder / "results/smoke/dag.svg").read_text()
-    named = set(re.findall(r'id="rule-(\w+)"', drawn))
-    assert named == rules(smoke.plan("--forceall", *SMOKE))
-    page = (smoke.folder / "results/smoke/report.html").read_text()
-    assert {f'id="dag-rule-{rule}"' in page for rule in named} == {True}
-    assert "data:audio/mpeg" in page
+def test_the_report_holds_recordings(smoke: Project) -> None:
+    assert "data:audio/mpeg" in (smoke.folder / "results/smoke/report.html").read_text()
 
 
 def test_a_number_of_the_report_leads_to_the_run_that_made_it(smoke_copy: Project) -> None:
@@ -143,18 +137,18 @@ def test_snakemake_makes_a_report_of_its_own(smoke_copy: Project) -> None:
     smoke_copy.run(*SMOKE, "--report", "report.zip")
     with ZipFile(smoke_copy.folder / "report.zip") as made:
         names = " ".join(made.namelist())
-    for shown in ("report/report.html", "/table1.csv", "/claims.csv", "/figure3.svg", "/dag.svg"):
+    for shown in ("report/report.html", "/table1.csv", "/claims.csv", "/figure3.svg"):
         assert shown in names, shown
 
 
 def test_a_system_of_one_line_reuses_all_that_it_shares(smoke: Project) -> None:
     added = 'systems={"gentle": {"extends": "aligncap", "overrides": {"preference": {"beta": 0.05}}}}'
     jobs = smoke.plan(*SMOKE, "--config", added)
-    assert rules(jobs) == AFTER_PREFERENCE | OF_THE_CONFIG
+    assert rules(jobs) == AFTER_PREFERENCE | {"snapshot"}
     assert [job.wildcards for job in jobs if job.rule == "train_preference"] == [{"system": "gentle"}]
 
 
-COMMENTED = ("aligncap/preference/train.py", "aligncap/artifacts.py", "workflow_scripts/candidates.py")
+COMMENTED = ("aligncap/preference/train.py", "aligncap/artifacts/", "workflow_scripts/candidates.py")
 
 
 @pytest.mark.parametrize("path", COMMENTED)

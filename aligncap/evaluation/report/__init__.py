@@ -1,10 +1,9 @@
-"""The report: one self-contained page of tables, figures, the rule graph and examples, and where all of it is from."""
+"""The report: one self-contained page of tables, figures and examples, and where all of it is from."""
 
 from __future__ import annotations
 
 from aligncap.evaluation.report.examples import pick_examples
-from aligncap.evaluation.report.facts import stage_seconds
 from aligncap.evaluation.report.inputs import ReportInputs
 from aligncap.evaluation.report.page import write_report
 
-__all__ = ["ReportInputs", "pick_examples", "stage_seconds", "write_report"]
+__all__ = ["ReportInputs", "pick_examples", "write_report"]

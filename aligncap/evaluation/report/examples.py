@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aligncap import artifacts
-from aligncap.clues import canonical
-from aligncap.config import Report, plain_name
-from aligncap.corpora.licences import licence_of
+from aligncap.config import Report
+from aligncap.corpora.registry import licence_of
 from aligncap.errors import AudioError
 from aligncap.evaluation.report import media
 from aligncap.evaluation.report.inputs import APART, TRAINED, ReportInputs
@@ -18,6 +17,8 @@ from aligncap.evaluation.report.marks import mark_words
 from aligncap.evaluation.report.sources import Sources, anchor
 from aligncap.progress import track
 from aligncap.speech.audio import SAMPLE_RATE, load_audio
+from aligncap.systems import plain_name
+from aligncap.vocabulary import canonical
 
 logger = logging.getLogger(__name__)
 

@@ -1,26 +1,23 @@
-"""Grids of what is not a table of the paper: the tagger out of fold, preference pairs, and what every job took."""
+"""Grids of what is not a table of the paper: the tagger out of fold, preference pairs, and the tag."""
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from aligncap import artifacts
 from aligncap.evaluation import tables
 from aligncap.evaluation.report.grids import Cell, Grid, Line
 from aligncap.evaluation.report.sources import Sources
-from aligncap.evaluation.tag_reliance import METRICS as RELIANCE
-from aligncap.evaluation.tag_reliance import in_words
+from aligncap.evaluation.tables.tag_reliance import METRICS as RELIANCE
+from aligncap.evaluation.tables.tag_reliance import in_words
 
 TAGGER_HEADINGS = ("corpus", "clue", "n", "accuracy", "macro recall", "majority class")
 PAIR_HEADINGS = (
     "pairs of", "pairs", "utterances", "factuality", "faithfulness", "clue swaps", "dev", "mean margin (judged)",
 )  # fmt: skip
 RELIANCE_HEADINGS = ("system", *RELIANCE.values(), "captions")
-STAGE_HEADINGS = ("rule", "of", "seconds", "peak memory, MB")
 
 
 def tagger_grid(path: Path | None, sources: Sources) -> Grid | None:
@@ -74,27 +71,3 @@ def pair_grids(paths: Mapping[str, Path], sources: Sources) -> list[Grid]:
         line = Line(name, [*(Cell(str(count)) for count in counts), Cell(margin)])
         grids.append(Grid(f"Preference pairs of {name}", PAIR_HEADINGS, [line], sources.of(path)))
     return grids
-
-
-def stage_seconds(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Rule, what for, seconds and peak memory (MB) of each ``benchmarks/{rule}/….tsv``, slowest first."""
-    stages = []
-    for path in paths:
-        if not Path(path).is_file():
-            continue
-        with Path(path).open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream, delimiter="\t"))
-        if not rows:
-            continue
-        parts = Path(path).with_suffix("").parts
-        start = parts.index("benchmarks") + 1 if "benchmarks" in parts else len(parts) - 2
-        memory = rows[-1].get("max_rss", "-")
-        stages.append(
-            {
-                "rule": parts[start],
-                "of": "/".join(parts[start + 1 :]),
-                "seconds": float(rows[-1]["s"]),
-                "memory": float(memory) if memory not in ("", "-", "NA") else None,
-            }
-        )
-    return sorted(stages, key=lambda stage: -stage["seconds"])

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from aligncap import artifacts
-from aligncap.config import plain_name
 from aligncap.evaluation import tables
 from aligncap.evaluation.report.inputs import APART, ReportInputs
 from aligncap.evaluation.report.sources import Source, Sources
 from aligncap.evaluation.wording import bounds, difference_cells
+from aligncap.systems import plain_name
 
 GOOD, BAD = "good", "bad"
 VERDICT_TONES = {"holds": GOOD, "against": BAD}
@@ -81,14 +81,14 @@ def system_grids(
     grids = {}
     for corpus, systems in tables.by_corpus(rows).items():
         columns = tables.present_columns(systems, wanted)
-        apart = [s for s in systems if inputs.stages.get(s) in APART or "external" in tables.mark_of(notes, s, corpus)]
+        apart = [s for s in systems if inputs.stages.get(s) in APART or "external" in tables.mark_of(notes, s)]
         rivals = {system: own for system, own in systems.items() if system not in apart}
         best = {metric: tables.best_value(rivals, metric) for metric in columns}
         lines = {
             system: Line(
                 system,
                 [_figure(own.get(m), best[m] if system in rivals else None) for m in columns],
-                tables.mark_of(notes, system, corpus),
+                tables.mark_of(notes, system),
                 _utterances(inputs, sources, system, corpus),
             )
             for system, own in systems.items()

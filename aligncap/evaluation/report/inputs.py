@@ -27,14 +27,12 @@ class ReportInputs:
         training: stage or system -> ``training`` log.
         out_of_fold: the tagger's out-of-fold predictions; None where no system has a tagger.
         pairs: name -> ``preference_pairs``.
-        benchmarks: Snakemake's benchmark files; those that are missing are left out.
         synthetic: test corpora that are computer-made speech.
         tables: table1 … table4 -> ``table`` artifact, those that the experiment has.
         tests: likewise -> ``differences``.
         figures: figure1 … figure3 -> SVG, those that the experiment has.
         claims: the ``claims`` artifact; None where the experiment lacks the systems.
         reliance: the ``table`` of ``tag_reliance``; None leaves the section out.
-        rule_graph: SVG of the workflow's rules; None leaves the section out.
     """
 
     table: Path
@@ -49,11 +47,9 @@ class ReportInputs:
     training: Mapping[str, Path] = field(default_factory=dict)
     out_of_fold: Path | None = None
     pairs: Mapping[str, Path] = field(default_factory=dict)
-    benchmarks: Sequence[Path] = ()
     synthetic: Sequence[str] = ()
     tables: Mapping[str, Path] = field(default_factory=dict)
     tests: Mapping[str, Path] = field(default_factory=dict)
     figures: Mapping[str, Path] = field(default_factory=dict)
     claims: Path | None = None
     reliance: Path | None = None
-    rule_graph: Path | None = None

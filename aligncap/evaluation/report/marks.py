@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from aligncap.clues import canonical
-from aligncap.clues.checks import FACTUALITY
-from aligncap.clues.grammar import find_mentions
+from aligncap.clues.hallucination_checks import FACTUALITY
+from aligncap.clues.parser.grammar import find_mentions
+from aligncap.vocabulary import canonical
 
 Span = tuple[int, int]
 MEASURED = ("level", "pitch", "rate")  # flags of these name a clue of the caption and the tercile that was measured

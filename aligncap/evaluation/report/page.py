@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from aligncap import artifacts
 from aligncap.config import Report
 from aligncap.errors import ArtifactError
-from aligncap.evaluation import drawing, figures, tables
+from aligncap.evaluation import tables
+from aligncap.evaluation.figures import charts as figures
+from aligncap.evaluation.figures import drawing
 from aligncap.evaluation.report.examples import corpus_examples
-from aligncap.evaluation.report.facts import STAGE_HEADINGS, pair_grids, reliance_grids, stage_seconds, tagger_grid
-from aligncap.evaluation.report.grids import Cell, Grid, Line, claim_grids, difference_grids, system_grids
+from aligncap.evaluation.report.facts import pair_grids, reliance_grids, tagger_grid
+from aligncap.evaluation.report.grids import claim_grids, difference_grids, system_grids
 from aligncap.evaluation.report.inputs import ReportInputs
-from aligncap.evaluation.report.sources import Source, Sources
+from aligncap.evaluation.report.sources import Sources
 from aligncap.evaluation.tables.columns import ZERO_SHOT
-from aligncap.tracking_links import runs_by_file
+from aligncap.tracking.store import runs_by_file
 
 TEMPLATE, PARTS = "report.html.j2", ("macros.html.j2", "report.css", "report.js")
 IN_RESULTS = "table1"  # the zero-shot results, which have sections of their own
@@ -62,11 +62,9 @@ def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
         reliance=reliance_grids(inputs.reliance, sources),
         drawings=[_drawing(name, path, sources) for name, path in inputs.figures.items()],
         browser=[corpus_examples(settings, inputs, corpus, sources) for corpus in inputs.references],
-        rule_graph=_rule_graph(inputs.rule_graph, sources),
         training=_training(inputs, sources),
         tagger=tagger_grid(inputs.out_of_fold, sources),
         pairs=pair_grids(inputs.pairs, sources),
-        **_stages(inputs, sources),
         run=run,
         packages={name: run["packages"][name] for name in SHOWN_PACKAGES if name in run["packages"]},
         config=json.dumps(run["config"], indent=2, ensure_ascii=False),
@@ -123,14 +121,6 @@ def _drawing(name: str, path: Path, sources: Sources) -> dict[str, Any]:
     }
 
 
-def _rule_graph(path: Path | None, sources: Sources) -> dict[str, Any] | None:
-    """The graph, with the names of its rules: sources link to those that are in it."""
-    if path is None:
-        return None
-    svg = drawing.inline(path)
-    return {"svg": svg, "rules": re.findall(r'id="dag-rule-(\w+)"', svg), "source": sources.of(path, "rule_graph")}
-
-
 def _training(inputs: ReportInputs, sources: Sources) -> list[dict[str, Any]]:
     logs = {name: (path, artifacts.read_rows(path, "training")) for name, path in inputs.training.items()}
     return [
@@ -138,24 +128,3 @@ def _training(inputs: ReportInputs, sources: Sources) -> list[dict[str, Any]]:
         for name, (path, log) in logs.items()
         if log
     ]
-
-
-def _stages(inputs: ReportInputs, sources: Sources) -> Mapping[str, Any]:
-    """Every job with its seconds and peak memory; the file of each is Snakemake's own."""
-    stages = stage_seconds(inputs.benchmarks)
-    lines = [
-        Line(
-            stage["rule"],
-            [
-                Cell(stage["of"]),
-                Cell(f"{stage['seconds']:.1f}"),
-                Cell("–" if stage["memory"] is None else f"{stage['memory']:.0f}"),
-            ],
-        )
-        for stage in stages
-    ]
-    folder = Source("benchmarks/", "every rule")
-    return {
-        "stages": Grid("Jobs, slowest first", STAGE_HEADINGS, lines, folder) if lines else None,
-        "seconds": sum(stage["seconds"] for stage in stages),
-    }

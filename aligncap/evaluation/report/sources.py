@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aligncap.errors import ArtifactError
-from aligncap.tracking_links import TrackedRun
+from aligncap.tracking.store import TrackedRun
 
 
 @dataclass(frozen=True)

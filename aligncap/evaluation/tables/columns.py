@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aligncap.config import plain_name
 from aligncap.evaluation.wording import bounds
+from aligncap.systems import plain_name
 
 Key = tuple[str, str]  # (system, corpus)
 # metric -> (heading, better: +1 higher, -1 lower, 0 neither); the order of the columns
@@ -137,7 +137,6 @@ OF_TRAINING_JUDGE = (
 EXPLAINED = {
     "external": "captions another model wrote; it may have been trained on this corpus (in-domain)",
     "transductive": "normalised with statistics of the unlabelled test audio",
-    "kept": "scored in an earlier run of this experiment, not in this one",
     "in-domain": "the held-out side of a corpus whose other side trained the models; not a zero-shot result",
     "unlabelled audio": "the tagger heard other clips of this corpus, without labels; not a zero-shot result",
     "synthetic": "computer-made speech: figures show that the pipeline works, not how well it hears people",
@@ -157,12 +156,12 @@ def by_corpus(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str
     return nested
 
 
-def mark_of(notes: Mapping[str, Any], system: str, corpus: str) -> str:
-    """Mark of a table row, such as "external, kept" or "3 seeds"; empty for a zero-shot row of this run."""
-    marks = notes["marks"]
-    seeds = notes.get("seeds", {}).get(system, [])
-    own = [marks[key] for key in (system, f"{system}/{corpus}") if key in marks]
-    return ", ".join([*own, *([f"{len(seeds)} seeds"] if len(seeds) > 1 else [])])
+def mark_of(notes: Mapping[str, Any], system: str) -> str:
+    """Mark of a table row, such as "external" or "3 seeds"; empty for a zero-shot row of one seed."""
+    marks, seeds = notes["marks"], notes.get("seeds", {}).get(system, [])
+    return ", ".join(
+        [*([marks[system]] if system in marks else []), *([f"{len(seeds)} seeds"] if len(seeds) > 1 else [])]
+    )
 
 
 def present_columns(systems: Mapping[str, Mapping[str, Any]], wanted: Sequence[str] = ZERO_SHOT) -> list[str]:
@@ -190,8 +189,7 @@ def heading(metric: str, notes: Mapping[str, Any]) -> str:
 
 def footnotes(notes: Mapping[str, Any], corpus: str, systems: Sequence[str], columns: Sequence[str] = ()) -> list[str]:
     """What the marks of one corpus's table mean, why a metric is absent, and what seeds and judge were."""
-    keys = [corpus, *systems, *(f"{system}/{corpus}" for system in systems)]
-    used = dict.fromkeys(mark for key in keys for mark in notes["marks"].get(key, "").split(", "))
+    used = dict.fromkeys(mark for key in (corpus, *systems) for mark in notes["marks"].get(key, "").split(", "))
     lines = [f"{mark}: {EXPLAINED[mark]}" for mark in used if mark in EXPLAINED]
     for key, reason in notes["unavailable"].items():
         where, metric = key.rsplit("/", 1)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aligncap import artifacts
-from aligncap.config import Evaluation, Table, plain_name
+from aligncap.config import Evaluation, Table
 from aligncap.evaluation.tables.columns import COLUMNS, COMPARED, METRICS, TITLES, Key
 from aligncap.evaluation.tables.render import as_csv, as_rows, render_latex, render_markdown
 from aligncap.evaluation.tables.seeds import Difference, Members, compare, corrected, scores_by_corpus
 from aligncap.evaluation.tables.wins import win_rates
 from aligncap.evaluation.tables.zero_shot import CHANCE
+from aligncap.systems import plain_name
 
 logger = logging.getLogger(__name__)
 
@@ -40,12 +41,9 @@ def write_comparison(
     members: Members,
     judged: Mapping[Key, Path],
     training_judge: str,
-    kept_from: Path,
     outs: TableFiles,
 ) -> None:
     """Write one of the tables: figures as the zero-shot table has them, and paired differences from the baseline.
-
-    Rows that an earlier run of the experiment left are tested, too, against the baseline's first seed, which is theirs.
 
     Args:
         name: table1 … table4.
@@ -56,7 +54,6 @@ def write_comparison(
         members: trained system -> its members and their seeds.
         judged: likewise -> ``judged_captions``; empty where the table has no win rates.
         training_judge: who scored the candidates of the preference pairs; its win rates are marked.
-        kept_from: folder ``evaluation/{system}/{corpus}.parquet``, where the kept rows are.
         outs: Parquet (``table``), CSV, Markdown and LaTeX, and the ``differences`` as Parquet and CSV.
     """
     everything, notes = artifacts.read_rows(zero_shot, "table"), artifacts.read_notes(zero_shot, "table")
@@ -70,14 +67,7 @@ def write_comparison(
     tested = [metric for metric in COMPARED if metric in METRICS[name]]
     found: list[Difference] = []
     judges = []
-    kept = {
-        (row["system"], row["corpus"]): kept_from / row["system"] / f"{row['corpus']}.parquet"
-        for row in chosen
-        if row["system"] in wanted and notes["marks"].get(f"{row['system']}/{row['corpus']}") == "kept"
-    }
-    seed = members.get(table.against, {}).get(table.against)
-    known = {**members, **{system: {system: seed} for system, _ in kept if seed is not None}}
-    for scores in scores_by_corpus(evaluation, {**evaluations, **kept}, known).values():
+    for scores in scores_by_corpus(evaluation, evaluations, members).values():
         if scores.members_of(table.against):
             present = [system for system in wanted if system != CHANCE and scores.members_of(system)]
             found += compare(scores, present, table.against, tested)

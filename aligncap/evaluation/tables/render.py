@@ -70,7 +70,7 @@ def render_markdown(
         for system, figures in systems.items():
             cells = [_cell(figures.get(metric), metric) for metric in columns]
             n = max(row["n"] for row in figures.values())
-            lines.append(f"| `{system}` | {mark_of(notes, system, corpus)} | {n} | {' | '.join(cells)} |")
+            lines.append(f"| `{system}` | {mark_of(notes, system)} | {n} | {' | '.join(cells)} |")
         lines += ["", *(f"- {note}" for note in footnotes(notes, corpus, list(systems), columns)), ""]
         own = [d for d in differences if d.corpus == corpus]
         if own:
@@ -153,7 +153,7 @@ def render_latex(
         remarks = "; ".join(notes_here)
         body = []
         for system, own in systems.items():
-            mark = mark_of(notes, system, corpus)
+            mark = mark_of(notes, system)
             name = f"{system} ({mark})" if mark else system
             cells = [_latex_cell(own.get(m), m, (corpus, system, m) in starred) for m in columns]
             body.append(" & ".join([escape_latex(name), *cells]) + r" \\")
@@ -191,7 +191,7 @@ def render_terminal(path: str | Path, width: int = 132) -> str:
                     text = f"[bold green]{text}[/]"
                 shown = interval_text(own.get(metric), metric) if metric in PRIMARY else ""
                 cells.append(f"{text} {escape(shown)}" if shown else text)
-            mark = mark_of(notes, system, corpus)
+            mark = mark_of(notes, system)
             table.add_row(system + (f" ({mark})" if mark else ""), *cells)
         console.print(table)
         for note in footnotes(notes, corpus, list(systems)):

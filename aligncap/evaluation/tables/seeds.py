@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from aligncap import artifacts
-from aligncap.clues import canonical
 from aligncap.config import Evaluation
 from aligncap.evaluation import bootstrap
 from aligncap.evaluation.tables.columns import COMPARED, Key
+from aligncap.vocabulary import canonical
 
 Rows = Sequence[Mapping[str, Any]]
 Members = Mapping[str, Mapping[str, int]]  # trained system -> its members, itself first, and the seed of each

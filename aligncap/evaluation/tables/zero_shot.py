@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from aligncap import artifacts
-from aligncap.config import Evaluation, plain_name
-from aligncap.errors import ArtifactError
+from aligncap.config import Evaluation
 from aligncap.evaluation.tables.columns import Key
 from aligncap.evaluation.tables.render import as_csv, render_latex, render_markdown
 from aligncap.evaluation.tables.seeds import CorpusScores, Difference, Members, compare, corrected, scores_by_corpus
-
-logger = logging.getLogger(__name__)
+from aligncap.systems import plain_name
 
 RULE = "zero_shot_table"
 BASELINES = ("sft", "kd")
 CHANCE = "chance"
-
-
-def _kept(evaluations: Mapping[Key, Path], folder: Path) -> dict[Key, Path]:
-    """Evaluations under ``folder`` of systems that are not in this run, over the same utterances as this run's."""
-    kept: dict[Key, Path] = {}
-    for corpus in dict.fromkeys(corpus for _, corpus in evaluations):
-        wanted = next(path for (_, name), path in evaluations.items() if name == corpus)
-        ids = [row["utterance_id"] for row in artifacts.read_rows(wanted, "evaluation")]
-        for path in sorted(Path(folder).glob(f"*/{corpus}.parquet")):
-            key = (path.parent.name, corpus)
-            if key in evaluations:
-                continue
-            try:
-                own = [row["utterance_id"] for row in artifacts.read_rows(path, "evaluation")]
-            except ArtifactError as error:
-                logger.warning("left out of the table: %s", error)
-                continue
-            if own == ids:
-                kept[key] = path
-            else:
-                logger.warning("left out of the table: %s was scored on other utterances", path)
-    return kept
 
 
 def paired_differences(
@@ -79,7 +54,6 @@ def write_zero_shot(
     evaluation: Evaluation,
     evaluations: Mapping[Key, Path],
     members: Members,
-    kept_from: Path,
     marks: Mapping[str, str],
     parquet_out: Path,
     csv_out: Path,
@@ -92,14 +66,12 @@ def write_zero_shot(
         evaluation: resamples and seed of the paired differences.
         evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact of this run.
         members: trained system -> its members and their seeds; a system of several is averaged over them.
-        kept_from: folder ``evaluation/{system}/{corpus}.parquet``; rows of other systems found there are kept.
         marks: system or corpus -> what it is: external, transductive, zero-shot, synthetic …
-        parquet_out: long ``table`` artifact; its notes hold marks, reasons for absent metrics, seeds and rows kept.
+        parquet_out: long ``table`` artifact; its notes hold marks, reasons for absent metrics and seeds.
         csv_out: the same rows.
         md_out: one wide table a corpus, with notes and paired differences.
         tex_out: the same for a paper (booktabs).
     """
-    kept = _kept(evaluations, kept_from)
     rows: list[dict[str, Any]] = []
     unavailable: dict[str, str] = {}
     for corpus, scores in scores_by_corpus(evaluation, evaluations, members).items():
@@ -108,15 +80,10 @@ def write_zero_shot(
         figures = {system: own["figures"] for system, own in notes.items()}
         for system in dict.fromkeys(map(plain_name, files)):
             rows += _averaged(system, scores, figures)
-        for (system, name), path in kept.items():
-            if name == corpus:
-                notes[system] = artifacts.read_notes(path, "evaluation")
-                rows += _rows_of(system, corpus, notes[system]["figures"])
         for own in notes.values():
             unavailable |= {f"{corpus}/{metric}": reason for metric, reason in own["unavailable"].items()}
     notes = {
-        "marks": {name: mark for name, mark in marks.items() if mark != "zero-shot"}
-        | {f"{system}/{corpus}": "kept" for system, corpus in kept},
+        "marks": {name: mark for name, mark in marks.items() if mark != "zero-shot"},
         "unavailable": unavailable,
         "seeds": {system: list(own.values()) for system, own in members.items() if len(own) > 1},
     }

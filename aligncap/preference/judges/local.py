@@ -130,7 +130,7 @@ def score(settings: Judge, compute: Compute, items: Sequence[Item], model_manife
     import torch
 
     from aligncap.captioner.model import CaptionModel
-    from aligncap.captioner.sources import model_folder
+    from aligncap.models.sources import model_folder
 
     instructed = Prompts(instruction=rubric.rubric(), acoustic=False, semantic=False)
     model = CaptionModel(model_folder(model_manifest), instructed, compute)

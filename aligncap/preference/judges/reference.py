@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from aligncap.clues import Clue
-from aligncap.clues.checks import asserted_classes, factuality_flags, faithfulness_flags
-from aligncap.clues.grammar import dominant_emotion, parse_clues
+from aligncap.clues.hallucination_checks import asserted_classes, factuality_flags, faithfulness_flags
+from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
 from aligncap.config import Compute, Judge
 from aligncap.preference.facts import Facts, Item, Opinion
 from aligncap.progress import track
+from aligncap.vocabulary import Clue
 
 SILENT = 2.0  # a caption without any clue: as good as a wrong emotion of the right valence
 EMOTION_POINTS = {"right": 1.5, "among": 0.5, "silent": -0.5, "wrong": -1.5}
@@ -138,8 +138,8 @@ def score(settings: Judge, compute: Compute, items: Sequence[Item], encoder_mani
     """
     import torch
 
-    from aligncap.captioner.sources import model_folder
-    from aligncap.text import SentenceEncoder
+    from aligncap.models.sentence_encoder import SentenceEncoder
+    from aligncap.models.sources import model_folder
 
     torch.set_num_threads(compute.threads)
     texts = sorted({item.caption for item in items} | {text for item in items for text in item.facts.references})

@@ -23,7 +23,7 @@ def parse(
       aligncap parse "He is not at all angry, just a little sad, with a trembling voice."
       cut -f2 captions.tsv | aligncap parse --json
     """
-    from aligncap.clues.grammar import dominant_emotion, parse_many
+    from aligncap.clues.parser.grammar import dominant_emotion, parse_many
 
     texts = [line.rstrip("\n") for line in sys.stdin] if not captions or captions == ["-"] else captions
     found = parse_many(texts, language)

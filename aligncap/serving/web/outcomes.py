@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from aligncap import artifacts
 from aligncap.errors import ArtifactError
 from aligncap.evaluation import bootstrap
-from aligncap.evaluation.judge_agreement import weighted_kappa
+from aligncap.evaluation.tables.judge_agreement import weighted_kappa
 from aligncap.evaluation.wording import worded
 from aligncap.serving.web.answers import CHOICES, Answer, Answers
 from aligncap.serving.web.tasks import Task, Tasks, trainable

@@ -131,7 +131,7 @@ def candidate_tasks(results: Path, system: str, per_utterance: int = 1) -> Tasks
     Raises:
         ArtifactError: no candidates, or candidates of utterances that preference training may not use.
     """
-    from aligncap.clues.grammar import parse_clues
+    from aligncap.clues.parser.grammar import parse_clues
     from aligncap.preference.pairs import assertions
 
     path = results / "candidates" / f"{system}.parquet"

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from aligncap.alignment.before_decoding import BeforeDecoding, VClub, attended_mse, embed_texts, info_nce, pooled_mse
-from aligncap.alignment.responses import caption_items
+from aligncap.alignment.rivals import BeforeDecoding, VClub, attended_mse, embed_texts, info_nce, pooled_mse
+from aligncap.alignment.training_items import caption_items
 from aligncap.captioner.adapter import Speech
 from aligncap.captioner.model import CaptionModel
-from aligncap.captioner.sources import model_folder
 from aligncap.config import Adapter, Alignment, Compute, Prompts
+from aligncap.models.sources import model_folder
 
 
 def test_mse_is_of_each_utterance_and_zero_where_both_are_equal():

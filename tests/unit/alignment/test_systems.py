@@ -9,16 +9,17 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from aligncap import artifacts
-from aligncap.alignment.kd import train_alignment
-from aligncap.alignment.responses import write_teacher_responses
 from aligncap.alignment.teacher import adapt_teacher, write_teacher_logits
+from aligncap.alignment.train import train_alignment
+from aligncap.alignment.training_items import write_teacher_responses
 from aligncap.alignment.truncation import write_kl_truncation
 from aligncap.alignment.warm_start import warm_start
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
 from aligncap.captioner.generate import generate
-from aligncap.captioner.sources import model_folder
-from aligncap.config import AlignCapConfig, Compute, merge, parse, resolve_system
+from aligncap.config import AlignCapConfig, Compute
 from aligncap.errors import ArtifactError, ConfigError
+from aligncap.models.sources import model_folder
+from aligncap.systems import merge, parse, resolve_system
 from aligncap.training.data import TrainingInputs, load_examples
 
 ROOT = Path(__file__).resolve().parents[3]

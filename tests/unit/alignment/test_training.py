@@ -11,15 +11,14 @@ from safetensors.torch import load_file
 
 from aligncap import artifacts
 from aligncap.alignment.distillation import CachedTeacher, LiveTeacher, read_teacher_logits, stack
-from aligncap.alignment.kd import train_alignment
 from aligncap.alignment.losses import token_kl, top_k_and_tail
-from aligncap.alignment.responses import caption_items
 from aligncap.alignment.stages import SpeechStage
 from aligncap.alignment.teacher import adapt_teacher, write_teacher_logits
+from aligncap.alignment.train import train_alignment
+from aligncap.alignment.training_items import caption_items
 from aligncap.alignment.warm_start import warm_start
 from aligncap.captioner.checkpoint import CheckpointPaths, build_model
 from aligncap.captioner.model import lora_tensors
-from aligncap.captioner.sources import model_folder
 from aligncap.config import (
     Adapter,
     Alignment,
@@ -33,6 +32,7 @@ from aligncap.config import (
     WarmStart,
 )
 from aligncap.errors import ArtifactError
+from aligncap.models.sources import model_folder
 from aligncap.preference.candidates import preference_examples, sample_candidates
 from aligncap.preference.train import train_preference, write_reference_logps
 from aligncap.training.data import load_examples

@@ -9,9 +9,9 @@ from aligncap.captioner.adapter import build_adapter, integrate_and_fire, masked
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint, save_checkpoint
 from aligncap.captioner.generate import generate
 from aligncap.captioner.model import CaptionModel
-from aligncap.captioner.sources import model_folder
 from aligncap.config import Adapter, Compute, Lora, Prompts
 from aligncap.errors import ModelError
+from aligncap.models.sources import model_folder
 
 SMALL = {"width": 16, "heads": 2, "queries": 3, "layers": 1}
 ADAPTERS = {

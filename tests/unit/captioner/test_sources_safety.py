@@ -4,9 +4,9 @@ import huggingface_hub
 import pytest
 import torch
 
-from aligncap.captioner.sources import fetch_model
 from aligncap.config import ModelSource
 from aligncap.errors import ModelError
+from aligncap.models.sources import fetch_model
 
 
 @pytest.mark.parametrize("zipped", [True, False])

@@ -2,10 +2,11 @@
 
 import pytest
 
-from aligncap.clues import CLASSES, EMOTIONS, KINDS, canonical, words_zh
-from aligncap.clues.chinese import cut, is_chinese
-from aligncap.clues.grammar import dominant_emotion, parse_clues, parse_many
+from aligncap.clues.parser import words_zh
+from aligncap.clues.parser.chinese import cut, is_chinese
+from aligncap.clues.parser.grammar import dominant_emotion, parse_clues, parse_many
 from aligncap.errors import ConfigError
+from aligncap.vocabulary import CLASSES, EMOTIONS, KINDS, canonical
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aligncap.clues.fitting import fit_temperature, out_of_fold, softmax, threshold_for
+from aligncap.clues.tagger.heads import fit_temperature, out_of_fold, softmax, threshold_for
 from aligncap.config import Tagger as Settings
 
 EMOTIONS = ("angry", "happy", "sad")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from aligncap.clues import CLASSES, EMOTIONS, KINDS, Clue, canonical
-from aligncap.clues.grammar import dominant_emotion, parse_clues, parse_many
+from aligncap.clues.parser.grammar import dominant_emotion, parse_clues, parse_many
+from aligncap.vocabulary import CLASSES, EMOTIONS, KINDS, Clue, canonical
 
 DOMINANT = [
     ("The speaker sounds furious.", "angry"),

@@ -4,9 +4,9 @@ import os
 import subprocess
 import sys
 
-from aligncap.clues import CLASSES, EMOTIONS
-from aligncap.clues.lexicon import CALM, CUE, NORMAL, emotion_weight, nrc, parse_item, patterns, stems
-from aligncap.clues.words import EMOTION_WORDS
+from aligncap.clues.parser.lexicon import CALM, CUE, NORMAL, emotion_weight, nrc, parse_item, patterns, stems
+from aligncap.clues.parser.words import EMOTION_WORDS
+from aligncap.vocabulary import CLASSES, EMOTIONS
 
 
 def test_items_are_split_into_words_part_of_speech_and_marks():
@@ -41,7 +41,7 @@ def test_stems_undo_common_endings():
 
 def test_the_instrument_does_not_depend_on_the_hash_seed():
     code = (
-        "from aligncap.clues.lexicon import *; from aligncap.clues.words import EMOTION_WORDS as w;"
+        "from aligncap.clues.parser.lexicon import *; from aligncap.clues.parser.words import EMOTION_WORDS as w;"
         "print([emotion_weight(i.rstrip('!?')) for t in w.values() for i in t.split()], sorted(nrc().items()))"
     )
     runs = [

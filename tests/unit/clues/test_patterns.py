@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from aligncap.clues import grammar
-from aligncap.clues.chunks import mentions
-from aligncap.clues.constructions import CONSTRUCTIONS, matching, parse_element
-from aligncap.clues.grammar import _pipeline, _tokens, dominant_emotion, parse_clues, parse_many
-from aligncap.clues.patterns import WRITTEN, put_in, reading
+from aligncap.clues.parser import grammar
+from aligncap.clues.parser.chunks import mentions
+from aligncap.clues.parser.constructions import CONSTRUCTIONS, matching, parse_element
+from aligncap.clues.parser.grammar import _pipeline, _tokens, dominant_emotion, parse_clues, parse_many
+from aligncap.clues.parser.patterns import WRITTEN, put_in, reading
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "parser.md"
 
@@ -65,7 +65,7 @@ def test_every_rule_has_an_example_that_is_read(language):
 
 def test_the_page_is_what_the_parser_does():
     page = PAGE.read_text(encoding="utf-8")
-    assert page == put_in(page), "docs/parser.md is stale; run `python -m aligncap.clues.patterns`"
+    assert page == put_in(page), "docs/parser.md is stale; run `python -m aligncap.clues.parser.patterns`"
 
 
 def test_an_element_is_read():

@@ -5,9 +5,8 @@ import random
 import pytest
 
 from aligncap import artifacts
-from aligncap.clues import CLASSES, SCALES, Clue
 from aligncap.clues import prompts as module
-from aligncap.clues.grammar import dominant_emotion, parse_clues
+from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
 from aligncap.clues.prompts import (
     acoustic_prompt,
     gold_clues,
@@ -17,6 +16,7 @@ from aligncap.clues.prompts import (
     write_gold_clues,
 )
 from aligncap.config import Prompts
+from aligncap.vocabulary import CLASSES, SCALES, Clue
 
 
 class Letters:

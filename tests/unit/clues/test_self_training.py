@@ -3,12 +3,12 @@
 import numpy as np
 from test_tagger import clips, train, trained  # noqa: F401
 
-from aligncap.clues import SCALES
-from aligncap.clues.fitting import fit_heads
-from aligncap.clues.self_training import fit_with_unlabelled, surest
-from aligncap.clues.tagger import Tagger
-from aligncap.clues.training import Heard
+from aligncap.clues.tagger.heads import fit_heads
+from aligncap.clues.tagger.model import Tagger
+from aligncap.clues.tagger.self_training import fit_with_unlabelled, surest
+from aligncap.clues.tagger.training import Heard
 from aligncap.config import Tagger as Settings
+from aligncap.vocabulary import SCALES
 
 CLASSES = ("angry", "sad")
 

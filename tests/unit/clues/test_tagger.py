@@ -5,15 +5,15 @@ import pytest
 from pydantic import ValidationError
 
 from aligncap import artifacts
-from aligncap.clues import SCALES
-from aligncap.clues import tagger as module
-from aligncap.clues.fitting import OutOfFold, softmax
 from aligncap.clues.prototypes import PROTOTYPES
-from aligncap.clues.tagger import Tagger, pooled, predict_clues
-from aligncap.clues.training import Heard, Measured, thresholds_for, train_tagger
+from aligncap.clues.tagger import model as module
+from aligncap.clues.tagger.heads import OutOfFold, softmax
+from aligncap.clues.tagger.model import Tagger, pooled, predict_clues
+from aligncap.clues.tagger.training import Heard, Measured, thresholds_for, train_tagger
 from aligncap.config import Prompts
 from aligncap.config import Tagger as Settings
 from aligncap.errors import ArtifactError, CorpusError
+from aligncap.vocabulary import SCALES
 
 EMOTIONS = ("angry", "happy", "sad")
 
@@ -321,8 +321,8 @@ class Words:
 
 def test_the_text_clue_joins_both_roles_and_only_the_emotion(trained, monkeypatch):
     folder, _, labels = trained
-    monkeypatch.setattr("aligncap.text.SentenceEncoder", Words)
-    monkeypatch.setattr("aligncap.captioner.sources.model_folder", lambda manifest: manifest)
+    monkeypatch.setattr("aligncap.models.sentence_encoder.SentenceEncoder", Words)
+    monkeypatch.setattr("aligncap.models.sources.model_folder", lambda manifest: manifest)
     rows = artifacts.read_rows(folder / "transcripts.parquet", "transcripts")
     said = [row | {"transcript": "so sad" if label == "angry" else ""} for row, label in zip(rows, labels, strict=True)]
     artifacts.write(said, folder / "transcripts.parquet", "transcripts", "test")

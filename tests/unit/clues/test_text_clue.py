@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from aligncap.clues import CLASSES
 from aligncap.clues.prototypes import PROTOTYPES
 from aligncap.clues.text_clue import TextClue, join
 from aligncap.corpora.sentences import SENTENCES
+from aligncap.vocabulary import CLASSES
 
 
 class Own:

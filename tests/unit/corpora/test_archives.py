@@ -14,7 +14,8 @@ import soundfile
 
 from aligncap import artifacts
 from aligncap.config import Corpus
-from aligncap.corpora.prepare import make_adapter, prepare_corpus
+from aligncap.corpora.prepare import prepare_corpus
+from aligncap.corpora.registry import make_adapter
 from aligncap.errors import CorpusError
 
 Add = Callable[[str, bytes], None]

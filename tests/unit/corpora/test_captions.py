@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from aligncap import artifacts
-from aligncap.clues import EMOTIONS, SCALES, canonical
-from aligncap.clues.grammar import dominant_emotion, parse_clues
+from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
 from aligncap.config import Corpus
 from aligncap.corpora.caption_grammar import Facts, emotions, write_caption
 from aligncap.corpora.captions import BankCaption, deal_captions, write_from_grammar, write_references
 from aligncap.corpora.synthetic import plan_clips
 from aligncap.corpora.wording import GRAMMARS
 from aligncap.errors import CorpusError
+from aligncap.vocabulary import EMOTIONS, SCALES, canonical
 
 
 def some_facts(grammar: str, number: int) -> list[Facts]:

@@ -8,7 +8,7 @@ import yaml
 
 from aligncap.config import Corpus
 from aligncap.config.corpora import AdapterName
-from aligncap.corpora.licences import licence_of
+from aligncap.corpora.registry import licence_of
 
 TEXT = (Path(__file__).resolve().parents[3] / "docs/corpora.md").read_text(encoding="utf-8")
 

@@ -9,7 +9,8 @@ from aligncap import artifacts
 from aligncap.config import Corpus
 from aligncap.corpora.base import BadRow, Utterance
 from aligncap.corpora.named import NAMED
-from aligncap.corpora.prepare import make_adapter, prepare_corpus
+from aligncap.corpora.prepare import prepare_corpus
+from aligncap.corpora.registry import make_adapter
 from aligncap.corpora.tables import TABLES
 from aligncap.errors import CorpusError
 

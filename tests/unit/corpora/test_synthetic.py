@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from aligncap import artifacts
-from aligncap.clues import CLASSES
 from aligncap.config import Corpus
 from aligncap.corpora.espeak import Speech, speak_all
 from aligncap.corpora.prepare import prepare_corpus
 from aligncap.corpora.synthetic import plan_clips
 from aligncap.errors import CorpusError
 from aligncap.speech.prosody import measure_prosody
+from aligncap.vocabulary import CLASSES
 
 
 def corpus(**changes: object) -> Corpus:

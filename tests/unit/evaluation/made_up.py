@@ -34,8 +34,8 @@ class WordEncoder:
 
 def use_word_encoder(monkeypatch) -> None:
     """Put ``WordEncoder`` where the product loads the real one."""
-    import aligncap.captioner.sources as sources
-    import aligncap.text as text
+    import aligncap.models.sentence_encoder as text
+    import aligncap.models.sources as sources
 
     monkeypatch.setattr(text, "SentenceEncoder", WordEncoder)
     monkeypatch.setattr(sources, "model_folder", lambda manifest: Path(manifest).parent)

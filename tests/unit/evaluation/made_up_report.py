@@ -12,12 +12,11 @@ from made_up import LABELS, REFERENCES, write_captions, write_corpus
 
 from aligncap import artifacts
 from aligncap.config import Compute, Evaluation, Table
-from aligncap.evaluation.figure_methods import draw_methods
+from aligncap.evaluation.figures.methods import draw_methods
 from aligncap.evaluation.report import ReportInputs
-from aligncap.evaluation.rule_graph import draw
 from aligncap.evaluation.score import score_captions
 from aligncap.evaluation.tables import ClaimsFiles, TableFiles, write_claims, write_comparison, write_zero_shot
-from aligncap.evaluation.tag_reliance import write_tag_reliance
+from aligncap.evaluation.tables.tag_reliance import write_tag_reliance
 
 SETTINGS = Evaluation(meteor=False, bootstrap=50, derangements=3)
 ENDINGS = (".parquet", ".csv", ".md", ".tex", "_tests.parquet", "_tests.csv")
@@ -60,7 +59,7 @@ def made_up_inputs(folder: Path) -> ReportInputs:
     table = folder / "tables/zero_shot.parquet"
     rest = [table.with_suffix(suffix) for suffix in (".csv", ".md", ".tex")]
     marks = {"tag_template": "transductive", "demo": "synthetic"}
-    write_zero_shot(SETTINGS, evaluations, {}, folder / "evaluation", marks, table, *rest)
+    write_zero_shot(SETTINGS, evaluations, {}, marks, table, *rest)
     tests, drawn, chosen = {}, {}, {}
     for name in ("table1", "table3"):
         outs = TableFiles(*(folder / f"tables/{name}{end}" for end in ENDINGS))
@@ -73,7 +72,6 @@ def made_up_inputs(folder: Path) -> ReportInputs:
             {},
             {},
             "reference",
-            folder,
             outs,
         )
         chosen[name], tests[name] = outs.parquet, outs.tests
@@ -115,9 +113,6 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         {**pair, "pair_id": "2", "kind": "factuality", "rejected_id": "a#swap0", "margin": 0.0, "role": "dev"},
     ]
     artifacts.write(rows, pairs, "preference_pairs", "test")
-    benchmark = folder / "benchmarks/train_alignment/kd.tsv"
-    benchmark.parent.mkdir(parents=True)
-    benchmark.write_text("s\th:m:s\tmax_rss\n81.5\t0:01:21\t2100.4\n")
     run = {
         "config": {"experiment": "made-up", "seed": 0},
         "git": {"commit": "0123abc", "dirty": True},
@@ -127,9 +122,6 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         "python": "3.11.7",
     }
     (folder / "run.json").write_text(json.dumps(run))
-    edges = [("prepare_corpus", "train_alignment"), ("train_alignment", "report"), ("score_captions", "report")]
-    graph = folder / "dag.svg"
-    graph.write_text(draw(["prepare_corpus", "train_alignment", "score_captions", "report"], edges))
     return ReportInputs(
         table=table,
         snapshot=folder / "run.json",
@@ -142,12 +134,10 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         training=training,
         out_of_fold=fold,
         pairs={"kd": pairs},
-        benchmarks=[benchmark, folder / "benchmarks/none.tsv"],
         synthetic=["demo"],
         tables=chosen,
         tests=tests,
         figures=drawn,
         claims=claims.parquet,
         reliance=reliance,
-        rule_graph=graph,
     )

@@ -49,7 +49,7 @@ def evaluations(tmp_path):
 
 def zero_shot(folder, evaluations, members=MEMBERS):
     outs = [folder / f"tables/zero_shot.{kind}" for kind in ("parquet", "csv", "md", "tex")]
-    write_zero_shot(SETTINGS, evaluations, members, folder / "evaluation", {"demo": "synthetic"}, *outs)
+    write_zero_shot(SETTINGS, evaluations, members, {"demo": "synthetic"}, *outs)
     return outs[0]
 
 
@@ -57,9 +57,7 @@ def comparison(folder, name, table, evaluations, judged=None, members=MEMBERS):
     ends = (".parquet", ".csv", ".md", ".tex", "_tests.parquet", "_tests.csv")
     outs = TableFiles(*(folder / f"tables/{name}{end}" for end in ends))
     whole = zero_shot(folder, evaluations, members)
-    write_comparison(
-        name, table, SETTINGS, whole, evaluations, members, judged or {}, "reference", folder / "evaluation", outs
-    )
+    write_comparison(name, table, SETTINGS, whole, evaluations, members, judged or {}, "reference", outs)
     return outs
 
 
@@ -150,18 +148,6 @@ def test_win_rates_by_hand(tmp_path, evaluations):
     others = {key: write_judged(path, base, "human") for key, path in judged.items()}
     outs = comparison(tmp_path, "table4", Table(systems=("tag_template", "sft"), against="sft"), evaluations, others)
     assert "| win rate\u00a0↑ |" in outs.md.read_text()
-
-
-def test_a_row_of_an_earlier_run_is_tested_too(tmp_path, evaluations):
-    gone = ("other", "demo")
-    now = {key: path for key, path in evaluations.items() if key != gone}
-    members = {system: own for system, own in MEMBERS.items() if system != "other"}
-    outs = comparison(tmp_path, "table3", Table(systems=("other", "kd", "sft"), against="sft"), now, members=members)
-    assert "| `other` | kept |" in outs.md.read_text()
-    kept = by_metric(outs.tests, "other", "differences")["similarity"]
-    both = comparison(tmp_path, "table3", Table(systems=("other", "kd", "sft"), against="sft"), evaluations)
-    assert kept["seeds"] == 1, "it stands beside the seed that is its own"
-    assert kept["value"] == by_metric(both.tests, "other", "differences")["similarity"]["value"]
 
 
 def test_scores_of_two_judges_or_of_other_utterances_are_refused(tmp_path, evaluations):

@@ -9,11 +9,11 @@ from made_up import write_evaluation
 from aligncap import artifacts
 from aligncap.config import Evaluation, Figures
 from aligncap.errors import ArtifactError
-from aligncap.evaluation import drawing
-from aligncap.evaluation.devset import write_devset
-from aligncap.evaluation.figure_drop import FigureFiles, draw_drop, kind_of
-from aligncap.evaluation.figure_methods import draw_methods
-from aligncap.evaluation.tsne import TsneFiles, draw_tsne, modality_silhouette, retrieval
+from aligncap.evaluation.figures import drawing
+from aligncap.evaluation.figures.drop import FigureFiles, draw_drop, kind_of
+from aligncap.evaluation.figures.methods import draw_methods
+from aligncap.evaluation.figures.tsne import TsneFiles, draw_tsne, modality_silhouette, retrieval
+from aligncap.evaluation.in_domain import write_devset
 
 SETTINGS = Evaluation(meteor=False, bootstrap=50)
 ITEMS = ("emotion_agreement", "factuality_hallucination_covered", "faithfulness_hallucination", "similarity")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aligncap.clues.checks import Truth, factuality_flags, faithfulness_flags
-from aligncap.clues.grammar import parse_clues
+from aligncap.clues.hallucination_checks import Truth, factuality_flags, faithfulness_flags
+from aligncap.clues.parser.grammar import parse_clues
 from aligncap.evaluation.hallucination import METRICS, examine, second_values
 
 

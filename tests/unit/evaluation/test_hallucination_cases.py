@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aligncap.clues.checks import FACTUALITY, FAITHFULNESS, Truth
+from aligncap.clues.hallucination_checks import FACTUALITY, FAITHFULNESS, Truth
 from aligncap.evaluation.hallucination import examine
 
 FILE = Path(__file__).resolve().parents[2] / "data" / "hallucinations.yaml"

@@ -9,11 +9,18 @@ import numpy as np
 import pytest
 
 from aligncap import artifacts
-from aligncap.clues import CLASSES
 from aligncap.config import Compute
 from aligncap.errors import ArtifactError
-from aligncap.evaluation import instrument
-from aligncap.evaluation.instrument import Instrument, fit, held_out, second_opinion, telling_words, train_instrument
+from aligncap.evaluation import second_instrument as instrument
+from aligncap.evaluation.second_instrument import (
+    Instrument,
+    fit,
+    held_out,
+    second_opinion,
+    telling_words,
+    train_instrument,
+)
+from aligncap.vocabulary import CLASSES
 
 COMPUTE = Compute(device="cpu", threads=1)
 TEXTS = [

@@ -8,7 +8,7 @@ from sklearn.metrics import cohen_kappa_score
 from aligncap import artifacts
 from aligncap.config import Evaluation
 from aligncap.errors import ArtifactError
-from aligncap.evaluation.judge_agreement import decisions, weighted_kappa, weighted_spearman, write_agreement
+from aligncap.evaluation.tables.judge_agreement import decisions, weighted_kappa, weighted_spearman, write_agreement
 
 SETTINGS = Evaluation(bootstrap=200)
 

@@ -4,7 +4,7 @@ import pytest
 
 from aligncap import artifacts
 from aligncap.config import Evaluation
-from aligncap.evaluation.listeners import ends_said, write_listeners_table
+from aligncap.evaluation.tables.listeners import ends_said, write_listeners_table
 
 # end said of the rate ("" none), measured third
 CLIPS = [("fast", "fast"), ("fast", "slow"), ("fast", "mid"), ("slow", "fast"), ("", "slow"), ("", "slow")]

@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 
 from aligncap import artifacts
 from aligncap.config import Evaluation
-from aligncap.evaluation.parser_table import texts_by_language, weighted_spearman, write_parser_table
+from aligncap.evaluation.tables.parser import texts_by_language, weighted_spearman, write_parser_table
 
 # caption, Chinese original, label, valence, arousal
 ROWS = [

@@ -14,7 +14,7 @@ from made_up_report import made_up_inputs
 
 from aligncap.config import Report
 from aligncap.errors import ArtifactError
-from aligncap.evaluation.report import ReportInputs, pick_examples, stage_seconds, write_report
+from aligncap.evaluation.report import ReportInputs, pick_examples, write_report
 
 
 class Page(HTMLParser):
@@ -83,8 +83,6 @@ def test_page_holds_everything_and_loads_nothing(tmp_path, inputs):
         "made-up",
         "transductive",
         "0123abc",
-        "train_alignment",
-        "81.5",
         "emotion: sad",
         "Table 3: alignment methods and preference losses",
         "Figure 2: alignment methods",
@@ -121,7 +119,6 @@ def test_equal_inputs_give_an_equal_page_and_optional_parts_may_be_absent(tmp_pa
         and 'id="reliance"' not in text
         and 'id="pairs"' not in text
         and 'id="examples"' not in text
-        and 'id="dag"' not in text
         and "Synthetic speech" not in text
     )
     (tmp_path / "run.json").write_text("{")
@@ -156,7 +153,7 @@ def test_chance_is_set_apart_and_never_best(tmp_path, inputs):
 @pytest.mark.java
 def test_a_number_knows_the_tracked_run_of_its_file(tmp_path, inputs, monkeypatch):
     from aligncap.evaluation.report import page
-    from aligncap.tracking_links import TrackedRun
+    from aligncap.tracking.store import TrackedRun
 
     run = TrackedRun("zero_shot_table", "0123", "http://127.0.0.1:5000/#/experiments/1/runs?x=1")
     monkeypatch.chdir(tmp_path)
@@ -171,11 +168,3 @@ def test_examples_are_taken_evenly():
     picked = pick_examples(labels, 7)
     assert len(set(picked)) == 7 and {labels[name] for name in picked} == {"sad", "angry", None}
     assert pick_examples({"a": "sad"}, 5) == ["a"] and pick_examples({}, 5) == []
-
-
-def test_benchmarks_of_any_depth(tmp_path):
-    file = tmp_path / "benchmarks/caption_testset/kd/demo.tsv"
-    file.parent.mkdir(parents=True)
-    file.write_text("s\tmax_rss\n12.0\t-\n")
-    (stage,) = stage_seconds([file])
-    assert stage == {"rule": "caption_testset", "of": "kd/demo", "seconds": 12.0, "memory": None}

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from aligncap.clues.checks import Truth, factuality_flags, faithfulness_flags
-from aligncap.clues.grammar import parse_clues
-from aligncap.corpora.licences import licence_of
+from aligncap.clues.hallucination_checks import Truth, factuality_flags, faithfulness_flags
+from aligncap.clues.parser.grammar import parse_clues
+from aligncap.corpora.registry import licence_of
 from aligncap.evaluation.report.marks import mark_words
 from aligncap.evaluation.report.media import BANDS, COLUMNS, RANGE_DB, levels, recording, spectrogram
 

@@ -9,9 +9,9 @@ import torch
 from aligncap import artifacts
 from aligncap.captioner.checkpoint import CheckpointPaths, save_checkpoint
 from aligncap.captioner.model import CaptionModel, lora_tensors
-from aligncap.captioner.sources import model_folder
 from aligncap.config import Adapter, Compute, Lora, Prompts, Representations
-from aligncap.evaluation.representations import collect_representations
+from aligncap.evaluation.figures.representations import collect_representations
+from aligncap.models.sources import model_folder
 
 ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
 

@@ -35,7 +35,7 @@ def _write(tmp_path, outs, systems, members=None):
     tables = [tmp_path / f"tables/zero_shot.{kind}" for kind in ("parquet", "csv", "md", "tex")]
     marks = {"secap": "external", "kd": "zero-shot", "demo": "synthetic"}
     evaluations = {(name, "demo"): outs[name] for name in systems}
-    write_zero_shot(SETTINGS, evaluations, members or {}, tmp_path / "evaluation", marks, *tables)
+    write_zero_shot(SETTINGS, evaluations, members or {}, marks, *tables)
     return tables
 
 
@@ -58,15 +58,11 @@ def test_all_forms(tmp_path, evaluated):
 
 
 @pytest.mark.java
-def test_rows_of_earlier_systems_are_kept_unless_of_other_utterances(tmp_path, evaluated):
-    parquet, _, md, _ = _write(tmp_path, evaluated, ["kd"])
-    assert {row["system"] for row in artifacts.read_rows(parquet, "table")} == set(evaluated)
-    assert "| `sft` | kept |" in md.read_text()
-    rows = artifacts.read_rows(evaluated["sft"], "evaluation")[:5]
-    notes = artifacts.read_notes(evaluated["sft"], "evaluation")
-    artifacts.write(rows, evaluated["sft"], "evaluation", "test", notes)
-    parquet = _write(tmp_path, evaluated, ["kd"])[0]
-    assert "sft" not in {row["system"] for row in artifacts.read_rows(parquet, "table")}
+def test_what_other_runs_left_beside_the_inputs_changes_nothing(tmp_path, evaluated):
+    beside = [file.read_bytes() for file in _write(tmp_path, evaluated, ["kd"])]
+    evaluated["sft"].rename(tmp_path / "elsewhere.parquet")
+    assert [file.read_bytes() for file in _write(tmp_path, evaluated, ["kd"])] == beside
+    assert {row["system"] for row in artifacts.read_rows(tmp_path / "tables/zero_shot.parquet", "table")} == {"kd"}
 
 
 @pytest.mark.java

@@ -5,7 +5,7 @@ import pytest
 from aligncap import artifacts
 from aligncap.config import Evaluation
 from aligncap.errors import ArtifactError
-from aligncap.evaluation.tag_reliance import write_tag_reliance
+from aligncap.evaluation.tables.tag_reliance import write_tag_reliance
 
 # label, tag in the prompt, dominant emotion of the caption
 ROWS = [

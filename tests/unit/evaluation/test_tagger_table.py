@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from aligncap import artifacts
-from aligncap.clues import CLASSES, SCALES
-from aligncap.clues.fitting import Head
-from aligncap.clues.tagger import Tagger
-from aligncap.clues.training import Measured
+from aligncap.clues.tagger.heads import Head
+from aligncap.clues.tagger.model import Tagger
+from aligncap.clues.tagger.training import Measured
 from aligncap.config import Evaluation
 from aligncap.config import Tagger as Settings
-from aligncap.evaluation import tagger_table as module
-from aligncap.evaluation.tagger_table import (
+from aligncap.evaluation.tables import tagger as module
+from aligncap.evaluation.tables.tagger import (
     TaggerInputs,
     clusters_of,
     figures,
@@ -19,6 +18,7 @@ from aligncap.evaluation.tagger_table import (
     score_kind,
     write_tagger_table,
 )
+from aligncap.vocabulary import CLASSES, SCALES
 
 QUICK = Evaluation(bootstrap=50)
 

@@ -1,7 +1,7 @@
 """Captions to judge, with what is known of their clips."""
 
-from aligncap.clues.checks import Truth
-from aligncap.clues.grammar import parse_clues
+from aligncap.clues.hallucination_checks import Truth
+from aligncap.clues.parser.grammar import parse_clues
 from aligncap.preference.facts import Facts, Item
 
 REFERENCE = "The speaker sounds very sad, with a quiet voice."

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from aligncap import artifacts
-from aligncap.clues.checks import Truth
-from aligncap.clues.grammar import parse_clues
+from aligncap.clues.hallucination_checks import Truth
+from aligncap.clues.parser.grammar import parse_clues
 from aligncap.config import Compute, Judge
 from aligncap.errors import ArtifactError
 from aligncap.preference.facts import Facts, facts_of
@@ -120,8 +120,8 @@ def candidate_row(number, caption, corpus="tiny", utterance="u00", finished=True
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    import aligncap.captioner.sources as sources
-    import aligncap.text as text
+    import aligncap.models.sentence_encoder as text
+    import aligncap.models.sources as sources
 
     monkeypatch.setattr(text, "SentenceEncoder", WordEncoder)
     monkeypatch.setattr(sources, "model_folder", lambda manifest: manifest.parent)

@@ -6,9 +6,9 @@ import torch
 from made_up_items import facts, items
 
 from aligncap.captioner.model import CaptionModel
-from aligncap.captioner.sources import fetch_model
 from aligncap.config import Compute, Judge, ModelSource, Prompts
 from aligncap.errors import ModelError
+from aligncap.models.sources import fetch_model
 from aligncap.preference.facts import Item
 from aligncap.preference.judges import local, rubric
 

@@ -14,11 +14,11 @@ import pytest
 from chat_server import GOOD, Reply, completion, serving
 from made_up_items import items
 
-from aligncap import tracking
 from aligncap.config import Judge
 from aligncap.errors import JudgeError
 from aligncap.preference.judges import openai, rubric
 from aligncap.preference.judges.answers import BadAnswer, read_answer
+from aligncap.tracking import runs as tracking
 
 KEY = "sk-very-secret-0123456789"
 VARIABLE = "ALIGNCAP_TEST_KEY"

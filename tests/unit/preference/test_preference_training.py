@@ -7,8 +7,8 @@ import torch
 
 from aligncap import artifacts
 from aligncap.captioner.checkpoint import CheckpointPaths, build_model, save_checkpoint
-from aligncap.captioner.sources import model_folder
 from aligncap.config import Adapter, Compute, Lora, PreferenceTraining, Prompts
+from aligncap.models.sources import model_folder
 from aligncap.preference.train import train_preference, write_reference_logps
 
 ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1, noise=0.0, dropout=0.0), Lora(rank=2, alpha=4)

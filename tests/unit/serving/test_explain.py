@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from aligncap import artifacts
-from aligncap.clues.fitting import Head
-from aligncap.clues.tagger import Tagger
+from aligncap.clues.tagger.heads import Head
+from aligncap.clues.tagger.model import Tagger
 from aligncap.errors import ArtifactError
 from aligncap.serving import cli
 from aligncap.serving.explain import explain

@@ -16,9 +16,10 @@ import pytest
 import tiny_config
 from tiny_checkpoint import write_checkpoint
 
-from aligncap import Captioner, artifacts, tracking
-from aligncap.config import parse
-from aligncap.tracking_results import record_results
+from aligncap import Captioner, artifacts
+from aligncap.systems import parse
+from aligncap.tracking import runs as tracking
+from aligncap.tracking.results import record_results
 
 RAW = {
     **tiny_config.RAW,

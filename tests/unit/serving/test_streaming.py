@@ -7,8 +7,8 @@ import torch
 
 from aligncap.captioner.generate import generate
 from aligncap.captioner.model import CaptionModel
-from aligncap.captioner.sources import model_folder
 from aligncap.config import Adapter, Compute, Prompts
+from aligncap.models.sources import model_folder
 from aligncap.serving.streaming import stream
 
 LENGTH = 12

@@ -7,11 +7,11 @@ import torch
 
 from aligncap.captioner.checkpoint import CheckpointPaths, save_checkpoint
 from aligncap.captioner.model import CaptionModel, lora_tensors
-from aligncap.captioner.sources import fetch_model, model_folder
-from aligncap.clues.fitting import Head
-from aligncap.clues.tagger import Tagger
+from aligncap.clues.tagger.heads import Head
+from aligncap.clues.tagger.model import Tagger
 from aligncap.config import Adapter, Compute, Features, Lora, ModelSource, Prompts, Transcripts
 from aligncap.config import Tagger as TaggerSettings
+from aligncap.models.sources import fetch_model, model_folder
 
 WIDTH, LAYERS = 32, (1, 2, 3)  # of the random Whisper
 COMPUTE = Compute(device="cpu", threads=1)

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from aligncap import artifacts
-from aligncap.captioner.sources import fetch_model, model_folder
 from aligncap.config import Compute, Features, ModelSource, Transcripts
 from aligncap.errors import CorpusError, ModelError
+from aligncap.models.sources import fetch_model, model_folder
 from aligncap.speech.asr import Transcriber, write_transcripts
 from aligncap.speech.encoder import load_encoder
 from aligncap.speech.features import extract_features, load_features, pool_layers

@@ -8,8 +8,8 @@ import soundfile
 import torch
 
 from aligncap import artifacts
-from aligncap.captioner.sources import fetch_model, model_folder
 from aligncap.config import Compute, Features, ModelSource
+from aligncap.models.sources import fetch_model, model_folder
 from aligncap.speech.encoder import load_encoder
 from aligncap.speech.features import extract_features, load_features, pool_layers
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from aligncap import artifacts
-from aligncap.captioner.sources import fetch_model
 from aligncap.config import Compute, Features, ModelSource
 from aligncap.errors import ArtifactError, ModelError
+from aligncap.models.sources import fetch_model
 from aligncap.speech import features
 from aligncap.speech.encoder import load_encoder
 

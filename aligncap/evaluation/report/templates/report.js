@@ -55,8 +55,7 @@ function tell(number) {
   };
   const file = (href) => {
     const own = sources[href];
-    const known = own ? [" by rule ", document.getElementById(`dag-rule-${own.rule}`)
-      ? link(`#dag-rule-${own.rule}`, own.rule) : own.rule] : [];
+    const known = own ? [" by rule ", own.rule] : [];
     const run = own && own.run ? [", MLflow run ", own.runHref ? link(own.runHref, own.run) : own.run] : [];
     const line = document.createElement("div");
     line.append(link(href, href), ...known, ...run);

@@ -1,0 +1,155 @@
+"""Responses that alignment trains on: captions, or what the teacher itself says to the text input."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from aligncap import artifacts
+from aligncap.captioner.checkpoint import build_model, load_lora
+from aligncap.captioner.example import Example
+from aligncap.captioner.generate import Sampling, generate
+from aligncap.captioner.model import CaptionModel
+from aligncap.captioner.packing import Prompt
+from aligncap.config import Compute, Lora, Prompts, Teacher
+from aligncap.errors import ArtifactError
+from aligncap.models.sources import model_folder
+from aligncap.progress import track
+from aligncap.training.data import TrainingInputs, load_examples
+
+ROWS = 64  # sequences decoded at once
+
+
+class Item(NamedTuple):
+    """A training item: an utterance and one response to it."""
+
+    example: Example
+    response_id: str  # utterance_id#n for its n-th caption, utterance_id#gn for a generated one
+    ids: tuple[int, ...]
+
+    @property
+    def key(self) -> str:
+        """``corpus/response_id``: unique over corpora."""
+        return f"{self.example.corpus}/{self.response_id}"
+
+
+def caption_items(examples: Sequence[Example], response_ids: Callable[[str], Sequence[int]]) -> list[Item]:
+    """Every utterance with each of its captions.
+
+    Args:
+        examples: the utterances.
+        response_ids: a caption's tokens, end token included.
+    """
+    return [
+        Item(example, f"{example.utterance_id}#{number}", tuple(response_ids(caption)))
+        for example in examples
+        for number, caption in enumerate(example.captions)
+    ]
+
+
+def response_items(
+    examples: Sequence[Example],
+    kind: str,
+    generated: Mapping[str, Path],
+    response_ids: Callable[[str], Sequence[int]],
+) -> list[Item]:
+    """The items of ``teacher.responses``: ``reference``, ``generated`` or ``both``.
+
+    Args:
+        examples: the utterances.
+        kind: which responses.
+        generated: ``teacher_responses`` artifact of each corpus; read unless kind is ``reference``.
+        response_ids: a caption's tokens, end token included.
+
+    Raises:
+        ArtifactError: an utterance has no generated response.
+    """
+    items = caption_items(examples, response_ids) if kind != "generated" else []
+    if kind == "reference":
+        return items
+    said: dict[str, list[Item]] = {example.key: [] for example in examples}
+    by_key = {example.key: example for example in examples}
+    for corpus, path in generated.items():
+        for row in artifacts.read_rows(path, "teacher_responses"):
+            key = f"{corpus}/{row['utterance_id']}"
+            if key in said:
+                said[key].append(Item(by_key[key], row["response_id"], tuple(row["response_ids"])))
+    missing = [key for key, own in said.items() if not own]
+    if missing:
+        raise ArtifactError(
+            f"teacher_responses: none for {missing[0]} and {len(missing) - 1} more; delete and run again"
+        )
+    return items + [item for own in said.values() for item in own]
+
+
+def teacher_prompts(model: CaptionModel, examples: Sequence[Example], clues: str) -> list[Prompt]:
+    """Text input ``x_T`` with ``gold`` or ``predicted`` clues."""
+    return [model.text_prompt(e.gold_p_act if clues == "gold" else e.predicted_p_act, e.p_sem_ids) for e in examples]
+
+
+def write_teacher_responses(
+    teacher: Teacher,
+    lora: Lora,
+    prompts: Prompts,
+    seed: int,
+    compute: Compute,
+    max_new_tokens: int,
+    corpus: str,
+    inputs: TrainingInputs,
+    llm_manifest: Path,
+    teacher_lora: Path | None,
+    out: Path,
+) -> None:
+    """What the teacher says to the text input of each ``align`` utterance of ``corpus``, greedily or sampled (ours).
+
+    A response that the length limit cut has no end token: the student is then not taught to end there.
+
+    Args:
+        teacher: clues and ``sampling``.
+        lora: rank and targets of the teacher's LoRA.
+        prompts: what the LLM reads.
+        seed: of every utterance's generator.
+        compute: device and threads.
+        max_new_tokens: length limit.
+        corpus: a training corpus.
+        inputs: artifacts of the training corpora.
+        llm_manifest: the base LLM.
+        teacher_lora: what makes ``LLM_0`` of it, or None.
+        out: the ``teacher_responses`` artifact.
+    """
+    model = build_model(model_folder(llm_manifest), prompts, lora, compute, load_lora(teacher_lora))
+    examples = [e for e in load_examples(inputs, ["align"]) if e.corpus == corpus]
+    examples.sort(key=lambda e: len(e.p_sem_ids))
+    settings = teacher.sampling
+    size = max(1, ROWS // settings.samples)
+    starts = range(0, len(examples), size)
+    rows = []
+    for start in track(starts, f"teacher responses {corpus}", len(starts)):
+        batch = examples[start : start + size]
+        seeds = [_seed(seed, e.key) for e in batch]
+        sampling = Sampling(settings.samples, settings.temperature, settings.top_p, seeds)
+        said = generate(
+            model,
+            teacher_prompts(model, batch, teacher.clues),
+            max_new_tokens,
+            sampling if settings.temperature else None,
+        )
+        rows += [
+            {
+                "utterance_id": example.utterance_id,
+                "response_id": f"{example.utterance_id}#g{number}",
+                "response_ids": response.token_ids,
+                "caption": model.decode(response.token_ids),
+                "finished": response.finished,
+            }
+            for example, responses in zip(batch, said, strict=True)
+            for number, response in enumerate(responses)
+        ]
+    rows.sort(key=lambda row: str(row["response_id"]))
+    artifacts.write(rows, out, "teacher_responses", "teacher_responses", {"teacher": teacher.model_dump(mode="json")})
+
+
+def _seed(seed: int, key: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}/teacher/{key}".encode()).digest()[:4], "big")

@@ -1,0 +1,185 @@
+"""Every Parquet artifact of the pipeline: the only way to read and write it; ``schemas`` declares the columns.
+
+A schema is a ``pyarrow.schema`` whose fields carry ``unit`` and ``meaning`` metadata. ``write`` is atomic (temporary
+file in the same folder, fsync, rename) and stamps the file with the schema's name, its version and the producing rule;
+``read`` refuses a file whose schema or version is another. No artifact holds a wall time, host name or absolute path,
+so equal inputs give equal bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aligncap.artifacts.schemas import SCHEMAS
+from aligncap.errors import ArtifactError
+
+SCHEMA_VERSION = 1
+CODE_VARIABLE = "ALIGNCAP_CODE"  # digest of the code of the rule at work; `aligncap.job` sets it
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it is fsynced and renamed onto ``path``, else removed."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write a UTF-8 text file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(value: Any, path: str | Path) -> None:
+    """Write sorted, indented JSON atomically."""
+    write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", path)
+
+
+def write(
+    rows: pd.DataFrame | Sequence[Mapping[str, Any]],
+    path: str | Path,
+    schema: str,
+    rule: str,
+    notes: Mapping[str, Any] | None = None,
+) -> None:
+    """Write ``rows`` as the artifact ``schema`` (a key of ``SCHEMAS``) produced by ``rule``.
+
+    Args:
+        rows: one mapping a row, or a data frame; every column of the schema and no other.
+        path: target file.
+        schema: key of ``SCHEMAS``.
+        rule: the workflow rule that makes this file, kept in the metadata.
+        notes: JSON-able facts about the whole file (corpus figures, settings it depends on), read by ``read_notes``.
+
+    Raises:
+        ArtifactError: a column is missing, unknown or of another type, or a required value is null.
+    """
+    records: Any = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows)
+    write_batches([records], path, schema, rule, notes)
+
+
+def write_batches(
+    batches: Iterable[Sequence[Mapping[str, Any]]],
+    path: str | Path,
+    schema: str,
+    rule: str,
+    notes: Mapping[str, Any] | None = None,
+) -> None:
+    """Write an artifact that does not fit into memory as rows, batch by batch. Arguments and errors as ``write``."""
+    metadata = {
+        "aligncap.schema": schema,
+        "aligncap.version": str(SCHEMA_VERSION),
+        "aligncap.rule": rule,
+        "aligncap.notes": json.dumps(notes or {}, sort_keys=True),
+    }
+    stamped = SCHEMAS[schema].with_metadata({k.encode(): v.encode() for k, v in metadata.items()})
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, stamped, compression="zstd") as writer:
+        written = 0
+        for records in batches:
+            writer.write_table(_table(records, path, schema, written).cast(stamped), row_group_size=256)
+            written += len(records)
+
+
+def _table(records: Sequence[Mapping[str, Any]], path: str | Path, schema: str, first: int) -> pa.Table:
+    """Checked rows; ``first`` is the number of the first one, for messages."""
+    declared = SCHEMAS[schema]
+    for number, record in enumerate(records, start=first):
+        if set(record) != set(declared.names):
+            missing, unknown = set(declared.names) - set(record), set(record) - set(declared.names)
+            raise ArtifactError(
+                f"{path}: row {number}: missing columns {sorted(missing)}, unknown columns {sorted(unknown)}; "
+                f"the schema '{schema}' of aligncap/artifacts/ declares {declared.names}"
+            )
+    try:
+        table = pa.Table.from_pylist([dict(r) for r in records], schema=declared)
+        table.validate(full=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ArtifactError(f"{path}: a value does not fit the schema '{schema}': {error}") from error
+    for column in declared:
+        if not column.nullable and table.column(column.name).null_count:
+            row = first + table.column(column.name).is_null().to_pylist().index(True)
+            raise ArtifactError(f"{path}: row {row}: '{column.name}' is empty but the schema '{schema}' requires it")
+    return table
+
+
+def _open(path: str | Path, schema: str) -> pq.ParquetFile:
+    if not Path(path).is_file():
+        raise ArtifactError(f"{path}: no such artifact; run the rule that makes it (schema '{schema}')")
+    try:
+        opened = pq.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise ArtifactError(f"{path}: not a Parquet file ({error}); delete it and run the pipeline again") from error
+    metadata = opened.schema_arrow.metadata or {}
+    got = metadata.get(b"aligncap.schema", b"").decode(), metadata.get(b"aligncap.version", b"").decode()
+    if got != (schema, str(SCHEMA_VERSION)):
+        raise ArtifactError(
+            f"{path}: expected schema '{schema}' version {SCHEMA_VERSION}, got '{got[0]}' version '{got[1]}'; "
+            "delete it and run the pipeline again"
+        )
+    return opened
+
+
+def read_rows(path: str | Path, schema: str) -> list[dict[str, Any]]:
+    """Read an artifact as a list of plain dicts, in file order.
+
+    Raises:
+        ArtifactError: no such file, not Parquet, or another schema or version.
+    """
+    return _open(path, schema).read().to_pylist()
+
+
+def read(path: str | Path, schema: str) -> pd.DataFrame:
+    """Read an artifact as a data frame, in file order. Raises as ``read_rows``."""
+    return _open(path, schema).read().to_pandas()
+
+
+def read_table(path: str | Path, schema: str) -> pa.Table:
+    """Read an artifact as an Arrow table (no copies: for features and teacher logits). Raises as ``read_rows``."""
+    return _open(path, schema).read()
+
+
+def read_notes(path: str | Path, schema: str) -> dict[str, Any]:
+    """Read the whole-file facts that ``write`` was given. Raises as ``read_rows``."""
+    metadata = _open(path, schema).schema_arrow.metadata
+    return json.loads(metadata[b"aligncap.notes"])
+
+
+def file_digest(path: str | Path) -> str:
+    """sha256 of a file's bytes, hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def work_directory(rule: str, settings: Mapping[str, Any], inputs: Sequence[str | Path]) -> Path:
+    """Where a rule keeps its resume state: ``work/{rule}/{digest of settings, code and the inputs' bytes}``.
+
+    It lies outside the rule's outputs because Snakemake deletes those before a rerun; another setting, an edit in the
+    rule's code or another input starts afresh.
+    """
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    digest.update(os.environ.get(CODE_VARIABLE, "").encode())
+    for path in sorted(map(str, inputs)):
+        digest.update(file_digest(path).encode())
+    return Path("work") / rule / digest.hexdigest()[:16]

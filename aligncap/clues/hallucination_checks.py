@@ -1,0 +1,306 @@
+"""What a caption says that its clip does not bear out. The definitions are ours and are written out in docs/judge.md.
+
+One instrument for two readers: the evaluation counts the flags, the reference judge grades by them.
+
+Factuality: a clue that contradicts the label or the measured prosody. Faithfulness: an event, person, place, gender or
+persona that neither a reference nor the transcript supports, the transcript copied, text that is unfinished, off the
+instruction or repeats itself. A flag is a string ``kind: words``. ``tests/data/hallucinations.yaml`` holds the cases
+that the code must agree with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
+from aligncap.vocabulary import Clue, canonical
+
+FACTUALITY = ("emotion", "intensity", "level", "pitch", "rate")
+FAITHFULNESS = (
+    "event",
+    "person",
+    "place",
+    "gender",
+    "persona",
+    "transcript",
+    "unfinished",
+    "off_instruction",
+    "repetition",
+)
+OPPOSITE = {"low": "high", "high": "low", "slow": "fast", "fast": "slow"}
+COPIED_WORDS = 4
+MAX_WORDS = 60
+MAX_SENTENCES = 2
+
+BY_REFERENCE_ONLY = ("gender", "persona")  # a transcript does not tell who speaks: "he" in it is somebody else
+
+# Words that assert something no clip of speech shows. "someone", "people" and "the listener" invent nobody.
+_LISTS = {
+    "gender": (
+        "he him his himself she her hers herself man men woman women male female boy boys girl girls lady ladies "
+        "gentleman gentlemen guy masculine feminine"
+    ),
+    "person": (
+        "mother father mom mum dad parent parents son daughter brother sister husband wife boyfriend girlfriend lover "
+        "baby child children kid kids friend friends family grandmother grandfather uncle aunt cousin neighbour "
+        "neighbor boss teacher student students doctor nurse colleague colleagues coworker coworkers customer "
+        "customers waiter waitress police policeman soldier enemy king queen actor actress singer president politician "
+        "lawyer crowd audience"
+    ),
+    "place": (
+        "home house kitchen bedroom bathroom school classroom university college hospital clinic office church temple "
+        "street road city town village country restaurant cafe bar pub shop store market park beach forest mountain "
+        "river airport station train bus car plane phone courtroom prison theatre theater stadium"
+    ),
+    "event": (
+        "accident war battle fight funeral death died dead dying killed murder wedding marriage divorce breakup "
+        "birthday party holiday christmas exam examination interview meeting lottery fire earthquake storm robbery "
+        "pregnancy pregnant diagnosis surgery crash attack election concert dinner lunch breakfast vacation trip "
+        "betrayal affair gift homework promotion"
+    ),
+}
+_KIND_OF = {word: kind for kind, words in _LISTS.items() for word in words.split()}
+_PROFESSIONS = (
+    "teacher doctor nurse soldier police policeman officer lawyer politician president king queen actor actress singer "
+    "waiter waitress boss student professor priest preacher reporter newsreader salesman saleswoman presenter athlete "
+    "judge coach pilot farmer engineer scientist"
+)
+_ORIGINS = (
+    "american british scottish irish australian canadian chinese japanese korean french german italian spanish "
+    "mexican russian polish indian african asian european foreigner"
+)
+_ROLE = "|".join(sorted({*_PROFESSIONS.split(), *_LISTS["person"].split()} - {"crowd", "audience", "family"}))
+# Who the speaker is, which no voice shows, or a text that speaks as somebody.
+_PERSONA = re.compile(
+    r"\bas an ai\b|\blanguage model\b|\b(?:i|i'm|i'll|i've|i'd|my|me|we|we're|our)\b|"
+    r"\b(?:elderly|teenage|teenager|teenaged|adolescent|middle[- ]aged|toddler)\b|"
+    r"\b(?:young|younger|old|older)(?: \w+)? (?:speaker|voice|person|adult|man|woman|lady|boy|girl)\b|"
+    rf"\b(?:{'|'.join(_ORIGINS.split())})\b|\baccent\b|"
+    rf"\b(?:speaker|voice|person|narrator) (?:is|was|must be|may be|could be|seems to be) an? (?:\w+ )?(?:{_ROLE})\b|"
+    rf"^(?:an?|the) (?:\w+ )?(?:{_ROLE}) (?:is|was|speaks|talks|says|sounds|shouts|whispers|scolds|complains)\b|"
+    rf"\bas an? (?:\w+ )?(?:{_ROLE})\b"
+)
+_NAMED = re.compile(r"^([A-Z][a-z]+) (?:sounds|speaks|says|talks|shouts|whispers|laughs|cries|seems|feels|is)\b")
+_NO_NAME = frozenset(
+    "speaker voice someone somebody everything everyone nothing something it this that these there here he she they "
+    "who what speech tone delivery mood narrator pitch volume pace intonation english ai".split()
+)
+# Said of manner, not of a person, place or event. A comparison ("like a mother soothing a child") asserts nobody.
+_FIGURES = re.compile(
+    r"\b(?:pent up|on the attack|feels? (?:at home|dead)|at home (?:with|in)|(?:point|message|words?) home|hits? home|"
+    r"close to home|dead (?:calm|flat|serious|set|tired)|dying (?:down|away|to)|died (?:down|away)|"
+    r"trains? of thought|raises? the bar|in store|at war with|fights? (?:back|off|down)|"
+    r"like an? [^,.;:!?]*|as an? (?:\w+ ){1,3}would\b|(?:of|on|under) fire|fire in|with (?:fire|fight)|firing|"
+    r"up the road)\b"
+)
+_CAUSE = re.compile(
+    r"\bbecause\b[^,.;]*|\b(?:due to|owing to|thanks to)\b[^,.;]*|"
+    r"\b(?:after|since|having just|having) (?:losing|winning|hearing|being|seeing|finding|learning|receiving|failing|"
+    r"passing|leaving|getting|lost|won|heard|been|seen|found|received|failed)\b[^,.;]*|"
+    r"\b(?:as if|as though|like)\b[^.;]*?\b(?:had|has|have|been|was)\b[^,.;]*|\b(?:as if|as though) [^,.;]*\bbefore\b"
+)
+_OFF = re.compile(
+    r"https?://|www\.|```|[#*_|<>{}\\]{2,}|^\s*(?:(?:sure|certainly|of course)(?:[,!:]|\.\s)|here (?:is|are)\b|note:)|"
+    r"\b(?:you|your)\b|\?\s*$|\b(?:instruction|caption|transcript)\b:?"
+)
+_FOREIGN = re.compile(r"[\u0400-\u04ff\u0600-\u06ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_DANGLING = re.compile(
+    r"(?:\b(?:a|an|the|and|or|but|of|with|to|in|at|by|for|from|is|are|was|as|that|very|his|her|their|its|almost)|[,:(-])$"
+)
+_SPEECH_WORDS = re.compile(
+    r"\b(?:voice|speaker|speak\w*|spoken|sound\w*|tone|tones|toned|speech|talk\w*|intonation|pitch\w*|volume|pace|"
+    r"loud\w*|quiet\w*|words?|delivery|mood|feel\w*|emotion\w*|whisper\w*|shout\w*|breath\w*|heart|spirits?)\b"
+)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of an utterance and a caption may not contradict.
+
+    Attributes:
+        emotion: the label as one of ``CLASSES``; None where unknown.
+        level: measured tercile low, mid or high; None where unknown.
+        pitch: likewise.
+        rate: slow, mid or fast; None where unknown.
+        intensity: the label's, normal or strong; None where unknown.
+    """
+
+    emotion: str | None = None
+    level: str | None = None
+    pitch: str | None = None
+    rate: str | None = None
+    intensity: str | None = None
+
+    @property
+    def comparable(self) -> bool:
+        """Whether anything is known that a caption could contradict; a degree alone is not, without its emotion."""
+        return any((self.emotion, self.level, self.pitch, self.rate))
+
+    @classmethod
+    def from_rows(
+        cls, emotion: str | None, prosody: Mapping[str, str | None] | None, intensity: str | None = None
+    ) -> Truth:
+        """Of a label (any of ``EMOTIONS``), a row of the ``prosody`` artifact and the label's intensity."""
+        measured = prosody or {}
+        pitch = measured.get("pitch") if measured.get("pitch_hz") is not None else None
+        return cls(canonical(emotion), measured.get("level"), pitch, measured.get("rate"), intensity)
+
+
+def asserted_classes(clues: Sequence[Clue]) -> list[str]:
+    """Emotion classes that the clues assert, without those negated, in order."""
+    found = [canonical(c.lemma) for c in clues if c.kind == "emotion" and not c.negated]
+    return list(dict.fromkeys(name for name in found if name is not None))
+
+
+def _emotion_flags(clues: Sequence[Clue], emotion: str) -> list[str]:
+    asserted, dominant = asserted_classes(clues), dominant_emotion(clues)
+    denied = [c for c in clues if c.kind == "emotion" and c.negated and canonical(c.lemma) == emotion]
+    if dominant is not None:
+        wrong = dominant != emotion
+    else:
+        wrong = emotion not in asserted and bool(asserted or denied)
+    if not wrong:
+        return []
+    said = dominant or ", ".join(asserted) or f"not {denied[0].word}"
+    return [f"emotion: {said} against {emotion}"]
+
+
+def _intensity_flags(clues: Sequence[Clue], truth: Truth) -> list[str]:
+    """A hint of the right emotion where the label says strong; "normal" is the middle and contradicts neither end."""
+    degree = next((c for c in clues if c.kind == "intensity" and c.lemma == "weak" and not c.negated), None)
+    if truth.intensity != "strong" or degree is None or dominant_emotion(clues) != truth.emotion:
+        return []
+    return [f"intensity: {degree.word} against strong"]
+
+
+def factuality_flags(clues: Sequence[Clue], truth: Truth) -> list[str]:
+    """Contradictions between clues and truth, at most one a kind.
+
+    An emotion contradicts when the dominant one is not the label's (a second emotion beside the right one does not);
+    the degree of the right one, when it is weak and the label's is strong.
+    Level, pitch and rate contradict when the caption says one end of the scale and the other end was measured, or
+    denies the end that was measured; the middle tercile contradicts neither.
+    """
+    flags: list[str] = []
+    if truth.emotion is not None:
+        flags = _emotion_flags(clues, truth.emotion) or _intensity_flags(clues, truth)
+    for kind in ("level", "pitch", "rate"):
+        measured = getattr(truth, kind)
+        if measured not in OPPOSITE:
+            continue
+        for clue in clues:
+            against = measured if clue.negated else OPPOSITE[measured]
+            if clue.kind == kind and clue.lemma == against:
+                flags.append(f"{kind}: {'not ' if clue.negated else ''}{clue.word} against {measured}")
+                break
+    return flags
+
+
+def _tokens(text: str) -> list[str]:
+    return re.findall(r"\w+(?:'\w+)?", text.lower().replace("\u2019", "'"))
+
+
+def _bare(words: Sequence[str]) -> list[str]:
+    """Words without an "'s": "she's" and "mother's" name whom "she" and "mother" name."""
+    return [word.removesuffix("'s") for word in words]
+
+
+@lru_cache(maxsize=65536)
+def _suspects(caption: str) -> tuple[tuple[str, str], ...]:
+    """(kind, words) of every event, person, place, gender and persona that a caption names, supported or not."""
+    straight = caption.strip().replace("\u2019", "'")
+    told = [("event", " ".join(match.group().split())) for match in _CAUSE.finditer(straight.lower())]
+    text = _FIGURES.sub(" ", straight.lower())
+    found = [("persona", match.group()) for match in _PERSONA.finditer(text)]
+    text = _PERSONA.sub(lambda match: " ".join(w for w in _tokens(match.group()) if _KIND_OF.get(w) == "gender"), text)
+    found += [(kind, word) for word in _bare(_tokens(text)) if (kind := _KIND_OF.get(word)) is not None]
+    return tuple(dict.fromkeys([*found, *told, *(("person", name) for name in _names(straight))]))
+
+
+def _names(caption: str) -> list[str]:
+    """Capitalised words that stand where a common word would be lower-cased; none in a caption set as a title."""
+    words = re.findall(r"[^\W\d_]+", caption)
+    if sum(word[0].isupper() for word in words) > max(2, len(words) / 2):
+        return []
+    inside = [match.group() for match in re.finditer(r"(?<=[\w,;] )[A-Z][a-z]+\b", caption)]
+    opening = _NAMED.search(caption)
+    names = inside + ([opening.group(1)] if opening else [])
+    own = {*_NO_NAME, *_ORIGINS.split()}
+    return [name for name in names if name.lower() not in own and not parse_clues(name)]
+
+
+def _supported(words: str, support: frozenset[str]) -> bool:
+    return all(word in support for word in _bare(_tokens(words)))
+
+
+@lru_cache(maxsize=65536)
+def _form_flags(caption: str) -> tuple[str, ...]:
+    text, words = caption.strip(), _tokens(caption)
+    if not words:
+        return ("off_instruction: empty",)
+    flags = []
+    if (dangling := _DANGLING.search(text.lower())) or text.count("(") > text.count(")"):
+        flags.append(f"unfinished: {dangling.group() if dangling else '('}")
+    sentences = [" ".join(_tokens(part)) for part in re.split(r"[.!?]+(?:\s|$)", text) if part.strip()]
+    if match := _OFF.search(text.lower()) or _FOREIGN.search(text):
+        flags.append(f"off_instruction: {match.group().strip()}")
+    elif len(words) > MAX_WORDS:
+        flags.append(f"off_instruction: {len(words)} words")
+    elif len(sentences) > MAX_SENTENCES:
+        flags.append("off_instruction: more than two sentences")
+    elif not _SPEECH_WORDS.search(text.lower()) and not parse_clues(caption):
+        flags.append("off_instruction: nothing about how it sounds")
+    if loop := _loop(words, sentences):
+        flags.append(f"repetition: {loop}")
+    return tuple(flags)
+
+
+def _loop(words: Sequence[str], sentences: Sequence[str]) -> str | None:
+    """A word four times running, three words three times, or a sentence of three words or more said again."""
+    for start in range(len(words) - 3):
+        if len(set(words[start : start + 4])) == 1:
+            return words[start]
+    seen: dict[str, int] = {}
+    for start in range(len(words) - 2):
+        phrase = " ".join(words[start : start + 3])
+        seen[phrase] = seen.get(phrase, 0) + 1
+        if seen[phrase] == 3:
+            return phrase
+    return next((s for i, s in enumerate(sentences) if s in sentences[:i] and len(s.split()) >= 3), None)
+
+
+def _copied(words: Sequence[str], transcript: Sequence[str], references: Sequence[Sequence[str]]) -> str | None:
+    def grams(tokens: Sequence[str]) -> dict[tuple[str, ...], None]:
+        return dict.fromkeys(tuple(tokens[i : i + COPIED_WORDS]) for i in range(len(tokens) - COPIED_WORDS + 1))
+
+    allowed = {gram for reference in references for gram in grams(reference)}
+    said = set(grams(transcript)) - allowed
+    return next((" ".join(gram) for gram in grams(words) if gram in said), None)
+
+
+def faithfulness_flags(caption: str, transcript: str, references: Sequence[str], finished: bool = True) -> list[str]:
+    """What the caption says beyond the input and the instruction.
+
+    Args:
+        caption: one system's.
+        transcript: what was said, in the captions' language; empty where unknown.
+        references: human captions of the same utterance; what one of them names is not invented.
+        finished: the end token came.
+    """
+    truths = [_tokens(text) for text in references]
+    spoken = _tokens(transcript)
+    by_reference = frozenset(word for words in truths for word in _bare(words))
+    by_all = by_reference | frozenset(_bare(spoken))
+    flags = []
+    for kind, words in _suspects(caption):
+        if not _supported(words, by_reference if kind in BY_REFERENCE_ONLY else by_all):
+            flags.append(f"{kind}: {words}")
+    if copied := _copied(_tokens(caption), spoken, truths):
+        flags.append(f"transcript: {copied}")
+    form = list(_form_flags(caption))
+    if not finished and not any(flag.startswith("unfinished") for flag in form):
+        form.append("unfinished: the length limit came before the end")
+    return flags + form

@@ -1,0 +1,1 @@
+"""The emotion grammar parser: captions to clues."""

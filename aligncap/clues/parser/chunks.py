@@ -1,0 +1,286 @@
+"""The chunk grammar: lexicon words with their modifiers, and scale words with the dimension they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aligncap.clues.parser import words
+from aligncap.clues.parser.lexicon import CUE, NRC_POS, Entry, match, nrc
+from aligncap.vocabulary import canonical
+
+BREAKS = frozenset(", ; : . ! ? ( ) — – -- …".split())
+JOINTS = frozenset(
+    "and or nor but yet though although while whereas however despite with as than beneath underneath".split()
+)
+_SCALE = {word: value for value, text in words.SCALE_WORDS.items() for word in text.split()}
+_DIMENSION = {word: kind for kind, text in words.DIMENSIONS.items() for word in text.split()}
+ATTRIBUTES = ("level", "pitch", "rate", "timbre", "pause")
+_FEELING = frozenset(words.FEELING_NOUNS.split())
+_VOICE = frozenset({"voice", "voices"})
+_TONE = frozenset({"tone", "tones", "speech"})
+_BARE = frozenset("high low deep raised".split())  # read as the voice's even with no noun near: "High and quick"
+_WITH_VOICE = frozenset(
+    "high higher low lower deep deeper raise raised heightened lowered drop rise rising soar medium mid".split()
+)
+_RATES = {"high": "fast", "low": "slow", "mid": "mid"}
+WINDOW = 4  # tokens that a modifier may stand before what it modifies
+REACH = 6  # tokens between a scale word and its dimension
+
+
+@dataclass(frozen=True)
+class Token:
+    """A word: text, lemma, all forms it may be looked up by (likeliest first), spaCy tags, character offsets."""
+
+    text: str
+    lemma: str
+    forms: tuple[str, ...]
+    pos: str
+    tag: str
+    begin: int
+    finish: int
+    joined: bool = False  # a hyphen ties it to the word before: "low-pitched"
+
+
+@dataclass
+class Mention:
+    """A clue where it stands: tokens ``start:end``, characters ``begin:finish``; ``modifier``: its degree word's."""
+
+    kind: str
+    value: str
+    start: int
+    end: int
+    begin: int
+    finish: int
+    pos: str
+    intensity: str = "normal"
+    negated: bool = False
+    background: bool = False
+    modifier: tuple[int, int] | None = None
+    weight: float = 1.0
+
+    @property
+    def is_manner(self) -> bool:
+        """A neutral cue ("polite", "gentle"): how somebody speaks, which does not say what they feel."""
+        return self.weight <= CUE and canonical(self.value) == "neutral"
+
+
+def yields(aside: Sequence[Mention], to: Sequence[Mention]) -> bool:
+    """Whether what is set aside yields to the other emotions: not to mere manners, unless it is but a cue itself."""
+    return bool(to) and (not all(m.is_manner for m in to) or all(m.weight <= CUE for m in aside))
+
+
+def set_aside(before: Sequence[Mention], behind: Sequence[Mention]) -> None:
+    """Put what stands before a contrast behind what follows it; an emotion that stands on both sides is no contrast."""
+    classes = {canonical(m.value) for m in behind}
+    for mention in before:
+        mention.background |= canonical(mention.value) not in classes
+
+
+def is_break(token: Token) -> bool:
+    """Punctuation that ends a clause segment."""
+    return token.text in BREAKS
+
+
+def segment(tokens: Sequence[Token], at: int, joints: bool = False) -> tuple[int, int]:
+    """The stretch of tokens around ``at`` between punctuation marks (with ``joints``, conjunctions too)."""
+
+    def stops(i: int) -> bool:
+        return is_break(tokens[i]) or (joints and tokens[i].text in JOINTS)
+
+    start, end = at, at + 1
+    while start > 0 and not stops(start - 1):
+        start -= 1
+    while end < len(tokens) and not stops(end):
+        end += 1
+    return start, end
+
+
+def mentions(tokens: Sequence[Token]) -> list[Mention]:
+    """All clues of a token sequence with their own intensity, not yet negated or set aside."""
+    forms = [token.forms for token in tokens]
+    pos = [token.pos for token in tokens]
+    emotions = _matches("emotion", tokens, forms, pos, set())
+    emotions += _feelings(tokens, emotions) + _from_nrc(tokens, emotions)
+    emotions.sort(key=lambda m: m.start)
+    taken = {i for m in emotions if m.end - m.start > 1 for i in range(m.start, m.end)}
+    found = list(emotions)
+    attributes = [m for kind in ATTRIBUTES for m in _matches(kind, tokens, forms, pos, taken)]
+    found += _tightest(tokens, attributes)
+    taken |= {i for m in found if m.end - m.start > 1 for i in range(m.start, m.end)}
+    scales = _scales(tokens, emotions, taken)
+    measured = _covered(scales)  # a "steady tempo" is not a steady mind
+    found = [m for m in found if not (m.kind == "emotion" and m.weight == CUE and m.start in measured)] + scales
+    for mention in found:
+        _modify(mention, found, tokens, forms, pos)
+    return found
+
+
+def _mention(entry: Entry, tokens: Sequence[Token], start: int, end: int) -> Mention:
+    begin, finish = tokens[start].begin, tokens[end - 1].finish
+    kind, value, intensity = entry.kind, entry.value, entry.intensity
+    return Mention(kind, value, start, end, begin, finish, tokens[start].pos, intensity, weight=entry.weight)
+
+
+def _tightest(tokens: Sequence[Token], found: Sequence[Mention]) -> list[Mention]:
+    """Of phrases of different kinds that share a word, the one held together by hyphens: "the voice is low-pitched"."""
+    compounds = [m for m in found if m.end - m.start > 1 and all(t.joined for t in tokens[m.start + 1 : m.end])]
+    inside = {i: m for m in compounds for i in range(m.start, m.end)}
+
+    def cut(mention: Mention) -> bool:
+        return any(i in inside and inside[i].kind != mention.kind for i in range(mention.start, mention.end))
+
+    # a name of a dimension has a stem that is a value of it: "loudness"
+    return [
+        m for m in found if not (cut(m) or _names_what_follows(tokens, m)) and tokens[m.start].text not in _DIMENSION
+    ]
+
+
+def _names_what_follows(tokens: Sequence[Token], mention: Mention) -> bool:
+    """'The voice is low in pitch': a phrase that would say the level, if its scale word had no noun of its own."""
+    after = [token.text for token in tokens[mention.end : mention.end + 3]]
+    of_scale = mention.end - mention.start > 1 and tokens[mention.end - 1].text in _SCALE
+    return of_scale and after[:1] == ["in"] and any(text in _DIMENSION for text in after[1:])
+
+
+def _matches(
+    kind: str, tokens: Sequence[Token], forms: Sequence[tuple[str, ...]], pos: Sequence[str], taken: set[int]
+) -> list[Mention]:
+    found, at = [], 0
+    while at < len(tokens):
+        hit = None if at in taken else match(kind, forms, pos, at)
+        if hit is None:
+            at += 1
+            continue
+        found.append(_mention(hit[0], tokens, at, hit[1]))
+        at = hit[1]
+    return found
+
+
+def _covered(found: Sequence[Mention]) -> set[int]:
+    return {i for m in found for i in range(m.start, m.end)}
+
+
+def _feelings(tokens: Sequence[Token], found: Sequence[Mention]) -> list[Mention]:
+    """Words for feeling as such: nothing in themselves, neutral when denied."""
+    covered = _covered(found)
+    entry = Entry("emotion", "feeling")
+    return [_mention(entry, tokens, i, i + 1) for i, t in enumerate(tokens) if t.text in _FEELING and i not in covered]
+
+
+def _from_nrc(tokens: Sequence[Token], found: Sequence[Mention]) -> list[Mention]:
+    covered = _covered(found)
+    added = []
+    for i, token in enumerate(tokens):
+        if i in covered or token.pos != NRC_POS:
+            continue
+        value = nrc().get(token.text)
+        if value is not None:
+            added.append(_mention(Entry("emotion", value, weight=CUE), tokens, i, i + 1))
+    return added
+
+
+def _scales(tokens: Sequence[Token], emotions: Sequence[Mention], taken: set[int]) -> list[Mention]:
+    """High, low, raised, moderate … with the dimension nouns they belong to."""
+    found = []
+    for at, token in enumerate(tokens):
+        scale = _SCALE.get(token.text) or _SCALE.get(token.lemma)
+        if scale is None or at in taken or _is_about_emotion(tokens, at, emotions):
+            continue
+        if scale == "mid" and at and tokens[at - 1].text == "than":
+            continue  # "higher than usual"
+        for kind, value, noun in _dimensions(tokens, at, scale):
+            first, last = (at, at + 1) if abs(noun - at) > 1 else (min(at, noun), max(at, noun) + 1)
+            found.append(_mention(Entry(kind, value), tokens, first, last))
+    return found
+
+
+def _is_about_emotion(tokens: Sequence[Token], at: int, emotions: Sequence[Mention]) -> bool:
+    """Whether "deep" or "great" at ``at`` measures an emotion that follows: "deep, consuming fear"."""
+    if tokens[at].text not in ("deep", "deeper", "strong", "great", "highly", "little", "up"):
+        return False
+    nouns = {"voice", "pitch", *_TONE}
+    for i in range(at + 1, min(at + 1 + WINDOW, len(tokens))):
+        if tokens[i].text in nouns or tokens[i].text in JOINTS:
+            return False
+        if any(m.start <= i < m.end for m in emotions):
+            return True
+    return False
+
+
+def _dimensions(tokens: Sequence[Token], at: int, scale: str) -> list[tuple[str, str, int]]:
+    """(kind, value, index of the noun) for a scale word: nearest noun in its segment, and those coordinated with it."""
+    start, end = segment(tokens, at)
+    text = tokens[at].text
+    near = [i for i in range(max(start, at - REACH), min(end, at + REACH + 1)) if tokens[i].text in _DIMENSION]
+    nearest = min(near, key=lambda i: (_blocked(tokens, at, i), abs(i - at), i < at), default=None)
+    if nearest is not None and not (_blocked(tokens, at, nearest) and _has_voice(tokens, start, at)):
+        chosen = [nearest] + [i for i in near if i != nearest and _coordinated(tokens, nearest, i)]
+        result = []
+        for i in chosen:
+            kind = _DIMENSION[tokens[i].text]
+            result.append((kind, _RATES[scale] if kind == "rate" else scale, i))
+        return result
+    if text not in _WITH_VOICE and tokens[at].lemma not in _WITH_VOICE:
+        return []
+    raised = tokens[at].lemma in ("raise", "rise", "heighten", "lower", "drop") or text in ("raised", "heightened")
+    voices = [i for i in range(start, end) if tokens[i].text in _VOICE and abs(i - at) <= REACH]
+    tones = [i for i in range(start, end) if tokens[i].text in _TONE and abs(i - at) <= WINDOW]
+    if voices:
+        noun = min(voices, key=lambda i: abs(i - at))
+        quiet = text in ("low", "lower") or raised
+        return [("level" if quiet else "pitch", scale, noun)]
+    if tones:
+        return [("pitch", scale, min(tones, key=lambda i: abs(i - at)))]
+    return [("pitch", scale, at)] if text in _BARE and text != "raised" and _stands_alone(tokens, at) else []
+
+
+def _has_voice(tokens: Sequence[Token], start: int, at: int) -> bool:
+    """'The tone is not high and the pace not slow': what is high stands before, and is not sought behind the 'and'."""
+    nouns = _VOICE | _TONE
+    return any(tokens[i].text in nouns and not _blocked(tokens, at, i) for i in range(start, at))
+
+
+def _stands_alone(tokens: Sequence[Token], at: int) -> bool:
+    """An adjective with no noun of its own: the end of a segment or a conjunction follows."""
+    return at + 1 >= len(tokens) or is_break(tokens[at + 1]) or tokens[at + 1].text in ("and", "or", "but", "yet")
+
+
+def _blocked(tokens: Sequence[Token], one: int, other: int) -> bool:
+    low, high = sorted((one, other))
+    return any(t.text in ("and", "but", "with") for t in tokens[low + 1 : high])
+
+
+def _coordinated(tokens: Sequence[Token], one: int, other: int) -> bool:
+    low, high = sorted((one, other))
+    return high - low == 2 and tokens[low + 1].text in ("and", "or")
+
+
+def _modify(
+    mention: Mention,
+    found: Sequence[Mention],
+    tokens: Sequence[Token],
+    forms: Sequence[tuple[str, ...]],
+    pos: Sequence[str],
+) -> None:
+    """Set the intensity of ``mention`` from the nearest degree word before it, or a phrase just after it."""
+    heads = {m.start for m in found if m.kind == mention.kind and m is not mention}
+    candidates: list[tuple[int, Entry, int]] = []
+    at = mention.start - 1
+    while at >= max(0, mention.start - WINDOW) and not is_break(tokens[at]) and tokens[at].text not in ("and", "but"):
+        hit = match("intensity", forms, pos, at)
+        if hit is not None and hit[1] <= mention.start:
+            candidates.append((mention.start - at, hit[0], at))
+        if at in heads:
+            break
+        at -= 1
+    for after in range(mention.end, min(mention.end + 2, len(tokens))):
+        hit = match("intensity", forms, pos, after)
+        if hit is not None and hit[1] - after > 1 and not is_break(tokens[after]):
+            candidates.append((WINDOW + after, hit[0], after))
+    if not candidates:
+        return
+    _, entry, place = min(candidates, key=lambda c: c[0])
+    weak = entry.value == "weak"
+    mention.intensity = "normal" if weak and mention.intensity == "strong" else entry.value
+    mention.modifier = tokens[place].begin, tokens[place].finish

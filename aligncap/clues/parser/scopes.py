@@ -1,0 +1,318 @@
+"""Scopes: what a negation denies, and what a contrast, concession or mere appearance sets aside."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from aligncap.clues.parser.chunks import Mention, Token, is_break, segment, set_aside, yields
+from aligncap.clues.parser.lexicon import CALM
+
+NEGATORS = frozenset(
+    "not n't no never without neither nor none nothing cannot nobody lacking lack absence minus".split()
+)
+# first word -> second words that make the pair a negator
+NEGATOR_PAIRS = {
+    "far": {"from"},
+    "free": {"of", "from"},
+    "devoid": {"of"},
+    "void": {"of"},
+    "empty": {"of"},
+    "stripped": {"of"},
+    "drained": {"of"},
+    "bereft": {"of"},
+    "rather": {"than"},
+    "instead": {"of"},
+    "anything": {"but"},
+    "opposed": {"to"},
+}
+HARDLY = frozenset("hardly barely scarcely".split())
+# A denial ends behind these verbs: "cannot hide the anger", "no mistaking the fear".
+HIDING = frozenset(
+    "hide conceal restrain disguise suppress stifle repress mask deny mistake stop control soften resist escape".split()
+)
+# Likewise what one would do and cannot; a voice that "does not hold any sadness" has none.
+HOLDING = frozenset("contain hold help miss bear believe shake overcome".split())
+KEPT_BACK = HIDING | {"contain", "hold"}
+PARTICLES = frozenset({("hold", "back"), ("hold", "in"), ("shake", "off")})
+CERTAIN = frozenset("doubt wonder question".split())  # "no doubt that she is angry": the doubt alone is denied
+ONLY = frozenset("only just merely simply".split())  # "not only sad"
+LINKING = frozenset("be sound seem appear feel look".split())
+LIFT_REACH = 6  # words from a negator to the one that its denial ends behind
+# first word -> second words with which it denies nothing: "no end of joy", "nothing but contempt"
+NO_DENIAL = {"no": {"end", "matter"}, "nothing": {"but"}}
+ABLE = frozenset("can ca could cannot".split())
+WONDERING = frozenset("what how where why whether if which".split())
+PRESENCE = frozenset(
+    "present hear heard there audible felt feel evident found find detected detect noticed notice apparent".split()
+)
+ABSENT = frozenset("absent missing nowhere lacking gone absence".split())
+CONTRAST = frozenset("but yet however nevertheless nonetheless".split())
+CONCESSION = frozenset("though although while whereas despite albeit notwithstanding".split())
+ATTEMPT = frozenset(
+    "try attempt pretend struggle fight strive effort manage wish want refuse hope appear affect".split()
+)
+FAKE = frozenset("feigned fake forced false falsely pretended sham put-on affected".split())
+UNDER = frozenset("beneath underneath under behind below".split())
+OUTSIDE = frozenset("surface outwardly outside appearance superficially".split())
+ENDS_SCOPE = frozenset("but yet however though although while whereas because".split())
+LIST_POS = frozenset("NOUN ADJ ADV DET CCONJ PROPN VERB".split())
+
+
+def mark_negated(tokens: Sequence[Token], found: Sequence[Mention]) -> None:
+    """Set ``negated`` on every mention that lies within an odd number of negations."""
+    depth = [0] * len(tokens)
+    for at in range(len(tokens)):
+        start = _negation_start(tokens, at)
+        if start is None:
+            continue
+        for i in range(start, _negation_end(tokens, at, start)):
+            depth[i] += 1
+    for mention in found:
+        inside = depth[mention.start] % 2 == 1
+        # a phrase that holds its own negator ("can not believe") is not denied by it
+        own = any(t.text in NEGATORS for t in tokens[mention.start : mention.end])
+        mention.negated = (inside and not own) or _denied_after(tokens, mention)
+
+
+def _negation_start(tokens: Sequence[Token], at: int) -> int | None:
+    """Index where the scope of a negator at ``at`` begins, None where there is no negator."""
+    text = tokens[at].text
+    following = tokens[at + 1].text if at + 1 < len(tokens) else ""
+    if text in NEGATORS:
+        return None if following in NO_DENIAL.get(text, ()) or _keeps_nothing_back(tokens, at) else at + 1
+    if following in NEGATOR_PAIRS.get(text, ()):
+        denied_before = text == "anything" and any(t.text in NEGATORS or t.text == "nobody" for t in tokens[:at])
+        return None if denied_before else at + 2
+    if text in HARDLY and at + 1 < len(tokens) and tokens[at + 1].tag.startswith("JJ"):
+        return at + 1
+    if text == "little" and (at == 0 or tokens[at - 1].text not in ("a", "the")) and tokens[at].pos == "ADJ":
+        return at + 1
+    return None
+
+
+def _is_form(token: Token, words: frozenset[str]) -> bool:
+    return not words.isdisjoint(token.forms)
+
+
+def _keeps_nothing_back(tokens: Sequence[Token], at: int) -> bool:
+    """'No anger is held back'."""
+    clause = tokens[at : segment(tokens, at)[1]]
+    return tokens[at].text == "no" and any(
+        one.lemma == "be" and other.tag == "VBN" and _is_form(other, KEPT_BACK) and other.lemma != "contain"
+        for one, other in itertools.pairwise(clause)
+    )
+
+
+def _negation_end(tokens: Sequence[Token], negator: int, start: int) -> int:
+    """Index after the scope.
+
+    It ends with its clause, at a contrast, behind a word that lifts the denial, or at a comma that is not part of a
+    list closed by or/nor.
+    """
+    so_much = [t.text for t in tokens[start : start + 2]] == ["so", "much"]
+    at = start
+    while at < len(tokens):
+        token = tokens[at]
+        if token.text in ENDS_SCOPE or (so_much and token.text == "as"):
+            return at
+        if token.text == "," and not _is_list(tokens, at):
+            return at
+        if token.text != "," and is_break(token):
+            return at
+        if token.text == "nor":
+            return at  # it negates what follows by itself
+        if token.text == "and" and (_new_predicate(tokens, at + 1) or _negated_anew(tokens, at + 1)):
+            return at
+        if at - negator <= LIFT_REACH and _lifts(tokens, negator, at):
+            return at + 1
+        at += 1
+    return at
+
+
+def _lifts(tokens: Sequence[Token], negator: int, at: int) -> bool:
+    """Whether a denial ends behind the word at ``at``: what cannot be hidden, held back, doubted or calmed is there."""
+    token, after = tokens[at], tokens[at + 1] if at + 1 < len(tokens) else None
+    next_text, next_pos = (after.text, after.pos) if after else ("", "")
+    if token.text in ONLY:
+        return tokens[at - 1].text not in ("or", "nor")
+    if _is_form(token, CERTAIN):
+        in_question = (token.lemma, next_text) == ("question", "of")  # "not a question of anger"
+        return not in_question and next_text not in ("or", "nor", "and", ",")  # "without doubt or fear"
+    if token.text == "know":
+        return any(t.text in WONDERING for t in tokens[at + 1 : at + 3])
+    if token.pos != "VERB":
+        return False
+    if "calm" in token.forms:
+        return next_pos in ("DET", "PRON", "NOUN")  # "cannot calm her anger"
+    if "care" in token.forms:
+        return next_text not in ("to", "for", "or", "nor", "and")
+    if _is_dared(tokens, at):
+        return True
+    if next_text in ("any", "by") or (token.tag == "VBN" and next_pos in ("NOUN", "ADJ")):
+        return False  # "does not hide any anger", "not masked by anger", "no suppressed anger"
+    if "mistake" in token.forms and any(t.text == "for" for t in tokens[at + 1 : at + 4]):
+        return False  # "not to be mistaken for anger"
+    return _is_form(token, HIDING) or (_is_form(token, HOLDING) and _cannot(tokens, negator, at))
+
+
+def _cannot(tokens: Sequence[Token], negator: int, at: int) -> bool:
+    """Whether it is said of one who would and cannot: "not try to hold", "not hold back", "not contain her joy"."""
+    able = any(t.text in ABLE for t in tokens[max(0, negator - 1) : negator + 1])
+    wanted = tokens[at - 1].text == "to" and tokens[at - 2].lemma not in LINKING
+    own = any((tokens[at].lemma, t.text) in PARTICLES or t.tag == "PRP$" for t in tokens[at + 1 : at + 2])
+    return able or wanted or own
+
+
+def _is_dared(tokens: Sequence[Token], at: int) -> bool:
+    """'Does not dare to show her anger', but not 'does not dare to be happy'."""
+    before = [t for t in tokens[max(0, at - 3) : at] if t.text not in ("to", "not", "n't")]
+    return bool(before) and "dare" in before[-1].forms and tokens[at].lemma not in LINKING
+
+
+def _new_predicate(tokens: Sequence[Token], at: int) -> bool:
+    for token in tokens[at : at + 4]:
+        if is_break(token):
+            return False
+        if token.pos in ("VERB", "AUX") and token.tag in ("VBZ", "VBP", "VBD", "VBG"):
+            return True
+        if token.text in ("with", "quite", "rather", "very", "full", "clearly"):
+            return True
+    return False
+
+
+def _negated_anew(tokens: Sequence[Token], at: int) -> bool:
+    """'No effort and no anger', 'the tone is not high and the pace not slow': each has a negator of its own."""
+    return any(token.text in NEGATORS for token in tokens[at : segment(tokens, at)[1]])
+
+
+def _is_list(tokens: Sequence[Token], comma: int) -> bool:
+    """Whether "or"/"nor" follows the comma at ``comma`` with nothing but a list between."""
+    for token in tokens[comma + 1 : comma + 9]:
+        if token.text in ("or", "nor"):
+            return True
+        if token.text != "," and token.pos not in LIST_POS:
+            return False
+    return False
+
+
+def _denied_after(tokens: Sequence[Token], mention: Mention) -> bool:
+    """'Anger is absent', 'joy is not to be heard'."""
+    negator = False
+    for token in tokens[mention.end : mention.end + 6]:
+        if is_break(token) or token.text in ENDS_SCOPE or token.text == "and":
+            return False
+        if token.text in ABSENT or (negator and token.text in PRESENCE):
+            return True
+        negator = negator or token.text in ("not", "n't", "never")
+    return False
+
+
+def mark_background(tokens: Sequence[Token], found: Sequence[Mention]) -> None:
+    """Set ``background`` on mentions that are conceded, superficial, feigned, attempted, or before a contrast."""
+    aside = [False] * len(tokens)
+
+    def put_aside(start: int, end: int) -> None:
+        aside[start:end] = [True] * (end - start)
+
+    for at, token in enumerate(tokens):
+        if token.text in OUTSIDE and not (
+            token.text == "surface" and at and tokens[at - 1].text == "the" and _is_to(tokens, at)
+        ):
+            put_aside(*segment(tokens, at, joints=True))
+        elif token.lemma in ATTEMPT and any(t.text == "to" for t in tokens[at + 1 : at + 5]):
+            put_aside(at, _attempt_end(tokens, at))
+        elif token.text in FAKE:
+            put_aside(at, min(at + 4, segment(tokens, at)[1]))
+        elif token.text in UNDER and _covers(tokens, at):
+            put_aside(at, segment(tokens, at)[1])
+        elif _concedes(tokens, at):
+            put_aside(at, _concession_end(tokens, at))
+        elif token.text == "than" and any(t.text == "more" for t in tokens[max(0, at - 5) : at]):
+            put_aside(at, segment(tokens, at)[1])
+        elif token.text == "less" and any(t.text == "than" for t in tokens[at + 1 : at + 5]):
+            put_aside(at, next(i for i in range(at, len(tokens)) if tokens[i].text == "than"))
+    for mention in found:
+        mention.background = aside[mention.start] or _modifies_next(mention, found)
+    for at in range(len(tokens)):
+        if _is_contrast(tokens, at):
+            _contrast(tokens, at, found)
+
+
+def _modifies_next(mention: Mention, found: Sequence[Mention]) -> bool:
+    """Whether an emotion word only colours the one that follows: "blissfully calm", "horrified disgust"."""
+    if mention.kind != "emotion" or mention.pos not in ("ADV", "ADJ", "VERB"):
+        return False
+    heads = ("ADJ", "VERB") if mention.pos == "ADV" else ("NOUN",)
+    follows = [m for m in found if m.kind == "emotion" and m.start == mention.end and m.value != "feeling"]
+    return any(m.pos in heads and m.weight >= CALM for m in follows)
+
+
+def _is_to(tokens: Sequence[Token], at: int) -> bool:
+    """'close to the surface' is no disguise."""
+    return at >= 2 and tokens[at - 2].text in ("to", "below", "beneath", "under")
+
+
+def _covers(tokens: Sequence[Token], at: int) -> bool:
+    """'Furious underneath a calm manner'; not the adverb: "cheerful, underneath tense"."""
+    following = [t.pos for t in tokens[at + 1 : segment(tokens, at)[1]]]
+    return following[:1] in (["DET"], ["NOUN"], ["PRON"]) or (following[:1] == ["ADJ"] and "NOUN" in following)
+
+
+def _concedes(tokens: Sequence[Token], at: int) -> bool:
+    """'Though nervous'; a "while" inside a clause is a matter of time: "laughing while angry"."""
+    if tokens[at].text == "while" and at > 0 and not is_break(tokens[at - 1]):
+        return False
+    return tokens[at].text in CONCESSION or _is_mild_if(tokens, at)
+
+
+def _is_mild_if(tokens: Sequence[Token], at: int) -> bool:
+    """'peaceful, if a touch wistful'."""
+    following = [t.text for t in tokens[at + 1 : at + 3]]
+    return tokens[at].text == "if" and (following[:1] == ["a"] or following[:1] in (["slightly"], ["somewhat"]))
+
+
+def _attempt_end(tokens: Sequence[Token], at: int) -> int:
+    """The clause's end, or the verb of what is kept back: one who tries to hide her anger has it."""
+    end = at + 1
+    while end < len(tokens) and not is_break(tokens[end]) and tokens[end].text not in ENDS_SCOPE:
+        if tokens[end].pos == "VERB" and _is_form(tokens[end], KEPT_BACK):
+            break
+        end += 1
+    return end
+
+
+def _concession_end(tokens: Sequence[Token], at: int) -> int:
+    """Up to the comma where the concession opens the sentence, else to its end or a contrast."""
+    opens = at == 0 or tokens[at - 1].text in (".", ";") or (at == 1 and tokens[0].text in ("even", "and"))
+    end = at + 1
+    while end < len(tokens):
+        text = tokens[end].text
+        if text in (".", ";", "!", "?") or text in CONTRAST or (opens and text == ","):
+            break
+        end += 1
+    return end
+
+
+def _is_contrast(tokens: Sequence[Token], at: int) -> bool:
+    text = tokens[at].text
+    if text not in CONTRAST:
+        return False
+    if text == "but" and at and tokens[at - 1].text in ("nothing", "anything", "all", "everything"):
+        return False
+    return not (text == "yet" and (at + 1 == len(tokens) or is_break(tokens[at + 1])))
+
+
+def _contrast(tokens: Sequence[Token], at: int, found: Sequence[Mention]) -> None:
+    """What stands before the contrast in its sentence is set aside, but not for a mere manner."""
+    start = at
+    while start > 0 and tokens[start - 1].text not in (".", "!", "?"):
+        start -= 1
+    end = at
+    while end < len(tokens) and tokens[end].text not in (".", "!", "?", ";"):
+        end += 1
+    emotions = [m for m in found if m.kind == "emotion" and not m.negated and m.value != "feeling"]
+    behind = [m for m in emotions if at < m.start < end and not m.background]
+    before = [m for m in emotions if start <= m.start < at]
+    if yields(before, behind):
+        set_aside(before, behind)

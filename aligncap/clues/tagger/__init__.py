@@ -1,0 +1,1 @@
+"""The clue tagger: speech features to clues."""

@@ -1,0 +1,220 @@
+"""Fitting the clue tagger: linear heads on principal components, out-of-fold predictions, calibration. Ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncap.config import Tagger as TaggerSettings
+from aligncap.vocabulary import CLASSES, SCALES, TIMBRES
+
+LABELS: dict[str, tuple[str, ...]] = {
+    "emotion": CLASSES,
+    "intensity": ("normal", "strong"),
+    **SCALES,
+    "timbre": TIMBRES,
+}
+COMPONENTS = 256
+ITERATIONS = 300
+ABSENT = -np.inf  # logit of a label that a training fold did not have
+LEAST_KEPT = 20  # clips that a threshold's precision is measured on, at the least
+
+Array = NDArray[np.float32]
+Statistics = tuple[Array, Array]  # mean [F], scale [F]
+
+
+def statistics(rows: Array) -> Statistics:
+    """Mean and scale of each column of [N, F], without NaN (not measurable); the scale of a constant column is 1."""
+    known = np.maximum((~np.isnan(rows)).sum(axis=0), 1)
+    mean = (np.nansum(rows, axis=0) / known).astype(np.float32)
+    scale = np.sqrt(np.nansum((rows - mean) ** 2, axis=0) / known)
+    return mean, np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
+
+
+def standardise(rows: Array, mean: Array, scale: Array) -> Array:
+    """Rows [N, F] in units of the scale from the mean; what could not be measured is as if it were the mean."""
+    return np.nan_to_num((rows - mean) / scale)
+
+
+def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """Row-wise softmax of [N, C] in float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    exponentials = np.exp(shifted)
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A linear classifier on standardised pooled features: labels, weight [C, F], bias [C], temperature."""
+
+    labels: tuple[str, ...]
+    weight: Array
+    bias: Array
+    temperature: float = 1.0
+
+    def logits(self, standardised: Array) -> NDArray[Any]:
+        """[N, F] -> [N, C], not divided by the temperature."""
+        return standardised @ self.weight.T + self.bias
+
+
+def fit_heads(
+    rows: Array, targets: Mapping[str, Sequence[str]], settings: TaggerSettings, seed: int
+) -> dict[str, Head]:
+    """Fit one head a kind on standardised rows.
+
+    Args:
+        rows: [N, F], standardised; the last columns are the figures of ``settings.measured``, in its order. The head
+            of such a kind reads its figure alone, without a penalty.
+        targets: kind -> label of each row, "" where unknown.
+        settings: ``l2`` is the inverse strength C; ``prior: uniform`` weighs every class alike, ``train`` as often as
+            it comes.
+        seed: of the randomised PCA.
+
+    Returns:
+        Heads of the kinds that have at least two labels among these rows, at temperature 1.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+
+    figures = rows.shape[1] - len(settings.measured)  # column of the first
+    heard = rows[:, :figures]
+    pca = PCA(min(COMPONENTS, *heard.shape), svd_solver="randomized", random_state=seed).fit(heard)
+    reduced = pca.transform(heard)
+    heads = {}
+    for kind, labels in targets.items():
+        known = np.array([label != "" for label in labels])
+        present = [label for label in LABELS[kind] if label in set(labels)]
+        if len(present) < 2:
+            continue
+        wanted = np.array([present.index(label) for label in labels if label])
+        balance = "balanced" if settings.prior == "uniform" else None
+        if kind in settings.measured:
+            column = figures + settings.measured.index(kind)
+            columns, strength = slice(column, column + 1), np.inf
+            read, basis, centre = rows[:, columns], np.eye(1), np.zeros(1)
+        else:
+            columns, strength = slice(figures), settings.l2
+            read, basis, centre = reduced, pca.components_, pca.mean_
+        model = LogisticRegression(C=strength, class_weight=balance, max_iter=ITERATIONS).fit(read[known], wanted)
+        coefficients, intercept = model.coef_, model.intercept_
+        if len(present) == 2:  # scikit-learn keeps one row: sigmoid(z) = softmax(0, z)
+            coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
+            intercept = np.concatenate([np.zeros_like(intercept), intercept])
+        weight = np.zeros((len(present), rows.shape[1]))
+        weight[:, columns] = coefficients @ basis
+        bias = intercept - weight[:, columns] @ centre
+        heads[kind] = Head(tuple(present), weight.astype(np.float32), bias.astype(np.float32))
+    return heads
+
+
+def fit_temperature(logits: NDArray[Any], wanted: NDArray[np.int64], prior: str = "train") -> float:
+    """The temperature T of ``softmax(logits / T)`` that minimises the negative log-likelihood (Guo et al. 2017).
+
+    Args:
+        logits: [N, C].
+        wanted: [N], index of the right label.
+        prior: "uniform" counts every class alike, "train" every clip.
+
+    Returns:
+        Within 0.05-20.
+    """
+    from scipy.optimize import minimize_scalar
+
+    weights = np.ones(len(wanted)) if prior == "train" else 1 / np.bincount(wanted)[wanted]
+
+    def loss(log_temperature: float) -> float:
+        chosen = softmax(logits / np.exp(log_temperature))[np.arange(len(wanted)), wanted]
+        return float(-np.average(np.log(np.maximum(chosen, 1e-12)), weights=weights))
+
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
+
+
+def threshold_for(precision: float, confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """The lowest confidence at which tags are right this often, or 1 where none is.
+
+    Args:
+        precision: wanted share of right tags among those kept.
+        confidence: [N], probability of the likeliest tag.
+        right: [N], whether it is the label.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    kept = np.arange(1, len(order) + 1)
+    enough = (np.cumsum(right[order]) / kept >= precision) & (kept >= min(LEAST_KEPT, len(order)))
+    return float(confidence[order[np.flatnonzero(enough)[-1]]]) if enough.any() else 1.0
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What models say of rows that they did not see, by kind.
+
+    Attributes:
+        labels: order of the columns.
+        logits: [N, C], not divided by the temperature; NaN where no other fold has two labels of the kind.
+        temperatures: fitted on these logits.
+    """
+
+    labels: dict[str, tuple[str, ...]]
+    logits: dict[str, NDArray[np.float64]]
+    temperatures: dict[str, float]
+
+    def probabilities(self, kind: str) -> NDArray[np.float64]:
+        """Calibrated, [N, C]; NaN where there is no prediction."""
+        return softmax(self.logits[kind] / self.temperatures[kind])
+
+    def scored(self, kind: str, targets: Sequence[str]) -> NDArray[np.intp]:
+        """Rows that have a target and a prediction."""
+        known = np.array([target in self.labels[kind] for target in targets], dtype=bool)
+        return np.flatnonzero(known & ~np.isnan(self.logits[kind][:, 0]))
+
+
+def out_of_fold(
+    rows: Array,
+    targets: Mapping[str, Sequence[str]],
+    folds: NDArray[np.int64],
+    groups: Sequence[str],
+    settings: TaggerSettings,
+    seed: int,
+) -> OutOfFold:
+    """Predict every row by a model that did not see its fold.
+
+    Args:
+        rows: [N, F], of ``read_corpus``.
+        targets: kind -> label of each row, "" where unknown.
+        folds: [N], who is predicted by whom.
+        groups: of each row, whose own statistics ``normalise: corpus | speaker`` uses.
+        settings: the tagger's section.
+        seed: of the PCA.
+    """
+    labels = {k: tuple(x for x in LABELS[k] if x in set(t)) for k, t in targets.items() if len(set(t) - {""}) > 1}
+    logits = {kind: np.full((len(rows), len(names)), np.nan) for kind, names in labels.items()}
+    for fold in np.unique(folds):
+        inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        if len(outside) < 2:
+            continue
+        standardised = standardised_rows(rows, groups, settings.normalise, outside)
+        known = {kind: [targets[kind][i] for i in outside.tolist()] for kind in labels}
+        for kind, head in fit_heads(standardised[outside], known, settings, seed).items():
+            columns = [labels[kind].index(label) for label in head.labels]
+            logits[kind][inside] = ABSENT
+            logits[kind][np.ix_(inside, np.array(columns))] = head.logits(standardised[inside])
+    temperatures = {}
+    for kind, names in labels.items():
+        usable = [i for i, t in enumerate(targets[kind]) if t and logits[kind][i, names.index(t)] > ABSENT]
+        wanted = np.array([names.index(targets[kind][i]) for i in usable], dtype=np.int64)
+        temperatures[kind] = fit_temperature(logits[kind][usable], wanted, settings.prior) if usable else 1.0
+    return OutOfFold(labels, logits, temperatures)
+
+
+def standardised_rows(rows: Array, groups: Sequence[str], normalise: str, training: NDArray[np.intp]) -> Array:
+    """Rows [N, F] standardised by the training rows' statistics, or each group of clips by its own."""
+    if normalise == "train":
+        return standardise(rows, *statistics(rows[training]))
+    result = np.empty_like(rows)
+    names = np.array(groups)
+    for name in np.unique(names):
+        result[names == name] = standardise(rows[names == name], *statistics(rows[names == name]))
+    return result

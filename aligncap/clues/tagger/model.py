@@ -1,0 +1,373 @@
+"""The clue tagger: from a clip's sound to clue tags, one calibrated linear classifier a kind. Ours.
+
+Frozen speech features are pooled to the mean (and deviation) over frames of each kept layer and standardised;
+multinomial logistic regression on their first principal components, folded back into one weight matrix a head, gives
+logits z; ``p = softmax(z / T)`` with one temperature T a head, fitted on out-of-fold logits. The kinds of
+``tagger.measured`` read the clip's own figure instead (pitch, level, rate of ``speech/prosody.py``), whose scale is the
+same in a new corpus. A tag below its threshold is left out. Weights are safetensors with JSON metadata.
+``clues/training.py`` fits it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncap import artifacts
+from aligncap.clues.prompts import clue_row, load_tokenizer, read_transcripts
+from aligncap.clues.tagger.heads import LABELS, Array, Head, softmax, standardise, standardised_rows
+from aligncap.clues.text_clue import TextClue, join
+from aligncap.config import Prompts
+from aligncap.config import Tagger as TaggerSettings
+from aligncap.errors import ArtifactError, CorpusError
+from aligncap.vocabulary import MEASURE, Clue
+
+UNINFORMATIVE = ("mid", "normal", "clear")  # tags that are predicted but never become a clue
+FORMAT = "aligncap.tagger/3"
+
+Tags = dict[str, dict[str, float]]  # kind -> label -> probability
+
+
+def pooled(features: NDArray[Any], pooling: str) -> Array:
+    """Mean, or mean and standard deviation, over frames: [L, T, D] -> [L D] or [2 L D], float32, all means first.
+
+    Args:
+        features: of one clip.
+        pooling: "mean" or "mean_std".
+
+    Raises:
+        ArtifactError: another shape, or no frame.
+    """
+    if features.ndim != 3 or features.shape[1] == 0:
+        raise ArtifactError(f"tagger: features must be [layers, frames, dim] with a frame, got {features.shape}")
+    frames = features.astype(np.float32)
+    means = frames.mean(axis=1).ravel()
+    return means if pooling == "mean" else np.concatenate([means, frames.std(axis=1).ravel()])
+
+
+def figures(prosody: Mapping[str, Any], measured: Sequence[str]) -> Array:
+    """What was measured on a clip, as the tagger reads it: [K] float32, pitch in octaves; NaN where there is no pitch.
+
+    Nothing else of the row is read: not the thirds that it names, which compare a clip with others of its speaker.
+
+    Args:
+        prosody: a row of the artifact ``prosody``, or the fields of ``speech.prosody.Prosody``.
+        measured: K kinds of ``tagger.measured``.
+    """
+
+    def figure(kind: str) -> float:
+        value: float | None = prosody[MEASURE[kind]]
+        if value is None:
+            return math.nan
+        return math.log2(value) if kind == "pitch" else value
+
+    return np.array([figure(kind) for kind in measured], dtype=np.float32)
+
+
+def clip_row(features: NDArray[Any], prosody: Mapping[str, Any], pooling: str, measured: Sequence[str]) -> Array:
+    """What the tagger reads of a clip: ``pooled`` features, then its ``figures``; [F] float32."""
+    return np.concatenate([pooled(features, pooling), figures(prosody, measured)])
+
+
+def read_corpus(features: str | Path, prosody: str | Path, pooling: str, measured: Sequence[str]) -> dict[str, Array]:
+    """Utterance id -> ``clip_row`` [F].
+
+    Args:
+        features: artifact ``features``.
+        prosody: artifact ``prosody``, with a row for each of its clips.
+        pooling: as in ``pooled``.
+        measured: as in ``figures``.
+
+    Raises:
+        ArtifactError: a clip has no row of prosody.
+    """
+    from aligncap.speech.features import load_features
+
+    own = {row["utterance_id"]: row for row in artifacts.read_rows(prosody, "prosody")}
+    heard = load_features(Path(features))
+    if missing := sorted(heard.keys() - own.keys()):
+        raise ArtifactError(f"{prosody}: no row of '{missing[0]}', which has features; run measure_prosody again")
+    return {key: clip_row(value, own[key], pooling, measured) for key, value in heard.items()}
+
+
+class Tagger:
+    """A clip's speech features and measured figures -> probabilities of each clue kind's tags."""
+
+    def __init__(
+        self,
+        mean: Array,
+        scale: Array,
+        heads: Mapping[str, Head],
+        normalise: str,
+        pooling: str,
+        thresholds: Mapping[str, float],
+        measured: Sequence[str] = (),
+    ) -> None:
+        """Build from what training fitted.
+
+        Args:
+            mean: [F], of the training clips.
+            scale: [F], likewise.
+            heads: one a kind.
+            normalise: ``train``, ``corpus`` or ``speaker``, as in training.
+            pooling: ``mean`` or ``mean_std``, as in training.
+            thresholds: kind -> least probability of a tag that is kept, where training fitted one.
+            measured: kinds whose figures are the last columns.
+        """
+        self.mean, self.scale, self.heads = mean, scale, dict(heads)
+        self.normalise, self.pooling, self.thresholds = normalise, pooling, dict(thresholds)
+        self.measured = tuple(measured)
+
+    def predict_pooled(self, rows: Array, groups: Sequence[str] | None = None) -> dict[str, NDArray[np.float64]]:
+        """Kind -> calibrated probabilities [N, C] of rows [N, F].
+
+        Args:
+            rows: output of ``read_corpus``, stacked.
+            groups: which rows are normalised together, by their own statistics (``normalise: corpus | speaker``); the
+                stored ones are used where None.
+        """
+        if rows.shape[1] != len(self.mean):
+            raise ArtifactError(
+                f"tagger: trained on {len(self.mean)} pooled features, got {rows.shape[1]}; "
+                "use the encoder and features.layers that it was trained with"
+            )
+        if groups is None:
+            standardised = standardise(rows, self.mean, self.scale)
+        else:
+            standardised = standardised_rows(rows, groups, self.normalise, np.arange(len(rows)))
+        return {kind: softmax(head.logits(standardised) / head.temperature) for kind, head in self.heads.items()}
+
+    def predict(self, features: NDArray[Any], prosody: Mapping[str, Any]) -> Tags:
+        """Kind -> label -> calibrated probability for one clip, by the stored statistics.
+
+        Args:
+            features: [L, T, D].
+            prosody: as in ``figures``; may be empty where ``measured`` is.
+        """
+        found = self.predict_pooled(clip_row(features, prosody, self.pooling, self.measured)[None])
+        return {
+            kind: dict(zip(self.heads[kind].labels, map(float, rows[0]), strict=True)) for kind, rows in found.items()
+        }
+
+    @staticmethod
+    def clues(
+        probabilities: Mapping[str, Mapping[str, float]], threshold: float, own: Mapping[str, float] | None = None
+    ) -> list[Clue]:
+        """The likeliest tag of each kind as a clue, unless it is less probable than its threshold.
+
+        A likeliest tag of "mid" (level, pitch, rate), "normal" (intensity) or "clear" (timbre) says nothing and gives
+        no clue. An intensity is one of the tagged emotion's: without an emotion, or of "neutral", there is none.
+
+        Args:
+            probabilities: kind -> label -> probability.
+            threshold: of every kind without one of its own.
+            own: kind -> threshold; ``thresholds`` of a tagger.
+        """
+        best = {kind: max(tags.items(), key=lambda tag: tag[1]) for kind, tags in probabilities.items()}
+        least = {kind: (own or {}).get(kind, threshold) for kind in best}
+        sure = {kind: tag for kind, tag in best.items() if tag[1] >= least[kind] and tag[0] not in UNINFORMATIVE}
+        if sure.get("emotion", ("neutral",))[0] == "neutral":
+            sure.pop("intensity", None)
+        degree = sure["intensity"][0] if "intensity" in sure else "normal"
+        return [
+            Clue(kind, tag, tag, degree if kind == "emotion" else "normal", probability=float(probability))
+            for kind in LABELS
+            if kind in sure
+            for tag, probability in [sure[kind]]
+        ]
+
+    def to_tensors(self) -> dict[str, NDArray[Any]]:
+        """``mean``, ``scale``, ``{kind}.weight``, ``{kind}.bias``, and ``meta``: a JSON text as bytes (uint8).
+
+        The metadata travels as a tensor, so that a checkpoint can hold the tagger beside other weights.
+        """
+        tensors: dict[str, NDArray[Any]] = {"mean": self.mean, "scale": self.scale}
+        for kind, head in self.heads.items():
+            tensors[f"{kind}.weight"], tensors[f"{kind}.bias"] = head.weight, head.bias
+        heads = {k: {"labels": list(h.labels), "temperature": h.temperature} for k, h in self.heads.items()}
+        facts = {"normalise": self.normalise, "pooling": self.pooling, "thresholds": self.thresholds}
+        facts["measured"] = list(self.measured)
+        meta = {"format": FORMAT, "heads": heads, **facts}
+        tensors["meta"] = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), dtype=np.uint8)
+        return tensors
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Any]) -> Tagger:
+        """The inverse of ``to_tensors``; torch tensors will do as well.
+
+        Raises:
+            ArtifactError: the metadata is missing or another format's, or a tensor is missing.
+        """
+        meta = json.loads(np.asarray(tensors.get("meta", []), dtype=np.uint8).tobytes() or b"{}")
+        if meta.get("format") != FORMAT:
+            raise ArtifactError(f"tagger: expected format '{FORMAT}', got {meta.get('format')!r}; train it again")
+        arrays = {name: np.asarray(value, dtype=np.float32) for name, value in tensors.items() if name != "meta"}
+        try:
+            heads = {
+                kind: Head(tuple(h["labels"]), arrays[f"{kind}.weight"], arrays[f"{kind}.bias"], h["temperature"])
+                for kind, h in meta["heads"].items()
+            }
+            facts = meta["normalise"], meta["pooling"], meta["thresholds"], meta["measured"]
+            return cls(arrays["mean"], arrays["scale"], heads, *facts)
+        except KeyError as error:
+            raise ArtifactError(f"tagger: {error} is missing from the weights; train it again") from error
+
+    def save(self, path: str | Path) -> None:
+        """Write ``to_tensors`` as safetensors, atomically; equal taggers give equal bytes."""
+        from safetensors.numpy import save_file
+
+        with artifacts.atomic_path(path) as temporary:
+            save_file({name: np.ascontiguousarray(array) for name, array in self.to_tensors().items()}, temporary)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Tagger:
+        """Read what ``save`` wrote.
+
+        Raises:
+            ArtifactError: no such file, or not a tagger.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            return cls.from_tensors(load_file(path))
+        except (OSError, SafetensorError) as error:
+            raise ArtifactError(f"{path}: not a tagger ({error}); run the rule train_tagger") from error
+
+
+def normalisation_groups(normalise: str, audio: Sequence[Mapping[str, Any]], corpus: str) -> dict[str, str]:
+    """Utterance id -> the group of clips that its features are normalised with.
+
+    The corpus; for ``normalise: speaker`` the speaker where it has six clips, else the session where that has six,
+    else the corpus.
+    """
+    from aligncap.speech.groups import reference_groups
+
+    names = reference_groups(audio) if normalise == "speaker" else ["corpus"] * len(audio)
+    return {row["utterance_id"]: f"{corpus}/{name}" for row, name in zip(audio, names, strict=True)}
+
+
+def predict_clues(
+    tagger: TaggerSettings,
+    prompts: Prompts,
+    corpus: str,
+    role: str,
+    weights: str | Path,
+    features: str | Path,
+    prosody: str | Path,
+    audio: str | Path,
+    transcripts: str | Path,
+    out_of_fold: str | Path | None,
+    llm_manifest: str | Path,
+    encoder_manifest: str | Path | None,
+    out: str | Path,
+) -> None:
+    """Rule ``predict_clues``: what the tagger hears in each utterance of a corpus, and its two prompts.
+
+    Args:
+        tagger: how tags become clues.
+        prompts: ``max_semantic_tokens`` is used.
+        corpus: its name.
+        role: "train" reads the out-of-fold predictions, "test" the weights.
+        weights: safetensors of ``train_tagger``.
+        features: artifact ``features``.
+        prosody: artifact ``prosody``, for the figures of ``tagger.measured``.
+        audio: artifact ``audio``; whose clips are normalised together.
+        transcripts: artifact ``transcripts``; one row of output for each of its utterances.
+        out_of_fold: artifact ``tagger_predictions``, for role "train".
+        llm_manifest: manifest of the LLM, for its tokenizer.
+        encoder_manifest: manifest of the sentence encoder, where ``text_clue: join``.
+        out: artifact ``clues``; the notes say whether statistics of the corpus's own audio were used.
+
+    Raises:
+        CorpusError: role "train" without out-of-fold predictions, or ``text_clue: join`` without an encoder.
+    """
+    if role == "train":
+        if out_of_fold is None:
+            raise CorpusError(
+                f"predict_clues: training corpus '{corpus}' needs the out-of-fold predictions of train_tagger"
+            )
+        predicted = read_out_of_fold(out_of_fold, corpus)
+        thresholds = artifacts.read_notes(out_of_fold, "tagger_predictions")["thresholds"]
+    else:
+        model = Tagger.load(weights)
+        predicted = predict_corpus(model, features, prosody, audio, corpus, tagger.normalise)
+        thresholds = model.thresholds
+    said = read_transcripts(transcripts)
+    if tagger.text_clue == "join":
+        predicted = join_text(predicted, said, tagger.text_weight, encoder_manifest)
+    tokenizer = load_tokenizer(llm_manifest)
+    rows = [
+        clue_row(
+            key, Tagger.clues(predicted.get(key, {}), tagger.threshold, thresholds), transcript, tokenizer, prompts
+        )
+        for key, transcript in said.items()
+    ]
+    notes = {
+        "normalise": tagger.normalise,
+        "transductive": tagger.normalise != "train" and role == "test",
+        "text_clue": tagger.text_clue,
+    }
+    artifacts.write(rows, out, "clues", "predict_clues", notes)
+
+
+def join_text(
+    predicted: Mapping[str, Tags], said: Mapping[str, str], weight: float, encoder_manifest: str | Path | None
+) -> dict[str, Tags]:
+    """Predictions by utterance with the text clue joined to the emotion; utterances without one stay as they are.
+
+    Raises:
+        CorpusError: no sentence encoder.
+    """
+    from aligncap.models.sentence_encoder import SentenceEncoder
+    from aligncap.models.sources import model_folder
+
+    if encoder_manifest is None:
+        raise CorpusError("tagger.text_clue: 'join' needs models.sentence_encoder; fetch it, or set it to 'off'")
+    texts = TextClue(SentenceEncoder(model_folder(encoder_manifest))).tags([said.get(key, "") for key in predicted])
+    return {
+        key: {**tags, "emotion": join(tags["emotion"], text, weight)} if "emotion" in tags else dict(tags)
+        for (key, tags), text in zip(predicted.items(), texts, strict=True)
+    }
+
+
+def read_out_of_fold(path: str | Path, corpus: str) -> dict[str, Tags]:
+    """Utterance id -> calibrated out-of-fold probabilities, of the utterances that have any."""
+    predicted: dict[str, Tags] = {}
+    for row in artifacts.read_rows(path, "tagger_predictions"):
+        if row["corpus"] == corpus and row["labels"]:
+            tags = dict(zip(row["labels"], row["probabilities"], strict=True))
+            predicted.setdefault(row["utterance_id"], {})[row["kind"]] = tags
+    return predicted
+
+
+def predict_corpus(
+    model: Tagger, features: str | Path, prosody: str | Path, audio: str | Path, corpus: str, normalise: str
+) -> dict[str, Tags]:
+    """Utterance id -> calibrated probabilities of every clip of a corpus.
+
+    Raises:
+        ArtifactError: the tagger was trained with another normalisation, or on other features.
+    """
+    if model.normalise != normalise:
+        raise ArtifactError(
+            f"tagger: trained with normalise '{model.normalise}', asked for '{normalise}'; train it again"
+        )
+    rows = read_corpus(features, prosody, model.pooling, model.measured)
+    if not rows:
+        return {}
+    groups = None
+    if normalise != "train":
+        together = normalisation_groups(normalise, artifacts.read_rows(audio, "audio"), corpus)
+        groups = [together[key] for key in rows]
+    found = model.predict_pooled(np.stack(list(rows.values())), groups)
+    return {
+        key: {kind: dict(zip(model.heads[kind].labels, map(float, p[i]), strict=True)) for kind, p in found.items()}
+        for i, key in enumerate(rows)
+    }

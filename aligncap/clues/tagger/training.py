@@ -1,0 +1,260 @@
+"""Training the clue tagger: targets, predictions out of fold by speaker and by corpus, weights. Ours.
+
+Out of fold, a clip is predicted by a model that saw neither the clip nor its fold. Folds of speakers are what the
+tagger is worth on new people of a known corpus, folds of corpora what it is worth on a new one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncap import artifacts
+from aligncap.clues.tagger.heads import (
+    LABELS,
+    Array,
+    Head,
+    OutOfFold,
+    fit_heads,
+    out_of_fold,
+    standardised_rows,
+    statistics,
+    threshold_for,
+)
+from aligncap.clues.tagger.model import UNINFORMATIVE, Tagger, normalisation_groups, read_corpus
+from aligncap.clues.tagger.self_training import fit_with_unlabelled
+from aligncap.config import Tagger as TaggerSettings
+from aligncap.errors import CorpusError
+from aligncap.vocabulary import SCALES, canonical
+
+log = logging.getLogger(__name__)
+
+Planned = Sequence[Mapping[str, Any]]
+Tables = Mapping[str, str | Path]  # corpus -> file
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of the clips of corpora: three tables each, by corpus.
+
+    Attributes:
+        references: artifacts ``labels``.
+        prosody: artifacts ``prosody``.
+        timbre: artifacts ``timbre``.
+    """
+
+    references: Tables
+    prosody: Tables
+    timbre: Tables
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Corpora of role ``unlabelled``: their sound, and what can be measured on it; by corpus."""
+
+    features: Tables
+    audio: Tables
+    prosody: Tables
+    timbre: Tables
+
+
+def train_tagger(
+    tagger: TaggerSettings,
+    seed: int,
+    plan: str | Path,
+    features: Tables,
+    audio: Tables,
+    measured: Measured,
+    unlabelled: Heard,
+    weights_out: str | Path,
+    predictions_out: str | Path,
+    others_out: str | Path,
+) -> None:
+    """Rule ``train_tagger``: out-of-fold predictions of every planned utterance, then the weights, from all of them.
+
+    Heads: emotion (seven classes of the references' labels), level, pitch, rate (prosody terciles), timbre, and
+    intensity where a corpus labels it. A predictions table has a row for each utterance and kind, with no labels
+    where no other fold could predict it; its notes carry folds, accuracy, temperature and threshold by kind.
+
+    Args:
+        tagger: settings.
+        seed: of the PCA.
+        plan: artifact ``plan``; its ``fold`` says who is predicted by whom.
+        features: corpus -> artifact ``features``.
+        audio: corpus -> artifact ``audio``.
+        measured: labels, prosody and timbre by corpus.
+        unlabelled: clips that teach it how a new corpus sounds; there may be none.
+        weights_out: safetensors.
+        predictions_out: artifact ``tagger_predictions``, by the plan's folds.
+        others_out: likewise, by the other kind of fold (corpora where the plan has speakers, speakers where it has
+            corpora); without predictions where there is one corpus only.
+
+    Raises:
+        CorpusError: a planned utterance has no features, or no kind has two labels.
+    """
+    planned = artifacts.read_rows(plan, "plan")
+    rows = _planned_rows(planned, _read_all(features, measured.prosody, tagger))
+    keys = [(row["corpus"], row["utterance_id"]) for row in planned]
+    known = targets_of(measured)
+    targets = {kind: [known.get(key, {}).get(kind, "") for key in keys] for kind in LABELS}
+    groups = _groups(planned, audio, tagger.normalise)
+    heads = _fit(rows, targets, groups, unlabelled, tagger, seed)
+    if not heads:
+        raise CorpusError(f"{plan}: no clue kind has two different labels; give the tagger labelled training corpora")
+    by = {
+        folds: out_of_fold(rows, targets, fold_numbers(planned, folds, tagger), groups, tagger, seed)
+        for folds in ("speaker", "corpus")
+    }
+    thresholds = {folds: thresholds_for(tagger.precision, found, targets) for folds, found in by.items()}
+    # What new speech is like: a new speaker or a new corpus. A kind that only one corpus labels cannot be told by it.
+    new = tagger.folds if tagger.calibrate == "folds" else "corpus"
+    scored = {kind for kind in heads if len(by[new].scored(kind, targets[kind]))}
+    source = {kind: new if kind in scored else tagger.folds for kind in heads}
+    heads = {
+        kind: Head(head.labels, head.weight, head.bias, by[source[kind]].temperatures[kind])
+        for kind, head in heads.items()
+    }
+    fitted = {k: t for k in heads if (t := thresholds[source[k]].get(k)) is not None}
+    Tagger(*statistics(rows), heads, tagger.normalise, tagger.pooling, fitted, tagger.measured).save(weights_out)
+    others = "corpus" if tagger.folds == "speaker" else "speaker"
+    for folds, out in ((tagger.folds, predictions_out), (others, others_out)):
+        _write(planned, targets, by[folds], folds, thresholds[folds], out)
+
+
+def _fit(
+    rows: Array,
+    targets: Mapping[str, Sequence[str]],
+    groups: Sequence[str],
+    unlabelled: Heard,
+    tagger: TaggerSettings,
+    seed: int,
+) -> dict[str, Head]:
+    everyone = np.arange(len(rows))
+    heard = _read_all(unlabelled.features, unlabelled.prosody, tagger)
+    if not heard:
+        return fit_heads(standardised_rows(rows, groups, tagger.normalise, everyone), targets, tagger, seed)
+    known = targets_of(Measured({}, unlabelled.prosody, unlabelled.timbre))
+    measured = {kind: [known.get(key, {}).get(kind, "") for key in heard] for kind in LABELS}
+    together = _all_groups(unlabelled.audio, tagger.normalise)
+    stacked, names = np.stack([*rows, *heard.values()]), [*groups, *(together[key] for key in heard)]
+    standardised = standardised_rows(stacked, names, tagger.normalise, everyone)
+    return fit_with_unlabelled(standardised[: len(rows)], targets, standardised[len(rows) :], measured, tagger, seed)
+
+
+def fold_numbers(planned: Planned, folds: str, tagger: TaggerSettings) -> NDArray[np.int64]:
+    """The plan's own folds where it was drawn so, else corpora, or speakers dealt in turn within each corpus."""
+    if folds == tagger.folds:
+        return np.array([row["fold"] for row in planned], dtype=np.int64)
+    corpora = sorted({row["corpus"] for row in planned})
+    if folds == "corpus":
+        return np.array([corpora.index(row["corpus"]) for row in planned], dtype=np.int64)
+    number: dict[str, int] = {}
+    for corpus in corpora:
+        speakers = sorted({row["speaker_key"] for row in planned if row["corpus"] == corpus})
+        number |= {key: i % min(tagger.n_folds, len(speakers)) for i, key in enumerate(speakers)}
+    return np.array([number[row["speaker_key"]] for row in planned], dtype=np.int64)
+
+
+def thresholds_for(precision: float | None, found: OutOfFold, targets: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """Kind -> ``threshold_for`` of the tags that become clues; a right "clear" does not make a "rough" surer.
+
+    Args:
+        precision: wanted share of right clues; no thresholds where None.
+        found: predictions out of fold.
+        targets: kind -> label of each row, "" where unknown.
+    """
+    if precision is None:
+        return {}
+    thresholds = {}
+    for kind, names in found.labels.items():
+        scored = found.scored(kind, targets[kind])
+        if len(scored):
+            p = found.probabilities(kind)[scored]
+            best = [names[column] for column in p.argmax(axis=1)]
+            right = np.array([tag == targets[kind][i] for i, tag in zip(scored, best, strict=True)])
+            said = np.array([tag not in UNINFORMATIVE for tag in best])
+            thresholds[kind] = threshold_for(precision, p.max(axis=1)[said], right[said])
+    return thresholds
+
+
+def _write(
+    planned: Planned,
+    targets: Mapping[str, Sequence[str]],
+    found: OutOfFold,
+    folds: str,
+    thresholds: Mapping[str, float],
+    out: str | Path,
+) -> None:
+    predictions, notes = [], {}
+    for kind, names in found.labels.items():
+        p, scored = found.probabilities(kind), found.scored(kind, targets[kind])
+        predicted = ~np.isnan(p[:, 0])
+        hits = [names[int(p[i].argmax())] == targets[kind][i] for i in scored]
+        accuracy = float(np.mean(hits)) if hits else None
+        notes[kind] = {"accuracy": accuracy, "n": len(hits), "temperature": found.temperatures[kind]}
+        log.info("tagger: %s right out of fold by %s: %d of %d", kind, folds, sum(hits), len(hits))
+        for i, row in enumerate(planned):
+            predictions.append(
+                {
+                    "utterance_id": row["utterance_id"],
+                    "corpus": row["corpus"],
+                    "kind": kind,
+                    "target": targets[kind][i],
+                    "labels": list(names) if predicted[i] else [],
+                    "probabilities": [float(x) for x in p[i]] if predicted[i] else [],
+                }
+            )
+    facts = {"folds": folds, "out_of_fold": notes, "thresholds": dict(thresholds)}
+    artifacts.write(predictions, out, "tagger_predictions", "train_tagger", facts)
+
+
+def _read_all(features: Tables, prosody: Tables, tagger: TaggerSettings) -> dict[tuple[str, str], Array]:
+    return {
+        (corpus, key): row
+        for corpus, path in features.items()
+        for key, row in read_corpus(path, prosody[corpus], tagger.pooling, tagger.measured).items()
+    }
+
+
+def _planned_rows(planned: Planned, found: Mapping[tuple[str, str], Array]) -> Array:
+    for row in planned:
+        if (row["corpus"], row["utterance_id"]) not in found:
+            raise CorpusError(
+                f"tagger: {row['corpus']}/{row['utterance_id']} has no features; run speech_features again"
+            )
+    return np.stack([found[row["corpus"], row["utterance_id"]] for row in planned])
+
+
+def _all_groups(audio: Tables, normalise: str) -> dict[tuple[str, str], str]:
+    return {
+        (corpus, key): group
+        for corpus, path in audio.items()
+        for key, group in normalisation_groups(normalise, artifacts.read_rows(path, "audio"), corpus).items()
+    }
+
+
+def _groups(planned: Planned, audio: Tables, normalise: str) -> list[str]:
+    together = _all_groups(audio, normalise)
+    return [together[row["corpus"], row["utterance_id"]] for row in planned]
+
+
+def targets_of(measured: Measured) -> dict[tuple[str, str], dict[str, str]]:
+    """(corpus, utterance id) -> kind -> label, "" where unknown: what a tag is right or wrong against."""
+    known: dict[tuple[str, str], dict[str, str]] = {}
+    for corpus, path in measured.references.items():
+        for row in artifacts.read_rows(path, "labels"):
+            labels = {"emotion": canonical(row["emotion"]) or "", "intensity": row["intensity"] or ""}
+            known[corpus, row["utterance_id"]] = labels
+    for corpus, path in measured.prosody.items():
+        for row in artifacts.read_rows(path, "prosody"):
+            known.setdefault((corpus, row["utterance_id"]), {}).update({kind: row[kind] for kind in SCALES})
+    for corpus, path in measured.timbre.items():
+        for row in artifacts.read_rows(path, "timbre"):
+            known.setdefault((corpus, row["utterance_id"]), {})["timbre"] = row["timbre"]
+    return known

@@ -1,0 +1,88 @@
+"""Adapters by the name that the configuration gives them: the project's, and those below ``aligncap.extensions``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from aligncap.config import Corpus
+from aligncap.corpora.base import Adapter, display
+from aligncap.corpora.named import NAMED, Named, Names
+from aligncap.corpora.tables import TABLES, Layout, Tables
+from aligncap.corpora.traits import Traits
+from aligncap.errors import CorpusError
+from aligncap.extensions import names
+
+CLASSES = {
+    "emosec": "Emosec",
+    "huggingface": "HuggingFace",
+    "iemocap": "Iemocap",
+    "manifest": "Manifest",
+    "nemo": "Nemo",
+    "ravdess": "Ravdess",
+    "synthetic": "Synthetic",
+    "webdataset": "WebDataset",
+}  # module of this package -> the adapter in it; imported late, because archives and espeak-ng cost time
+UNKNOWN = "not stated: do not pass its recordings on before you know (name it as corpora.{corpus}.licence)"
+
+
+def declaration(adapter: str) -> Any:
+    """What says how a corpus is read: ``Names``, ``Layout``, or an adapter's class."""
+    if adapter in NAMED:
+        return NAMED[adapter]
+    if adapter in TABLES:
+        return TABLES[adapter]
+    if adapter in names("corpora"):
+        return import_module(f"aligncap.extensions.corpora.{adapter}").CORPUS
+    return getattr(import_module(f"aligncap.corpora.{adapter}"), CLASSES[adapter])
+
+
+def traits_of(adapter: str) -> Traits:
+    """What an adapter declares; nothing in particular where an extension declares nothing."""
+    own: Traits = getattr(declaration(adapter), "traits", Traits())
+    return own
+
+
+def may_have_human_captions(adapter: str) -> bool:
+    """Whether people may have captioned a corpus; of a table or an archive only its columns tell."""
+    return traits_of(adapter).captions_by_people and getattr(declaration(adapter), "has_captions", True)
+
+
+def licence_of(corpus: str, adapter: str, stated: str | None = None) -> str:
+    """The licence of a corpus's recordings, in words.
+
+    Args:
+        corpus: its name in the configuration.
+        adapter: what reads it.
+        stated: ``licence`` of the configuration, which goes before what the adapter's corpus is known for.
+    """
+    return stated or traits_of(adapter).licence or UNKNOWN.format(corpus=corpus)
+
+
+def make_adapter(cfg: Corpus, seed: int, wav_folder: Path) -> Adapter:
+    """The adapter that a corpus names.
+
+    Args:
+        cfg: the corpus.
+        seed: of the experiment.
+        wav_folder: where clips are laid that are not files yet: synthetic ones, and those inside archives.
+
+    Raises:
+        CorpusError: ``root`` is not there, or is no table that can be read.
+    """
+    read = declaration(cfg.adapter)
+    if cfg.adapter == "synthetic":
+        return read(cfg, seed, wav_folder)
+    if cfg.adapter == "huggingface":
+        return read(cfg.root or "", cfg.split, cfg.columns, wav_folder)
+    root = Path(cfg.root or "")
+    if cfg.adapter == "manifest":
+        return read(root, cfg.columns)
+    if not root.is_dir() and not (root.is_file() and cfg.adapter in ("webdataset", *TABLES)):
+        raise CorpusError(f"{display(root)}: no such folder; set 'root' of the corpus to where '{cfg.adapter}' lies")
+    if cfg.adapter == "webdataset":
+        return read(root, cfg.columns, wav_folder)
+    if isinstance(read, Names):
+        return Named(root, read)
+    return Tables(root, read) if isinstance(read, Layout) else read(root)

@@ -1,0 +1,1 @@
+"""Figures 1 to 3, the report's charts, and what they draw with."""

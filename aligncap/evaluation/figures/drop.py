@@ -1,0 +1,231 @@
+"""Figure 1: what the two hallucinations look like, and what every measure loses on corpora that nobody trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from aligncap import artifacts
+from aligncap.config import Evaluation
+from aligncap.evaluation import bootstrap
+from aligncap.evaluation.figures import drawing
+from aligncap.evaluation.tables import COLUMNS
+from aligncap.evaluation.tables.columns import Key
+from aligncap.evaluation.tables.render import as_csv
+from aligncap.vocabulary import canonical
+
+RULE = "figure_drop"
+SHOWN = ("emotion_agreement_macro", "factuality_hallucination_covered", "faithfulness_hallucination", "similarity")
+# Not "zero-shot": where one side of a corpus trains and the other is tested, the test is none.
+IN_DOMAIN, TEST, DROP = "in-domain", "test", "drop"
+FACTUAL = ("emotion", "intensity", "level", "pitch", "rate", "timbre", "pause")  # clue kinds of docs/judge.md
+EXPLAINED = {
+    "factuality": "Factuality: contradicts the speech",
+    "faithfulness": "Faithfulness: says what the input does not support",
+}
+
+
+class FigureFiles(NamedTuple):
+    """The files of figure 1."""
+
+    svg: Path
+    png: Path
+    parquet: Path
+    csv: Path
+    examples: Path
+    examples_csv: Path
+
+
+def kind_of(flag: str) -> str:
+    """Which hallucination a flag ``kind: words`` is: a clue kind contradicts the speech, all others are unsupported."""
+    return "factuality" if flag.split(":")[0] in FACTUAL else "faithfulness"
+
+
+def _pooled(
+    evaluation: Evaluation, files: Sequence[Path], metric: str, seed: int
+) -> tuple[dict[str, Any], bootstrap.Array]:
+    """A metric over the utterances of several corpora together: figure and samples [b]."""
+    rows = [(number, row) for number, path in enumerate(files) for row in artifacts.read_rows(path, "evaluation")]
+    classes = [canonical(row["label"]) for _, row in rows]
+    clusters = [(number, row["cluster"]) for number, row in rows]
+    weights = bootstrap.resample_weights(clusters, classes, evaluation.bootstrap, seed)
+    name = metric.removesuffix("_macro")
+    found = [dict(zip(r["metric_names"], r["metric_values"], strict=True)).get(name) for _, r in rows]
+    values = np.asarray([np.nan if value is None else value for value in found], dtype=np.float64)
+
+    def statistic(drawn: bootstrap.Array) -> bootstrap.Array:
+        if name == metric:
+            return bootstrap.weighted_mean(drawn, values)
+        return bootstrap.weighted_macro(drawn, values, classes)
+
+    samples = statistic(weights)
+    low, high = bootstrap.interval(samples) or (None, None)
+    value = float(statistic(np.ones((1, len(values))))[0])
+    return {"value": value, "ci_low": low, "ci_high": high, "n": int((~np.isnan(values)).sum())}, samples
+
+
+def domain_rows(
+    evaluation: Evaluation, systems: Sequence[str], in_domain: Mapping[Key, Path], tested: Mapping[Key, Path]
+) -> list[dict[str, Any]]:
+    """Rows of the ``table`` artifact: in-domain, test and their difference, each over its corpora together.
+
+    Dev and test clips are different utterances, so the drop is not paired: its interval comes from independent
+    resamples of the two sides.
+    """
+    rows = []
+    for system in systems:
+        sides = {
+            side: [path for (name, _), path in files.items() if name == system]
+            for side, files in ((IN_DOMAIN, in_domain), (TEST, tested))
+        }
+        for metric in SHOWN:
+            seeds = {IN_DOMAIN: evaluation.seed + 1, TEST: evaluation.seed}
+            drawn = {side: _pooled(evaluation, files, metric, seeds[side]) for side, files in sides.items()}
+            (here, ours), (there, theirs) = drawn[IN_DOMAIN], drawn[TEST]
+            if np.isnan(here["value"]) or np.isnan(there["value"]):
+                continue
+            low, high = bootstrap.interval(ours - theirs) or (None, None)
+            drop = {"value": here["value"] - there["value"], "ci_low": low, "ci_high": high, "n": there["n"]}
+            for side, figure in ((IN_DOMAIN, here), (TEST, there), (DROP, drop)):
+                rows.append({"system": system, "corpus": side, "metric": metric, **figure})
+    return rows
+
+
+def pick_hallucinations(
+    systems: Sequence[str], evaluations: Mapping[Key, Path], references: Mapping[str, Path]
+) -> list[dict[str, Any]]:
+    """Of each kind one utterance where the first system hallucinates: rows of ``hallucination_examples``.
+
+    By rule, not by hand: utterances are tried in the order of the hash of their name, those first where the last
+    system does not hallucinate at all. Both systems' captions are shown.
+    """
+    rows = []
+    read = {key: {r["utterance_id"]: r for r in artifacts.read_rows(p, "evaluation")} for key, p in evaluations.items()}
+    for kind in EXPLAINED:
+        tried: list[tuple[bool, bytes, str, str]] = []
+        for corpus in references:
+            if not {(systems[0], corpus), (systems[-1], corpus)} <= set(read):
+                continue
+            for name, row in read[systems[0], corpus].items():
+                if any(kind_of(flag) == kind for flag in row["flags"]):
+                    last = bool(read[systems[-1], corpus][name]["flags"]) or systems[-1] == systems[0]
+                    tried.append((last, hashlib.sha256(f"{corpus}/{name}".encode()).digest(), corpus, name))
+        if not tried:
+            continue
+        _, _, corpus, name = min(tried)
+        known = {r["utterance_id"]: r["captions"] for r in artifacts.read_rows(references[corpus], "labels")}
+        for system in dict.fromkeys((systems[0], systems[-1])):
+            row = read[system, corpus][name]
+            rows.append(
+                {
+                    "corpus": corpus,
+                    "utterance_id": name,
+                    "kind": kind,
+                    "system": system,
+                    "caption": row["caption"],
+                    "flags": [flag for flag in row["flags"] if kind_of(flag) == kind],
+                    "label": row["label"],
+                    "reference": (known[name] or [""])[0],
+                }
+            )
+    return rows
+
+
+def draw_drop(
+    evaluation: Evaluation,
+    systems: Sequence[str],
+    in_domain: Mapping[Key, Path],
+    tested: Mapping[Key, Path],
+    references: Mapping[str, Path],
+    outs: FigureFiles,
+) -> None:
+    """Draw figure 1 and write its data.
+
+    Args:
+        evaluation: resamples and seed.
+        systems: trained systems; the first is the one whose hallucinations are shown, beside the last.
+        in_domain: (system, training corpus) -> ``evaluation`` of dev utterances.
+        tested: (system, test corpus) -> ``evaluation``.
+        references: test corpus -> ``labels``.
+        outs: SVG, PNG, and the data: ``table`` rows and ``hallucination_examples``, as Parquet and CSV.
+    """
+    rows = domain_rows(evaluation, systems, in_domain, tested)
+    examples = pick_hallucinations(systems, tested, references)
+    corpora = {side: sorted({c for _, c in files}) for side, files in ((IN_DOMAIN, in_domain), (TEST, tested))}
+    artifacts.write(rows, outs.parquet, "table", RULE, {"corpora": corpora})
+    artifacts.write(examples, outs.examples, "hallucination_examples", RULE)
+    artifacts.write_text(as_csv(rows, "table"), outs.csv)
+    flat = [{**row, "flags": "; ".join(row["flags"])} for row in examples]
+    artifacts.write_text(as_csv(flat, "hallucination_examples"), outs.examples_csv)
+    with drawing.styled():
+        drawing.save(_draw(systems, rows, examples, corpora), outs.svg, outs.png)
+
+
+def _draw(
+    systems: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    examples: Sequence[Mapping[str, Any]],
+    corpora: Mapping[str, Sequence[str]],
+) -> Any:
+    texts = {
+        kind: _example_lines([row for row in examples if row["kind"] == kind])
+        or [(f"{systems[0]}: none found", drawing.GREY, "normal")]
+        for kind in EXPLAINED
+    }
+    most = max(map(len, texts.values()))
+    height, lower = 0.19 * most + 0.5, 1.3 + 0.42 * len(systems)
+    figure = drawing.new_figure(11.5, height + lower)
+    halves = figure.subfigures(2, 1, height_ratios=[height, lower])
+    for axis, (kind, lines) in zip(halves[0].subplots(1, len(texts)), texts.items(), strict=True):
+        axis.set_axis_off()
+        axis.set_title(EXPLAINED[kind], loc="left", fontweight="bold")
+        for number, (text, colour, weight) in enumerate(lines):
+            at = 1 - (number + 0.5) / most
+            axis.text(0, at, text, color=colour, weight=weight, va="center", transform=axis.transAxes, fontsize=8.5)
+    axes = halves[1].subplots(1, len(SHOWN), squeeze=False)[0]
+    for number, (axis, metric) in enumerate(zip(axes, SHOWN, strict=True)):
+        own = {(row["system"], row["corpus"]): row for row in rows if row["metric"] == metric}
+        for line, system in enumerate(systems):
+            if (system, DROP) not in own:
+                continue
+            here, there = own[system, IN_DOMAIN], own[system, TEST]
+            axis.annotate(
+                "", (there["value"], line), (here["value"], line),
+                arrowprops={"arrowstyle": "-", "color": drawing.PALE, "linewidth": 3},
+            )  # fmt: skip
+            drawing.interval_line(axis, here, line - 0.13, drawing.BLUE, "o", label=IN_DOMAIN if line == 0 else None)
+            drawing.interval_line(axis, there, line + 0.13, drawing.RED, "s", label=TEST if line == 0 else None)
+        drawing.name_lines(axis, systems, number == 0)
+        better = {1: "higher is better", -1: "lower is better", 0: ""}[COLUMNS[metric][1]]
+        axis.set_title(f"{COLUMNS[metric][0]}\n{better}")
+    handles, labels = axes[0].get_legend_handles_labels()
+    told = [f"{label} ({', '.join(corpora[label])})" for label in labels]
+    halves[1].legend(handles, told, loc="outside lower center", ncols=2, fontsize=8.5)
+    return figure
+
+
+def _example_lines(block: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """Text, colour and weight of the lines of one example; none where there is none."""
+    if not block:
+        return []
+    first = block[0]
+    lines: list[tuple[str, str, str]] = []
+
+    def add(text: str, colour: str, weight: str = "normal") -> None:
+        lines.extend((part, colour, weight) for part in textwrap.wrap(text, 78))
+
+    add(f"{first['corpus']} {first['utterance_id']}, label: {first['label'] or 'none'}", drawing.GREY)
+    if first["reference"]:
+        add(f"reference: {first['reference']}", drawing.INK)
+    for row in block:
+        add(f"{row['system']}: {row['caption'] or '(nothing)'}", drawing.INK)
+        if row["flags"]:
+            add(f"    found: {'; '.join(row['flags'])}", drawing.RED, "bold")
+        else:
+            add("    nothing found", drawing.GREEN, "bold")
+    return lines

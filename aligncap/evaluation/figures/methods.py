@@ -1,0 +1,82 @@
+"""Figure 2: alignment methods side by side, with intervals; its numbers are those of table 3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aligncap import artifacts
+from aligncap.evaluation.figures import drawing
+from aligncap.evaluation.tables import COLUMNS, by_corpus
+from aligncap.evaluation.tables.render import as_csv
+
+RULE = "figure_methods"
+SHOWN = ("emotion_agreement_macro", "factuality_hallucination_covered", "faithfulness_hallucination")
+
+
+def draw_methods(table: Path, tests: Path, svg: Path, png: Path, parquet: Path, csv: Path) -> None:
+    """Draw figure 2: macro agreement and hallucination rates of every row of table 3, one line of panels a corpus.
+
+    Factuality is that of the captions that assert an emotion, tested where both do: one without is wrong about none.
+    A filled point differs from the baseline: p < 0.05 after Holm's correction in the paired test of table 3.
+
+    Args:
+        table: ``table`` artifact of table 3.
+        tests: its ``differences``.
+        svg: picture.
+        png: picture.
+        parquet: the rows that are drawn.
+        csv: likewise.
+    """
+    notes = artifacts.read_notes(table, "table")
+    rows = [row for row in artifacts.read_rows(table, "table") if row["metric"] in SHOWN]
+    differs = {
+        (d["corpus"], d["system"], d["metric"]) for d in artifacts.read_rows(tests, "differences") if d["p_holm"] < 0.05
+    }
+    artifacts.write(rows, parquet, "table", RULE, notes)
+    artifacts.write_text(as_csv(rows, "table"), csv)
+    with drawing.styled():
+        drawing.save(_draw(by_corpus(rows), differs, notes["against"]), svg, png)
+
+
+def _draw(corpora: Mapping[str, Mapping[str, Any]], differs: set[tuple[str, str, str]], against: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    heights = [0.75 + 0.3 * len(systems) for systems in corpora.values()]
+    figure = drawing.new_figure(10.5, sum(heights) + 0.35)
+    grid = figure.subplots(len(corpora), len(SHOWN), squeeze=False, height_ratios=heights)
+    for axes, (corpus, systems) in zip(grid, corpora.items(), strict=True):
+        for number, (axis, metric) in enumerate(zip(axes, SHOWN, strict=True)):
+            _panel(axis, corpus, systems, metric, differs, against)
+            drawing.name_lines(axis, list(systems), number == 0)
+        if len(corpora) > 1:
+            axes[0].set_ylabel(corpus)
+    handles = [
+        Line2D([], [], marker="D", color=drawing.INK, linestyle="none", label=f"baseline: {against}"),
+        Line2D([], [], marker="o", color=drawing.BLUE, linestyle="none", label="differs from it, p < 0.05 (Holm)"),
+        Line2D([], [], marker="o", color=drawing.BLUE, linestyle="none", fillstyle="none", label="does not"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8.5)
+    return figure
+
+
+def _panel(
+    axis: Any,
+    corpus: str,
+    systems: Mapping[str, Mapping[str, Any]],
+    metric: str,
+    differs: set[tuple[str, str, str]],
+    against: str,
+) -> None:
+    name, better = COLUMNS[metric]
+    for line, (system, own) in enumerate(systems.items()):
+        if metric not in own:
+            continue
+        if system == against:
+            axis.axvline(own[metric]["value"], color=drawing.PALE, linewidth=1.2, zorder=0)
+            drawing.interval_line(axis, own[metric], line, drawing.INK, "D")
+        else:
+            full = "full" if (corpus, system, metric) in differs else "none"
+            drawing.interval_line(axis, own[metric], line, drawing.BLUE, "o", fillstyle=full)
+    axis.set_title(f"{name}\n{'higher' if better > 0 else 'lower'} is better")

@@ -1,0 +1,294 @@
+"""The second instrument: a caption -> emotion classifier that no training step uses. Ours.
+
+The training judge measures with the clue parser and with MiniLM; a system that learned to please it may please nobody
+else. This instrument shares neither: it reads a caption with the untouched LLM (``models.llm`` before any adaptation),
+asks it for one word (after PromptEOL, Jiang et al., arXiv 2307.16645; the wording is ours) and puts logistic
+regression on the hidden state that would say the word. It is fitted on the reference captions of the training corpora
+and their labels. docs/judge.md says what it was chosen over and how well it does.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncap import artifacts
+from aligncap.clues.tagger.heads import fit_temperature, softmax
+from aligncap.config import Compute
+from aligncap.errors import ArtifactError
+from aligncap.models.device import pick_device
+from aligncap.progress import track
+from aligncap.vocabulary import CLASSES, canonical
+
+logger = logging.getLogger(__name__)
+
+PROMPT = 'A voice is described so: "{}" In one word, the emotion is: "'
+BATCH = 32
+STRENGTH = 0.01  # scikit-learn's C on standardised states
+ITERATIONS = 300
+FOLDS = 5
+THRESHOLD = 0.5  # an emotion is asserted where it is likelier than all others together
+FORMAT = "aligncap.instrument/1"
+
+Array = NDArray[np.float32]
+
+
+def llm_states(texts: Sequence[str], folder: Path, compute: Compute) -> Array:
+    """The LLM's last hidden state [n, D] at the end of ``PROMPT`` with each text in it, float32.
+
+    Args:
+        texts: captions.
+        folder: transformers folder of the base LLM.
+        compute: device and threads.
+    """
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    device = pick_device(compute)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    llm: Any = AutoModel.from_pretrained(folder, dtype=torch.float32).to(device).eval()
+    rows = [_ids(tokenizer, PROMPT.format(text)) for text in texts]
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    states = np.zeros((len(rows), llm.config.hidden_size), np.float32)
+    starts = range(0, len(order), BATCH)
+    for start in track(starts, "second instrument", len(starts)):
+        chunk = order[start : start + BATCH]
+        width = max(len(rows[i]) for i in chunk)
+        ids = torch.zeros(len(chunk), width, dtype=torch.long)
+        mask = torch.zeros(len(chunk), width, dtype=torch.long)
+        for row, i in enumerate(chunk):
+            ids[row, : len(rows[i])] = torch.tensor(rows[i])
+            mask[row, : len(rows[i])] = 1
+        with torch.no_grad():
+            hidden = llm(input_ids=ids.to(device), attention_mask=mask.to(device)).last_hidden_state
+        states[chunk] = hidden[torch.arange(len(chunk)), mask.sum(dim=1) - 1].float().cpu().numpy()
+    return states
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    """Token ids with the tokenizer's own beginning but without an end token, which some add."""
+    ids = list(tokenizer(text)["input_ids"])
+    return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """Logits ``weight [C, D] @ state + bias [C]``, divided by ``temperature``; without labels it says nothing."""
+
+    labels: tuple[str, ...]
+    weight: Array
+    bias: Array
+    temperature: float = 1.0
+
+    def logits(self, states: Array) -> NDArray[np.float64]:
+        """[n, D] -> [n, C]."""
+        return (states @ self.weight.T + self.bias).astype(np.float64)
+
+    def opinions(self, states: Array) -> list[tuple[str | None, float]]:
+        """For each state [n, D] the emotion asserted, None where none is as likely as ``THRESHOLD``, and how likely."""
+        if not self.labels:
+            return [(None, 0.0)] * len(states)
+        probabilities = softmax(self.logits(states) / self.temperature)
+        best = probabilities.argmax(axis=1)
+        top = probabilities[np.arange(len(best)), best]
+        return [(self.labels[b] if p >= THRESHOLD else None, float(p)) for b, p in zip(best, top, strict=True)]
+
+    def save(self, path: Path) -> None:
+        """Write safetensors whose ``meta`` is JSON as bytes; equal instruments give equal bytes."""
+        from safetensors.numpy import save_file
+
+        meta = {"format": FORMAT, "labels": list(self.labels), "temperature": self.temperature}
+        tensors: dict[str, NDArray[Any]] = {
+            "weight": np.ascontiguousarray(self.weight),
+            "bias": np.ascontiguousarray(self.bias),
+            "meta": np.frombuffer(json.dumps(meta, sort_keys=True).encode(), dtype=np.uint8),
+        }
+        with artifacts.atomic_path(path) as temporary:
+            save_file(tensors, temporary)
+
+    @classmethod
+    def load(cls, path: Path) -> Instrument:
+        """Read what ``save`` wrote. Raises ArtifactError where it is something else."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            tensors = load_file(path)
+            meta = json.loads(tensors["meta"].tobytes())
+            if meta["format"] != FORMAT:
+                raise ArtifactError(f"{path}: expected format '{FORMAT}', got {meta['format']!r}; train it again")
+            return cls(tuple(meta["labels"]), tensors["weight"], tensors["bias"], meta["temperature"])
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise ArtifactError(f"{path}: no second instrument ({error}); run the rule train_instrument") from error
+
+
+def fit(states: Array, wanted: Sequence[str]) -> Instrument:
+    """Fit on states [n, D] and their classes, at least two; standardisation is folded into the weights."""
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = states.mean(axis=0), states.std(axis=0)
+    scale = np.where(scale > 1e-6, scale, 1.0)
+    labels = tuple(label for label in CLASSES if label in set(wanted))
+    model = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=ITERATIONS)
+    model.fit((states - mean) / scale, [labels.index(label) for label in wanted])
+    coefficients, intercept = model.coef_, model.intercept_
+    if len(labels) == 2:  # scikit-learn keeps one row: sigmoid(z) = softmax(0, z)
+        coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
+        intercept = np.concatenate([np.zeros_like(intercept), intercept])
+    weight = coefficients / scale
+    return Instrument(labels, weight.astype(np.float32), (intercept - weight @ mean).astype(np.float32))
+
+
+def telling_words(texts: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Of each caption the word that tells its class best: highest share of the class among captions with the word.
+
+    No lexicon is asked. Captions of one such word are held out together, so that a fold is judged on words for an
+    emotion that it was not fitted on: what a system's captions will hold.
+    """
+    bags = [sorted(set(re.findall(r"[^\W\d_]+", text.lower()))) for text in texts]
+    seen: dict[str, Counter[str]] = defaultdict(Counter)
+    for bag, label in zip(bags, wanted, strict=True):
+        for word in bag:
+            seen[word][label] += 1
+    size = Counter(wanted)
+
+    def lift(word: str, label: str) -> float:
+        return seen[word][label] / (seen[word].total() + 1) / size[label]
+
+    return [max(bag, key=lambda word: lift(word, label), default="") for bag, label in zip(bags, wanted, strict=True)]
+
+
+def held_out(states: Array, wanted: Sequence[str], groups: Sequence[str], seed: int) -> NDArray[np.float64]:
+    """Logits [n, C], labels in the order of CLASSES, each row by a fit without its group; NaN where none could be."""
+    labels = [label for label in CLASSES if label in set(wanted)]
+    names = sorted(set(groups))
+    order = np.random.default_rng(seed).permutation(len(names))
+    fold_of = {names[place]: number % FOLDS for number, place in enumerate(order)}
+    folds = np.array([fold_of[group] for group in groups])
+    logits = np.full((len(wanted), len(labels)), np.nan)
+    for fold in np.unique(folds):
+        inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        known = [wanted[i] for i in outside.tolist()]
+        if len(set(known)) < 2:
+            continue
+        fitted = fit(states[outside], known)
+        logits[inside] = -1e4  # a class that the fold's training captions lack
+        columns = np.array([labels.index(label) for label in fitted.labels])
+        logits[np.ix_(inside, columns)] = fitted.logits(states[inside])
+    return logits
+
+
+def _recall(logits: NDArray[np.float64], wanted: Sequence[str]) -> dict[str, Any]:
+    labels = [label for label in CLASSES if label in set(wanted)]
+    judged = [i for i in range(len(wanted)) if not np.isnan(logits[i, 0])]
+    right = {i: labels[int(logits[i].argmax())] == wanted[i] for i in judged}
+    by_class = {name: [right[i] for i in judged if wanted[i] == name] for name in labels}
+    recalls = {name: round(float(np.mean(hits)), 4) for name, hits in by_class.items() if hits}
+    if not judged:
+        return {"accuracy": None, "macro_recall": None, "recall": {}, "n": 0}
+    accuracy, macro = float(np.mean(list(right.values()))), float(np.mean(list(recalls.values())))
+    return {"accuracy": round(accuracy, 4), "macro_recall": round(macro, 4), "recall": recalls, "n": len(judged)}
+
+
+def training_captions(plan: Path, references: Mapping[str, Path]) -> dict[str, str]:
+    """Distinct reference caption -> class of the planned utterances; of several classes the commonest."""
+    planned = {(row["corpus"], row["utterance_id"]) for row in artifacts.read_rows(plan, "plan")}
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for corpus, path in references.items():
+        for row in artifacts.read_rows(path, "labels"):
+            label = canonical(row["emotion"])
+            if label is not None and (corpus, row["utterance_id"]) in planned:
+                for caption in row["captions"]:
+                    found[caption][label] += 1
+    return {text: counts.most_common(1)[0][0] for text, counts in sorted(found.items())}
+
+
+def train_instrument(
+    compute: Compute,
+    seed: int,
+    plan: Path,
+    references: Mapping[str, Path],
+    llm_manifest: Path,
+    weights_out: Path,
+    description_out: Path,
+) -> None:
+    """Rule ``train_instrument``: fit the second instrument and measure it on captions that it was not fitted on.
+
+    Training captions with fewer than two classes give an instrument without labels, whose metrics will be absent.
+
+    Args:
+        compute: device and threads of the LLM.
+        seed: of the folds.
+        plan: the training utterances.
+        references: training corpus -> ``labels`` artifact.
+        llm_manifest: the base LLM, before any adaptation.
+        weights_out: safetensors.
+        description_out: JSON: labels, temperature, threshold, and accuracy and recall by held-out caption and by
+            held-out telling word.
+    """
+    from aligncap.models.sources import model_folder
+
+    captions = training_captions(plan, references)
+    texts, wanted = list(captions), list(captions.values())
+    description: dict[str, Any] = {"format": FORMAT, "prompt": PROMPT, "threshold": THRESHOLD, "captions": len(texts)}
+    if len(set(wanted)) < 2:
+        logger.warning("second instrument: the training captions carry fewer than two emotion labels; it says nothing")
+        instrument = Instrument((), np.zeros((0, 0), np.float32), np.zeros(0, np.float32))
+    else:
+        states = llm_states(texts, model_folder(llm_manifest), compute)
+        by_caption = held_out(states, wanted, texts, seed)
+        by_word = held_out(states, wanted, telling_words(texts, wanted), seed)
+        instrument = fit(states, wanted)
+        judged = np.flatnonzero(~np.isnan(by_word[:, 0]))
+        places = np.array([instrument.labels.index(wanted[i]) for i in judged], dtype=np.int64)
+        if len(judged):
+            instrument = replace(instrument, temperature=fit_temperature(by_word[judged], places))
+        description["held_out"] = {"caption": _recall(by_caption, wanted), "word": _recall(by_word, wanted)}
+        logger.info("second instrument: %s", description["held_out"])
+    instrument.save(weights_out)
+    description |= {"labels": list(instrument.labels), "temperature": instrument.temperature}
+    artifacts.write_json(description, description_out)
+
+
+def second_opinion(
+    compute: Compute,
+    captions: Sequence[Path],
+    references: Path,
+    weights: Path,
+    llm_manifest: Path,
+    out: Path,
+) -> None:
+    """Rule ``second_opinion``: what emotion the second instrument finds in each distinct caption.
+
+    Args:
+        compute: device and threads of the LLM.
+        captions: of every system on one test corpus.
+        references: of that corpus: the chance row says them, shuffled.
+        weights: of ``train_instrument``.
+        llm_manifest: the base LLM.
+        out: artifact ``second_opinions``; its notes hold the instrument's labels.
+    """
+    from aligncap.models.sources import model_folder
+
+    spoken = {row["caption"] for path in captions for row in artifacts.read_rows(path, "captions")}
+    spoken |= {caption for row in artifacts.read_rows(references, "labels") for caption in row["captions"]}
+    texts = sorted(spoken)
+    instrument = Instrument.load(weights)
+    if instrument.labels and texts:
+        opinions = instrument.opinions(llm_states(texts, model_folder(llm_manifest), compute))
+    else:
+        opinions = [(None, 0.0)] * len(texts)
+    found = [
+        {"caption": text, "dominant": dominant, "probability": probability}
+        for text, (dominant, probability) in zip(texts, opinions, strict=True)
+    ]
+    artifacts.write(found, out, "second_opinions", "second_opinion", {"labels": list(instrument.labels)})

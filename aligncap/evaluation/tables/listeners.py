@@ -1,0 +1,135 @@
+"""What people write of a voice against what was measured on it, where captions speak of level, pitch or rate. Ours.
+
+Factuality is checked against measured thirds (docs/judge.md). A listener calls a voice fast by other lights than
+syllables a second against the same speaker's other clips, so this says how much such a check is worth on a corpus.
+Scoring only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aligncap import artifacts
+from aligncap.clues.hallucination_checks import OPPOSITE
+from aligncap.config import Evaluation
+from aligncap.evaluation import bootstrap
+from aligncap.evaluation.gold import by_people
+from aligncap.evaluation.wording import table_lines, worded
+from aligncap.vocabulary import SCALES
+
+RULE = "listeners_table"
+Row = dict[str, Any]
+
+
+def ends_said(clues: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Kind -> the end of its scale that a caption asserts, the first one: ``low`` or ``high``, ``slow`` or ``fast``.
+
+    Args:
+        clues: of one caption, as in the artifact ``clues``.
+    """
+    said: dict[str, str] = {}
+    for clue in clues:
+        if clue["kind"] in SCALES and clue["lemma"] in OPPOSITE and not clue["negated"]:
+            said.setdefault(clue["kind"], clue["lemma"])
+    return said
+
+
+def compare(
+    kind: str, said: Mapping[str, str], thirds: Mapping[str, str], clusters: Mapping[str, str], evaluation: Evaluation
+) -> list[Row]:
+    """Rows of the artifact ``listeners`` of one kind, without corpus.
+
+    ``count``: captions that say this end, by measured third. ``same`` and ``opposite``: share of the captions that say
+    an end whose clip lies at this end, at the other one. ``opposite_by_chance``: the share if words told nothing of it,
+    from how often each end is said and each third measured.
+
+    Args:
+        kind: level, pitch or rate.
+        said: utterance id -> end; of the captions that say one.
+        thirds: utterance id -> measured third, of every clip of the corpus.
+        clusters: utterance id -> what the bootstrap draws whole.
+        evaluation: resamples and seed.
+    """
+    nothing = {"ci_low": None, "ci_high": None}
+    rows: list[Row] = []
+    for end in SCALES[kind][::2]:
+        own = [thirds[key] for key, told in said.items() if told == end]
+        for third in SCALES[kind]:
+            count = {"measure": "count", "value": float(own.count(third)), "n": len(own)}
+            rows.append({"kind": kind, "said": end, "measured": third, **count, **nothing})
+    if not said:
+        return rows
+    whole = {"kind": kind, "said": "all", "measured": ""}
+    drawn = [clusters[key] for key in said]
+    shares = {
+        "same": [thirds[key] == end for key, end in said.items()],
+        "opposite": [thirds[key] == OPPOSITE[end] for key, end in said.items()],
+    }
+    for measure, hits in shares.items():
+        share = partial(bootstrap.weighted_mean, values=np.array(hits, dtype=float))
+        figure = bootstrap.measured(drawn, share, evaluation.bootstrap, evaluation.seed)
+        rows.append({**whole, "measure": measure, **figure})
+    measured = list(thirds.values())
+    luck = float(np.mean([measured.count(OPPOSITE[end]) / len(measured) for end in said.values()]))
+    rows.append({**whole, "measure": "opposite_by_chance", "value": luck, "n": len(said), **nothing})
+    return rows
+
+
+def write_listeners_table(
+    evaluation: Evaluation,
+    references: Mapping[str, Path],
+    gold: Mapping[str, Path],
+    prosody: Mapping[str, Path],
+    table: Path,
+    markdown: Path,
+) -> None:
+    """Rule ``listeners_table``.
+
+    Args:
+        evaluation: ``bootstrap`` and ``seed`` are used; clusters are utterances of one caption.
+        references: test corpus -> artifact ``labels``; one whose captions the project wrote is left out.
+        gold: test corpus -> artifact ``clues``.
+        prosody: test corpus -> artifact ``prosody``.
+        table: artifact ``listeners``.
+        markdown: the same for a reader.
+
+    Raises:
+        ArtifactError: an input is not the artifact it should be.
+    """
+    rows: list[Row] = []
+    for corpus, path in by_people(references).items():
+        labels = artifacts.read_rows(path, "labels")
+        clusters = {row["utterance_id"]: row["caption_group"] or row["utterance_id"] for row in labels}
+        said = {row["utterance_id"]: ends_said(row["clues"]) for row in artifacts.read_rows(gold[corpus], "clues")}
+        measured = artifacts.read_rows(prosody[corpus], "prosody")
+        for kind in SCALES:
+            thirds = {row["utterance_id"]: row[kind] for row in measured}
+            told = {key: ends[kind] for key, ends in said.items() if kind in ends}
+            rows += [{"corpus": corpus} | row for row in compare(kind, told, thirds, clusters, evaluation)]
+    artifacts.write(rows, table, "listeners", RULE)
+    artifacts.write_text(render_markdown(rows), markdown)
+
+
+def render_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Of each corpus the counts, and a line for each kind."""
+    lines = ["# What people write of the voice, and what was measured", ""]
+    for corpus in dict.fromkeys(row["corpus"] for row in rows):
+        at = {(r["kind"], r["said"], r["measure"], r["measured"]): r for r in rows if r["corpus"] == corpus}
+        counts, shares = [], []
+        for kind, scale in SCALES.items():
+            for end in scale[::2]:
+                own = [at[kind, end, "count", third] for third in scale]
+                counts.append([f"{kind} {end}", str(own[0]["n"]), ", ".join(f"{row['value']:.0f}" for row in own)])
+            if same := at.get((kind, "all", "same", "")):
+                others = (at[kind, "all", measure, ""] for measure in ("opposite", "opposite_by_chance"))
+                shares.append([kind, str(same["n"]), *map(worded, (same, *others))])
+        lines += [f"## {corpus}", ""]
+        lines += table_lines(("said", "captions", "measured low (slow), mid, high (fast)"), counts)
+        lines += table_lines(("kind", "captions", "same end", "opposite end", "opposite, by chance"), shares)
+    lines.append("Thirds are of the speaker's (else session's, corpus's) clips. Brackets: 95 % bootstrap, by caption.")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,148 @@
+"""Does a caption say more of the emotion than the predicted tag in its acoustic prompt? Scoring side only; ours.
+
+A captioner that has learned to repeat the tag hears exactly what the clue tagger hears, whatever its macro agreement:
+no alignment loss can then show on new speech. So, of the clips whose emotion is tagged, the table has how often the
+caption's dominant emotion is another one, and, on just those clips, how often the caption is right and how often the
+tag would have been. Their difference, ``departs_gain``, is what speech embeddings and LLM add to the tag, or take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncap import artifacts
+from aligncap.config import Evaluation
+from aligncap.evaluation import bootstrap
+from aligncap.evaluation.tables.seeds import CorpusScores, scores_by_corpus
+from aligncap.evaluation.wording import bounds
+from aligncap.systems import plain_name
+from aligncap.vocabulary import canonical
+
+Array = NDArray[np.float64]
+
+RULE = "tag_reliance"
+METRICS = {
+    "repeats_tag": "repeats the tag",
+    "departs": "says another emotion",
+    "departs_right": "right there",
+    "departs_tag_right": "the tag would have been",
+    "departs_gain": "difference",
+}
+
+
+def counted(rows: Sequence[Mapping[str, Any]], tags: Mapping[str, str]) -> tuple[Array, Array]:
+    """What the metrics sum over and divide by: two arrays [metrics, utterances], in the order of ``METRICS``.
+
+    Args:
+        rows: of one ``evaluation`` artifact.
+        tags: utterance id -> tagged emotion, of those whose tag is sure enough to stand in the prompt.
+    """
+    truth = [canonical(row["label"]) for row in rows]
+    tag = [tags.get(row["utterance_id"]) for row in rows]
+    said = [row["dominant"] for row in rows]
+    tagged = np.asarray([t is not None for t in tag], dtype=np.float64)
+    repeats = tagged * [s == t for s, t in zip(said, tag, strict=True)]
+    departs = (tagged - repeats) * [s is not None for s in said]
+    judged = departs * [label is not None for label in truth]
+    right = judged * [s == label for s, label in zip(said, truth, strict=True)]
+    tag_right = judged * [t == label for t, label in zip(tag, truth, strict=True)]
+    return np.stack([repeats, departs, right, tag_right, right - tag_right]), np.stack([tagged, tagged, *[judged] * 3])
+
+
+def reliance(scores: CorpusScores, members: Sequence[str], tags: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Metric of ``METRICS`` -> value, 95 % interval and number of captions; what no caption defines is left out.
+
+    Args:
+        scores: the evaluations of a corpus, and the resamples of its utterances.
+        members: of one system, one a seed; their captions are pooled, and the bootstrap draws utterances, not seeds.
+        tags: as in ``counted``.
+    """
+    counts = [counted(scores.rows[name], tags) for name in members]
+    tops, bottoms = (np.sum(parts, axis=0) for parts in zip(*counts, strict=True))
+    found = {}
+    for metric, top, bottom in zip(METRICS, tops, bottoms, strict=True):
+        if bottom.any():
+            low, high = bootstrap.interval(bootstrap.weighted_ratio(scores.weights, top, bottom)) or (None, None)
+            value = float(top.sum() / bottom.sum())
+            found[metric] = {"value": value, "ci_low": low, "ci_high": high, "n": int(bottom.sum())}
+    return found
+
+
+def in_words(figures: Mapping[str, Mapping[str, Any]], digits: int) -> list[tuple[str, str]]:
+    """Value and interval, with so many digits, of each of ``METRICS``; last the number of captions that depart."""
+    cells = []
+    for metric in METRICS:
+        figure, sign = figures.get(metric), "+" if metric == "departs_gain" else ""
+        if figure is None:
+            cells.append(("–", ""))
+            continue
+        cells.append((f"{figure['value']:{sign}.3f}", bounds(figure, digits, sign)))
+    return [*cells, (str(figures.get("departs_right", {"n": 0})["n"]), "")]
+
+
+def tagged_emotions(path: Path) -> dict[str, str]:
+    """Utterance id -> emotion in the acoustic prompt, from the ``clues`` artifact of ``predict_clues``."""
+    clues = {row["utterance_id"]: row["clues"] for row in artifacts.read_rows(path, "clues")}
+    return {key: clue["lemma"] for key, own in clues.items() for clue in own if clue["kind"] == "emotion"}
+
+
+def write_tag_reliance(
+    evaluation: Evaluation,
+    evaluations: Mapping[tuple[str, str], Path],
+    members: Mapping[str, Mapping[str, int]],
+    predicted: Mapping[str, Path],
+    parquet_out: Path,
+    md_out: Path,
+) -> None:
+    """Rule ``tag_reliance``.
+
+    Args:
+        evaluation: resamples and seed.
+        evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact.
+        members: trained system -> its members and their seeds; one of several has a row of all and one a seed.
+        predicted: test corpus -> ``clues`` artifact of ``predict_clues``.
+        parquet_out: artifact ``table``, one row a system or seed, corpus and metric of ``METRICS``.
+        md_out: the same, to read.
+
+    Raises:
+        ArtifactError: an input is not the artifact it should be.
+    """
+    tags = {corpus: tagged_emotions(path) for corpus, path in predicted.items()}
+    found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+    for corpus, scores in scores_by_corpus(evaluation, evaluations, members).items():
+        own = found[corpus] = {}
+        for system in dict.fromkeys(map(plain_name, scores.rows)):
+            seeds = scores.members_of(system)
+            own[system] = reliance(scores, list(seeds.values()), tags[corpus])
+            for seed, name in seeds.items() if len(seeds) > 1 else ():
+                own[f"{system}@{seed}"] = reliance(scores, [name], tags[corpus])
+    rows = [
+        {"system": system, "corpus": corpus, "metric": metric, **figure}
+        for corpus, own in found.items()
+        for system, figures in own.items()
+        for metric, figure in figures.items()
+    ]
+    artifacts.write(rows, parquet_out, "table", RULE)
+    artifacts.write_text(_markdown(found), md_out)
+
+
+def _markdown(found: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]]) -> str:
+    lines = ["# Captions and the predicted emotion tag"]
+    for corpus, own in found.items():
+        head = f"| system | {' | '.join(METRICS.values())} | captions |"
+        lines += ["", f"## {corpus}", "", head, "|---|" + "---:|" * (len(METRICS) + 1)]
+        for system, figures in own.items():
+            cells = [" ".join(filter(None, cell)) for cell in in_words(figures, digits=3)]
+            lines.append(f"| `{system}` | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "Of the clips whose emotion is tagged. `right there`, `the tag would have been` and their difference are over "
+        "the labelled clips on which the caption says another emotion than the tag; `captions` counts these. "
+        "Brackets: 95 % bootstrap over utterances, stratified by label, clustered as in the zero-shot table.",
+    ]
+    return "\n".join(lines) + "\n"

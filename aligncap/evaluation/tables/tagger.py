@@ -1,0 +1,289 @@
+"""How often the clue tagger is right, and whether it knows: accuracy and calibration by clue kind. Definitions ours.
+
+Rows are of three settings: ``speaker`` and ``corpus`` are out-of-fold predictions of the training corpora (new people
+of a known corpus, a corpus left out whole), ``test`` is what the saved tagger says of a test corpus. Where the
+text clue is joined, ``text`` and ``joined`` stand beside ``voice``. The labels of a test corpus are read here and
+nowhere on the model side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aligncap import artifacts
+from aligncap.clues.prompts import read_transcripts
+from aligncap.clues.tagger.heads import LABELS
+from aligncap.clues.tagger.model import UNINFORMATIVE, Tagger, Tags, predict_corpus, read_out_of_fold
+from aligncap.clues.tagger.training import Measured, targets_of
+from aligncap.clues.text_clue import TextClue, join
+from aligncap.config import Evaluation
+from aligncap.config import Tagger as TaggerSettings
+from aligncap.evaluation import bootstrap
+from aligncap.evaluation.wording import worded
+
+Array = NDArray[np.float64]
+
+BINS = 10
+METRICS = ("accuracy", "macro_recall", "ece", "brier", "coverage", "accuracy_kept")
+LEAST_CLUSTERS = 10
+SHOWN = {
+    "accuracy": "accuracy",
+    "macro_recall": "macro recall",
+    "ece": "ECE",
+    "brier": "Brier",
+    "coverage": "kept",
+    "accuracy_kept": "accuracy of kept",
+}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Predictions of one kind on clips with a known label.
+
+    Attributes:
+        right: [N], whether the likeliest tag is the label.
+        confidence: [N], its probability.
+        brier: [N], sum over tags of (probability - 1 where it is the label)², 0-2.
+        kept: [N], whether it becomes a clue: reaches the threshold and is none of ``UNINFORMATIVE``.
+        targets: [N].
+        clusters: [N], drawn together by the bootstrap.
+    """
+
+    right: Array
+    confidence: Array
+    brier: Array
+    kept: Array
+    targets: list[str]
+    clusters: list[str]
+
+
+def score_kind(
+    predicted: Mapping[str, Tags], targets: Mapping[str, str], clusters: Mapping[str, str], kind: str, threshold: float
+) -> Scored:
+    """Compare predictions with labels; clips without a label or a prediction of the kind are left out.
+
+    Args:
+        predicted: utterance id -> kind -> label -> probability.
+        targets: utterance id -> label, "" where unknown.
+        clusters: utterance id -> bootstrap cluster.
+        kind: clue kind.
+        threshold: of this kind.
+    """
+    ids = [key for key, tags in predicted.items() if targets.get(key) and kind in tags]
+    tags = [predicted[key][kind] for key in ids]
+    best = [max(own.items(), key=lambda tag: tag[1]) for own in tags]
+    confidence = np.array([probability for _, probability in best], dtype=np.float64)
+    brier = [
+        sum(p * p for p in own.values()) - 2 * own.get(targets[key], 0.0) + 1
+        for key, own in zip(ids, tags, strict=True)
+    ]
+    return Scored(
+        np.array([label == targets[key] for key, (label, _) in zip(ids, best, strict=True)], dtype=np.float64),
+        confidence,
+        np.array(brier, dtype=np.float64),
+        np.array([p >= threshold and label not in UNINFORMATIVE for label, p in best], dtype=np.float64),
+        [targets[key] for key in ids],
+        [clusters[key] for key in ids],
+    )
+
+
+def _bins(confidence: Array) -> NDArray[np.int64]:
+    return np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+
+
+def calibration_error(weights: Array, scored: Scored) -> Array:
+    """Expected calibration error of the likeliest tag, in ten bins of equal width (Guo et al. 2017).
+
+    ``ECE = Σ_b (n_b / N) |accuracy_b - confidence_b|`` under each row of weights [B, N]; returns [B]. With few clips
+    it is too high, because an empty difference is never negative.
+    """
+    member = (_bins(scored.confidence)[:, None] == np.arange(BINS)).astype(np.float64)
+    gap = weights @ (member * (scored.right - scored.confidence)[:, None])
+    return np.abs(gap).sum(axis=1) / weights.sum(axis=1)
+
+
+def measures(weights: Array, scored: Scored) -> dict[str, Array]:
+    """Each of ``METRICS`` under each row of weights [B, N]: [B]."""
+    return {
+        "accuracy": bootstrap.weighted_mean(weights, scored.right),
+        "macro_recall": bootstrap.weighted_macro(weights, scored.right, scored.targets),
+        "ece": calibration_error(weights, scored),
+        "brier": bootstrap.weighted_mean(weights, scored.brier),
+        "coverage": bootstrap.weighted_mean(weights, scored.kept),
+        "accuracy_kept": bootstrap.weighted_ratio(weights, scored.right * scored.kept, scored.kept),
+    }
+
+
+def figures(scored: Scored, evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Metric, value and 95 % interval; a metric that is not defined (nothing kept) is left out."""
+    n = len(scored.targets)
+    if not n:
+        return []
+    weights = bootstrap.resample_weights(scored.clusters, scored.targets, evaluation.bootstrap, evaluation.seed)
+    whole, resampled = measures(np.ones((1, n)), scored), measures(weights, scored)
+    rows = []
+    for metric in METRICS:
+        if not np.isnan(whole[metric][0]):
+            low, high = bootstrap.interval(resampled[metric]) or (None, None)
+            count = int(scored.kept.sum()) if metric == "accuracy_kept" else n
+            rows.append(
+                {"metric": metric, "value": float(whole[metric][0]), "ci_low": low, "ci_high": high, "n": count}
+            )
+    return rows
+
+
+def reliability(scored: Scored) -> list[dict[str, Any]]:
+    """Of each bin of confidence that has a clip: its bounds, mean confidence, accuracy, n."""
+    number = _bins(scored.confidence)
+    return [
+        {
+            "bin_low": b / BINS,
+            "bin_high": (b + 1) / BINS,
+            "confidence": float(scored.confidence[number == b].mean()),
+            "accuracy": float(scored.right[number == b].mean()),
+            "n": int((number == b).sum()),
+        }
+        for b in range(BINS)
+        if (number == b).any()
+    ]
+
+
+def clusters_of(audio: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Utterance id -> what the bootstrap draws whole: speakers, else sessions, where there are ten; else clips."""
+    for column in ("speaker", "session"):
+        if all(row[column] for row in audio) and len({row[column] for row in audio}) >= LEAST_CLUSTERS:
+            return {row["utterance_id"]: row[column] for row in audio}
+    return {row["utterance_id"]: row["utterance_id"] for row in audio}
+
+
+@dataclass(frozen=True)
+class TaggerInputs:
+    """What the table is made from.
+
+    Attributes:
+        predictions: the two tables of ``train_tagger``, of any folds.
+        weights: its weights.
+        measured: labels, prosody and timbre of training and test corpora.
+        audio: likewise.
+        transcripts: likewise.
+        features: of test corpora, which are what is predicted here.
+        encoder: manifest of the sentence encoder; None where the text clue is off.
+    """
+
+    predictions: Sequence[Path]
+    weights: Path
+    measured: Measured
+    audio: Mapping[str, Path]
+    transcripts: Mapping[str, Path]
+    features: Mapping[str, Path]
+    encoder: Path | None
+
+
+def write_tagger_table(
+    tagger: TaggerSettings, evaluation: Evaluation, inputs: TaggerInputs, table: Path, bins: Path, markdown: Path
+) -> None:
+    """Rule ``tagger_table``.
+
+    Args:
+        tagger: normalisation, threshold and text clue.
+        evaluation: resamples and seed.
+        inputs: files.
+        table: artifact ``tagger_table``; its notes say whether test audio was used for normalisation.
+        bins: artifact ``reliability``.
+        markdown: the same figures, to read.
+    """
+    known = targets_of(inputs.measured)
+    clue = _text_clue(inputs.encoder)
+    model = Tagger.load(inputs.weights)
+    parts: list[tuple[str, str, dict[str, Tags], Mapping[str, float]]] = []
+    for path in inputs.predictions:
+        notes = artifacts.read_notes(path, "tagger_predictions")
+        for corpus in (c for c in inputs.audio if c not in inputs.features):
+            parts.append((corpus, notes["folds"], read_out_of_fold(path, corpus), notes["thresholds"]))
+    for corpus, path in inputs.features.items():
+        heard = path, inputs.measured.prosody[corpus], inputs.audio[corpus]
+        predicted = predict_corpus(model, *heard, corpus, tagger.normalise)
+        parts.append((corpus, "test", predicted, model.thresholds))
+    rows, lines = [], []
+    for corpus, setting, predicted, thresholds in parts:
+        clusters = clusters_of(artifacts.read_rows(inputs.audio[corpus], "audio"))
+        said = read_transcripts(inputs.transcripts[corpus])
+        for source, own in _sources(predicted, said, clue, tagger.text_weight).items():
+            for kind in LABELS if source == "voice" else ("emotion",):
+                targets = {key: known.get((corpus, key), {}).get(kind, "") for key in own}
+                scored = score_kind(own, targets, clusters, kind, thresholds.get(kind, tagger.threshold))
+                where = {"corpus": corpus, "setting": setting, "source": source, "kind": kind}
+                rows += [where | figure for figure in figures(scored, evaluation)]
+                lines += [where | line for line in reliability(scored)]
+    transductive = tagger.normalise != "train"
+    facts = {"normalise": tagger.normalise, "transductive": transductive}
+    artifacts.write(rows, table, "tagger_table", "tagger_table", facts)
+    artifacts.write(lines, bins, "reliability", "tagger_table")
+    artifacts.write_text(render_markdown(rows, lines, transductive), markdown)
+
+
+def _text_clue(encoder: Path | None) -> TextClue | None:
+    if encoder is None:
+        return None
+    from aligncap.models.sentence_encoder import SentenceEncoder
+    from aligncap.models.sources import model_folder
+
+    return TextClue(SentenceEncoder(model_folder(encoder)))
+
+
+def _sources(
+    predicted: dict[str, Tags], said: Mapping[str, str], clue: TextClue | None, weight: float
+) -> dict[str, Mapping[str, Tags]]:
+    """The voice's predictions; with a text clue also the text's own and both together, of the emotion."""
+    if clue is None:
+        return {"voice": predicted}
+    ids = [key for key, tags in predicted.items() if "emotion" in tags]
+    texts = dict(zip(ids, clue.tags([said.get(key, "") for key in ids]), strict=True))
+    return {
+        "voice": predicted,
+        "text": {key: {"emotion": texts[key]} for key in ids},
+        "joined": {key: {"emotion": join(predicted[key]["emotion"], texts[key], weight)} for key in ids},
+    }
+
+
+def render_markdown(rows: Sequence[Mapping[str, Any]], bins: Sequence[Mapping[str, Any]], transductive: bool) -> str:
+    """One table of figures and one of reliability bins, a line for each corpus, setting, source and kind."""
+
+    def line_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(str(row[name]) for name in ("corpus", "setting", "source", "kind"))
+
+    found: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(line_of(row), {})[row["metric"]] = row
+    head = "| corpus | setting | source | kind | n | " + " | ".join(SHOWN[m] for m in METRICS) + " |"
+    lines = ["# Clue tagger", "", head, "|---|---|---|---|---:|" + "---:|" * len(METRICS)]
+    for where, own in found.items():
+        cells = [worded(own.get(metric), 3) for metric in METRICS]
+        lines.append(f"| {' | '.join(where)} | {own['accuracy']['n']} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "- setting: `speaker` and `corpus` are out of fold by speaker and by corpus, on training corpora; `test` "
+        "is the saved tagger on a test corpus"
+        + (", normalised with its own audio (transductive)." if transductive else "."),
+        "- kept: share of clips whose likeliest tag becomes a clue (reaches the threshold; mid, normal and clear say "
+        "nothing); Brier is summed over tags (0-2).",
+        "- Brackets: 95 % bootstrap, stratified by label, by speakers or sessions where there are ten, else by clips.",
+        "",
+        "## Reliability of the emotion",
+        "",
+        "| corpus | setting | source | confidence | n | mean confidence | accuracy |",
+        "|---|---|---|---|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {row['corpus']} | {row['setting']} | {row['source']} | {row['bin_low']:.1f}-{row['bin_high']:.1f} "
+        f"| {row['n']} | {row['confidence']:.2f} | {row['accuracy']:.2f} |"
+        for row in bins
+        if row["kind"] == "emotion"
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""Weights: where they come from, how foreign formats are read, and where models run."""

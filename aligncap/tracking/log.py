@@ -1,0 +1,87 @@
+"""The JSONL log of a tracked stage: rows of attempts, each known by its uid, appended and flushed one by one."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import threading
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+URI_VARIABLE = "ALIGNCAP_TRACKING_URI"
+EXPERIMENT_VARIABLE = "ALIGNCAP_EXPERIMENT"
+LOGS = Path("work") / "tracking"
+UID_TAG = "aligncap.uid"
+
+
+def read_log(path: Path) -> list[Row]:
+    """Rows of a log; a last line that a kill cut short is left out."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        with contextlib.suppress(json.JSONDecodeError):
+            rows.append(json.loads(line))
+    return rows
+
+
+def attempts_of(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of each uid, in order."""
+    attempts: dict[str, list[Row]] = {}
+    for row in rows:
+        attempts.setdefault(row["uid"], []).append(row)
+    return attempts
+
+
+def status_of(rows: Sequence[Row]) -> str | None:
+    """How an attempt ended, None where it has not, or has been opened again since."""
+    marks = [row for row in rows if row["kind"] in ("open", "close")]
+    return marks[-1]["status"] if marks and marks[-1]["kind"] == "close" else None
+
+
+class StageLog:
+    """The JSONL log of one stage, opened for one attempt."""
+
+    def __init__(self, path: Path, opening: Row) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        attempts = attempts_of(read_log(path))
+        uid, earlier = list(attempts.items())[-1] if attempts else ("", [])
+        resumes = bool(earlier) and earlier[0].get("digest") == opening["digest"] and status_of(earlier) != "FINISHED"
+        self.uid = uid if resumes else uuid.uuid4().hex
+        self.rows: list[Row] = earlier if resumes else []
+        self._seen = {(r["step"], r["split"], r["metric"]) for r in self.rows if r["kind"] == "metric"}
+        self._lock = threading.Lock()
+        self._stream: io.TextIOWrapper = path.open("a", encoding="utf-8")
+        if self._stream.tell() and not path.read_bytes().endswith(b"\n"):
+            self._stream.write("\n")  # after a line that a kill cut short
+        self.append({"kind": "open", **opening})
+        self.opening = self.rows[0]
+
+    def append(self, row: Row) -> None:
+        """Add a row. A value that an earlier, interrupted attempt has logged for the same step is kept instead."""
+        with self._lock:
+            if row["kind"] == "metric":
+                key = (row["step"], row["split"], row["metric"])
+                if key in self._seen:
+                    return
+                self._seen.add(key)
+            row = {**row, "uid": self.uid}
+            self._stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+            self._stream.flush()
+            self.rows.append(row)
+
+    def has_curve(self) -> bool:
+        """Whether a metric has been logged."""
+        return bool(self._seen)
+
+    def taken(self, start: int) -> list[Row]:
+        """Rows from ``start`` on."""
+        with self._lock:
+            return self.rows[start:]
+
+    def close(self) -> None:
+        """Close the file; the rows stay at hand."""
+        self._stream.close()

@@ -1,0 +1,395 @@
+"""Tracking: one MLflow run a pipeline run, below it a run a stage, with live curves; nothing here can break a stage.
+
+Every row goes to ``work/tracking/{experiment}/{rule}-{name}.jsonl`` first, flushed, and that log is the truth: a thread
+lays it into MLflow while the stage runs, and ``sync`` (end of the pipeline, ``make mlflow-sync``) imports what the
+store has not seen, be it because the store was down or because the stage ended before MLflow was worth importing.
+
+A run is known by a uid that stands in its log: a stage that was killed and starts again with the same settings goes on
+in its run; after it has finished, or with other settings, it gets a new one.
+
+Tracking is on where ``ALIGNCAP_TRACKING_URI`` and ``ALIGNCAP_EXPERIMENT`` are set, which the workflow does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import math
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aligncap.artifacts import write_json
+from aligncap.config import AlignCapConfig
+from aligncap.systems import plain_name
+from aligncap.tracking.log import EXPERIMENT_VARIABLE, URI_VARIABLE, Row, StageLog, attempts_of, read_log, status_of
+
+logger = logging.getLogger(__name__)
+
+# `import mlflow` costs 1-2 s: a stage pays once it has a curve to show, or is long; `sync` imports the other logs.
+LIVE_AFTER_S = 5.0
+LIVE_WITHOUT_CURVE_AFTER_S = 60.0
+FLUSH_EVERY_S = 2.0
+CLOSE_WITHIN_S = 20.0
+MODEL_TAGS = ("system", "seed", "experiment")  # of a run that its logged model has, too
+_ROOT = Path("work")
+_SECRET = re.compile(r"(^|[._-])(api_?key|key|password|passwd|secret|credentials?|(access|auth|api|hf|bearer)_?token)$")
+_USERINFO = re.compile(r"(://)[^/@\s]+@")
+_MAX_VALUE = 6000  # characters MLflow keeps of a parameter
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested settings as ``a.b.c`` -> text, without secrets: such values become ``***``, as does ``user:pass@``."""
+    found: dict[str, str] = {}
+    for key, value in params.items():
+        name = re.sub(r"[^\w./ -]", "-", f"{prefix}{key}")
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{name}.")
+        elif _SECRET.search(name.lower()):
+            found[name] = "***"
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+            found[name] = _USERINFO.sub(r"\1***@", text)[:_MAX_VALUE]
+    return found
+
+
+def _relative(path: str | Path) -> str:
+    """Text of a path, relative to the project root where it lies below it."""
+    absolute = Path(path).absolute()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
+
+
+def _file_stem(name: str) -> str:
+    return re.sub(r"[^\w.@-]", "-", name)
+
+
+def _log_path(experiment: str, rule: str, name: str) -> Path:
+    stem = _file_stem(f"{rule}-{name}" if name else rule)
+    return _ROOT / "tracking" / experiment / f"{stem}.jsonl"
+
+
+def _parent_path(experiment: str) -> Path:
+    return _ROOT / f"mlflow_parent_{experiment}.json"
+
+
+class _Live(threading.Thread):
+    """Lays a log into the store while its stage runs."""
+
+    def __init__(self, log: StageLog, uri: str, experiment: str) -> None:
+        super().__init__(name="tracking", daemon=True)
+        self._log, self._uri, self._experiment = log, uri, experiment
+        self._done = threading.Event()
+        self._store: Any = None
+        self._run_id = ""
+        self._written = 0
+        self._failures = 0
+
+    def run(self) -> None:
+        """Wait, connect, write; on failure warn once and try a few times more."""
+        wait, began = LIVE_AFTER_S, time.monotonic()
+        while not self._done.wait(wait):
+            if self._store is None and not self._log.has_curve():
+                wait = FLUSH_EVERY_S
+                if time.monotonic() - began < LIVE_WITHOUT_CURVE_AFTER_S:
+                    continue
+            wait = FLUSH_EVERY_S * (1 + self._failures)
+            if not self._write():
+                return
+        if self._store is not None:
+            self._write()
+
+    def _write(self) -> bool:
+        try:
+            if self._store is None:
+                from aligncap.tracking.store import Store
+
+                store = Store(self._uri, self._experiment)
+                self._run_id = store.open(self._log.opening)
+                self._store = store
+            rows = self._log.taken(self._written)
+            self._store.write(self._run_id, rows)
+            self._written += len(rows)
+            if rows and rows[-1]["kind"] == "close":
+                self._store.close(self._run_id, rows[-1]["status"], rows[-1]["time"], self._written)
+        except Exception as error:  # whatever the store does, the stage goes on
+            self._failures += 1
+            if self._failures == 1:
+                _warn(error, self._log.path)
+            return self._failures < 4
+        return True
+
+    def finish(self) -> None:
+        """Write what is left, but do not keep the stage waiting for a store that hangs."""
+        self._done.set()
+        if self.is_alive():
+            self.join(CLOSE_WITHIN_S)
+
+
+def _warn(error: Exception, path: Path) -> None:
+    reason = _USERINFO.sub(r"\1***@", " ".join(str(error).split()))[:160]
+    logger.warning(
+        "tracking: store unavailable (%s); rows stay in %s, import them with `make mlflow-sync`", reason, path
+    )
+
+
+class Recorder:
+    """What a stage reports. Every method is cheap, returns nothing and never raises; without a log it does nothing."""
+
+    def __init__(self, log: StageLog | None = None) -> None:
+        self._log = log
+
+    def _append(self, row: Row) -> None:
+        if self._log is None:
+            return
+        try:
+            self._log.append(row)
+        except (OSError, TypeError, ValueError) as error:
+            log, self._log = self._log, None
+            logger.warning("tracking: %s cannot be written (%s); this stage goes on untracked", log.path, error)
+
+    def metric(self, step: int, split: str, metric: str, value: float) -> None:
+        """One value of the curve ``{split}/{metric}``; ``step`` is 1-based. NaN is kept as NaN."""
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        self._append(
+            {"kind": "metric", "step": int(step), "split": split, "metric": metric, "value": number, "time": _now()}
+        )
+
+    def params(self, params: Mapping[str, Any]) -> None:
+        """Further settings, nested or flat; a key that the run has keeps its value."""
+        self._append({"kind": "params", "params": flat(params), "time": _now()})
+
+    def link(self, name: str, path: str | Path) -> None:
+        """Name a file that stays where it is (a checkpoint, a Parquet file): the tag ``link.{name}``."""
+        self._append({"kind": "link", "name": name, "path": _relative(path), "time": _now()})
+
+    def artifact(self, path: str | Path) -> None:
+        """Show a file in MLflow's artifact view: a hard link beside a SQLite store, else an upload."""
+        self._append({"kind": "artifact", "path": _relative(path), "time": _now()})
+
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Show rows of equal columns as the table ``{name}.json``, in the form of ``mlflow.log_table``."""
+        if self._log is None or not rows:
+            return
+        columns = list(rows[0])
+        path = self._log.path.with_suffix("") / f"{_file_stem(name)}.json"
+        try:
+            write_json({"columns": columns, "data": [[row.get(c) for c in columns] for row in rows]}, path)
+        except (OSError, TypeError, ValueError) as error:
+            logger.warning("tracking: table %s cannot be written (%s); the stage goes on", name, error)
+            return
+        self._append({"kind": "table", "path": _relative(path), "time": _now()})
+
+    def model(self, name: str, checkpoint: str | Path, digest: str, corpus: str, corpus_digest: str) -> None:
+        """Make a checkpoint a logged model of MLflow, which the metrics of this run are of.
+
+        Args:
+            name: the system.
+            checkpoint: its folder.
+            digest: ``mlflow_models.checkpoint_digest`` of it; files that have another when the store reads them are
+                left out.
+            corpus: what the metrics were measured on.
+            corpus_digest: tells states of the corpus apart; empty where unknown.
+        """
+        if self._log is not None:
+            tags = {key: value for key, value in self._log.opening["tags"].items() if key in MODEL_TAGS}
+            self._append({
+                "kind": "model", "name": name, "path": _relative(checkpoint), "digest": digest, "tags": tags,
+                "corpus": corpus, "corpus_digest": corpus_digest, "time": _now(),
+            })  # fmt: skip
+
+
+def tags_of(wildcards: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The tags by which runs are compared: ``system`` (without its seed), ``seed`` and ``corpus``, where they apply.
+
+    Args:
+        wildcards: of the workflow's job; ``kd@1`` is the system ``kd`` with seed 1.
+        params: the job's settings; their ``seed`` counts where the system's name has none.
+    """
+    tags = {key: wildcards[key] for key in ("system", "corpus") if key in wildcards}
+    seed = str(tags.get("system", "")).partition("@")[2] or params.get("seed")
+    if "system" in tags:
+        tags["system"] = plain_name(tags["system"])
+    return tags if seed is None else {**tags, "seed": seed}
+
+
+def _opening(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any] | None, parent: str) -> Row:
+    settings = flat(params)
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+    where = {"stage": rule, "experiment": os.environ.get(EXPERIMENT_VARIABLE, "")}
+    tagged = {**where, **flat(tags or {}), "rule": rule, "name": name, "settings": digest}
+    run_name = f"{rule}/{name}" if name else rule
+    return {
+        "digest": digest, "params": settings, "tags": tagged, "parent": parent, "run_name": run_name, "time": _now(),
+    }  # fmt: skip
+
+
+def _parent_uid(experiment: str) -> str:
+    try:
+        return str(json.loads(_parent_path(experiment).read_text(encoding="utf-8"))["uid"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def finished_tag(experiment: str, rule: str, name: str, key: str) -> str:
+    """A tag of the last run of a stage; empty where that has not finished or has no such tag."""
+    attempts = list(attempts_of(read_log(_log_path(experiment, rule, name))).values())
+    finished = bool(attempts) and status_of(attempts[-1]) == "FINISHED"
+    return str(attempts[-1][0]["tags"].get(key, "")) if finished else ""
+
+
+_current: tuple[str, Recorder] | None = None  # the stage that this process is in
+
+
+@contextlib.contextmanager
+def stage(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any] | None = None) -> Iterator[Recorder]:
+    """Track one stage: a child run of the pipeline's run, known by rule, name and the digest of ``params``.
+
+    Inside the stage of the same rule it is that stage: so a function tracks itself whether or not a script runs it.
+
+    Args:
+        rule: the workflow rule.
+        name: what tells its jobs apart, such as the system or ``kd/synthetic_de``.
+        params: the settings that the stage depends on, nested or flat; secrets are masked before anything is written.
+        tags: further tags of the run, for example ``tags_of``; beside ``stage``, which is the rule by default, and
+            ``experiment``.
+
+    Yields:
+        a recorder; one that does nothing where tracking is off. Errors of the body pass through unchanged.
+    """
+    global _current
+    if _current is not None and _current[0] == rule:
+        _current[1].params(params)
+        yield _current[1]
+        return
+    uri, experiment = os.environ.get(URI_VARIABLE, ""), os.environ.get(EXPERIMENT_VARIABLE, "")
+    log = live = None
+    if uri and experiment:
+        try:
+            path = _log_path(experiment, rule, name)
+            log = StageLog(path, _opening(rule, name, params, tags, _parent_uid(experiment)))
+            live = _Live(log, uri, experiment)
+            live.start()
+        except (OSError, RuntimeError, TypeError, ValueError, KeyError) as error:
+            logger.warning("tracking: %s is not tracked (%s)", rule, error)
+    recorder = Recorder(log)
+    status, outer = "FAILED", _current
+    _current = rule, recorder
+    try:
+        yield recorder
+        status = "FINISHED"
+    except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    finally:
+        _current = outer
+        recorder._append({"kind": "close", "status": status, "time": _now()})
+        if live is not None and log is not None:
+            live.finish()
+            log.close()
+
+
+def _pipeline_log(config: AlignCapConfig) -> StageLog:
+    opening = _opening("pipeline", "", config.model_dump(mode="json"), None, "")
+    opening["run_name"] = f"{config.experiment}-{opening['digest'][:8]}"
+    return StageLog(_log_path(config.experiment, "pipeline", ""), opening)
+
+
+@contextlib.contextmanager
+def pipeline(config: AlignCapConfig) -> Iterator[Recorder]:
+    """The run that ``start_pipeline`` opened, before ``finish_pipeline``: for what is of the whole pipeline."""
+    with contextlib.closing(_pipeline_log(config)) as log:
+        yield Recorder(log)
+
+
+def start_pipeline(config: AlignCapConfig) -> None:
+    """Open the pipeline's run, before any job: make the store, and tell the jobs their parent in ``work/``.
+
+    A pipeline that was interrupted goes on in its run. A store that cannot be had costs one warning.
+    """
+    if not config.tracking.enabled:
+        return
+    experiment = config.experiment
+    path = _log_path(experiment, "pipeline", "")
+    try:
+        with contextlib.closing(_pipeline_log(config)) as log:
+            write_json({"uid": log.uid, "run_name": log.opening["run_name"]}, _parent_path(experiment))
+    except (OSError, TypeError, ValueError) as error:
+        logger.warning("tracking: %s cannot be written (%s); the pipeline goes on untracked", path, error)
+        return
+    try:
+        from aligncap.tracking.store import Store
+
+        Store(config.tracking.uri, experiment).open(log.opening)
+    except Exception as error:
+        _warn(error, path)
+
+
+def finish_pipeline(experiment: str, ok: bool) -> None:
+    """Close the pipeline's run, import what the store has not seen, and mark stages that never ended as killed."""
+    uri, uid = os.environ.get(URI_VARIABLE, ""), _parent_uid(experiment)
+    if not uri or not uid:
+        return
+    for path in sorted((_ROOT / "tracking" / experiment).glob("*.jsonl")):
+        attempts = attempts_of(read_log(path))
+        for attempt, rows in attempts.items():
+            if status_of(rows) is None:
+                status = ("FINISHED" if ok else "FAILED") if attempt == uid else "KILLED"
+                row = {"kind": "close", "status": status, "time": _now(), "uid": attempt}
+                with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps(row) + "\n")
+    sync(experiment, uri)
+
+
+def sync(experiment: str, uri: str) -> int:
+    """Import into the store what it has not seen of an experiment's logs.
+
+    Returns:
+        the number of runs written; 0 with one warning where the store cannot be had.
+    """
+    folder = _ROOT / "tracking" / experiment
+    parent_log = _log_path(experiment, "pipeline", "")
+    written = 0
+    try:
+        from aligncap.tracking.store import Store
+
+        store = Store(uri, experiment)
+        complete = store.complete()
+        # Parents before children, trainings before the tests of what they made.
+        for path in sorted(folder.glob("*.jsonl"), key=lambda p: (p != parent_log, p.name.startswith("test-"), p)):
+            for uid, rows in attempts_of(read_log(path)).items():
+                if rows[0]["kind"] != "open" or complete.get(uid) == str(len(rows)):
+                    continue
+                run_id = store.open(rows[0])
+                store.write(run_id, rows)
+                status = status_of(rows)
+                if status is not None:
+                    store.close(run_id, status, rows[-1]["time"], len(rows))
+                written += 1
+    except Exception as error:
+        _warn(error, folder)
+    return written
+
+
+def main() -> None:
+    """Import the logs of every experiment: ``python -m aligncap.tracking.runs``, that is ``make mlflow-sync``."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    uri = os.environ.get(URI_VARIABLE) or AlignCapConfig.model_fields["tracking"].default.uri
+    for folder in sorted((_ROOT / "tracking").glob("*/")):
+        logger.info("%s: %d runs written to MLflow", folder.name, sync(folder.name, uri))
+
+
+if __name__ == "__main__":
+    main()

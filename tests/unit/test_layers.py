@@ -1,0 +1,77 @@
+"""Which way imports go: down the list of layers, and never in a circle."""
+
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# From the top. A package imports from those below it only; what stands on one line does not know each other.
+LAYERS = [
+    ("serving",),
+    ("evaluation",),
+    ("preference",),
+    ("alignment",),
+    ("training",),
+    ("captioner", "corpora"),
+    ("clues",),
+    ("speech",),
+    ("models",),
+    ("job", "provenance"),
+    ("tracking",),
+    ("progress",),
+    ("artifacts",),
+    ("systems",),
+    ("config", "vocabulary"),
+    ("extensions", "errors"),
+]
+PLACE = {name: number for number, names in enumerate(LAYERS) for name in names}
+
+
+@pytest.fixture(scope="module")
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("aligncap", exclude_type_checking_imports=True, cache_dir=None)
+
+
+def arrows(graph: grimp.ImportGraph) -> set[tuple[str, str]]:
+    """(module, module that it imports); the root, which only hands out names of what is below, is left out."""
+    return {
+        (module, other)
+        for module in graph.modules - {"aligncap"}
+        for other in graph.find_modules_directly_imported_by(module) - {"aligncap"}
+    }
+
+
+def package(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_every_package_has_its_layer(graph: grimp.ImportGraph) -> None:
+    assert {package(module) for module in graph.modules - {"aligncap"}} == set(PLACE)
+
+
+def test_arrows_between_packages_go_down(graph: grimp.ImportGraph) -> None:
+    upward = [
+        f"{module} -> {other}"
+        for module, other in sorted(arrows(graph))
+        if package(module) != package(other) and PLACE[package(module)] >= PLACE[package(other)]
+    ]
+    assert upward == []
+
+
+def test_no_modules_import_each_other_in_a_circle(graph: grimp.ImportGraph) -> None:
+    below: dict[str, set[str]] = {module: set() for module in graph.modules}
+    for module, other in arrows(graph):
+        if not module.startswith(f"{other}."):  # a package's __init__ may hand out names of its own modules
+            below[module].add(other)
+    TopologicalSorter(below).prepare()  # raises CycleError, with the circle in it
+
+
+def test_no_module_is_longer_than_400_lines() -> None:
+    long = {
+        str(p.relative_to(ROOT)): n
+        for p in (ROOT / "aligncap").rglob("*.py")
+        if (n := len(p.read_text().splitlines())) > 400
+    }
+    assert long == {}

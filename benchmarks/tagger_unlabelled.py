@@ -20,7 +20,7 @@ from aligncap import artifacts
 from aligncap.clues.tagger.heads import LABELS, Array, Head, fit_heads, standardise, statistics
 from aligncap.clues.tagger.model import figures
 from aligncap.clues.tagger.self_training import fit_with_unlabelled
-from aligncap.clues.tagger.training import Measured, targets_of
+from aligncap.clues.tagger.training import targets_of
 from aligncap.config import Tagger
 from aligncap.systems import load
 from aligncap.vocabulary import SCALES
@@ -51,7 +51,7 @@ def main() -> None:
         name: {corpus: arguments.results / "corpora" / corpus / f"{name}.parquet" for corpus in arguments.corpora}
         for name in ("references", "prosody", "timbre")
     }
-    known = targets_of(Measured(**files))
+    known = targets_of(**files)
     prosody = {
         (corpus, row["utterance_id"]): row
         for corpus, path in files["prosody"].items()

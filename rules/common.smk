@@ -10,7 +10,7 @@ from aligncap.config import JudgeName
 from aligncap.systems import candidates_name, corpus_names, judge_named, keys_of_judge, lineage, merge, pairs_name
 from aligncap.systems import plain_name, resolve_system, seed_members, variant
 from aligncap.systems import parse as parse_config  # Snakemake runs this file in a namespace that has a `parse`
-from aligncap.corpora.registry import may_have_human_captions, traits_of
+from aligncap.corpora.registry import licence_of, may_have_human_captions, traits_of
 from aligncap.errors import ConfigError
 from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError

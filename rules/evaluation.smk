@@ -74,7 +74,6 @@ rule caption_baseline:
     params:
         corpora=TRAIN,
         stage=lambda w: STAGES[w.system],
-        seed=lambda w: EFFECTIVE[w.system].seed,
         compute=plain(settings.compute),
         code=digest("caption_baseline"),
     script:

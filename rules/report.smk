@@ -21,28 +21,17 @@ rule snapshot:
         "../workflow_scripts/snapshot.py"
 
 
-# Inputs of the report that are one file a corpus, system or table, and whose.
-NAMED = {
-    **{
-        name: (TEST, of_test(f"<results>/{path}.parquet"))
-        for name, path in {
-            "references": "corpora/{corpus}/references",
-            "transcripts": "transcripts/{corpus}",
-            "predicted": "clues/{corpus}/predicted",
-            "audio": "corpora/{corpus}/audio",
-        }.items()
-    },
-    "training": (list(training_logs()), list(training_logs().values())),
-    "pairs": (list(PAIRS), [f"<results>/preference_pairs/{name}.parquet" for name in PAIRS]),
-    "tables": (TABLES, [f"<results>/tables/{table}.parquet" for table in TABLES]),
-    "tests": (TABLES, [f"<results>/tables/{table}_tests.parquet" for table in TABLES]),
-    "figures": (FIGURES, [f"<results>/figures/{figure}.svg" for figure in FIGURES]),
-}
-
-
 rule report:
     input:
-        **{name: files for name, (_, files) in NAMED.items()},
+        references=of_test("<results>/corpora/{corpus}/references.parquet"),
+        transcripts=of_test("<results>/transcripts/{corpus}.parquet"),
+        predicted=of_test("<results>/clues/{corpus}/predicted.parquet"),
+        audio=of_test("<results>/corpora/{corpus}/audio.parquet"),
+        training=list(training_logs().values()),
+        pairs=[f"<results>/preference_pairs/{name}.parquet" for name in PAIRS],
+        tables=[f"<results>/tables/{table}.parquet" for table in TABLES],
+        tests=[f"<results>/tables/{table}_tests.parquet" for table in TABLES],
+        figures=[f"<results>/figures/{figure}.svg" for figure in FIGURES],
         table="<results>/tables/zero_shot.parquet",
         snapshot="<results>/run.json",
         evaluations=list(evaluations().values()),
@@ -62,10 +51,14 @@ rule report:
         runtime=30,
     params:
         rows=[list(row) for row in evaluations()],
-        names={name: names for name, (names, _) in NAMED.items()},
+        test=TEST,
+        trained=list(training_logs()),
+        pairs=list(PAIRS),
+        tables=TABLES,
+        figures=FIGURES,
         facts={
             "stages": {system: stage for system, stage in STAGES.items() if system == plain_name(system)},
-            "licences": {c: settings.corpora[c].licence for c in TEST if settings.corpora[c].licence},
+            "licences": {c: licence_of(c, settings.corpora[c].adapter, settings.corpora[c].licence) for c in TEST},
             "synthetic": [corpus for corpus in TEST if traits_of(settings.corpora[corpus].adapter).synthetic],
         },
         report=plain(settings.report),

@@ -32,6 +32,7 @@ rule comparison_table:
     params:
         rows=lambda w: [list(row) for row in compared(w.table)],
         judged=lambda w: [list(row) for row in judged(w.table)],
+        name=lambda w: w.table,
         table=lambda w: plain(getattr(settings.tables, w.table)),
         training_judge=settings.preference.judge.name,
         members=MEMBERS,

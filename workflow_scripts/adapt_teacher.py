@@ -1,28 +1,15 @@
 """Fit the LLM to captioning on text input."""
 
-from pathlib import Path
-
 from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
-        from aligncap.alignment.teacher import adapt_teacher
-        from aligncap.config import Compute, Lora, Prompts, Teacher
-        from aligncap.training.data import training_inputs
+    with job(smk) as given:
+        from aligncap.alignment.teacher import AdaptationSettings, AdaptedTeacher, adapt_teacher
+        from aligncap.training.data import TrainingInputs
 
-        adapt_teacher(
-            Teacher(**smk.params.teacher),
-            Lora(**smk.params.lora),
-            Prompts(**smk.params.prompts),
-            smk.params.seed,
-            Compute(**smk.params.compute),
-            training_inputs(smk.params.corpora, smk.input),
-            Path(smk.input.llm),
-            Path(smk.output.lora),
-            Path(smk.output.log),
-        )
+        adapt_teacher(given.settings(AdaptationSettings), given.inputs(TrainingInputs), given.outputs(AdaptedTeacher))
 
 
 if __name__ == "__main__":

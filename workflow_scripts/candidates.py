@@ -7,22 +7,11 @@ from aligncap.job import job
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
-        from aligncap.captioner.checkpoint import CheckpointPaths
-        from aligncap.config import Candidates, Compute
-        from aligncap.preference.candidates import sample_candidates
-        from aligncap.training.data import training_inputs
+    with job(smk) as given:
+        from aligncap.preference.candidates import CandidateSettings, ParentInputs, sample_candidates
 
-        sample_candidates(
-            Candidates(**smk.params.candidates),
-            smk.params.seed,
-            Compute(**smk.params.compute),
-            smk.params.max_new_tokens,
-            training_inputs(smk.params.corpora, smk.input),
-            CheckpointPaths(*map(Path, smk.input.parent)),
-            Path(smk.input.llm),
-            Path(smk.output.candidates),
-        )
+        out = Path(smk.output.candidates)
+        sample_candidates(given.settings(CandidateSettings), given.inputs(ParentInputs), out)
 
 
 if __name__ == "__main__":

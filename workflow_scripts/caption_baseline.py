@@ -2,19 +2,18 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, job
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
+    with job(smk) as given:
         from aligncap.evaluation.baselines import caption_baseline
 
         caption_baseline(
             smk.params.stage,
-            smk.params.seed,
             Path(smk.input.plan),
-            by_name(smk.params.corpora, smk.input.references),
+            given.by("corpora", smk.input.references),
             Path(smk.input.predicted),
             Path(smk.input.encoder),
             Path(smk.output.captions),

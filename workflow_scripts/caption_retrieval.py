@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, job
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
+    with job(smk) as given:
         from aligncap.evaluation.retrieval import caption_retrieval
 
         caption_retrieval(
             Path(smk.input.plan),
-            by_name(smk.params.corpora, smk.input.references),
-            by_name(smk.params.corpora, smk.input.train_features),
+            given.by("corpora", smk.input.references),
+            given.by("corpora", smk.input.train_features),
             Path(smk.input.features),
             Path(smk.output.captions),
         )

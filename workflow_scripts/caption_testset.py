@@ -7,20 +7,12 @@ from aligncap.job import job
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
-        from aligncap.captioner.caption import caption_testset
-        from aligncap.captioner.checkpoint import CheckpointPaths
+    with job(smk) as given:
+        from aligncap.captioner.caption import CaptioningInputs, caption_testset
         from aligncap.config import Compute, Decoding
 
-        caption_testset(
-            Decoding(**smk.params.decoding),
-            Compute(**smk.params.compute),
-            CheckpointPaths(*map(Path, smk.input.checkpoint)),
-            Path(smk.input.llm),
-            Path(smk.input.features),
-            Path(smk.input.predicted),
-            Path(smk.output.captions),
-        )
+        decoding, compute = Decoding(**smk.params.decoding), Compute(**smk.params.compute)
+        caption_testset(decoding, compute, given.inputs(CaptioningInputs), Path(smk.output.captions))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,14 @@
 """Keep some dev utterances of a training corpus."""
 
-from pathlib import Path
-
 from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
-        from aligncap.evaluation.in_domain import write_devset
+    with job(smk) as given:
+        from aligncap.evaluation.in_domain import DevFiles, DevInputs, write_devset
 
-        files = (smk.input.plan, smk.input.references, smk.input.predicted, *smk.output)
-        write_devset(smk.params.limit, smk.wildcards.corpus, *map(Path, files))
+        write_devset(smk.params.limit, smk.wildcards.corpus, given.inputs(DevInputs), given.outputs(DevFiles))
 
 
 if __name__ == "__main__":

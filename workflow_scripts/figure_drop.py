@@ -1,26 +1,16 @@
 """Draw figure 1."""
 
-from itertools import product
-from pathlib import Path
-
-from aligncap.job import by_name, job
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
+    with job(smk) as given:
         from aligncap.config import Evaluation
-        from aligncap.evaluation.figures.drop import FigureFiles, draw_drop
+        from aligncap.evaluation.figures.drop import DropInputs, FigureFiles, draw_drop
 
-        params, files = smk.params, smk.input
-        draw_drop(
-            Evaluation(**params.evaluation),
-            params.systems,
-            by_name(list(product(params.systems, params.train)), files.in_domain),
-            by_name(list(product(params.systems, params.test)), files.tested),
-            by_name(params.test, files.references),
-            FigureFiles(*map(Path, smk.output)),
-        )
+        evaluation, files = Evaluation(**smk.params.evaluation), given.outputs(FigureFiles)
+        draw_drop(evaluation, smk.params.systems, given.inputs(DropInputs), files)
 
 
 if __name__ == "__main__":

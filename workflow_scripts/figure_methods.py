@@ -7,10 +7,10 @@ from aligncap.job import job
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
-        from aligncap.evaluation.figures.methods import draw_methods
+    with job(smk) as given:
+        from aligncap.evaluation.figures.methods import MethodsFiles, draw_methods
 
-        draw_methods(Path(smk.input.table), Path(smk.input.tests), *map(Path, smk.output))
+        draw_methods(Path(smk.input.table), Path(smk.input.tests), given.outputs(MethodsFiles))
 
 
 if __name__ == "__main__":

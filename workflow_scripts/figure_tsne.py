@@ -1,22 +1,16 @@
 """Draw figure 3."""
 
-from pathlib import Path
-
-from aligncap.job import by_name, job
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
+    with job(smk) as given:
         from aligncap.config import Evaluation, Figures
         from aligncap.evaluation.figures.tsne import TsneFiles, draw_tsne
 
-        draw_tsne(
-            Figures(**smk.params.figures),
-            Evaluation(**smk.params.evaluation),
-            by_name(smk.params.systems, smk.input.vectors),
-            TsneFiles(*map(Path, smk.output)),
-        )
+        figures, evaluation = Figures(**smk.params.figures), Evaluation(**smk.params.evaluation)
+        draw_tsne(figures, evaluation, given.by("systems", smk.input.vectors), given.outputs(TsneFiles))
 
 
 if __name__ == "__main__":

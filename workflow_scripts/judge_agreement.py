@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, job
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
+    with job(smk) as given:
         from aligncap.config import Evaluation
         from aligncap.evaluation.tables.judge_agreement import write_agreement
 
@@ -15,7 +15,7 @@ def main(smk):
             Evaluation(**smk.params.evaluation),
             smk.params.margin,
             Path(smk.input.candidates),
-            by_name(smk.params.judges, smk.input.scores),
+            given.by("judges", smk.input.scores),
             Path(smk.output.table),
             Path(smk.output.md),
         )

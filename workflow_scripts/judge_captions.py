@@ -1,26 +1,16 @@
 """Let a judge score what every system said about one test corpus."""
 
-from pathlib import Path
-
-from aligncap.job import by_name, job, only
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
+    with job(smk) as given:
         from aligncap.config import Compute, Judge
-        from aligncap.preference.judges import score_captions_of
+        from aligncap.preference.judges import CaptionFacts, Judged, score_captions_of
 
-        files = smk.input
-        score_captions_of(
-            Judge(**smk.params.judge),
-            Compute(**smk.params.compute),
-            smk.wildcards.corpus,
-            by_name(smk.params.systems, files.captions),
-            *map(Path, (files.references, files.gold, files.transcripts, files.prosody)),
-            only(files.model),
-            by_name(smk.params.systems, smk.output.judged),
-        )
+        judge, compute = Judge(**smk.params.judge), Compute(**smk.params.compute)
+        score_captions_of(smk.wildcards.corpus, judge, compute, given.inputs(CaptionFacts), given.outputs(Judged))
 
 
 if __name__ == "__main__":

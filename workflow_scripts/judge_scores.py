@@ -2,26 +2,17 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, job, only
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
+    with job(smk) as given:
         from aligncap.config import Compute, Judge
-        from aligncap.preference.judges import score_candidates
+        from aligncap.preference.judges import CandidateFacts, score_candidates
 
-        files = smk.input
-        tables = (by_name(smk.params.corpora, table) for table in (files.references, files.gold, files.transcripts))
-        score_candidates(
-            Judge(**smk.params.judge),
-            Compute(**smk.params.compute),
-            Path(smk.input.candidates),
-            *tables,
-            only(smk.input.model),
-            Path(smk.output.scores),
-            by_name(smk.params.corpora, files.prosody),
-        )
+        judge, compute = Judge(**smk.params.judge), Compute(**smk.params.compute)
+        score_candidates(judge, compute, given.inputs(CandidateFacts), Path(smk.output.scores))
 
 
 if __name__ == "__main__":

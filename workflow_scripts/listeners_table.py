@@ -2,18 +2,20 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, job
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
+    with job(smk) as given:
         from aligncap.config import Evaluation
         from aligncap.evaluation.tables.listeners import write_listeners_table
 
         write_listeners_table(
             Evaluation(**smk.params.evaluation),
-            *(by_name(smk.params.corpora, smk.input[name]) for name in ("references", "gold", "prosody")),
+            given.by("corpora", smk.input.references),
+            given.by("corpora", smk.input.gold),
+            given.by("corpora", smk.input.prosody),
             Path(smk.output.parquet),
             Path(smk.output.md),
         )

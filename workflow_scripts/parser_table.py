@@ -2,18 +2,21 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, job
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
+    with job(smk) as given:
         from aligncap.config import Evaluation
         from aligncap.evaluation.tables.parser import write_parser_table
 
-        references = by_name(smk.params.corpora, smk.input.references)
-        evaluation = Evaluation(**smk.params.evaluation)
-        write_parser_table(evaluation, references, Path(smk.output.parquet), Path(smk.output.md))
+        write_parser_table(
+            Evaluation(**smk.params.evaluation),
+            given.by("corpora", smk.input.references),
+            Path(smk.output.parquet),
+            Path(smk.output.md),
+        )
 
 
 if __name__ == "__main__":

@@ -2,19 +2,23 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, job
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
+    with job(smk) as given:
         from aligncap.config import Splits, Tagger
         from aligncap.training.plan import plan_training
 
-        audio = by_name(smk.params.corpora, smk.input.audio)
-        references = by_name(smk.params.corpora, smk.input.references)
-        settings = Splits(**smk.params.splits), Tagger(**smk.params.tagger)
-        plan_training(*settings, smk.params.seed, audio, references, Path(smk.output.plan))
+        plan_training(
+            Splits(**smk.params.splits),
+            Tagger(**smk.params.tagger),
+            smk.params.seed,
+            given.by("corpora", smk.input.audio),
+            given.by("corpora", smk.input.references),
+            Path(smk.output.plan),
+        )
 
 
 if __name__ == "__main__":

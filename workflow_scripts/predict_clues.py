@@ -2,27 +2,15 @@
 
 from pathlib import Path
 
-from aligncap.job import job, only
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
-        from aligncap.clues.tagger.model import predict_clues
-        from aligncap.config import Prompts, Tagger
+    with job(smk) as given:
+        from aligncap.clues.tagger.model import PredictionInputs, PredictionSettings, predict_clues
 
-        files = smk.input
-        predict_clues(
-            Tagger(**smk.params.tagger),
-            Prompts(**smk.params.prompts),
-            smk.wildcards.corpus,
-            smk.params.role,
-            *map(Path, (files.weights, files.features, files.prosody, files.audio, files.transcripts)),
-            only(files.out_of_fold),
-            Path(files.llm),
-            only(files.encoder),
-            Path(smk.output.predicted),
-        )
+        predict_clues(given.settings(PredictionSettings), given.inputs(PredictionInputs), Path(smk.output.predicted))
 
 
 if __name__ == "__main__":

@@ -7,20 +7,11 @@ from aligncap.job import job
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
-        from aligncap.captioner.checkpoint import CheckpointPaths
+    with job(smk) as given:
         from aligncap.config import Compute
-        from aligncap.preference.train import write_reference_logps
-        from aligncap.training.data import training_inputs
+        from aligncap.preference.train import PairedInputs, write_reference_logps
 
-        write_reference_logps(
-            Compute(**smk.params.compute),
-            training_inputs(smk.params.corpora, smk.input),
-            CheckpointPaths(*map(Path, smk.input.parent)),
-            Path(smk.input.llm),
-            Path(smk.input.pairs),
-            Path(smk.output.logps),
-        )
+        write_reference_logps(Compute(**smk.params.compute), given.inputs(PairedInputs), Path(smk.output.logps))
 
 
 if __name__ == "__main__":

@@ -1,27 +1,19 @@
 """Write the report."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from aligncap.job import by_name, job, only
-
-FILES = ("table", "snapshot", "out_of_fold", "reliance")
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
+    with job(smk) as given:
         from aligncap.config import Report
         from aligncap.evaluation.report import ReportInputs, write_report
 
-        params, files, out = smk.params, smk.input, Path(smk.output.html)
-        inputs = ReportInputs(
-            **{name: Path(getattr(files, name)) for name in FILES},
-            claims=only(files.claims),
-            evaluations=by_name([tuple(row) for row in params.rows], files.evaluations),
-            **{name: by_name(params.names[name], getattr(files, name)) for name in params.names},
-            **params.facts,
-        )
-        write_report(Report(**params.report), inputs, out)
+        inputs = replace(given.inputs(ReportInputs), **smk.params.facts)
+        write_report(Report(**smk.params.report), inputs, Path(smk.output.html))
 
 
 if __name__ == "__main__":

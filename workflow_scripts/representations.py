@@ -7,20 +7,12 @@ from aligncap.job import job
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
-        from aligncap.captioner.checkpoint import CheckpointPaths
+    with job(smk) as given:
         from aligncap.config import Compute, Representations
-        from aligncap.evaluation.figures.representations import collect_representations
-        from aligncap.training.data import training_inputs
+        from aligncap.evaluation.figures.representations import RepresentationInputs, collect_representations
 
-        collect_representations(
-            Representations(**smk.params.representations),
-            Compute(**smk.params.compute),
-            training_inputs(smk.params.corpora, smk.input),
-            CheckpointPaths(*map(Path, smk.input.checkpoint)),
-            Path(smk.input.llm),
-            Path(smk.output.vectors),
-        )
+        settings, compute = Representations(**smk.params.representations), Compute(**smk.params.compute)
+        collect_representations(settings, compute, given.inputs(RepresentationInputs), Path(smk.output.vectors))
 
 
 if __name__ == "__main__":

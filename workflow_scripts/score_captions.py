@@ -1,26 +1,14 @@
 """Score captions of one corpus."""
 
-from pathlib import Path
-
-from aligncap.job import by_name, job, only
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
-        from aligncap.config import Compute, Evaluation
-        from aligncap.evaluation.score import score_captions
+    with job(smk) as given:
+        from aligncap.evaluation.score import Evaluations, ScoringInputs, ScoringSettings, score_captions
 
-        score_captions(
-            Evaluation(**smk.params.evaluation),
-            Compute(**smk.params.compute),
-            smk.wildcards.corpus,
-            *map(Path, (smk.input.references, smk.input.prosody, smk.input.transcripts, smk.input.audio)),
-            by_name(smk.params.captioned, smk.input.captions),
-            Path(smk.input.encoder),
-            by_name(smk.params.scored, smk.output.evaluations),
-            only(smk.input.opinions),
-        )
+        score_captions(given.settings(ScoringSettings), given.inputs(ScoringInputs), given.outputs(Evaluations))
 
 
 if __name__ == "__main__":

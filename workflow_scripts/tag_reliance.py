@@ -2,20 +2,20 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, job
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
+    with job(smk) as given:
         from aligncap.config import Evaluation
         from aligncap.evaluation.tables.tag_reliance import write_tag_reliance
 
         write_tag_reliance(
             Evaluation(**smk.params.evaluation),
-            by_name([tuple(row) for row in smk.params.rows], smk.input.evaluations),
+            given.by("rows", smk.input.evaluations),
             smk.params.members,
-            by_name(smk.params.corpora, smk.input.predicted),
+            given.by("corpora", smk.input.predicted),
             Path(smk.output.parquet),
             Path(smk.output.md),
         )

@@ -2,28 +2,15 @@
 
 from pathlib import Path
 
-from aligncap.job import by_name, job, only
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
-        from aligncap.alignment.teacher import write_teacher_logits
-        from aligncap.config import Compute, Lora, Prompts, Teacher
-        from aligncap.training.data import training_inputs
+    with job(smk) as given:
+        from aligncap.alignment.teacher import LogitsInputs, LogitsSettings, write_teacher_logits
 
-        write_teacher_logits(
-            Teacher(**smk.params.teacher),
-            Lora(**smk.params.lora),
-            Prompts(**smk.params.prompts),
-            Compute(**smk.params.compute),
-            smk.wildcards.corpus,
-            training_inputs(smk.params.corpora, smk.input),
-            by_name([smk.wildcards.corpus], smk.input.teacher_responses),
-            Path(smk.input.llm),
-            only(smk.input.teacher_lora),
-            Path(smk.output.logits),
-        )
+        write_teacher_logits(given.settings(LogitsSettings), given.inputs(LogitsInputs), Path(smk.output.logits))
 
 
 if __name__ == "__main__":

@@ -2,29 +2,16 @@
 
 from pathlib import Path
 
-from aligncap.job import job, only
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
-        from aligncap.alignment.training_items import write_teacher_responses
-        from aligncap.config import Compute, Lora, Prompts, Teacher
-        from aligncap.training.data import training_inputs
+    with job(smk) as given:
+        from aligncap.alignment.training_items import ResponsesInputs, ResponsesSettings, write_teacher_responses
 
-        params, files = smk.params, smk.input
-        write_teacher_responses(
-            Teacher(**params.teacher),
-            Lora(**params.lora),
-            Prompts(**params.prompts),
-            params.seed,
-            Compute(**params.compute),
-            params.max_new_tokens,
-            smk.wildcards.corpus,
-            training_inputs(params.corpora, files),
-            Path(files.llm),
-            *(only(files.teacher_lora), Path(smk.output.responses)),
-        )
+        out = Path(smk.output.responses)
+        write_teacher_responses(given.settings(ResponsesSettings), given.inputs(ResponsesInputs), out)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,16 @@
 """Train the second instrument on the reference captions of the training corpora."""
 
-from pathlib import Path
-
-from aligncap.job import by_name, job
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
+    with job(smk) as given:
         from aligncap.config import Compute
-        from aligncap.evaluation.second_instrument import train_instrument
+        from aligncap.evaluation.second_instrument import InstrumentFiles, InstrumentInputs, train_instrument
 
-        train_instrument(
-            Compute(**smk.params.compute),
-            smk.params.seed,
-            Path(smk.input.plan),
-            by_name(smk.params.corpora, smk.input.references),
-            Path(smk.input.llm),
-            Path(smk.output.weights),
-            Path(smk.output.description),
-        )
+        compute, files = Compute(**smk.params.compute), given.outputs(InstrumentFiles)
+        train_instrument(compute, smk.params.seed, given.inputs(InstrumentInputs), files)
 
 
 if __name__ == "__main__":

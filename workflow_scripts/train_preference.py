@@ -1,30 +1,16 @@
 """Optimise the captioner on preference pairs: PO-Regularization."""
 
-from pathlib import Path
-
 from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
+    with job(smk) as given:
         from aligncap.captioner.checkpoint import CheckpointPaths
-        from aligncap.config import Compute, PreferenceTraining
-        from aligncap.preference.train import train_preference
-        from aligncap.training.data import training_inputs
+        from aligncap.preference.train import PreferenceInputs, PreferenceSettings, train_preference
 
-        train_preference(
-            smk.wildcards.system,
-            PreferenceTraining(**smk.params.training),
-            smk.params.seed,
-            Compute(**smk.params.compute),
-            training_inputs(smk.params.corpora, smk.input),
-            CheckpointPaths(*map(Path, smk.input.parent)),
-            Path(smk.input.llm),
-            Path(smk.input.pairs),
-            Path(smk.input.reference_logps),
-            CheckpointPaths(*map(Path, smk.output)),
-        )
+        checkpoint = given.outputs(CheckpointPaths)
+        train_preference(given.settings(PreferenceSettings), given.inputs(PreferenceInputs), checkpoint)
 
 
 if __name__ == "__main__":

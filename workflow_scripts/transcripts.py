@@ -2,24 +2,16 @@
 
 from pathlib import Path
 
-from aligncap.job import job, only
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
-        from aligncap.config import Compute, Transcripts
-        from aligncap.speech.asr import write_transcripts
+    with job(smk) as given:
+        from aligncap.speech.asr import TranscriptInputs, TranscriptSettings, write_transcripts
 
-        write_transcripts(
-            Transcripts(**smk.params.transcripts),
-            Compute(**smk.params.compute),
-            smk.params.role,
-            Path(smk.input.audio),
-            only(smk.input.labels),
-            only(smk.input.asr),
-            Path(smk.output.transcripts),
-        )
+        out = Path(smk.output.transcripts)
+        write_transcripts(given.settings(TranscriptSettings), given.inputs(TranscriptInputs), out)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,20 @@
 """Put every system and test corpus into one table."""
 
-from pathlib import Path
-
-from aligncap.job import by_name, job
+from aligncap.job import job
 
 
 def main(smk):
     """Run with what the rule declares."""
-    with job(smk):
+    with job(smk) as given:
         from aligncap.config import Evaluation
-        from aligncap.evaluation.tables import write_zero_shot
+        from aligncap.evaluation.tables import ZeroShotFiles, write_zero_shot
 
-        outputs = (Path(smk.output.parquet), Path(smk.output.csv), Path(smk.output.md), Path(smk.output.tex))
         write_zero_shot(
             Evaluation(**smk.params.evaluation),
-            by_name([tuple(row) for row in smk.params.rows], smk.input.evaluations),
+            given.by("rows", smk.input.evaluations),
             smk.params.members,
             smk.params.marks,
-            *outputs,
+            given.outputs(ZeroShotFiles),
         )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,91 +21,105 @@ from aligncap.models.sources import model_folder
 from aligncap.progress import track
 from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import train
+from aligncap.training.recording import Run
 
 BATCH = 8  # responses scored at once
 
 
-def adapt_teacher(
-    teacher: Teacher,
-    lora: Lora,
-    prompts: Prompts,
-    seed: int,
-    compute: Compute,
-    inputs: TrainingInputs,
-    llm_manifest: Path,
-    lora_out: Path,
-    log_out: Path,
-) -> None:
+@dataclass(frozen=True)
+class AdaptationSettings:
+    """What the teacher's adaptation depends on beside its files: sections of the configuration, and the seed.
+
+    The seed is of the LoRA's initial weights and of the order.
+    """
+
+    teacher: Teacher
+    lora: Lora
+    prompts: Prompts
+    seed: int
+    compute: Compute
+
+
+class AdaptedTeacher(NamedTuple):
+    """What the adaptation writes: safetensors of the LoRA, and the training log."""
+
+    lora: Path
+    log: Path
+
+
+def adapt_teacher(settings: AdaptationSettings, inputs: TrainingInputs, outputs: AdaptedTeacher) -> None:
     """Fit a text-side LoRA on the ``adapt`` utterances; merged, it makes ``LLM_0`` of both sides (ours).
 
     A small LLM needs this: its own distribution over captions is poor. The teacher scores other speakers than these.
-
-    Args:
-        teacher: the ``teacher`` section.
-        lora: rank and targets.
-        prompts: what the LLM reads.
-        seed: of the LoRA's initial weights and of the order.
-        compute: device and threads.
-        inputs: artifacts of the training corpora.
-        llm_manifest: the base LLM.
-        lora_out: safetensors of the LoRA.
-        log_out: training log.
     """
-    torch.manual_seed(seed)
-    model = CaptionModel(model_folder(llm_manifest), prompts, compute)
-    model.add_lora(lora)
-    settings = teacher.adaptation
+    torch.manual_seed(settings.seed)
+    model = CaptionModel(model_folder(inputs.llm), settings.prompts, settings.compute)
+    model.add_lora(settings.lora)
+    adaptation = settings.teacher.adaptation
     train_set = caption_items(load_examples(inputs, ["adapt"]), model.response_ids)
     dev_set = caption_items(load_examples(inputs, ["dev"]), model.response_ids)
-    stage = TextStage(model, train_set, dev_set, settings.learning_rate)
+    stage = TextStage(model, train_set, dev_set, adaptation.learning_rate)
     described = {
-        "adaptation": settings.model_dump(),
-        "lora": lora.model_dump(),
-        "prompts": prompts.model_dump(),
-        "seed": seed,
+        "adaptation": adaptation.model_dump(),
+        "lora": settings.lora.model_dump(),
+        "prompts": settings.prompts.model_dump(),
+        "seed": settings.seed,
     }
-    files = [*inputs.files(), llm_manifest]
 
     def save() -> None:
-        with artifacts.atomic_path(lora_out) as temporary:
+        with artifacts.atomic_path(outputs.lora) as temporary:
             save_file({n: t.detach().cpu().contiguous() for n, t in lora_tensors(model.llm).items()}, temporary)
 
-    train(stage, settings, compute, seed, "adapt_teacher", "teacher", described, files, log_out, save)
+    run = Run("adapt_teacher", "teacher", described, inputs.files(), outputs.log, save)
+    train(stage, adaptation, settings.seed, settings.compute, run)
 
 
-def write_teacher_logits(
-    teacher: Teacher,
-    lora: Lora,
-    prompts: Prompts,
-    compute: Compute,
-    corpus: str,
-    inputs: TrainingInputs,
-    teacher_responses: Mapping[str, Path],
-    llm_manifest: Path,
-    teacher_lora: Path | None,
-    out: Path,
-) -> None:
-    """Cache ``p_T(. | x_T, y_<n)`` for every response that alignment will train on: the ``align`` role of ``corpus``.
+@dataclass(frozen=True)
+class LogitsSettings:
+    """What cached distributions depend on beside their files: the training corpus, and sections of the configuration.
+
+    Of ``teacher`` clues, responses, k and temperature count.
+    """
+
+    corpus: str
+    teacher: Teacher
+    lora: Lora
+    prompts: Prompts
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class LogitsInputs(TrainingInputs):
+    """What caching distributions reads.
+
+    Attributes:
+        teacher_responses: the teacher's own responses, of this corpus; None where ``teacher.responses`` is
+            ``reference``.
+        teacher_lora: what makes ``LLM_0`` of the LLM, or None.
+    """
+
+    teacher_responses: Path | None
+    teacher_lora: Path | None
+
+
+def write_teacher_logits(settings: LogitsSettings, inputs: LogitsInputs, out: Path) -> None:
+    """Cache ``p_T(. | x_T, y_<n)`` for every response that alignment will train on: the ``align`` role of a corpus.
 
     Args:
-        teacher: clues, responses, k and temperature.
-        lora: rank and targets of the teacher's LoRA.
-        prompts: what the LLM reads.
-        compute: device and threads.
-        corpus: a training corpus.
+        settings: the corpus, and what the teacher is.
         inputs: artifacts of the training corpora.
-        teacher_responses: of this corpus; empty where ``teacher.responses`` is ``reference``.
-        llm_manifest: the base LLM.
-        teacher_lora: what makes ``LLM_0`` of it, or None.
         out: the ``teacher_logits`` artifact.
     """
-    model = build_model(model_folder(llm_manifest), prompts, lora, compute, load_lora(teacher_lora))
-    examples = [e for e in load_examples(inputs, ["align"]) if e.corpus == corpus]
-    items = response_items(examples, teacher.responses, teacher_responses, model.response_ids)
+    teacher = settings.teacher
+    generated = {} if inputs.teacher_responses is None else {settings.corpus: inputs.teacher_responses}
+    llm0 = load_lora(inputs.teacher_lora)
+    model = build_model(model_folder(inputs.llm), settings.prompts, settings.lora, settings.compute, llm0)
+    examples = [e for e in load_examples(inputs, ["align"]) if e.corpus == settings.corpus]
+    items = response_items(examples, teacher.responses, generated, model.response_ids)
     order = sorted(range(len(items)), key=lambda i: len(items[i].ids) + len(items[i].example.p_sem_ids))
     rows: dict[int, dict] = {}
     starts = range(0, len(order), BATCH)
-    for start in track(starts, f"teacher logits {corpus}", len(starts)):
+    for start in track(starts, f"teacher logits {settings.corpus}", len(starts)):
         chunk = order[start : start + BATCH]
         texts = teacher_prompts(model, [items[i].example for i in chunk], teacher.clues)
         packed = model.pack(texts, [[list(items[i].ids)] for i in chunk])
@@ -121,5 +136,5 @@ def write_teacher_logits(
                 "tail_logprob": top.tail[low:high].tolist(),
                 "temperature": teacher.temperature,
             }
-    notes = {"llm_manifest": artifacts.file_digest(llm_manifest), "teacher": teacher.model_dump(mode="json")}
+    notes = {"llm_manifest": artifacts.file_digest(inputs.llm), "teacher": teacher.model_dump(mode="json")}
     artifacts.write([rows[i] for i in range(len(items))], out, "teacher_logits", "teacher_logits", notes)

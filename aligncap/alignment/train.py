@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,36 +18,18 @@ from aligncap.captioner.checkpoint import CheckpointPaths, build_model, load_lor
 from aligncap.captioner.model import CaptionModel
 from aligncap.config import Adapter, Alignment, Compute, Lora, Prompts, Teacher
 from aligncap.errors import ConfigError
+from aligncap.job import ByCorpus
 from aligncap.models.sources import model_folder
 from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import train
+from aligncap.training.recording import Run
 
 
-def train_alignment(
-    system: str,
-    alignment: Alignment,
-    adapter: Adapter,
-    lora: Lora,
-    prompts: Prompts,
-    teacher: Teacher,
-    seed: int,
-    compute: Compute,
-    inputs: TrainingInputs,
-    teacher_logits: Mapping[str, Path],
-    teacher_responses: Mapping[str, Path],
-    warm_start: Path | None,
-    tagger_weights: Path,
-    llm_manifest: Path,
-    teacher_lora: Path | None,
-    checkpoint: CheckpointPaths,
-    description: dict[str, Any],
-) -> None:
-    """Train a speech captioner on ``L = NLL + kd_weight * D(teacher, student) + L_before`` (KD: paper; the sum: ours).
+@dataclass(frozen=True)
+class AlignmentSettings:
+    """What a system's alignment depends on beside its files.
 
-    Every system starts from the same ``LLM_0``, warm start, features and batch order, and takes ``alignment.steps``
-    caption updates whatever its responses and terms are (docs/method.md, *Fairness*).
-
-    Args:
+    Attributes:
         system: its name.
         alignment: steps, learning rates, lambda, divergence, alignment before decoding.
         adapter: architecture of the speech adapter, or none.
@@ -55,49 +38,82 @@ def train_alignment(
         teacher: which responses, and what the teacher reads where it runs live.
         seed: of the LoRA's initial weights, the order and the adapter's noise.
         compute: device and threads.
-        inputs: artifacts of the training corpora.
-        teacher_logits: cached teacher distributions by corpus; empty where ``kd_weight`` is 0 or the teacher live.
-        teacher_responses: the teacher's own responses by corpus; empty where ``teacher.responses`` is ``reference``.
+        description: further settings that ``Captioner.load`` needs.
+    """
+
+    system: str
+    alignment: Alignment
+    adapter: Adapter
+    lora: Lora
+    prompts: Prompts
+    teacher: Teacher
+    seed: int
+    compute: Compute
+    description: dict[str, Any]
+
+    def described(self) -> dict[str, Any]:
+        """The settings that the weights depend on."""
+        return {
+            "alignment": self.alignment.model_dump(),
+            "adapter": self.adapter.model_dump(),
+            "lora": self.lora.model_dump(mode="json"),
+            "prompts": self.prompts.model_dump(),
+            "teacher": self.teacher.model_dump(),
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True)
+class AlignmentInputs(TrainingInputs):
+    """What alignment reads.
+
+    Attributes:
+        teacher_logits: cached teacher distributions; empty where ``kd_weight`` is 0 or the teacher runs live.
+        teacher_responses: the teacher's own responses; empty where ``teacher.responses`` is ``reference``.
         warm_start: safetensors of the warm-started adapter; None where there is no adapter.
-        tagger_weights: the clue tagger, kept in the checkpoint.
-        llm_manifest: the base LLM.
-        teacher_lora: what makes ``LLM_0`` of it, or None.
-        checkpoint: where the result goes.
-        description: settings that ``Captioner.load`` needs.
+        tagger: the clue tagger, kept in the checkpoint.
+        teacher_lora: what makes ``LLM_0`` of the LLM, or None.
+    """
+
+    teacher_logits: ByCorpus
+    teacher_responses: ByCorpus
+    warm_start: Path | None
+    tagger: Path
+    teacher_lora: Path | None
+
+
+def train_alignment(settings: AlignmentSettings, inputs: AlignmentInputs, checkpoint: CheckpointPaths) -> None:
+    """Train a speech captioner on ``L = NLL + kd_weight * D(teacher, student) + L_before`` (KD: paper; the sum: ours).
+
+    Every system starts from the same ``LLM_0``, warm start, features and batch order, and takes ``alignment.steps``
+    caption updates whatever its responses and terms are (docs/method.md, *Fairness*).
 
     Raises:
         ConfigError: the adapter has no warm start.
         ArtifactError: distributions or responses are missing, or of other responses.
     """
-    torch.manual_seed(seed)
-    llm0 = load_lora(teacher_lora)
-    model = build_model(model_folder(llm_manifest), prompts, lora, compute, llm0)
-    model.add_lora(lora)
+    alignment, adapter = settings.alignment, settings.adapter
+    torch.manual_seed(settings.seed)
+    llm0 = load_lora(inputs.teacher_lora)
+    model = build_model(model_folder(inputs.llm), settings.prompts, settings.lora, settings.compute, llm0)
+    model.add_lora(settings.lora)
     train_set = response_items(
-        load_examples(inputs, ["align"]), teacher.responses, teacher_responses, model.response_ids
+        load_examples(inputs, ["align"]), settings.teacher.responses, inputs.teacher_responses, model.response_ids
     )
     dev_set = caption_items(load_examples(inputs, ["dev"]), model.response_ids)
     if adapter.type != "none":
-        _add_warm_adapter(model, adapter, train_set, warm_start)
+        _add_warm_adapter(model, adapter, train_set, inputs.warm_start)
     before = None if alignment.before is None else BeforeDecoding(alignment, adapter.width, model.width)
-    distillation = _distillation(model, alignment, teacher, teacher_logits, train_set)
-    stage = SpeechStage(model, train_set, dev_set, alignment, distillation, before, seed)
-    described = {
-        "alignment": alignment.model_dump(),
-        "adapter": adapter.model_dump(),
-        "lora": lora.model_dump(mode="json"),
-        "prompts": prompts.model_dump(),
-        "teacher": teacher.model_dump(),
-        "seed": seed,
-    }
-    files = [*inputs.files(), *teacher_logits.values(), *teacher_responses.values(), llm_manifest]
-    files += [path for path in (warm_start, teacher_lora) if path is not None]
-    everything = {**description, **described, "system": system}
+    distillation = _distillation(model, alignment, settings.teacher, inputs.teacher_logits, train_set)
+    stage = SpeechStage(model, train_set, dev_set, alignment, distillation, before, settings.seed)
+    described = settings.described()
+    everything = {**settings.description, **described, "system": settings.system}
 
     def save() -> None:
-        save_checkpoint(checkpoint, model, llm0, load_file(tagger_weights), everything)
+        save_checkpoint(checkpoint, model, llm0, load_file(inputs.tagger), everything)
 
-    train(stage, alignment, compute, seed, "train_alignment", system, described, files, checkpoint.log, save)
+    run = Run("train_alignment", settings.system, described, inputs.files(), checkpoint.log, save)
+    train(stage, alignment, settings.seed, settings.compute, run)
 
 
 def _add_warm_adapter(

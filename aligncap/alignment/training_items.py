@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,52 +90,63 @@ def teacher_prompts(model: CaptionModel, examples: Sequence[Example], clues: str
     return [model.text_prompt(e.gold_p_act if clues == "gold" else e.predicted_p_act, e.p_sem_ids) for e in examples]
 
 
-def write_teacher_responses(
-    teacher: Teacher,
-    lora: Lora,
-    prompts: Prompts,
-    seed: int,
-    compute: Compute,
-    max_new_tokens: int,
-    corpus: str,
-    inputs: TrainingInputs,
-    llm_manifest: Path,
-    teacher_lora: Path | None,
-    out: Path,
-) -> None:
-    """What the teacher says to the text input of each ``align`` utterance of ``corpus``, greedily or sampled (ours).
+@dataclass(frozen=True)
+class ResponsesSettings:
+    """What the teacher's own responses depend on beside files.
 
-    A response that the length limit cut has no end token: the student is then not taught to end there.
-
-    Args:
+    Attributes:
+        corpus: a training corpus.
         teacher: clues and ``sampling``.
         lora: rank and targets of the teacher's LoRA.
         prompts: what the LLM reads.
         seed: of every utterance's generator.
-        compute: device and threads.
         max_new_tokens: length limit.
-        corpus: a training corpus.
+        compute: device and threads.
+    """
+
+    corpus: str
+    teacher: Teacher
+    lora: Lora
+    prompts: Prompts
+    seed: int
+    max_new_tokens: int
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class ResponsesInputs(TrainingInputs):
+    """What the teacher reads to answer; ``teacher_lora`` makes ``LLM_0`` of the LLM, where there is one."""
+
+    teacher_lora: Path | None
+
+
+def write_teacher_responses(settings: ResponsesSettings, inputs: ResponsesInputs, out: Path) -> None:
+    """What the teacher says to the text input of each ``align`` utterance of a corpus, greedily or sampled (ours).
+
+    A response that the length limit cut has no end token: the student is then not taught to end there.
+
+    Args:
+        settings: the corpus, and how the teacher answers.
         inputs: artifacts of the training corpora.
-        llm_manifest: the base LLM.
-        teacher_lora: what makes ``LLM_0`` of it, or None.
         out: the ``teacher_responses`` artifact.
     """
-    model = build_model(model_folder(llm_manifest), prompts, lora, compute, load_lora(teacher_lora))
-    examples = [e for e in load_examples(inputs, ["align"]) if e.corpus == corpus]
+    teacher, drawn = settings.teacher, settings.teacher.sampling
+    llm0 = load_lora(inputs.teacher_lora)
+    model = build_model(model_folder(inputs.llm), settings.prompts, settings.lora, settings.compute, llm0)
+    examples = [e for e in load_examples(inputs, ["align"]) if e.corpus == settings.corpus]
     examples.sort(key=lambda e: len(e.p_sem_ids))
-    settings = teacher.sampling
-    size = max(1, ROWS // settings.samples)
+    size = max(1, ROWS // drawn.samples)
     starts = range(0, len(examples), size)
     rows = []
-    for start in track(starts, f"teacher responses {corpus}", len(starts)):
+    for start in track(starts, f"teacher responses {settings.corpus}", len(starts)):
         batch = examples[start : start + size]
-        seeds = [_seed(seed, e.key) for e in batch]
-        sampling = Sampling(settings.samples, settings.temperature, settings.top_p, seeds)
+        seeds = [_seed(settings.seed, e.key) for e in batch]
+        sampling = Sampling(drawn.samples, drawn.temperature, drawn.top_p, seeds)
         said = generate(
             model,
             teacher_prompts(model, batch, teacher.clues),
-            max_new_tokens,
-            sampling if settings.temperature else None,
+            settings.max_new_tokens,
+            sampling if drawn.temperature else None,
         )
         rows += [
             {

@@ -6,7 +6,9 @@ Without it the LLM learns to ignore the speech embeddings and says one caption f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import save_file
@@ -22,6 +24,7 @@ from aligncap.errors import ConfigError
 from aligncap.models.sources import model_folder
 from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import Stage, train
+from aligncap.training.recording import Run
 
 # Targets by kind: the label of each utterance, by "corpus/utterance_id".
 Targets = Mapping[str, Mapping[str, str]]
@@ -109,29 +112,39 @@ class WarmStartStage(Stage):
         return loss, logged
 
 
-def warm_start(
-    adapter: Adapter,
-    settings: WarmStart,
-    seed: int,
-    compute: Compute,
-    inputs: TrainingInputs,
-    targets: Path,
-    llm_manifest: Path,
-    adapter_out: Path,
-    log_out: Path,
-) -> None:
-    """Train a new adapter on the clue tags of the utterances whose role is one of ``warm_start.roles``.
+@dataclass(frozen=True)
+class WarmStartSettings:
+    """What a warm start depends on beside its files: sections of the configuration, and the seed.
 
-    Args:
-        adapter: its architecture; not ``none``, which has nothing to train.
-        settings: the ``warm_start`` section.
-        seed: of initial weights, order and dropout.
-        compute: device and threads.
-        inputs: artifacts of the training corpora.
+    The seed is of initial weights, order and dropout.
+    """
+
+    adapter: Adapter
+    warm_start: WarmStart
+    seed: int
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class WarmStartInputs(TrainingInputs):
+    """What a warm start reads: of the LLM its width alone, which the projection needs.
+
+    Attributes:
         targets: the tagger's out-of-fold table, whose ``target`` column holds every utterance's tags.
-        llm_manifest: the base LLM, whose width the projection needs.
-        adapter_out: safetensors of the adapter.
-        log_out: training log.
+    """
+
+    targets: Path
+
+
+class WarmAdapter(NamedTuple):
+    """What a warm start writes: safetensors of the adapter, and the training log."""
+
+    adapter: Path
+    log: Path
+
+
+def warm_start(settings: WarmStartSettings, inputs: WarmStartInputs, outputs: WarmAdapter) -> None:
+    """Train a new adapter on the clue tags of the utterances whose role is one of ``warm_start.roles``.
 
     Raises:
         ConfigError: the adversary has only one speaker or corpus to tell apart.
@@ -139,24 +152,25 @@ def warm_start(
     from transformers import AutoConfig
 
     table: dict[str, dict[str, str]] = {}
-    for row in artifacts.read_rows(targets, "tagger_predictions"):
+    for row in artifacts.read_rows(inputs.targets, "tagger_predictions"):
         if row["target"]:
             table.setdefault(row["kind"], {})[f"{row['corpus']}/{row['utterance_id']}"] = row["target"]
-    train_set, dev_set = load_examples(inputs, settings.roles), load_examples(inputs, ["dev"])
-    torch.manual_seed(seed)
+    own = settings.warm_start
+    train_set, dev_set = load_examples(inputs, own.roles), load_examples(inputs, ["dev"])
+    torch.manual_seed(settings.seed)
     n_layers, _, dim = train_set[0].features.shape
-    llm_width = AutoConfig.from_pretrained(model_folder(llm_manifest)).hidden_size
-    module = build_adapter(adapter, n_layers, dim, llm_width)
+    llm_width = AutoConfig.from_pretrained(model_folder(inputs.llm)).hidden_size
+    module = build_adapter(settings.adapter, n_layers, dim, llm_width)
     module.fit_normalisation([example.features for example in train_set])
-    stage = WarmStartStage(module, table, train_set, dev_set, settings, _domains(settings, inputs.plan, train_set))
-    described = {"adapter": adapter.model_dump(), "warm_start": settings.model_dump(), "seed": seed}
-    files = [*inputs.files(), targets, llm_manifest]
+    stage = WarmStartStage(module, table, train_set, dev_set, own, _domains(own, inputs.plan, train_set))
+    described = {"adapter": settings.adapter.model_dump(), "warm_start": own.model_dump(), "seed": settings.seed}
 
     def save() -> None:
-        with artifacts.atomic_path(adapter_out) as temporary:
+        with artifacts.atomic_path(outputs.adapter) as temporary:
             save_file({n: t.detach().cpu().contiguous() for n, t in module.state_dict().items()}, temporary)
 
-    train(stage, settings, compute, seed, "warm_start", "adapter", described, files, log_out, save)
+    run = Run("warm_start", "adapter", described, inputs.files(), outputs.log, save)
+    train(stage, own, settings.seed, settings.compute, run)
 
 
 def _domains(settings: WarmStart, plan: Path, train_set: Sequence[Example]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -31,33 +32,32 @@ def heard_examples(features: Path, predicted: Path) -> list[Example]:
     ]
 
 
-def caption_testset(
-    decoding: Decoding,
-    compute: Compute,
-    checkpoint: CheckpointPaths,
-    llm_manifest: Path,
-    features: Path,
-    predicted: Path,
-    out: Path,
-) -> None:
+@dataclass(frozen=True)
+class CaptioningInputs:
+    """What captioning a corpus reads: a trained captioner and its base LLM, features, and predicted clues."""
+
+    checkpoint: CheckpointPaths
+    llm: Path
+    features: Path
+    predicted: Path
+
+
+def caption_testset(decoding: Decoding, compute: Compute, inputs: CaptioningInputs, out: Path) -> None:
     """Caption every utterance of a test corpus from speech features, predicted clues and ASR transcript.
 
     Args:
         decoding: length and batch size.
         compute: device and threads.
-        checkpoint: the trained captioner.
-        llm_manifest: the base LLM.
-        features: ``features`` artifact of the corpus.
-        predicted: ``clues`` artifact of the corpus, predicted.
-        out: the ``captions`` artifact, in the order of ``predicted``.
+        inputs: the captioner and the corpus.
+        out: the ``captions`` artifact, in the order of the predicted clues.
     """
-    model = load_checkpoint(checkpoint, model_folder(llm_manifest), compute)
+    model = load_checkpoint(inputs.checkpoint, model_folder(inputs.llm), compute)
     model.fold_lora()
-    examples = heard_examples(features, predicted)
+    examples = heard_examples(inputs.features, inputs.predicted)
     order = sorted(range(len(examples)), key=lambda i: len(examples[i].p_sem_ids))
     rows: dict[int, dict] = {}
     starts = range(0, len(order), decoding.batch_size)
-    for start in track(starts, f"captions {checkpoint.system.parent.name}", len(starts)):
+    for start in track(starts, f"captions {inputs.checkpoint.system.parent.name}", len(starts)):
         chunk = order[start : start + decoding.batch_size]
         with torch.no_grad():
             prompts = model.speech_prompts([examples[i] for i in chunk])

@@ -43,7 +43,6 @@ def caption_rows(captions: Mapping[str, str]) -> list[dict[str, Any]]:
 
 def caption_baseline(
     stage: Literal["constant", "tag_template"],
-    seed: int,
     plan: Path,
     references: Mapping[str, Path],
     predicted: Path,
@@ -54,14 +53,12 @@ def caption_baseline(
 
     Args:
         stage: constant (the one training caption that is nearest to all) or tag_template.
-        seed: neither of the two draws anything; kept so that every stage is called alike.
         plan: the training utterances.
         references: training corpus -> ``labels`` artifact.
         predicted: predicted clues of the test corpus.
         encoder_manifest: sentence encoder, read for ``constant`` only.
         out: the ``captions`` artifact, in the order of ``predicted``.
     """
-    del seed
     rows = artifacts.read_rows(predicted, "clues")
     if stage == "tag_template":
         spoken = {r["utterance_id"]: template_caption([Clue.from_dict(c) for c in r["clues"]]) for r in rows}

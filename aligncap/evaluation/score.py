@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from aligncap.config import Compute, Evaluation
 from aligncap.errors import ArtifactError
 from aligncap.evaluation import bootstrap, hallucination, metrics
 from aligncap.evaluation.gold import Gold, chance_captions, read_gold
+from aligncap.job import By
 from aligncap.vocabulary import canonical
 
 logger = logging.getLogger(__name__)
@@ -207,56 +208,70 @@ def _read_captions(captions: Mapping[str, Path], gold: Gold) -> tuple[dict[str, 
     return texts, finished
 
 
-def score_captions(
-    evaluation: Evaluation,
-    compute: Compute,
-    corpus: str,
-    references: Path,
-    prosody: Path,
-    transcripts: Path,
-    audio: Path,
-    captions: Mapping[str, Path],
-    encoder_manifest: Path,
-    outs: Mapping[str, Path],
-    opinions: Path | None = None,
-) -> None:
-    """Write the ``evaluation`` artifact of every system on one test corpus.
+@dataclass(frozen=True)
+class ScoringSettings:
+    """What scores depend on beside files: the test corpus, METEOR and SPICE or not, resamples, derangements, seed."""
 
-    Args:
-        evaluation: METEOR and SPICE or not, resamples, derangements, seed.
-        compute: threads of the sentence encoder.
-        corpus: name of the test corpus.
+    corpus: str
+    evaluation: Evaluation
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class ScoringInputs:
+    """What is read of one test corpus.
+
+    Attributes:
         references: its ``labels`` artifact with captions.
         prosody: its measured prosody.
         transcripts: its ASR transcripts.
         audio: its audio artifact, for the sessions.
         captions: system -> ``captions`` artifact.
-        encoder_manifest: sentence encoder.
-        outs: system -> file to write; a system without captions is the chance row.
-        opinions: ``second_opinions`` artifact of the corpus; the second instrument's metrics are absent without.
+        encoder: manifest of the sentence encoder.
+        opinions: ``second_opinions`` artifact; the second instrument's metrics are absent without.
+    """
+
+    references: Path
+    prosody: Path
+    transcripts: Path
+    audio: Path
+    captions: Annotated[Mapping[str, Path], By("captioned")]
+    encoder: Path
+    opinions: Path | None = None
+
+
+class Evaluations(NamedTuple):
+    """What is written: system -> ``evaluation`` artifact; a system without captions is the chance row."""
+
+    evaluations: Annotated[Mapping[str, Path], By("scored")]
+
+
+def score_captions(settings: ScoringSettings, inputs: ScoringInputs, outputs: Evaluations) -> None:
+    """Score all systems of a corpus.
 
     Raises:
         ArtifactError: captions of other utterances than the references.
         MetricError: chance without two reference captions, or SPICE is required and cannot be had.
     """
+    evaluation = settings.evaluation
     from aligncap.models.sentence_encoder import SentenceEncoder
     from aligncap.models.sources import model_folder
 
-    gold = read_gold(references, prosody, transcripts, audio)
-    texts, finished = _read_captions(captions, gold)
-    second = Opinions.read(opinions) if opinions else NO_OPINIONS
-    by_chance = set(outs) - set(captions)
+    gold = read_gold(inputs.references, inputs.prosody, inputs.transcripts, inputs.audio)
+    texts, finished = _read_captions(inputs.captions, gold)
+    second = Opinions.read(inputs.opinions) if inputs.opinions else NO_OPINIONS
+    by_chance = set(outputs.evaluations) - set(inputs.captions)
     shuffles = chance_captions(gold, evaluation.derangements, evaluation.seed) if by_chance else []
-    text_scores, unavailable = _text_scores(evaluation, corpus, gold, texts, shuffles)
-    _set_threads(compute)
-    encoder = SentenceEncoder(model_folder(encoder_manifest))
+    text_scores, unavailable = _text_scores(evaluation, settings.corpus, gold, texts, shuffles)
+    _set_threads(settings.compute)
+    encoder = SentenceEncoder(model_folder(inputs.encoder))
     everything = [t for own in texts.values() for t in own.values()] + [t for r in gold.references.values() for t in r]
     vectors = metrics.embed(everything, encoder) if gold.captioned else {}
     labels = [canonical(gold.label[i]) for i in gold.ids]
     clusters = [gold.cluster[i] for i in gold.ids]
     weights = bootstrap.resample_weights(clusters, labels, evaluation.bootstrap, evaluation.seed)
     nothing = metrics.TextScores()
-    for system, out in outs.items():
+    for system, out in outputs.evaluations.items():
         if system in by_chance:
             scored = _average(
                 [
@@ -268,13 +283,13 @@ def score_captions(
             text = text_scores.get(system, nothing)
             scored = score_items(gold, texts[system], finished[system], text, vectors, second)
         notes = {
-            "corpus": corpus,
+            "corpus": settings.corpus,
             "about": ABOUT,
             "figures": figures(scored, gold, weights),
             "unavailable": unavailable | _second_unavailable(second),
         }
         artifacts.write(_rows(scored, gold), out, "evaluation", "score_captions", notes)
-        logger.info("%s on %s: scored %d captions", system, corpus, len(gold.ids))
+        logger.info("%s on %s: scored %d captions", system, settings.corpus, len(gold.ids))
 
 
 def _text_scores(

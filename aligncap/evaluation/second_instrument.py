@@ -16,7 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from aligncap import artifacts
 from aligncap.clues.tagger.heads import fit_temperature, softmax
 from aligncap.config import Compute
 from aligncap.errors import ArtifactError
+from aligncap.job import ByCorpus
 from aligncap.models.device import pick_device
 from aligncap.progress import track
 from aligncap.vocabulary import CLASSES, canonical
@@ -212,15 +213,29 @@ def training_captions(plan: Path, references: Mapping[str, Path]) -> dict[str, s
     return {text: counts.most_common(1)[0][0] for text, counts in sorted(found.items())}
 
 
-def train_instrument(
-    compute: Compute,
-    seed: int,
-    plan: Path,
-    references: Mapping[str, Path],
-    llm_manifest: Path,
-    weights_out: Path,
-    description_out: Path,
-) -> None:
+@dataclass(frozen=True)
+class InstrumentInputs:
+    """What the second instrument learns from: planned utterances, their captions, and the LLM before any adaptation."""
+
+    plan: Path
+    references: ByCorpus
+    llm: Path
+
+
+class InstrumentFiles(NamedTuple):
+    """What is written.
+
+    Attributes:
+        weights: safetensors.
+        description: JSON: labels, temperature, threshold, and accuracy and recall by held-out caption and by held-out
+            telling word.
+    """
+
+    weights: Path
+    description: Path
+
+
+def train_instrument(compute: Compute, seed: int, inputs: InstrumentInputs, outputs: InstrumentFiles) -> None:
     """Rule ``train_instrument``: fit the second instrument and measure it on captions that it was not fitted on.
 
     Training captions with fewer than two classes give an instrument without labels, whose metrics will be absent.
@@ -228,23 +243,19 @@ def train_instrument(
     Args:
         compute: device and threads of the LLM.
         seed: of the folds.
-        plan: the training utterances.
-        references: training corpus -> ``labels`` artifact.
-        llm_manifest: the base LLM, before any adaptation.
-        weights_out: safetensors.
-        description_out: JSON: labels, temperature, threshold, and accuracy and recall by held-out caption and by
-            held-out telling word.
+        inputs: what it learns from.
+        outputs: the instrument and its description.
     """
     from aligncap.models.sources import model_folder
 
-    captions = training_captions(plan, references)
+    captions = training_captions(inputs.plan, inputs.references)
     texts, wanted = list(captions), list(captions.values())
     description: dict[str, Any] = {"format": FORMAT, "prompt": PROMPT, "threshold": THRESHOLD, "captions": len(texts)}
     if len(set(wanted)) < 2:
         logger.warning("second instrument: the training captions carry fewer than two emotion labels; it says nothing")
         instrument = Instrument((), np.zeros((0, 0), np.float32), np.zeros(0, np.float32))
     else:
-        states = llm_states(texts, model_folder(llm_manifest), compute)
+        states = llm_states(texts, model_folder(inputs.llm), compute)
         by_caption = held_out(states, wanted, texts, seed)
         by_word = held_out(states, wanted, telling_words(texts, wanted), seed)
         instrument = fit(states, wanted)
@@ -254,9 +265,9 @@ def train_instrument(
             instrument = replace(instrument, temperature=fit_temperature(by_word[judged], places))
         description["held_out"] = {"caption": _recall(by_caption, wanted), "word": _recall(by_word, wanted)}
         logger.info("second instrument: %s", description["held_out"])
-    instrument.save(weights_out)
+    instrument.save(outputs.weights)
     description |= {"labels": list(instrument.labels), "temperature": instrument.temperature}
-    artifacts.write_json(description, description_out)
+    artifacts.write_json(description, outputs.description)
 
 
 def second_opinion(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from aligncap import artifacts
@@ -28,44 +29,55 @@ def utterance_seed(seed: int, key: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{key}".encode()).digest()[:4], "big")
 
 
-def sample_candidates(
-    candidates: Candidates,
-    seed: int,
-    compute: Compute,
-    max_new_tokens: int,
-    inputs: TrainingInputs,
-    parent: CheckpointPaths,
-    llm_manifest: Path,
-    out: Path,
-) -> None:
+@dataclass(frozen=True)
+class CandidateSettings:
+    """What candidates depend on beside files.
+
+    Attributes:
+        candidates: K, temperature, nucleus, how many utterances.
+        seed: of every utterance's generator.
+        max_new_tokens: length limit.
+        compute: device and threads.
+    """
+
+    candidates: Candidates
+    seed: int
+    max_new_tokens: int
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class ParentInputs(TrainingInputs):
+    """What a stage reads that goes on from a trained captioner, its parent."""
+
+    parent: CheckpointPaths
+
+
+def sample_candidates(settings: CandidateSettings, inputs: ParentInputs, out: Path) -> None:
     """Sample K captions an utterance from the aligned captioner, with speech input and predicted clues.
 
     Args:
-        candidates: K, temperature, nucleus, how many utterances.
-        seed: of every utterance's generator.
-        compute: device and threads.
-        max_new_tokens: length limit.
-        inputs: artifacts of the training corpora.
-        parent: checkpoint of the aligned captioner.
-        llm_manifest: the base LLM.
+        settings: how many, and how they are drawn.
+        inputs: artifacts of the training corpora, and the aligned captioner.
         out: the ``candidates`` artifact.
     """
     import torch
 
-    model = load_checkpoint(parent, model_folder(llm_manifest), compute)
+    model = load_checkpoint(inputs.parent, model_folder(inputs.llm), settings.compute)
     model.fold_lora()
+    candidates = settings.candidates
     examples = preference_examples(inputs, candidates.utterances)
     size = max(1, ROWS // candidates.samples)
     rows = []
     starts = range(0, len(examples), size)
     for start in track(starts, "candidates", len(starts)):
         batch = examples[start : start + size]
-        seeds = [utterance_seed(seed, e.key) for e in batch]
+        seeds = [utterance_seed(settings.seed, e.key) for e in batch]
         sampling = Sampling(candidates.samples, candidates.temperature, candidates.top_p, seeds)
         with torch.no_grad():
             prompts = model.speech_prompts(batch)
         for example, own_seed, responses in zip(
-            batch, seeds, generate(model, prompts, max_new_tokens, sampling), strict=True
+            batch, seeds, generate(model, prompts, settings.max_new_tokens, sampling), strict=True
         ):
             rows += [
                 {
@@ -81,4 +93,4 @@ def sample_candidates(
                 }
                 for number, response in enumerate(responses)
             ]
-    artifacts.write(rows, out, "candidates", "candidates", {"parent_lora": artifacts.file_digest(parent.lora)})
+    artifacts.write(rows, out, "candidates", "candidates", {"parent_lora": artifacts.file_digest(inputs.parent.lora)})

@@ -8,7 +8,7 @@ import logging
 import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from aligncap.clues.parser.grammar import parse_clues
 from aligncap.clues.prompts import load_tokenizer, swap_clue
 from aligncap.config import Pairs
 from aligncap.errors import ArtifactError
+from aligncap.job import ByCorpus
 from aligncap.preference.facts import Facts, read_facts
 from aligncap.vocabulary import Clue
 
@@ -257,28 +258,26 @@ def _statistics(pairs: Sequence[Row], rated: Mapping[str, Row]) -> dict[str, dic
     return found
 
 
-def build_pairs(
-    settings: Pairs,
-    seed: int,
-    candidates: Path,
-    scores: Path,
-    gold: Mapping[str, Path],
-    references: Mapping[str, Path],
-    transcripts: Mapping[str, Path],
-    prosody: Mapping[str, Path],
-    plan: Path,
-    llm_manifest: Path,
-    max_tokens: int,
-    out: Path,
-) -> None:
-    """Make the preference pairs of one captioner (the rules of selection are ours).
+@dataclass(frozen=True)
+class PairSettings:
+    """What pairs depend on beside files.
 
-    Repeats are removed; a pair needs different assertions and a margin in its own kind. Token ids are the candidates'
-    own, end token included.
-
-    Args:
-        settings: kinds with share and margin, what may be chosen, clue swap, numbers.
+    Attributes:
+        pairs: kinds with share and margin, what may be chosen, clue swap, numbers.
         seed: of swaps, of the dev utterances and of what the limit leaves out.
+        max_new_tokens: most tokens of a swapped caption.
+    """
+
+    pairs: Pairs
+    seed: int
+    max_new_tokens: int
+
+
+@dataclass(frozen=True)
+class PairInputs:
+    """What pairs are made of.
+
+    Attributes:
         candidates: the ``candidates`` artifact.
         scores: its ``judge_scores``.
         gold: training corpus -> clues of the references.
@@ -286,37 +285,58 @@ def build_pairs(
         transcripts: training corpus -> transcripts.
         prosody: training corpus -> measured prosody.
         plan: roles and speakers of the training utterances.
-        llm_manifest: the base LLM, for the tokenizer of swapped captions.
-        max_tokens: most tokens of a swapped caption.
+        llm: manifest of the base LLM, for the tokenizer of swapped captions.
+    """
+
+    candidates: Path
+    scores: Path
+    gold: ByCorpus
+    references: ByCorpus
+    transcripts: ByCorpus
+    prosody: ByCorpus
+    plan: Path
+    llm: Path
+
+
+def build_pairs(settings: PairSettings, inputs: PairInputs, out: Path) -> None:
+    """Make the preference pairs of one captioner (the rules of selection are ours).
+
+    Repeats are removed; a pair needs different assertions and a margin in its own kind. Token ids are the candidates'
+    own, end token included.
+
+    Args:
+        settings: of the selection.
+        inputs: candidates, their scores, and what is known of their clips.
         out: the ``preference_pairs`` artifact; its notes count and describe the kinds.
 
     Raises:
         ArtifactError: a candidate has no score row or comes of an utterance with another role, or there are fewer
-            pairs than ``settings.minimum``.
+            pairs than ``pairs.minimum``.
     """
-    groups = _with_scores(candidates, scores)
-    speakers = _speakers(groups, plan)
-    facts = read_facts(references, gold, transcripts, prosody)
-    swaps = settings.hard_negatives if settings.factuality.share > 0 else "off"
-    tokenizer = None if swaps == "off" else load_tokenizer(llm_manifest)
+    wanted, seed = settings.pairs, settings.seed
+    groups = _with_scores(inputs.candidates, inputs.scores)
+    speakers = _speakers(groups, inputs.plan)
+    facts = read_facts(inputs.references, inputs.gold, inputs.transcripts, inputs.prosody)
+    swaps = wanted.hard_negatives if wanted.factuality.share > 0 else "off"
+    tokenizer = None if swaps == "off" else load_tokenizer(inputs.llm)
     pairs: list[Row] = []
     rated: dict[str, Row] = {}
     counts: Counter[str] = Counter()
     for key, group in groups.items():
-        rows = [rate(row, facts[key], settings) for row in _distinct(group)]
+        rows = [rate(row, facts[key], wanted) for row in _distinct(group)]
         rated |= {row["candidate_id"]: row for row in rows}
-        own = judged_pairs(rows, settings)
+        own = judged_pairs(rows, wanted)
         if swaps == "always" or (swaps == "fallback" and not any(pair["kind"] == "factuality" for pair in own)):
-            swapped = swapped_pair(rows, truth_of(facts[key]), seed, tokenizer, max_tokens)
+            swapped = swapped_pair(rows, truth_of(facts[key]), seed, tokenizer, settings.max_new_tokens)
             own += [] if swapped is None else [swapped]
         counts["utterances without a pair"] += not own
         pairs += own
-    if len(pairs) < settings.minimum:
+    if len(pairs) < wanted.minimum:
         raise ArtifactError(
-            f"{out}: {len(pairs)} pairs from {len(groups)} utterances, preference.pairs.minimum is {settings.minimum}; "
+            f"{out}: {len(pairs)} pairs from {len(groups)} utterances, preference.pairs.minimum is {wanted.minimum}; "
             "raise preference.candidates.samples or utterances, lower preference.pairs.*.margin, or align longer"
         )
-    kept = _within_limit(pairs, settings, seed)
+    kept = _within_limit(pairs, wanted, seed)
     counts["left out by the limit"] = len(pairs) - len(kept)
     dev = dev_utterances(list(dict.fromkeys((p["corpus"], p["utterance_id"]) for p in kept)), seed, speakers)
     for pair in kept:

@@ -26,9 +26,11 @@ from aligncap.config import Compute, PreferenceTraining
 from aligncap.errors import ArtifactError
 from aligncap.models.sources import model_folder
 from aligncap.preference import losses
+from aligncap.preference.candidates import ParentInputs
 from aligncap.progress import track
 from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import Stage, train
+from aligncap.training.recording import Run
 
 BATCH = 4  # pairs scored at once
 Pair = Mapping[str, Any]
@@ -86,21 +88,30 @@ def _describe(batch: Scored, kinds: Sequence[str], per_token: bool) -> dict[str,
     return logged
 
 
-def write_reference_logps(
-    compute: Compute, inputs: TrainingInputs, parent: CheckpointPaths, llm_manifest: Path, pairs: Path, out: Path
-) -> None:
+@dataclass(frozen=True)
+class PairedInputs(ParentInputs):
+    """What preference optimisation reads: the parent is policy and reference; ``pairs`` are ``preference_pairs``."""
+
+    pairs: Path
+
+
+@dataclass(frozen=True)
+class PreferenceInputs(PairedInputs):
+    """With ``reference_logps``, the log-probabilities of these pairs under this parent."""
+
+    reference_logps: Path
+
+
+def write_reference_logps(compute: Compute, inputs: PairedInputs, out: Path) -> None:
     """Log-probabilities of every pair under the reference policy, the parent captioner.
 
     Args:
         compute: device and threads.
-        inputs: artifacts of the training corpora.
-        parent: checkpoint of the reference policy.
-        llm_manifest: the base LLM.
-        pairs: the ``preference_pairs`` artifact.
+        inputs: artifacts of the training corpora, the reference policy and the pairs.
         out: the ``reference_logps`` artifact; its notes hold the digests that training checks.
     """
-    model = load_checkpoint(parent, model_folder(llm_manifest), compute)
-    table = artifacts.read_rows(pairs, "preference_pairs")
+    model = load_checkpoint(inputs.parent, model_folder(inputs.llm), compute)
+    table = artifacts.read_rows(inputs.pairs, "preference_pairs")
     examples = _pair_examples(inputs, table)
     rows = []
     starts = range(0, len(table), BATCH)
@@ -119,7 +130,7 @@ def write_reference_logps(
             }
             for pair, (chosen, rejected) in zip(batch, logps, strict=True)
         ]
-    artifacts.write(rows, out, "reference_logps", "reference_logps", _policy_notes(parent, llm_manifest))
+    artifacts.write(rows, out, "reference_logps", "reference_logps", _policy_notes(inputs.parent, inputs.llm))
 
 
 def _policy_notes(parent: CheckpointPaths, llm_manifest: Path) -> dict[str, str]:
@@ -278,50 +289,50 @@ class PreferenceStage(Stage):
         return None
 
 
-def train_preference(
-    system: str,
-    training: PreferenceTraining,
-    seed: int,
-    compute: Compute,
-    inputs: TrainingInputs,
-    parent: CheckpointPaths,
-    llm_manifest: Path,
-    pairs: Path,
-    reference_logps: Path,
-    checkpoint: CheckpointPaths,
-) -> None:
-    """Continue the parent's LoRA on preference pairs (paper: PO-Regularization).
+@dataclass(frozen=True)
+class PreferenceSettings:
+    """What a preference system depends on beside files.
 
-    Args:
+    Attributes:
         system: its name.
         training: loss, beta, steps.
         seed: of the order.
         compute: device and threads.
-        inputs: artifacts of the training corpora.
-        parent: the captioner that it continues, aligned or of a round before: policy and reference.
-        llm_manifest: the base LLM.
-        pairs: the ``preference_pairs`` artifact.
-        reference_logps: the ``reference_logps`` artifact of these pairs under this parent.
-        checkpoint: where the result goes.
+    """
+
+    system: str
+    training: PreferenceTraining
+    seed: int
+    compute: Compute
+
+
+def train_preference(settings: PreferenceSettings, inputs: PreferenceInputs, checkpoint: CheckpointPaths) -> None:
+    """Continue the LoRA of the parent, aligned or of a round before, on preference pairs (paper: PO-Regularization).
 
     Raises:
         ArtifactError: the reference log-probs are of another policy, or of other pairs.
     """
-    notes = artifacts.read_notes(reference_logps, "reference_logps")
-    if notes != _policy_notes(parent, llm_manifest):
-        raise ArtifactError(f"{reference_logps}: made with another reference policy; delete it and run again")
-    table = artifacts.read_rows(pairs, "preference_pairs")
-    reference = {row["pair_id"]: row for row in artifacts.read_rows(reference_logps, "reference_logps")}
+    training, parent = settings.training, inputs.parent
+    notes = artifacts.read_notes(inputs.reference_logps, "reference_logps")
+    if notes != _policy_notes(parent, inputs.llm):
+        raise ArtifactError(f"{inputs.reference_logps}: made with another reference policy; delete it and run again")
+    table = artifacts.read_rows(inputs.pairs, "preference_pairs")
+    reference = {row["pair_id"]: row for row in artifacts.read_rows(inputs.reference_logps, "reference_logps")}
     if set(reference) != {pair["pair_id"] for pair in table}:
-        raise ArtifactError(f"{reference_logps}: not of the pairs in {pairs}; delete it and run again")
-    model = load_checkpoint(parent, model_folder(llm_manifest), compute)
+        raise ArtifactError(f"{inputs.reference_logps}: not of the pairs in {inputs.pairs}; delete it and run again")
+    model = load_checkpoint(parent, model_folder(inputs.llm), settings.compute)
     split: dict[str, list[Pair]] = {role: [pair for pair in table if pair["role"] == role] for role in ("train", "dev")}
     stage = PreferenceStage(model, training, split, _pair_examples(inputs, table), reference)
-    described = {"preference": training.model_dump(), "seed": seed}
-    files = [*inputs.files(), *parent[:3], llm_manifest, pairs, reference_logps]
-    settings = {**read_system(parent), **described, "system": system, "parent": parent.system.parent.name}
+    described = {"preference": training.model_dump(), "seed": settings.seed}
+    everything = {
+        **read_system(parent),
+        **described,
+        "system": settings.system,
+        "parent": parent.system.parent.name,
+    }
 
     def save() -> None:
-        save_checkpoint(checkpoint, model, load_llm0(parent), load_tagger(parent), settings)
+        save_checkpoint(checkpoint, model, load_llm0(parent), load_tagger(parent), everything)
 
-    train(stage, training, compute, seed, "train_preference", system, described, files, checkpoint.log, save)
+    run = Run("train_preference", settings.system, described, inputs.files(), checkpoint.log, save)
+    train(stage, training, settings.seed, settings.compute, run)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from aligncap.clues.hallucination_checks import Truth
 from aligncap.clues.parser.grammar import dominant_emotion
+from aligncap.config import Evaluation
 from aligncap.corpora.base import Row, display, label, read_table
 from aligncap.errors import CorpusError, ModelError
 from aligncap.evaluation import bootstrap, metrics, score
@@ -48,16 +49,16 @@ class Scores:
     unavailable: dict[str, str] = field(default_factory=dict)
 
 
+EVALUATION = Evaluation()
+
+
 def score_captions(
     captions: str | Path | Mapping[str, str],
     references: str | Path | Mapping[str, str | Sequence[str]],
     *,
     caption_columns: Columns = ANY,
     reference_columns: Columns = ANY,
-    meteor: bool = True,
-    spice: metrics.SpiceWish = "off",
-    resamples: int = 1000,
-    seed: int = 0,
+    evaluation: Evaluation = EVALUATION,
     partial: bool = False,
     sentence_encoder: str | Path | None = None,
 ) -> Scores:
@@ -72,10 +73,8 @@ def score_captions(
             draws together. Without ``emotion`` the label is parsed from the first reference.
         caption_columns: of the captions' table.
         reference_columns: of the references' table.
-        meteor: needs Java.
-        spice: off, auto (where Java 8-11 and its jars are there) or require.
-        resamples: of the bootstrap.
-        seed: of the bootstrap.
+        evaluation: METEOR or not (it needs Java), SPICE off, auto (where Java 8-11 and its jars are there) or require,
+            and resamples and seed of the bootstrap.
         partial: score the captions that are there, where references have more; else that is an error.
         sentence_encoder: folder of a sentence-transformers model, for ``similarity``; by default one of ``models/``.
 
@@ -88,14 +87,14 @@ def score_captions(
         >>> scores.figures["emotion_agreement_macro"]["value"]  # doctest: +SKIP
         1.0
     """
-    metrics.why_absent(meteor, spice)  # raises before any work where SPICE is required
+    metrics.why_absent(evaluation.meteor, evaluation.spice)  # raises before any work where SPICE is required
     gold = _gold(references, reference_columns)
     spoken, finished = _captions(captions, caption_columns)
     gold = _common(gold, spoken, partial)
     spoken = {name: spoken[name] for name in gold.ids}
     asked = {"captions": {name: spoken[name] for name in gold.captioned}}
     if gold.captioned:
-        found, unavailable = metrics.text_metrics(asked, gold.references, meteor, spice)
+        found, unavailable = metrics.text_metrics(asked, gold.references, evaluation.meteor, evaluation.spice)
         text = found["captions"]
     else:
         text, unavailable = metrics.TextScores(), dict.fromkeys(metrics.TEXT_METRICS, "no reference captions")
@@ -105,7 +104,7 @@ def score_captions(
     scored = score.score_items(gold, spoken, finished, text, vectors, score.NO_OPINIONS)
     labels = [canonical(gold.label[name]) for name in gold.ids]
     clusters = [gold.cluster[name] for name in gold.ids]
-    weights = bootstrap.resample_weights(clusters, labels, resamples, seed)
+    weights = bootstrap.resample_weights(clusters, labels, evaluation.bootstrap, evaluation.seed)
     items = [
         {
             "utterance_id": name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,48 +107,62 @@ class Transcriber:
         return " ".join(filter(None, texts)), float(np.mean(scores))
 
 
-def write_transcripts(
-    config: Transcripts,
-    compute: Compute,
-    role: str,
-    audio: Path,
-    labels: Path | None,
-    asr_manifest: Path | None,
-    out: Path,
-) -> None:
-    """Write the transcripts of a corpus.
+@dataclass(frozen=True)
+class TranscriptSettings:
+    """What transcripts depend on beside files.
 
-    Args:
-        config: task and source.
-        compute: device and threads.
+    Attributes:
+        transcripts: task and source.
         role: ``train`` or ``test``; a test corpus is always transcribed (its own text would leak).
+        compute: device and threads.
+    """
+
+    transcripts: Transcripts
+    role: str
+    compute: Compute
+
+
+@dataclass(frozen=True)
+class TranscriptInputs:
+    """What transcripts are made of.
+
+    Attributes:
         audio: the ``audio`` artifact.
         labels: the corpus's own text; training corpora only.
-        asr_manifest: the ASR model; None where every text is the corpus's own.
-        out: the ``transcripts`` artifact.
+        asr: manifest of the ASR model; None where every text is the corpus's own.
+    """
+
+    audio: Path
+    labels: Path | None
+    asr: Path | None
+
+
+def write_transcripts(settings: TranscriptSettings, inputs: TranscriptInputs, out: Path) -> None:
+    """Write the transcripts of a corpus, as the artifact ``transcripts``.
 
     Raises:
         CorpusError: own text was asked for and an utterance has none.
     """
+    config = settings.transcripts
     rows = []
-    clips = artifacts.read_rows(audio, "audio")
-    if labels is not None:
-        if role == "test":
-            raise CorpusError(f"{labels}: a test corpus's own transcripts may not be read; they are ASR")
-        own = {row["utterance_id"]: row["transcript"] for row in artifacts.read_rows(labels, "labels")}
+    clips = artifacts.read_rows(inputs.audio, "audio")
+    if inputs.labels is not None:
+        if settings.role == "test":
+            raise CorpusError(f"{inputs.labels}: a test corpus's own transcripts may not be read; they are ASR")
+        own = {row["utterance_id"]: row["transcript"] for row in artifacts.read_rows(inputs.labels, "labels")}
         for row in clips:
             text = own.get(row["utterance_id"])
             if text is None:
                 raise CorpusError(
-                    f"{labels}: {row['utterance_id']} has no transcript; set transcripts.train_source: asr"
+                    f"{inputs.labels}: {row['utterance_id']} has no transcript; set transcripts.train_source: asr"
                 )
             rows.append(_row(row["utterance_id"], text, row["language"], "corpus", 0.0))
     else:
         from aligncap.models.sources import model_folder
         from aligncap.speech.audio import load_audio
 
-        assert asr_manifest is not None
-        transcriber = Transcriber(model_folder(asr_manifest), compute, config.beam_size)
+        assert inputs.asr is not None
+        transcriber = Transcriber(model_folder(inputs.asr), settings.compute, config.beam_size)
         translate = config.task == "translate"
         for row in track(clips, "transcripts"):
             samples = load_audio(row["audio_path"], max_duration_s=np.inf)

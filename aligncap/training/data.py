@@ -4,30 +4,47 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from aligncap import artifacts
 from aligncap.captioner.example import Example
 from aligncap.errors import ArtifactError
-from aligncap.job import by_name
+from aligncap.job import ByCorpus
 
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """Paths of the artifacts that training stages read; mappings are keyed by training corpus."""
+    """What every training stage reads; mappings are keyed by training corpus. Stages add what else they read.
+
+    Attributes:
+        plan: roles of the training utterances.
+        features: artifacts ``features``.
+        references: artifacts ``labels``, with captions.
+        gold: clues of the references.
+        predicted: clues as the tagger hears them.
+        llm: manifest of the base LLM.
+    """
 
     plan: Path
-    features: Mapping[str, Path]
-    references: Mapping[str, Path]
-    gold: Mapping[str, Path]
-    predicted: Mapping[str, Path]
+    features: ByCorpus
+    references: ByCorpus
+    gold: ByCorpus
+    predicted: ByCorpus
+    llm: Path
 
     def files(self) -> list[Path]:
-        """Every file, for the digest that resume state is kept under."""
-        tables = (self.features, self.references, self.gold, self.predicted)
-        return [self.plan, *(path for table in tables for path in table.values())]
+        """Every file of this object and of what a stage adds, for the digest that resume state is kept under."""
+        found: list[Path] = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Mapping):
+                found += value.values()
+            elif isinstance(value, Path):
+                found.append(value)
+            elif value is not None:
+                found += value
+        return found
 
 
 def load_examples(inputs: TrainingInputs, roles: Sequence[str], *, may_lack: bool = False) -> list[Example]:
@@ -70,14 +87,3 @@ def load_examples(inputs: TrainingInputs, roles: Sequence[str], *, may_lack: boo
     if not examples and not may_lack:
         raise ArtifactError(f"{inputs.plan}: no utterance has a role of {list(roles)}; raise its share in splits")
     return sorted(examples, key=lambda example: hashlib.sha256(example.key.encode()).digest())
-
-
-def training_inputs(corpora: Sequence[str], files: Any) -> TrainingInputs:
-    """The inputs that every training stage reads.
-
-    Args:
-        corpora: training corpora, in the order of the lists.
-        files: an object with ``plan`` (one file) and ``features``, ``references``, ``gold``, ``predicted`` (lists).
-    """
-    names = ("features", "references", "gold", "predicted")
-    return TrainingInputs(Path(files.plan), **{name: by_name(corpora, getattr(files, name)) for name in names})

@@ -96,5 +96,5 @@ def training_inputs(tmp_path: Path) -> TrainingInputs:
     artifacts.write(features, folder / "features.parquet", "features", "test")
     paths = {name: {"tiny": folder / f"{name}.parquet"} for name in ("features", "references", "clues")}
     return TrainingInputs(
-        folder / "plan.parquet", paths["features"], paths["references"], paths["clues"], paths["clues"]
+        folder / "plan.parquet", paths["features"], paths["references"], paths["clues"], paths["clues"], tiny_llm
     )

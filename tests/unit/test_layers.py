@@ -1,5 +1,6 @@
 """Which way imports go: down the list of layers, and never in a circle."""
 
+import ast
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -75,3 +76,15 @@ def test_no_module_is_longer_than_400_lines() -> None:
         if (n := len(p.read_text().splitlines())) > 400
     }
     assert long == {}
+
+
+def test_no_public_function_takes_more_than_eight_parameters() -> None:
+    wide = {}
+    for path in (ROOT / "aligncap").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+                given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                count = len([argument for argument in given if argument.arg not in ("self", "cls")])
+                if count > 8:
+                    wide[f"{path.relative_to(ROOT)}: {node.name}"] = count
+    assert wide == {}

@@ -17,8 +17,8 @@ import pytest
 
 from aligncap import Captioner, artifacts
 from aligncap.config import Compute, Judge, Pairs
-from aligncap.preference.judges import score_candidates
-from aligncap.preference.pairs import build_pairs
+from aligncap.preference.judges import CandidateFacts, score_candidates
+from aligncap.preference.pairs import PairInputs, PairSettings, build_pairs
 from aligncap.serving import cli
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "unit" / "serving"))
@@ -128,10 +128,9 @@ def test_what_people_prefer_among_candidates_becomes_pairs_that_train(results, t
     facts, candidates = write_facts(tmp_path / "facts", "known", 6), results / "candidates" / "kd.parquet"
     judge = Judge(name="human", human={"answers": str(answers)})
     read = (facts["labels"], facts["clues"], facts["transcripts"])
-    score_candidates(judge, Compute(threads=1), candidates, *read, None, tmp_path / "scores.parquet")
-    build_pairs(
-        Pairs(minimum=1, hard_negatives="off", wrong_clue_penalty=0, clean_chosen=False),
-        0,
+    scored = CandidateFacts(candidates, *read, facts["prosody"], None)
+    score_candidates(judge, Compute(threads=1), scored, tmp_path / "scores.parquet")
+    inputs = PairInputs(
         candidates,
         tmp_path / "scores.parquet",
         facts["clues"],
@@ -140,9 +139,9 @@ def test_what_people_prefer_among_candidates_becomes_pairs_that_train(results, t
         facts["prosody"],
         results / "plan.parquet",
         tmp_path / "manifest.json",
-        100,
-        tmp_path / "pairs.parquet",
     )
+    settings = PairSettings(Pairs(minimum=1, hard_negatives="off", wrong_clue_penalty=0, clean_chosen=False), 0, 100)
+    build_pairs(settings, inputs, tmp_path / "pairs.parquet")
     texts = {row["candidate_id"]: row["caption"] for row in artifacts.read_rows(candidates, "candidates")}
     pairs = artifacts.read_rows(tmp_path / "pairs.parquet", "preference_pairs")
     made = {(texts[pair["chosen_id"]], texts[pair["rejected_id"]]) for pair in pairs}

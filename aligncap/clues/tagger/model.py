@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -253,65 +254,82 @@ def normalisation_groups(normalise: str, audio: Sequence[Mapping[str, Any]], cor
     return {row["utterance_id"]: f"{corpus}/{name}" for row, name in zip(audio, names, strict=True)}
 
 
-def predict_clues(
-    tagger: TaggerSettings,
-    prompts: Prompts,
-    corpus: str,
-    role: str,
-    weights: str | Path,
-    features: str | Path,
-    prosody: str | Path,
-    audio: str | Path,
-    transcripts: str | Path,
-    out_of_fold: str | Path | None,
-    llm_manifest: str | Path,
-    encoder_manifest: str | Path | None,
-    out: str | Path,
-) -> None:
-    """Rule ``predict_clues``: what the tagger hears in each utterance of a corpus, and its two prompts.
+@dataclass(frozen=True)
+class PredictionSettings:
+    """What predicted clues depend on beside files.
 
-    Args:
-        tagger: how tags become clues.
-        prompts: ``max_semantic_tokens`` is used.
+    Attributes:
         corpus: its name.
         role: "train" reads the out-of-fold predictions, "test" the weights.
+        tagger: how tags become clues.
+        prompts: ``max_semantic_tokens`` is used.
+    """
+
+    corpus: str
+    role: str
+    tagger: TaggerSettings
+    prompts: Prompts
+
+
+@dataclass(frozen=True)
+class PredictionInputs:
+    """What predicted clues are made of.
+
+    Attributes:
         weights: safetensors of ``train_tagger``.
         features: artifact ``features``.
         prosody: artifact ``prosody``, for the figures of ``tagger.measured``.
         audio: artifact ``audio``; whose clips are normalised together.
         transcripts: artifact ``transcripts``; one row of output for each of its utterances.
         out_of_fold: artifact ``tagger_predictions``, for role "train".
-        llm_manifest: manifest of the LLM, for its tokenizer.
-        encoder_manifest: manifest of the sentence encoder, where ``text_clue: join``.
+        llm: manifest of the LLM, for its tokenizer.
+        encoder: manifest of the sentence encoder, where ``text_clue: join``.
+    """
+
+    weights: Path
+    features: Path
+    prosody: Path
+    audio: Path
+    transcripts: Path
+    out_of_fold: Path | None
+    llm: Path
+    encoder: Path | None
+
+
+def predict_clues(settings: PredictionSettings, inputs: PredictionInputs, out: str | Path) -> None:
+    """Rule ``predict_clues``: what the tagger hears in each utterance of a corpus, and its two prompts.
+
+    Args:
+        settings: the corpus and its role, and how tags become clues.
+        inputs: the tagger and the corpus.
         out: artifact ``clues``; the notes say whether statistics of the corpus's own audio were used.
 
     Raises:
         CorpusError: role "train" without out-of-fold predictions, or ``text_clue: join`` without an encoder.
     """
-    if role == "train":
-        if out_of_fold is None:
+    tagger, corpus = settings.tagger, settings.corpus
+    if settings.role == "train":
+        if inputs.out_of_fold is None:
             raise CorpusError(
                 f"predict_clues: training corpus '{corpus}' needs the out-of-fold predictions of train_tagger"
             )
-        predicted = read_out_of_fold(out_of_fold, corpus)
-        thresholds = artifacts.read_notes(out_of_fold, "tagger_predictions")["thresholds"]
+        predicted = read_out_of_fold(inputs.out_of_fold, corpus)
+        thresholds = artifacts.read_notes(inputs.out_of_fold, "tagger_predictions")["thresholds"]
     else:
-        model = Tagger.load(weights)
-        predicted = predict_corpus(model, features, prosody, audio, corpus, tagger.normalise)
+        model = Tagger.load(inputs.weights)
+        predicted = predict_corpus(model, inputs.features, inputs.prosody, inputs.audio, corpus, tagger.normalise)
         thresholds = model.thresholds
-    said = read_transcripts(transcripts)
+    said = read_transcripts(inputs.transcripts)
     if tagger.text_clue == "join":
-        predicted = join_text(predicted, said, tagger.text_weight, encoder_manifest)
-    tokenizer = load_tokenizer(llm_manifest)
-    rows = [
-        clue_row(
-            key, Tagger.clues(predicted.get(key, {}), tagger.threshold, thresholds), transcript, tokenizer, prompts
-        )
-        for key, transcript in said.items()
-    ]
+        predicted = join_text(predicted, said, tagger.text_weight, inputs.encoder)
+    tokenizer = load_tokenizer(inputs.llm)
+    rows = []
+    for key, transcript in said.items():
+        clues = Tagger.clues(predicted.get(key, {}), tagger.threshold, thresholds)
+        rows.append(clue_row(key, clues, transcript, tokenizer, settings.prompts))
     notes = {
         "normalise": tagger.normalise,
-        "transductive": tagger.normalise != "train" and role == "test",
+        "transductive": tagger.normalise != "train" and settings.role == "test",
         "text_clue": tagger.text_clue,
     }
     artifacts.write(rows, out, "clues", "predict_clues", notes)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,51 +31,61 @@ from aligncap.clues.tagger.model import UNINFORMATIVE, Tagger, normalisation_gro
 from aligncap.clues.tagger.self_training import fit_with_unlabelled
 from aligncap.config import Tagger as TaggerSettings
 from aligncap.errors import CorpusError
+from aligncap.job import By, ByCorpus
 from aligncap.vocabulary import SCALES, canonical
 
 log = logging.getLogger(__name__)
 
 Planned = Sequence[Mapping[str, Any]]
-Tables = Mapping[str, str | Path]  # corpus -> file
+Tables = Mapping[str, Path]  # corpus -> file
+Unlabelled = Annotated[Mapping[str, Path], By("unlabelled")]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What is known of the clips of corpora: three tables each, by corpus.
+class TaggerSources:
+    """What the tagger learns from: artifacts of the training corpora, and of those that it only hears.
 
     Attributes:
+        plan: its ``fold`` says who is predicted by whom.
+        features: artifacts ``features``.
+        audio: artifacts ``audio``.
         references: artifacts ``labels``.
         prosody: artifacts ``prosody``.
         timbre: artifacts ``timbre``.
+        heard_features: of corpora of role ``unlabelled``, whose sound teaches it how a new corpus sounds; may be empty.
+        heard_audio: likewise.
+        heard_prosody: likewise.
+        heard_timbre: likewise.
     """
 
-    references: Tables
-    prosody: Tables
-    timbre: Tables
+    plan: Path
+    features: ByCorpus
+    audio: ByCorpus
+    references: ByCorpus
+    prosody: ByCorpus
+    timbre: ByCorpus
+    heard_features: Unlabelled
+    heard_audio: Unlabelled
+    heard_prosody: Unlabelled
+    heard_timbre: Unlabelled
 
 
-@dataclass(frozen=True)
-class Heard:
-    """Corpora of role ``unlabelled``: their sound, and what can be measured on it; by corpus."""
+class TrainedTagger(NamedTuple):
+    """What training the tagger writes.
 
-    features: Tables
-    audio: Tables
-    prosody: Tables
-    timbre: Tables
+    Attributes:
+        weights: safetensors.
+        predictions: artifact ``tagger_predictions``, by the plan's folds.
+        others: likewise, by the other kind of fold (corpora where the plan has speakers, speakers where it has
+            corpora); without predictions where there is one corpus only.
+    """
+
+    weights: Path
+    predictions: Path
+    others: Path
 
 
-def train_tagger(
-    tagger: TaggerSettings,
-    seed: int,
-    plan: str | Path,
-    features: Tables,
-    audio: Tables,
-    measured: Measured,
-    unlabelled: Heard,
-    weights_out: str | Path,
-    predictions_out: str | Path,
-    others_out: str | Path,
-) -> None:
+def train_tagger(tagger: TaggerSettings, seed: int, inputs: TaggerSources, outputs: TrainedTagger) -> None:
     """Rule ``train_tagger``: out-of-fold predictions of every planned utterance, then the weights, from all of them.
 
     Heads: emotion (seven classes of the references' labels), level, pitch, rate (prosody terciles), timbre, and
@@ -85,28 +95,23 @@ def train_tagger(
     Args:
         tagger: settings.
         seed: of the PCA.
-        plan: artifact ``plan``; its ``fold`` says who is predicted by whom.
-        features: corpus -> artifact ``features``.
-        audio: corpus -> artifact ``audio``.
-        measured: labels, prosody and timbre by corpus.
-        unlabelled: clips that teach it how a new corpus sounds; there may be none.
-        weights_out: safetensors.
-        predictions_out: artifact ``tagger_predictions``, by the plan's folds.
-        others_out: likewise, by the other kind of fold (corpora where the plan has speakers, speakers where it has
-            corpora); without predictions where there is one corpus only.
+        inputs: what it learns from.
+        outputs: weights and predictions.
 
     Raises:
         CorpusError: a planned utterance has no features, or no kind has two labels.
     """
-    planned = artifacts.read_rows(plan, "plan")
-    rows = _planned_rows(planned, _read_all(features, measured.prosody, tagger))
+    planned = artifacts.read_rows(inputs.plan, "plan")
+    rows = _planned_rows(planned, _read_all(inputs.features, inputs.prosody, tagger))
     keys = [(row["corpus"], row["utterance_id"]) for row in planned]
-    known = targets_of(measured)
+    known = targets_of(inputs.references, inputs.prosody, inputs.timbre)
     targets = {kind: [known.get(key, {}).get(kind, "") for key in keys] for kind in LABELS}
-    groups = _groups(planned, audio, tagger.normalise)
-    heads = _fit(rows, targets, groups, unlabelled, tagger, seed)
+    groups = _groups(planned, inputs.audio, tagger.normalise)
+    heads = _fit(rows, targets, groups, inputs, tagger, seed)
     if not heads:
-        raise CorpusError(f"{plan}: no clue kind has two different labels; give the tagger labelled training corpora")
+        raise CorpusError(
+            f"{inputs.plan}: no clue kind has two different labels; give the tagger labelled training corpora"
+        )
     by = {
         folds: out_of_fold(rows, targets, fold_numbers(planned, folds, tagger), groups, tagger, seed)
         for folds in ("speaker", "corpus")
@@ -121,9 +126,9 @@ def train_tagger(
         for kind, head in heads.items()
     }
     fitted = {k: t for k in heads if (t := thresholds[source[k]].get(k)) is not None}
-    Tagger(*statistics(rows), heads, tagger.normalise, tagger.pooling, fitted, tagger.measured).save(weights_out)
+    Tagger(*statistics(rows), heads, tagger.normalise, tagger.pooling, fitted, tagger.measured).save(outputs.weights)
     others = "corpus" if tagger.folds == "speaker" else "speaker"
-    for folds, out in ((tagger.folds, predictions_out), (others, others_out)):
+    for folds, out in ((tagger.folds, outputs.predictions), (others, outputs.others)):
         _write(planned, targets, by[folds], folds, thresholds[folds], out)
 
 
@@ -131,17 +136,17 @@ def _fit(
     rows: Array,
     targets: Mapping[str, Sequence[str]],
     groups: Sequence[str],
-    unlabelled: Heard,
+    inputs: TaggerSources,
     tagger: TaggerSettings,
     seed: int,
 ) -> dict[str, Head]:
     everyone = np.arange(len(rows))
-    heard = _read_all(unlabelled.features, unlabelled.prosody, tagger)
+    heard = _read_all(inputs.heard_features, inputs.heard_prosody, tagger)
     if not heard:
         return fit_heads(standardised_rows(rows, groups, tagger.normalise, everyone), targets, tagger, seed)
-    known = targets_of(Measured({}, unlabelled.prosody, unlabelled.timbre))
+    known = targets_of({}, inputs.heard_prosody, inputs.heard_timbre)
     measured = {kind: [known.get(key, {}).get(kind, "") for key in heard] for kind in LABELS}
-    together = _all_groups(unlabelled.audio, tagger.normalise)
+    together = _all_groups(inputs.heard_audio, tagger.normalise)
     stacked, names = np.stack([*rows, *heard.values()]), [*groups, *(together[key] for key in heard)]
     standardised = standardised_rows(stacked, names, tagger.normalise, everyone)
     return fit_with_unlabelled(standardised[: len(rows)], targets, standardised[len(rows) :], measured, tagger, seed)
@@ -244,17 +249,23 @@ def _groups(planned: Planned, audio: Tables, normalise: str) -> list[str]:
     return [together[row["corpus"], row["utterance_id"]] for row in planned]
 
 
-def targets_of(measured: Measured) -> dict[tuple[str, str], dict[str, str]]:
-    """(corpus, utterance id) -> kind -> label, "" where unknown: what a tag is right or wrong against."""
+def targets_of(references: Tables, prosody: Tables, timbre: Tables) -> dict[tuple[str, str], dict[str, str]]:
+    """(corpus, utterance id) -> kind -> label, "" where unknown: what a tag is right or wrong against.
+
+    Args:
+        references: corpus -> artifact ``labels``.
+        prosody: corpus -> artifact ``prosody``.
+        timbre: corpus -> artifact ``timbre``.
+    """
     known: dict[tuple[str, str], dict[str, str]] = {}
-    for corpus, path in measured.references.items():
+    for corpus, path in references.items():
         for row in artifacts.read_rows(path, "labels"):
             labels = {"emotion": canonical(row["emotion"]) or "", "intensity": row["intensity"] or ""}
             known[corpus, row["utterance_id"]] = labels
-    for corpus, path in measured.prosody.items():
+    for corpus, path in prosody.items():
         for row in artifacts.read_rows(path, "prosody"):
             known.setdefault((corpus, row["utterance_id"]), {}).update({kind: row[kind] for kind in SCALES})
-    for corpus, path in measured.timbre.items():
+    for corpus, path in timbre.items():
         for row in artifacts.read_rows(path, "timbre"):
             known.setdefault((corpus, row["utterance_id"]), {})["timbre"] = row["timbre"]
     return known

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from aligncap.evaluation.figures import drawing
 from aligncap.evaluation.tables import COLUMNS
 from aligncap.evaluation.tables.columns import Key
 from aligncap.evaluation.tables.render import as_csv
+from aligncap.job import By
 from aligncap.vocabulary import canonical
 
 RULE = "figure_drop"
@@ -136,27 +138,34 @@ def pick_hallucinations(
     return rows
 
 
-def draw_drop(
-    evaluation: Evaluation,
-    systems: Sequence[str],
-    in_domain: Mapping[Key, Path],
-    tested: Mapping[Key, Path],
-    references: Mapping[str, Path],
-    outs: FigureFiles,
-) -> None:
+@dataclass(frozen=True)
+class DropInputs:
+    """What figure 1 is drawn of.
+
+    Attributes:
+        in_domain: (system, training corpus) -> ``evaluation`` of dev utterances.
+        tested: (system, test corpus) -> ``evaluation``.
+        references: test corpus -> ``labels``.
+    """
+
+    in_domain: Annotated[Mapping[Key, Path], By("systems", "train")]
+    tested: Annotated[Mapping[Key, Path], By("systems", "test")]
+    references: Annotated[Mapping[str, Path], By("test")]
+
+
+def draw_drop(evaluation: Evaluation, systems: Sequence[str], inputs: DropInputs, outs: FigureFiles) -> None:
     """Draw figure 1 and write its data.
 
     Args:
         evaluation: resamples and seed.
         systems: trained systems; the first is the one whose hallucinations are shown, beside the last.
-        in_domain: (system, training corpus) -> ``evaluation`` of dev utterances.
-        tested: (system, test corpus) -> ``evaluation``.
-        references: test corpus -> ``labels``.
+        inputs: evaluations and references.
         outs: SVG, PNG, and the data: ``table`` rows and ``hallucination_examples``, as Parquet and CSV.
     """
-    rows = domain_rows(evaluation, systems, in_domain, tested)
-    examples = pick_hallucinations(systems, tested, references)
-    corpora = {side: sorted({c for _, c in files}) for side, files in ((IN_DOMAIN, in_domain), (TEST, tested))}
+    rows = domain_rows(evaluation, systems, inputs.in_domain, inputs.tested)
+    examples = pick_hallucinations(systems, inputs.tested, inputs.references)
+    sides = {IN_DOMAIN: inputs.in_domain, TEST: inputs.tested}
+    corpora = {side: sorted({corpus for _, corpus in files}) for side, files in sides.items()}
     artifacts.write(rows, outs.parquet, "table", RULE, {"corpora": corpora})
     artifacts.write(examples, outs.examples, "hallucination_examples", RULE)
     artifacts.write_text(as_csv(rows, "table"), outs.csv)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aligncap import artifacts
 from aligncap.evaluation.figures import drawing
@@ -15,7 +15,16 @@ RULE = "figure_methods"
 SHOWN = ("emotion_agreement_macro", "factuality_hallucination_covered", "faithfulness_hallucination")
 
 
-def draw_methods(table: Path, tests: Path, svg: Path, png: Path, parquet: Path, csv: Path) -> None:
+class MethodsFiles(NamedTuple):
+    """The pictures of figure 2, and the rows that are drawn."""
+
+    svg: Path
+    png: Path
+    parquet: Path
+    csv: Path
+
+
+def draw_methods(table: Path, tests: Path, outs: MethodsFiles) -> None:
     """Draw figure 2: macro agreement and hallucination rates of every row of table 3, one line of panels a corpus.
 
     Factuality is that of the captions that assert an emotion, tested where both do: one without is wrong about none.
@@ -24,20 +33,17 @@ def draw_methods(table: Path, tests: Path, svg: Path, png: Path, parquet: Path, 
     Args:
         table: ``table`` artifact of table 3.
         tests: its ``differences``.
-        svg: picture.
-        png: picture.
-        parquet: the rows that are drawn.
-        csv: likewise.
+        outs: pictures, and the data behind them.
     """
     notes = artifacts.read_notes(table, "table")
     rows = [row for row in artifacts.read_rows(table, "table") if row["metric"] in SHOWN]
     differs = {
         (d["corpus"], d["system"], d["metric"]) for d in artifacts.read_rows(tests, "differences") if d["p_holm"] < 0.05
     }
-    artifacts.write(rows, parquet, "table", RULE, notes)
-    artifacts.write_text(as_csv(rows, "table"), csv)
+    artifacts.write(rows, outs.parquet, "table", RULE, notes)
+    artifacts.write_text(as_csv(rows, "table"), outs.csv)
     with drawing.styled():
-        drawing.save(_draw(by_corpus(rows), differs, notes["against"]), svg, png)
+        drawing.save(_draw(by_corpus(rows), differs, notes["against"]), outs.svg, outs.png)
 
 
 def _draw(corpora: Mapping[str, Mapping[str, Any]], differs: set[tuple[str, str, str]], against: str) -> Any:

@@ -18,6 +18,7 @@ vocabulary, temperature 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -39,31 +40,32 @@ BATCH = 8
 TOKENS = 255  # of a response distribution; the rest is one bucket
 
 
-def collect_representations(
-    settings: Representations,
-    compute: Compute,
-    inputs: TrainingInputs,
-    checkpoint: CheckpointPaths,
-    llm_manifest: Path,
-    out: Path,
-) -> None:
-    """Collect the vectors of one system on dev utterances of the training corpora.
+@dataclass(frozen=True)
+class RepresentationInputs(TrainingInputs):
+    """What is read for figure 3: a trained system, on training corpora.
 
     Test corpora are left out on purpose: there the text side could only hold what the speech side reads too.
+    """
+
+    checkpoint: CheckpointPaths
+
+
+def collect_representations(
+    settings: Representations, compute: Compute, inputs: RepresentationInputs, out: Path
+) -> None:
+    """Collect the vectors of one system on dev utterances of the training corpora.
 
     Args:
         settings: how many utterances, and the probe.
         compute: device and threads.
-        inputs: artifacts of the training corpora.
-        checkpoint: the trained system.
-        llm_manifest: the base LLM.
+        inputs: the system and the corpora.
         out: the ``representations`` artifact.
 
     Raises:
         ConfigError: the probe has no token.
         ModelError: the system reads no speech embeddings.
     """
-    model = load_checkpoint(checkpoint, model_folder(llm_manifest), compute)
+    model = load_checkpoint(inputs.checkpoint, model_folder(inputs.llm), compute)
     examples = [e for e in load_examples(inputs, ["dev"]) if e.captions][: settings.utterances]
     probe = model.encode(settings.probe)
     if not probe:
@@ -72,7 +74,7 @@ def collect_representations(
     sides: dict[str, list[Tensor]] = {"text": [], "speech": []}
     divergences: list[float] = []
     starts = range(0, len(examples), BATCH)
-    for start in track(starts, f"representations {checkpoint.system.parent.name}", len(starts)):
+    for start in track(starts, f"representations {inputs.checkpoint.system.parent.name}", len(starts)):
         chunk = examples[start : start + BATCH]
         with torch.no_grad():
             speech, text = model.speech_prompts(chunk), [model.text_prompt(e.gold_p_act, e.p_sem_ids) for e in chunk]

@@ -9,7 +9,6 @@ from typing import Any
 
 from aligncap import artifacts
 from aligncap.config import Report
-from aligncap.corpora.registry import licence_of
 from aligncap.errors import AudioError
 from aligncap.evaluation.report import media
 from aligncap.evaluation.report.inputs import APART, TRAINED, ReportInputs
@@ -48,11 +47,10 @@ def corpus_examples(settings: Report, inputs: ReportInputs, corpus: str, sources
     }
     said = {system: rows for system, (_, rows) in spoken.items()}
     labels = {name: row["label"] for name, row in next(iter(said.values())).items()} if said else {}
-    adapter = artifacts.read_notes(inputs.audio[corpus], "audio").get("adapter", "")
     chosen = pick_examples(labels, settings.examples)
     return {
         "corpus": corpus,
-        "licence": licence_of(corpus, adapter, inputs.licences.get(corpus)),
+        "licence": inputs.licences[corpus],
         "heard": settings.audio,
         "examples": [
             _example(settings, inputs, corpus, name, labels[name], read, said)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from aligncap.job import By
 
 APART = ("chance", "external")  # stages that are no competitors: a floor, and what others' models wrote
 TRAINED = ("alignment", "preference")
+OfTest = Annotated[Mapping[str, Path], By("test")]
+OfTable = Annotated[Mapping[str, Path], By("tables")]
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class ReportInputs:
         predicted: test corpus -> predicted ``clues``.
         audio: test corpus -> ``audio`` artifact, whose notes name the adapter; recordings are read from its paths.
         stages: system -> stage; a system without one is shown as a competitor.
-        licences: test corpus -> licence of its recordings, where the configuration states one.
+        licences: test corpus -> licence of its recordings, in words.
         training: stage or system -> ``training`` log.
         out_of_fold: the tagger's out-of-fold predictions; None where no system has a tagger.
         pairs: name -> ``preference_pairs``.
@@ -37,19 +42,19 @@ class ReportInputs:
 
     table: Path
     snapshot: Path
-    evaluations: Mapping[tuple[str, str], Path]
-    references: Mapping[str, Path]
-    transcripts: Mapping[str, Path]
-    predicted: Mapping[str, Path]
-    audio: Mapping[str, Path]
+    evaluations: Annotated[Mapping[tuple[str, str], Path], By("rows")]
+    references: OfTest
+    transcripts: OfTest
+    predicted: OfTest
+    audio: OfTest
     stages: Mapping[str, str] = field(default_factory=dict)
     licences: Mapping[str, str] = field(default_factory=dict)
-    training: Mapping[str, Path] = field(default_factory=dict)
+    training: Annotated[Mapping[str, Path], By("trained")] = field(default_factory=dict)
     out_of_fold: Path | None = None
-    pairs: Mapping[str, Path] = field(default_factory=dict)
+    pairs: Annotated[Mapping[str, Path], By("pairs")] = field(default_factory=dict)
     synthetic: Sequence[str] = ()
-    tables: Mapping[str, Path] = field(default_factory=dict)
-    tests: Mapping[str, Path] = field(default_factory=dict)
-    figures: Mapping[str, Path] = field(default_factory=dict)
+    tables: OfTable = field(default_factory=dict)
+    tests: OfTable = field(default_factory=dict)
+    figures: Annotated[Mapping[str, Path], By("figures")] = field(default_factory=dict)
     claims: Path | None = None
     reliance: Path | None = None

@@ -16,10 +16,10 @@ from aligncap.evaluation.tables.columns import (
     present_columns,
     value_text,
 )
-from aligncap.evaluation.tables.comparison import TableFiles, write_comparison
+from aligncap.evaluation.tables.comparison import ComparisonInputs, ComparisonSettings, TableFiles, write_comparison
 from aligncap.evaluation.tables.render import render_terminal
 from aligncap.evaluation.tables.seeds import Difference, scores_by_corpus
-from aligncap.evaluation.tables.zero_shot import paired_differences, write_zero_shot
+from aligncap.evaluation.tables.zero_shot import ZeroShotFiles, paired_differences, write_zero_shot
 
 __all__ = [
     "CLAIM_HEADINGS",
@@ -27,8 +27,11 @@ __all__ = [
     "METRICS",
     "TITLES",
     "ClaimsFiles",
+    "ComparisonInputs",
+    "ComparisonSettings",
     "Difference",
     "TableFiles",
+    "ZeroShotFiles",
     "best_value",
     "by_corpus",
     "claims_in_words",

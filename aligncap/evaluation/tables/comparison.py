@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from aligncap import artifacts
 from aligncap.config import Evaluation, Table
@@ -14,6 +15,7 @@ from aligncap.evaluation.tables.render import as_csv, as_rows, render_latex, ren
 from aligncap.evaluation.tables.seeds import Difference, Members, compare, corrected, scores_by_corpus
 from aligncap.evaluation.tables.wins import win_rates
 from aligncap.evaluation.tables.zero_shot import CHANCE
+from aligncap.job import By
 from aligncap.systems import plain_name
 
 logger = logging.getLogger(__name__)
@@ -32,33 +34,54 @@ class TableFiles(NamedTuple):
     tests_csv: Path
 
 
-def write_comparison(
-    name: str,
-    table: Table,
-    evaluation: Evaluation,
-    zero_shot: Path,
-    evaluations: Mapping[Key, Path],
-    members: Members,
-    judged: Mapping[Key, Path],
-    training_judge: str,
-    outs: TableFiles,
-) -> None:
+@dataclass(frozen=True)
+class ComparisonSettings:
+    """What a table depends on beside files.
+
+    Attributes:
+        name: table1 … table4.
+        table: its rows and baseline; systems that the experiment lacks are left out.
+        members: trained system -> its members and their seeds.
+        training_judge: who scored the candidates of the preference pairs; its win rates are marked.
+        evaluation: resamples and seed.
+    """
+
+    name: str
+    table: Table
+    members: Members
+    training_judge: str
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class ComparisonInputs:
+    """What a table reads.
+
+    Attributes:
+        zero_shot: the ``table`` artifact with every system.
+        evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact of the rows and the baseline.
+        judged: likewise -> ``judged_captions``; empty where the table has no win rates.
+    """
+
+    zero_shot: Path
+    evaluations: Annotated[Mapping[Key, Path], By("rows")]
+    judged: Annotated[Mapping[Key, Path], By("judged")]
+
+
+def write_comparison(settings: ComparisonSettings, inputs: ComparisonInputs, outs: TableFiles) -> None:
     """Write one of the tables: figures as the zero-shot table has them, and paired differences from the baseline.
 
     Args:
-        name: table1 … table4.
-        table: its rows and baseline; systems that the experiment lacks are left out.
-        evaluation: resamples and seed.
-        zero_shot: the ``table`` artifact with every system.
-        evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact of the rows and the baseline.
-        members: trained system -> its members and their seeds.
-        judged: likewise -> ``judged_captions``; empty where the table has no win rates.
-        training_judge: who scored the candidates of the preference pairs; its win rates are marked.
+        settings: which table.
+        inputs: files.
         outs: Parquet (``table``), CSV, Markdown and LaTeX, and the ``differences`` as Parquet and CSV.
     """
-    everything, notes = artifacts.read_rows(zero_shot, "table"), artifacts.read_notes(zero_shot, "table")
+    name, against = settings.name, settings.table.against
+    everything, notes = artifacts.read_rows(inputs.zero_shot, "table"), artifacts.read_notes(inputs.zero_shot, "table")
     order = list(dict.fromkeys(plain_name(row["system"]) for row in everything))
-    wanted = order if table.systems is None else [system for system in table.systems if system in order]
+    wanted = (
+        order if settings.table.systems is None else [system for system in settings.table.systems if system in order]
+    )
     chosen = [
         row
         for row in everything
@@ -67,23 +90,21 @@ def write_comparison(
     tested = [metric for metric in COMPARED if metric in METRICS[name]]
     found: list[Difference] = []
     judges = []
-    for scores in scores_by_corpus(evaluation, evaluations, members).values():
-        if scores.members_of(table.against):
+    for scores in scores_by_corpus(settings.evaluation, inputs.evaluations, settings.members).values():
+        if scores.members_of(against):
             present = [system for system in wanted if system != CHANCE and scores.members_of(system)]
-            found += compare(scores, present, table.against, tested)
+            found += compare(scores, present, against, tested)
         else:
-            logger.warning(
-                "%s on %s: no scores of '%s' (against), so nothing is tested", name, scores.corpus, table.against
-            )
-        if judged:
-            judge, rows, differences = win_rates(scores, judged, wanted, table.against)
+            logger.warning("%s on %s: no scores of '%s' (against), so nothing is tested", name, scores.corpus, against)
+        if inputs.judged:
+            judge, rows, differences = win_rates(scores, inputs.judged, wanted, against)
             judges += [judge] if rows else []
             chosen += rows
             found += differences
     place = {system: number for number, system in enumerate(wanted)}
     corpora = list(dict.fromkeys(row["corpus"] for row in chosen))
     chosen.sort(key=lambda row: (corpora.index(row["corpus"]), place[plain_name(row["system"])], row["system"]))
-    own: dict[str, Any] = {**notes, "against": table.against, "training_judge": training_judge}
+    own: dict[str, Any] = {**notes, "against": against, "training_judge": settings.training_judge}
     own["seeds"] = {system: seeds for system, seeds in notes["seeds"].items() if system in wanted}
     if any(judges):
         own["judge"] = ", ".join(dict.fromkeys(judges))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,13 @@ from aligncap import artifacts
 from aligncap.clues.prompts import read_transcripts
 from aligncap.clues.tagger.heads import LABELS
 from aligncap.clues.tagger.model import UNINFORMATIVE, Tagger, Tags, predict_corpus, read_out_of_fold
-from aligncap.clues.tagger.training import Measured, targets_of
+from aligncap.clues.tagger.training import targets_of
 from aligncap.clues.text_clue import TextClue, join
 from aligncap.config import Evaluation
 from aligncap.config import Tagger as TaggerSettings
 from aligncap.evaluation import bootstrap
 from aligncap.evaluation.wording import worded
+from aligncap.job import By, ByCorpus
 
 Array = NDArray[np.float64]
 
@@ -164,29 +165,41 @@ def clusters_of(audio: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class TaggerInputs:
-    """What the table is made from.
+    """What the table reads; mappings are keyed by corpus, training corpora first.
 
     Attributes:
-        predictions: the two tables of ``train_tagger``, of any folds.
-        weights: its weights.
-        measured: labels, prosody and timbre of training and test corpora.
-        audio: likewise.
-        transcripts: likewise.
+        predictions: artifacts ``tagger_predictions``, of one kind of folds each.
+        weights: safetensors of ``train_tagger``.
+        references: artifacts ``labels``: what people said.
+        prosody: artifacts ``prosody``.
+        timbre: artifacts ``timbre``.
+        audio: artifacts ``audio``, for speakers and sessions.
+        transcripts: artifacts ``transcripts``, for the text clue.
         features: of test corpora, which are what is predicted here.
         encoder: manifest of the sentence encoder; None where the text clue is off.
     """
 
     predictions: Sequence[Path]
     weights: Path
-    measured: Measured
-    audio: Mapping[str, Path]
-    transcripts: Mapping[str, Path]
-    features: Mapping[str, Path]
+    references: ByCorpus
+    prosody: ByCorpus
+    timbre: ByCorpus
+    audio: ByCorpus
+    transcripts: ByCorpus
+    features: Annotated[Mapping[str, Path], By("test")]
     encoder: Path | None
 
 
+class TaggerTables(NamedTuple):
+    """Artifacts ``tagger_table``, whose notes say whether test audio was used, and ``reliability``; both to read."""
+
+    table: Path
+    bins: Path
+    md: Path
+
+
 def write_tagger_table(
-    tagger: TaggerSettings, evaluation: Evaluation, inputs: TaggerInputs, table: Path, bins: Path, markdown: Path
+    tagger: TaggerSettings, evaluation: Evaluation, inputs: TaggerInputs, outputs: TaggerTables
 ) -> None:
     """Rule ``tagger_table``.
 
@@ -194,11 +207,9 @@ def write_tagger_table(
         tagger: normalisation, threshold and text clue.
         evaluation: resamples and seed.
         inputs: files.
-        table: artifact ``tagger_table``; its notes say whether test audio was used for normalisation.
-        bins: artifact ``reliability``.
-        markdown: the same figures, to read.
+        outputs: the tables.
     """
-    known = targets_of(inputs.measured)
+    known = targets_of(inputs.references, inputs.prosody, inputs.timbre)
     clue = _text_clue(inputs.encoder)
     model = Tagger.load(inputs.weights)
     parts: list[tuple[str, str, dict[str, Tags], Mapping[str, float]]] = []
@@ -207,7 +218,7 @@ def write_tagger_table(
         for corpus in (c for c in inputs.audio if c not in inputs.features):
             parts.append((corpus, notes["folds"], read_out_of_fold(path, corpus), notes["thresholds"]))
     for corpus, path in inputs.features.items():
-        heard = path, inputs.measured.prosody[corpus], inputs.audio[corpus]
+        heard = path, inputs.prosody[corpus], inputs.audio[corpus]
         predicted = predict_corpus(model, *heard, corpus, tagger.normalise)
         parts.append((corpus, "test", predicted, model.thresholds))
     rows, lines = [], []
@@ -223,9 +234,9 @@ def write_tagger_table(
                 lines += [where | line for line in reliability(scored)]
     transductive = tagger.normalise != "train"
     facts = {"normalise": tagger.normalise, "transductive": transductive}
-    artifacts.write(rows, table, "tagger_table", "tagger_table", facts)
-    artifacts.write(lines, bins, "reliability", "tagger_table")
-    artifacts.write_text(render_markdown(rows, lines, transductive), markdown)
+    artifacts.write(rows, outputs.table, "tagger_table", "tagger_table", facts)
+    artifacts.write(lines, outputs.bins, "reliability", "tagger_table")
+    artifacts.write_text(render_markdown(rows, lines, transductive), outputs.md)
 
 
 def _text_clue(encoder: Path | None) -> TextClue | None:

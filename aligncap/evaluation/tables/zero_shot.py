@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aligncap import artifacts
 from aligncap.config import Evaluation
@@ -50,27 +50,37 @@ def _averaged(system: str, scores: CorpusScores, figures: Mapping[str, Mapping[s
     return rows
 
 
+class ZeroShotFiles(NamedTuple):
+    """The table in four forms.
+
+    Attributes:
+        parquet: long ``table`` artifact; its notes hold marks, reasons for absent metrics and seeds.
+        csv: the same rows.
+        md: one wide table a corpus, with notes and paired differences.
+        tex: the same for a paper (booktabs).
+    """
+
+    parquet: Path
+    csv: Path
+    md: Path
+    tex: Path
+
+
 def write_zero_shot(
     evaluation: Evaluation,
     evaluations: Mapping[Key, Path],
     members: Members,
     marks: Mapping[str, str],
-    parquet_out: Path,
-    csv_out: Path,
-    md_out: Path,
-    tex_out: Path,
+    outs: ZeroShotFiles,
 ) -> None:
     """Write the table in four forms.
 
     Args:
         evaluation: resamples and seed of the paired differences.
-        evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact of this run.
+        evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact.
         members: trained system -> its members and their seeds; a system of several is averaged over them.
         marks: system or corpus -> what it is: external, transductive, zero-shot, synthetic …
-        parquet_out: long ``table`` artifact; its notes hold marks, reasons for absent metrics and seeds.
-        csv_out: the same rows.
-        md_out: one wide table a corpus, with notes and paired differences.
-        tex_out: the same for a paper (booktabs).
+        outs: where it goes.
     """
     rows: list[dict[str, Any]] = []
     unavailable: dict[str, str] = {}
@@ -87,8 +97,8 @@ def write_zero_shot(
         "unavailable": unavailable,
         "seeds": {system: list(own.values()) for system, own in members.items() if len(own) > 1},
     }
-    artifacts.write(rows, parquet_out, "table", RULE, notes)
-    artifacts.write_text(as_csv(rows, "table"), csv_out)
+    artifacts.write(rows, outs.parquet, "table", RULE, notes)
+    artifacts.write_text(as_csv(rows, "table"), outs.csv)
     differences = paired_differences(evaluation, evaluations, members)
-    artifacts.write_text(render_markdown(rows, notes, differences), md_out)
-    artifacts.write_text(render_latex(rows, notes), tex_out)
+    artifacts.write_text(render_markdown(rows, notes, differences), outs.md)
+    artifacts.write_text(render_latex(rows, notes), outs.tex)

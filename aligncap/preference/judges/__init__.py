@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 from aligncap import artifacts
 from aligncap.config import Compute, Judge
 from aligncap.errors import ArtifactError
 from aligncap.extensions import names
+from aligncap.job import By, ByCorpus
 from aligncap.preference.facts import Item, Opinion, read_facts
 from aligncap.preference.judges.rubric import PROMPT
 
@@ -79,100 +81,120 @@ def _notes(settings: Judge, opinions: Sequence[Opinion]) -> dict[str, Any]:
     return notes | {"unscored": len(unscored), "unscored_because": sorted(set(unscored))[:REASONS]}
 
 
-def score_candidates(
-    settings: Judge,
-    compute: Compute,
-    candidates: Path,
-    references: Mapping[str, Path],
-    gold: Mapping[str, Path],
-    transcripts: Mapping[str, Path],
-    model_manifest: Path | None,
-    out: Path,
-    prosody: Mapping[str, Path] | None = None,
-) -> None:
+@dataclass(frozen=True)
+class CandidateFacts:
+    """What is read to score candidates, by training corpus where it is of corpora.
+
+    Attributes:
+        candidates: the ``candidates`` artifact.
+        references: artifacts ``labels``.
+        gold: clues of the references.
+        transcripts: artifacts ``transcripts``.
+        prosody: measured prosody, against which level, pitch and rate may be checked.
+        model: as for ``score``.
+    """
+
+    candidates: Path
+    references: ByCorpus
+    gold: ByCorpus
+    transcripts: ByCorpus
+    prosody: ByCorpus
+    model: Path | None
+
+
+def score_candidates(judge: Judge, compute: Compute, inputs: CandidateFacts, out: Path) -> None:
     """Score every candidate caption.
 
     Args:
-        settings: which judge, and its settings.
+        judge: which judge, and its settings.
         compute: device and threads.
-        candidates: the ``candidates`` artifact.
-        references: training corpus -> ``labels`` artifact.
-        gold: training corpus -> clues of the references.
-        transcripts: training corpus -> transcripts.
-        model_manifest: as for ``score``.
-        out: the ``judge_scores`` artifact, in the order of ``candidates``.
-        prosody: training corpus -> measured prosody, where the judge may check level, pitch and rate against it.
+        inputs: the candidates, and what is known of their clips.
+        out: the ``judge_scores`` artifact, in the order of the candidates.
 
     Raises:
         ArtifactError: a candidate of an utterance that no training corpus has.
         JudgeError, ModelError: as ``score``.
     """
-    facts = read_facts(references, gold, transcripts, prosody or {})
-    rows = artifacts.read_rows(candidates, "candidates")
+    facts = read_facts(inputs.references, inputs.gold, inputs.transcripts, inputs.prosody)
+    rows = artifacts.read_rows(inputs.candidates, "candidates")
     items = []
     for row in rows:
         key = row["corpus"], row["utterance_id"]
         if key not in facts:
             raise ArtifactError(
-                f"{candidates}: candidate '{row['candidate_id']}' is of no training utterance; sample candidates again"
+                f"{inputs.candidates}: candidate '{row['candidate_id']}' is of no training utterance; "
+                "sample candidates again"
             )
         items.append(Item(*key, row["caption"], row["finished"], facts[key]))
-    opinions = score(settings, compute, items, model_manifest)
+    opinions = score(judge, compute, items, inputs.model)
     scored = [
-        {"candidate_id": row["candidate_id"], **_row(settings, own), "rationale": own.rationale}
+        {"candidate_id": row["candidate_id"], **_row(judge, own), "rationale": own.rationale}
         for row, own in zip(rows, opinions, strict=True)
     ]
-    artifacts.write(scored, out, "judge_scores", "judge_scores", _notes(settings, opinions))
+    artifacts.write(scored, out, "judge_scores", "judge_scores", _notes(judge, opinions))
 
 
-def score_captions_of(
-    settings: Judge,
-    compute: Compute,
-    corpus: str,
-    captions: Mapping[str, Path],
-    references: Path,
-    gold: Path,
-    transcripts: Path,
-    prosody: Path,
-    model_manifest: Path | None,
-    outs: Mapping[str, Path],
-) -> None:
+@dataclass(frozen=True)
+class CaptionFacts:
+    """What is read to score captions of one test corpus.
+
+    Attributes:
+        captions: system -> its ``captions`` artifact.
+        references: artifact ``labels``, with captions.
+        gold: clues of the references.
+        transcripts: artifact ``transcripts``.
+        prosody: measured prosody.
+        model: as for ``score``.
+    """
+
+    captions: Annotated[Mapping[str, Path], By("systems")]
+    references: Path
+    gold: Path
+    transcripts: Path
+    prosody: Path
+    model: Path | None
+
+
+class Judged(NamedTuple):
+    """What is written of one test corpus: system -> ``judged_captions`` artifact, in the order of its captions."""
+
+    judged: Annotated[Mapping[str, Path], By("systems")]
+
+
+def score_captions_of(corpus: str, judge: Judge, compute: Compute, inputs: CaptionFacts, outputs: Judged) -> None:
     """Score what every system said about a test corpus, for win rates: scoring side, nothing trains on it.
 
     Args:
-        settings: which judge, and its settings.
-        compute: device and threads.
         corpus: the test corpus.
-        captions: system -> its ``captions`` artifact.
-        references: the corpus's ``labels`` artifact with captions.
-        gold: clues of its references.
-        transcripts: its transcripts.
-        prosody: its measured prosody.
-        model_manifest: as for ``score``.
-        outs: system -> the ``judged_captions`` artifact, in the order of its captions.
+        judge: which judge, and its settings.
+        compute: device and threads.
+        inputs: the captions, and what is known of their clips.
+        outputs: where the scores go.
 
     Raises:
         ArtifactError: captions of an utterance that the references lack.
         JudgeError, ModelError: as ``score``.
     """
-    facts = read_facts({corpus: references}, {corpus: gold}, {corpus: transcripts}, {corpus: prosody})
-    said = {system: artifacts.read_rows(path, "captions") for system, path in captions.items()}
+    tables = (inputs.references, inputs.gold, inputs.transcripts, inputs.prosody)
+    facts = read_facts(*({corpus: path} for path in tables))
+    said = {system: artifacts.read_rows(path, "captions") for system, path in inputs.captions.items()}
     items = []
     for system, rows in said.items():
         for row in rows:
             key = corpus, row["utterance_id"]
             if key not in facts:
                 raise ArtifactError(
-                    f"{captions[system]}: '{row['utterance_id']}' is not in {references}; caption this corpus again"
+                    f"{inputs.captions[system]}: '{row['utterance_id']}' is not in {inputs.references}; "
+                    "caption this corpus again"
                 )
             items.append(Item(*key, row["caption"], row["finished"], facts[key]))
-    opinions = score(settings, compute, items, model_manifest)
+    opinions = score(judge, compute, items, inputs.model)
     rest = iter(opinions)
     for system, rows in said.items():
         own = [next(rest) for _ in rows]
         scored = [
-            {"utterance_id": row["utterance_id"], **_row(settings, opinion)}
+            {"utterance_id": row["utterance_id"], **_row(judge, opinion)}
             for row, opinion in zip(rows, own, strict=True)
         ]
-        artifacts.write(scored, outs[system], "judged_captions", "judge_captions", _notes(settings, own))
+        artifacts.write(scored, outputs.judged[system], "judged_captions", "judge_captions", _notes(judge, own))
         logger.info("%s on %s: judged %d captions", system, corpus, len(own))

@@ -6,13 +6,22 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aligncap.serving.commands.terminal import DEFAULT_MODEL, ModelOption, ModelsOption, note, quiet_libraries, say
+from aligncap.serving.commands.terminal import (
+    DEFAULT_MODEL,
+    ModelOption,
+    ModelsOption,
+    note,
+    quiet_libraries,
+    say,
+    taking,
+)
 
 if TYPE_CHECKING:
     from aligncap.serving.captioner import Captioner
@@ -23,34 +32,40 @@ INTERRUPTED = 130  # as a shell says it of Ctrl-C
 Report = Callable[[str | None], None]  # a file is done; of one that could not be read, why
 
 
-def caption(
+@dataclass(frozen=True)
+class CaptionOptions:
+    """What ``aligncap caption`` may be given."""
+
     files: Annotated[
         list[str] | None,
         typer.Argument(metavar="FILE...", help="Files, folders, quoted patterns; - reads a list of paths from stdin."),
-    ] = None,
+    ] = None
     watch: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Instead of FILE: a folder, and whatever comes into it until Ctrl-C."),
-    ] = None,
-    model: ModelOption = DEFAULT_MODEL,
-    models: ModelsOption = None,
+    ] = None
+    model: ModelOption = DEFAULT_MODEL
+    models: ModelsOption = None
     out: Annotated[
         Path | None,
         typer.Option(
             "--out", "-o", metavar="TABLE", help="Write .jsonl, .csv or .parquet; continued where it is there."
         ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON Lines: caption, clues, transcript …")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV; the clues are JSON in a cell.")] = False,
-    as_parquet: Annotated[bool, typer.Option("--parquet", help="Parquet, into --out.")] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Clips that the LLM captions at once.")] = 16,
+    ] = None
+    as_json: Annotated[bool, typer.Option("--json", help="JSON Lines: caption, clues, transcript …")] = False
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV; the clues are JSON in a cell.")] = False
+    as_parquet: Annotated[bool, typer.Option("--parquet", help="Parquet, into --out.")] = False
+    batch_size: Annotated[int, typer.Option(min=1, help="Clips that the LLM captions at once.")] = 16
     language: Annotated[
         str | None, typer.Option(metavar="CODE", help="ISO 639-1 of the speech (default: detected).")
-    ] = None,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest caption.")] = 40,
-    max_duration: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Longer files are refused.")] = 60.0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary; errors only.")] = False,
-) -> None:
+    ] = None
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest caption.")] = 40
+    max_duration: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Longer files are refused.")] = 60.0
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary; errors only.")] = False
+
+
+@taking(CaptionOptions)
+def caption(options: CaptionOptions) -> None:
     """Say how the speaker of each file sounds, in one sentence.
 
     With --out a large folder can be captioned in several goes: the same command goes on where it stopped, files that
@@ -71,34 +86,36 @@ def caption(
     from aligncap.serving.captioner import checkpoint_name
     from aligncap.serving.folders import CaptionTable, arrivals, by_length, find_files
 
-    style = _style(out, as_json, as_csv, as_parquet)
-    if bool(files) == (watch is not None):
+    style = _style(options)
+    if bool(options.files) == (options.watch is not None):
         raise ConfigError("caption: give FILE..., or --watch DIR")
-    found, passed = find_files(files or [], sys.stdin.read() if "-" in (files or []) else "")
-    if passed and not quiet:
+    found, passed = find_files(options.files or [], sys.stdin.read() if "-" in (options.files or []) else "")
+    if passed and not options.quiet:
         note(f"{passed} files that are no audio by their names are passed over")
-    if not model.is_dir():
-        raise AlignCapError(f"{model}: no such checkpoint folder; train one with 'make demo', or name one with --model")
-    name = checkpoint_name(model)
+    out, quiet = options.out, options.quiet
+    if not options.model.is_dir():
+        raise AlignCapError(
+            f"{options.model}: no such checkpoint folder; train one with 'make demo', or name one with --model"
+        )
+    name = checkpoint_name(options.model)
     writing: CaptionTable | nullcontext[None] = CaptionTable(out, style, name) if out else nullcontext()
     with writing as table:
-        options = {"language": language, "max_new_tokens": max_new_tokens, "max_duration_s": max_duration}
-        load = cache(lambda: _load(model, models))  # not before there is a file that can be read
+        load = cache(lambda: _load(options.model, options.models))  # not before there is a file that can be read
         keep = table.append if table is not None else _printer(style)
 
         def work(todo: Sequence[Path]) -> int:
             started = time.monotonic()
             with _progress(len(todo), quiet, table is None) as report:
-                failed = _caption_files(load, todo, batch_size, options, name, keep, report)
+                failed = _caption_files(load, todo, options, name, keep, report)
             if not quiet:
                 took = f"{time.monotonic() - started:.0f} s" + (f", {out}" if out else "")
                 note(f"captioned {len(todo) - failed} of {len(todo)} files in {took}")
             return failed
 
-        if watch is not None:
+        if options.watch is not None:
             if not quiet:
-                note(f"{watch}: is watched; Ctrl-C ends it")
-            failed = _follow(arrivals(watch), table, work)
+                note(f"{options.watch}: is watched; Ctrl-C ends it")
+            failed = _follow(arrivals(options.watch), table, work)
         else:
             todo = found if table is None else by_length(table.missing(found))
             if not quiet and len(todo) < len(found):
@@ -130,11 +147,13 @@ def _follow(come: Iterable[list[Path]], table: CaptionTable | None, work: Callab
     return failed
 
 
-def _style(out: Path | None, as_json: bool, as_csv: bool, as_parquet: bool) -> Any:
+def _style(options: CaptionOptions) -> Any:
     from aligncap.errors import ConfigError
     from aligncap.serving.folders import FORMATS
 
-    asked = [style for style, wanted in (("json", as_json), ("csv", as_csv), ("parquet", as_parquet)) if wanted]
+    out = options.out
+    formats = {"json": options.as_json, "csv": options.as_csv, "parquet": options.as_parquet}
+    asked = [style for style, wanted in formats.items() if wanted]
     if len(asked) > 1:
         raise ConfigError(f"--{' --'.join(asked)}: give one of them")
     if out is None:
@@ -175,8 +194,7 @@ def _printer(style: str) -> Callable[[Sequence[dict[str, Any]]], None]:
 def _caption_files(
     load: Callable[[], Captioner],
     files: Sequence[Path],
-    batch_size: int,
-    options: dict[str, Any],
+    options: CaptionOptions,
     name: str,
     keep: Callable[[Sequence[dict[str, Any]]], None],
     report: Report,
@@ -187,19 +205,19 @@ def _caption_files(
     from aligncap.serving.sounds import read_sound
 
     failed = 0
-    for start in range(0, len(files), batch_size):
+    for start in range(0, len(files), options.batch_size):
         heard = []
-        for path in files[start : start + batch_size]:
+        for path in files[start : start + options.batch_size]:
             try:
                 require_utf8(path)
-                _, samples = read_sound(path, options["max_duration_s"])
-                heard.append(load().hear(samples, options["language"], str(path)))
+                _, samples = read_sound(path, options.max_duration)
+                heard.append(load().hear(samples, options.language, str(path)))
                 report(None)
             except AudioError as error:
                 failed += 1
                 report(str(error))
         if heard:
-            keep([{**vars(said), "model": name} for said in load().describe(heard, options["max_new_tokens"])])
+            keep([{**vars(said), "model": name} for said in load().describe(heard, options.max_new_tokens)])
     return failed
 
 

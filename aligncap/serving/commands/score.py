@@ -3,41 +3,48 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aligncap.serving.commands.terminal import JsonOption, note, print_json, quiet_libraries, stdout, table
+from aligncap.serving.commands.terminal import JsonOption, note, print_json, quiet_libraries, stdout, table, taking
 
 if TYPE_CHECKING:
     from aligncap.serving.scoring import Scores
 
 
-def score(
+@dataclass(frozen=True)
+class ScoreOptions:
+    """What ``aligncap score`` may be given."""
+
     captions: Annotated[
         list[Path], typer.Argument(metavar="CAPTIONS...", help="One or more tables: .csv, .tsv, .jsonl or .parquet.")
-    ],
-    references: Annotated[Path, typer.Option("--references", "-r", metavar="TABLE", help="What people said.")],
-    id_column: Annotated[str | None, typer.Option(metavar="NAME", help="Id in the captions' tables.")] = None,
-    caption_column: Annotated[str | None, typer.Option(metavar="NAME", help="Caption in them.")] = None,
-    reference_id_column: Annotated[str | None, typer.Option(metavar="NAME", help="Id in the references.")] = None,
-    reference_column: Annotated[str | None, typer.Option(metavar="NAME", help="Caption or list in them.")] = None,
-    meteor: Annotated[bool, typer.Option(help="METEOR needs Java.")] = True,
-    spice: Annotated[
-        str, typer.Option(metavar="off|auto|require", help="SPICE needs Java 8-11 and a download.")
-    ] = "off",
-    partial: Annotated[bool, typer.Option("--partial", help="Score what is there, if captions are missing.")] = False,
-    resamples: Annotated[int, typer.Option(min=1, help="Of the bootstrap.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    ]
+    references: Annotated[Path, typer.Option("--references", "-r", metavar="TABLE", help="What people said.")]
+    id_column: Annotated[str | None, typer.Option(metavar="NAME", help="Id in the captions' tables.")] = None
+    caption_column: Annotated[str | None, typer.Option(metavar="NAME", help="Caption in them.")] = None
+    reference_id_column: Annotated[str | None, typer.Option(metavar="NAME", help="Id in the references.")] = None
+    reference_column: Annotated[str | None, typer.Option(metavar="NAME", help="Caption or list in them.")] = None
+    meteor: Annotated[bool, typer.Option(help="METEOR needs Java.")] = True
+    spice: Annotated[str, typer.Option(metavar="off|auto|require", help="SPICE needs Java 8-11 and a download.")] = (
+        "off"
+    )
+    partial: Annotated[bool, typer.Option("--partial", help="Score what is there, if captions are missing.")] = False
+    resamples: Annotated[int, typer.Option(min=1, help="Of the bootstrap.")] = 1000
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0
     sentence_encoder: Annotated[
         Path | None, typer.Option(metavar="DIR", help="For similarity (default: the one in models/).")
-    ] = None,
+    ] = None
     items: Annotated[
         Path | None, typer.Option(metavar="FILE.jsonl", help="Also write every utterance's metrics and flags.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
+    ] = None
+    as_json: JsonOption = False
+
+
+@taking(ScoreOptions)
+def score(options: ScoreOptions) -> None:
     """Score any captions against any references.
 
     No trained model is needed. Ids are a column utterance_id, id, path …; of a path the file's name without extension.
@@ -53,34 +60,39 @@ def score(
       aligncap score output.jsonl -r refs.csv --caption-column text --reference-column human --items items.jsonl
     """
     from aligncap.artifacts import write_text
+    from aligncap.config import Evaluation
     from aligncap.errors import ConfigError
     from aligncap.serving.scoring import Columns, say_what_is_missing, score_captions
 
+    spice = options.spice
     if spice not in ("off", "auto", "require"):
         raise ConfigError(f"--spice: '{spice}', expected off, auto or require")
-    for line in say_what_is_missing(meteor, spice):  # type: ignore[arg-type]
+    for line in say_what_is_missing(options.meteor, spice):  # type: ignore[arg-type]
         note(line)
     quiet_libraries()
-    names = _names(captions)
+    evaluation = Evaluation(
+        meteor=options.meteor,
+        spice=spice,
+        bootstrap=options.resamples,
+        seed=options.seed,
+    )
+    names = _names(options.captions)
     found = {
         name: score_captions(
             path,
-            references,
-            caption_columns=Columns(id_column, caption_column),
-            reference_columns=Columns(reference_id_column, reference_column),
-            meteor=meteor,
-            spice=spice,  # type: ignore[arg-type]
-            resamples=resamples,
-            seed=seed,
-            partial=partial,
-            sentence_encoder=sentence_encoder,
+            options.references,
+            caption_columns=Columns(options.id_column, options.caption_column),
+            reference_columns=Columns(options.reference_id_column, options.reference_column),
+            evaluation=evaluation,
+            partial=options.partial,
+            sentence_encoder=options.sentence_encoder,
         )
-        for name, path in zip(names, captions, strict=True)
+        for name, path in zip(names, options.captions, strict=True)
     }
-    if items is not None:
+    if options.items is not None:
         rows = [{"captions": name, **item} for name, scores in found.items() for item in scores.items]
-        write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), items)
-    if as_json:
+        write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), options.items)
+    if options.as_json:
         print_json({n: {"figures": s.figures, "unavailable": s.unavailable} for n, s in found.items()})
         return
     _show(found)

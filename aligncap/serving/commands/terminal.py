@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+Options = TypeVar("Options")
 WIDTH = 120  # of tables where stdout is no terminal
 
 DEFAULT_MODEL = Path("results/default/checkpoints/aligncap")
@@ -25,6 +30,31 @@ HostOption = Annotated[
     str, typer.Option(metavar="ADDRESS", help="Anything but loopback is reachable by others, without a password.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of tables.")]
+
+
+def taking(options: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
+    """Make a command of a function that takes one object: each field of the dataclass is an option of the command."""
+
+    def command_of(function: Callable[[Options], None]) -> Callable[..., None]:
+        @wraps(function)
+        def command(**given: Any) -> None:
+            function(options(**given))
+
+        hints = get_type_hints(options, include_extras=True)
+        own = [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if field.default is MISSING else field.default,
+                annotation=hints[field.name],
+            )
+            for field in fields(options)  # type: ignore[arg-type]
+        ]
+        command.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
+        command.__annotations__ = hints
+        return command
+
+    return command_of
 
 
 def stdout() -> Console:

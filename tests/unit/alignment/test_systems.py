@@ -6,14 +6,22 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from more_inputs import more
 from safetensors.torch import load_file, save_file
 
 from aligncap import artifacts
-from aligncap.alignment.teacher import adapt_teacher, write_teacher_logits
-from aligncap.alignment.train import train_alignment
-from aligncap.alignment.training_items import write_teacher_responses
+from aligncap.alignment.teacher import (
+    AdaptationSettings,
+    AdaptedTeacher,
+    LogitsInputs,
+    LogitsSettings,
+    adapt_teacher,
+    write_teacher_logits,
+)
+from aligncap.alignment.train import AlignmentInputs, AlignmentSettings, train_alignment
+from aligncap.alignment.training_items import ResponsesInputs, ResponsesSettings, write_teacher_responses
 from aligncap.alignment.truncation import write_kl_truncation
-from aligncap.alignment.warm_start import warm_start
+from aligncap.alignment.warm_start import WarmAdapter, WarmStartInputs, WarmStartSettings, warm_start
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
 from aligncap.captioner.generate import generate
 from aligncap.config import AlignCapConfig, Compute
@@ -64,25 +72,34 @@ class Bench:
     def train(self, name: str) -> tuple[CheckpointPaths, AlignCapConfig]:
         """Everything that the rules would run for one system."""
         own, folder = resolve_system(self.config, name), self.folder / name
-        shared = own.compute, self.inputs
-        lora, llm0 = own.lora, self.folder / "llm0.safetensors"
+        llm0 = self.folder / "llm0.safetensors"
         warm = folder / "warm.safetensors" if own.adapter.type != "none" else None
         if warm is not None:
-            warm_start(own.adapter, own.warm_start, own.seed, *shared, self.folder / "targets.parquet", self.llm, warm,
-                       folder / "warm.parquet")  # fmt: skip
+            inputs = more(WarmStartInputs, self.inputs, targets=self.folder / "targets.parquet")
+            settings = WarmStartSettings(own.adapter, own.warm_start, own.seed, own.compute)
+            warm_start(settings, inputs, WarmAdapter(warm, folder / "warm.parquet"))
         responses, logits = {}, {}
         if own.teacher.responses != "reference":
             responses = {"tiny": folder / "responses.parquet"}
-            write_teacher_responses(own.teacher, lora, own.prompts, own.seed, own.compute, 6, "tiny", self.inputs,
-                                    self.llm, llm0, responses["tiny"])  # fmt: skip
+            asked = ResponsesSettings("tiny", own.teacher, own.lora, own.prompts, own.seed, 6, own.compute)
+            inputs = more(ResponsesInputs, self.inputs, teacher_lora=llm0)
+            write_teacher_responses(asked, inputs, responses["tiny"])
         if own.alignment.kd_weight > 0 and not own.teacher.live:
             logits = {"tiny": folder / "logits.parquet"}
-            write_teacher_logits(own.teacher, lora, own.prompts, own.compute, "tiny", self.inputs, responses, self.llm,
-                                 llm0, logits["tiny"])  # fmt: skip
+            self.cache_logits(own, responses.get("tiny"), llm0, logits["tiny"])
         paths = CheckpointPaths.of(folder)
-        train_alignment(name, own.alignment, own.adapter, lora, own.prompts, own.teacher, own.seed, *shared, logits,
-                        responses, warm, self.folder / "tagger.safetensors", self.llm, llm0, paths, {})  # fmt: skip
+        aligned = AlignmentSettings(
+            name, own.alignment, own.adapter, own.lora, own.prompts, own.teacher, own.seed, own.compute, {}
+        )
+        files = {"teacher_logits": logits, "teacher_responses": responses, "warm_start": warm, "teacher_lora": llm0}
+        tagger = self.folder / "tagger.safetensors"
+        train_alignment(aligned, more(AlignmentInputs, self.inputs, tagger=tagger, **files), paths)
         return paths, own
+
+    def cache_logits(self, own: AlignCapConfig, responses: Path | None, llm0: Path | None, out: Path) -> None:
+        settings = LogitsSettings("tiny", own.teacher, own.lora, own.prompts, own.compute)
+        inputs = more(LogitsInputs, self.inputs, teacher_responses=responses, teacher_lora=llm0)
+        write_teacher_logits(settings, inputs, out)
 
     def log(self, paths: CheckpointPaths) -> dict[str, list[float]]:
         log = artifacts.read(paths.log, "training")
@@ -101,8 +118,9 @@ def bench(tmp_path, monkeypatch, training_inputs, tiny_llm):
     ]  # fmt: skip
     artifacts.write(rows, tmp_path / "targets.parquet", "tagger_predictions", "test")
     save_file({"w": torch.zeros(1)}, tmp_path / "tagger.safetensors")
-    adapt_teacher(config.teacher, config.lora, config.prompts, 0, config.compute, training_inputs, tiny_llm,
-                  tmp_path / "llm0.safetensors", tmp_path / "llm0.parquet")  # fmt: skip
+    settings = AdaptationSettings(config.teacher, config.lora, config.prompts, 0, config.compute)
+    adapted = AdaptedTeacher(tmp_path / "llm0.safetensors", tmp_path / "llm0.parquet")
+    adapt_teacher(settings, training_inputs, adapted)
     return Bench(tmp_path, training_inputs, tiny_llm, config)
 
 
@@ -173,16 +191,16 @@ def test_responses_of_another_run_are_refused(bench):
     row = {"utterance_id": "u00", "response_id": "u00#g0", "response_ids": [5], "caption": "x", "finished": True}
     artifacts.write([row], path, "teacher_responses", "test")
     with pytest.raises(ArtifactError, match="teacher_responses: none for tiny/"):
-        write_teacher_logits(own.teacher, own.lora, own.prompts, own.compute, "tiny", bench.inputs, {"tiny": path},
-                             bench.llm, None, bench.folder / "x.parquet")  # fmt: skip
+        bench.cache_logits(own, path, None, bench.folder / "x.parquet")
 
 
 def test_an_adversary_with_one_corpus_is_refused(bench):
     own = resolve_system(bench.config, "kd_adversary")
     settings = own.warm_start.model_copy(update={"adversary": "corpus"})
     with pytest.raises(ConfigError, match="only one corpus"):
-        warm_start(own.adapter, settings, 0, own.compute, bench.inputs, bench.folder / "targets.parquet", bench.llm,
-                   bench.folder / "w", bench.folder / "l")  # fmt: skip
+        inputs = more(WarmStartInputs, bench.inputs, targets=bench.folder / "targets.parquet")
+        outputs = WarmAdapter(bench.folder / "w", bench.folder / "l")
+        warm_start(WarmStartSettings(own.adapter, settings, 0, own.compute), inputs, outputs)
 
 
 @pytest.mark.parametrize(

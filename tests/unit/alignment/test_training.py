@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from more_inputs import more
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
@@ -13,10 +14,17 @@ from aligncap import artifacts
 from aligncap.alignment.distillation import CachedTeacher, LiveTeacher, read_teacher_logits, stack
 from aligncap.alignment.losses import token_kl, top_k_and_tail
 from aligncap.alignment.stages import SpeechStage
-from aligncap.alignment.teacher import adapt_teacher, write_teacher_logits
-from aligncap.alignment.train import train_alignment
+from aligncap.alignment.teacher import (
+    AdaptationSettings,
+    AdaptedTeacher,
+    LogitsInputs,
+    LogitsSettings,
+    adapt_teacher,
+    write_teacher_logits,
+)
+from aligncap.alignment.train import AlignmentInputs, AlignmentSettings, train_alignment
 from aligncap.alignment.training_items import caption_items
-from aligncap.alignment.warm_start import warm_start
+from aligncap.alignment.warm_start import WarmAdapter, WarmStartInputs, WarmStartSettings, warm_start
 from aligncap.captioner.checkpoint import CheckpointPaths, build_model
 from aligncap.captioner.model import lora_tensors
 from aligncap.config import (
@@ -33,8 +41,14 @@ from aligncap.config import (
 )
 from aligncap.errors import ArtifactError
 from aligncap.models.sources import model_folder
-from aligncap.preference.candidates import preference_examples, sample_candidates
-from aligncap.preference.train import train_preference, write_reference_logps
+from aligncap.preference.candidates import CandidateSettings, ParentInputs, preference_examples, sample_candidates
+from aligncap.preference.train import (
+    PairedInputs,
+    PreferenceInputs,
+    PreferenceSettings,
+    train_preference,
+    write_reference_logps,
+)
 from aligncap.training.data import load_examples
 
 ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1, noise=0.0, dropout=0.0), Lora(rank=2, alpha=4)
@@ -64,24 +78,48 @@ def parents(tmp_path, training_inputs, tiny_llm):
     ]
     artifacts.write(targets, tmp_path / "targets.parquet", "tagger_predictions", "test")
     settings = WarmStart(steps=40, batch_size=8, dev_every=40, learning_rate=3e-3)
-    warm_start(ADAPTER, settings, 0, COMPUTE, training_inputs, tmp_path / "targets.parquet", tiny_llm,
-               tmp_path / "warm.safetensors", tmp_path / "warm.parquet")  # fmt: skip
-    adapt_teacher(TEACHER, LORA, Prompts(), 0, COMPUTE, training_inputs, tiny_llm, tmp_path / "llm0.safetensors",
-                  tmp_path / "llm0.parquet")  # fmt: skip
+    warm_up(settings, training_inputs, tmp_path, "warm")
+    adapted = AdaptedTeacher(tmp_path / "llm0.safetensors", tmp_path / "llm0.parquet")
+    adapt_teacher(AdaptationSettings(TEACHER, LORA, Prompts(), 0, COMPUTE), training_inputs, adapted)
     return tmp_path
 
 
-def align(folder, inputs, llm, kd_weight, name, steps=4, adapter_trains="all"):
+def warm_up(settings, inputs, folder, name):
+    read = more(WarmStartInputs, inputs, targets=folder / "targets.parquet")
+    written = WarmAdapter(folder / f"{name}.safetensors", folder / f"{name}.parquet")
+    warm_start(WarmStartSettings(ADAPTER, settings, 0, COMPUTE), read, written)
+
+
+def cache_logits(teacher, inputs, llm0, out):
+    read = more(LogitsInputs, inputs, teacher_responses=None, teacher_lora=llm0)
+    write_teacher_logits(LogitsSettings("tiny", teacher, LORA, Prompts(), COMPUTE), read, out)
+
+
+def sample(utterances, inputs, parent, out):
+    settings = CandidateSettings(Candidates(utterances=utterances, samples=2), 0, 6, COMPUTE)
+    sample_candidates(settings, more(ParentInputs, inputs, parent=parent), out)
+
+
+def refer(inputs, parent, pairs, out):
+    write_reference_logps(COMPUTE, more(PairedInputs, inputs, parent=parent, pairs=pairs), out)
+
+
+def prefer(name, training, inputs, parent, pairs, logps, paths):
+    read = more(PreferenceInputs, inputs, parent=parent, pairs=pairs, reference_logps=logps)
+    train_preference(PreferenceSettings(name, training, 0, COMPUTE), read, paths)
+
+
+def align(folder, inputs, kd_weight, name, steps=4, adapter_trains="all"):
     logits = {"tiny": folder / "teacher.parquet"}
-    write_teacher_logits(TEACHER, LORA, Prompts(), COMPUTE, "tiny", inputs, {}, llm, folder / "llm0.safetensors",
-                         logits["tiny"])  # fmt: skip
+    cache_logits(TEACHER, inputs, folder / "llm0.safetensors", logits["tiny"])
     paths = CheckpointPaths.of(folder / name)
     alignment = Alignment(
         kd_weight=kd_weight, steps=steps, batch_size=4, dev_every=2, dev_limit=2, adapter_trains=adapter_trains
     )
-    train_alignment(name, alignment, ADAPTER, LORA, Prompts(), TEACHER, 0, COMPUTE, inputs,
-                    logits if kd_weight else {}, {}, folder / "warm.safetensors", folder / "warm.safetensors", llm,
-                    folder / "llm0.safetensors", paths, {})  # fmt: skip
+    settings = AlignmentSettings(name, alignment, ADAPTER, LORA, Prompts(), TEACHER, 0, COMPUTE, {})
+    warm, llm0 = folder / "warm.safetensors", folder / "llm0.safetensors"
+    files = {"teacher_responses": {}, "warm_start": warm, "tagger": warm, "teacher_lora": llm0}
+    train_alignment(settings, more(AlignmentInputs, inputs, teacher_logits=logits if kd_weight else {}, **files), paths)
     return paths
 
 
@@ -95,14 +133,13 @@ def test_the_warm_start_hears_the_roles_that_it_is_given(parents, training_input
     """The adapter keeps mean and deviation of the frames that it heard."""
     for role in ("preference", "adapt"):
         out = parents / f"{role}.safetensors"
-        warm_start(ADAPTER, WarmStart(steps=1, roles=[role]), 0, COMPUTE, training_inputs, parents / "targets.parquet",
-                   tiny_llm, out, parents / f"{role}.parquet")  # fmt: skip
+        warm_up(WarmStart(steps=1, roles=[role]), training_inputs, parents, role)
         frames = np.concatenate([e.features.astype(float) for e in load_examples(training_inputs, [role])], axis=1)
         assert load_file(out)["mean"].numpy() == pytest.approx(frames.mean(axis=1, keepdims=True), abs=1e-4)
 
 
 def test_teacher_logits_are_those_of_the_responses_that_alignment_trains_on(parents, training_inputs, tiny_llm):
-    align(parents, training_inputs, tiny_llm, 0.0, "sft")
+    align(parents, training_inputs, 0.0, "sft")
     rows = artifacts.read_rows(parents / "teacher.parquet", "teacher_logits")
     plan = artifacts.read(training_inputs.plan, "plan")
     assert {r["utterance_id"] for r in rows} == set(plan[plan.role == "align"].utterance_id)
@@ -115,7 +152,7 @@ def test_teacher_logits_are_those_of_the_responses_that_alignment_trains_on(pare
 def test_kd_and_sft_share_start_and_order_and_log_their_parts(parents, training_inputs, tiny_llm):
     logs = {}
     for name, weight in (("sft", 0.0), ("kd", 1.0)):
-        paths = align(parents, training_inputs, tiny_llm, weight, name)
+        paths = align(parents, training_inputs, weight, name)
         assert {p.name for p in paths.adapter.parent.iterdir()} == {
             "adapter.safetensors", "lora.safetensors", "system.json", "training.parquet"
         }  # fmt: skip
@@ -139,7 +176,7 @@ def test_only_lora_and_adapter_move_in_alignment(parents, training_inputs, tiny_
         return forward(self, split, items)
 
     monkeypatch.setattr(SpeechStage, "forward", watch)
-    align(parents, training_inputs, tiny_llm, 1.0, "kd", steps=6)
+    align(parents, training_inputs, 1.0, "kd", steps=6)
     now = dict(seen["stage"].named_parameters())
     assert seen["base"] and all(torch.equal(now[n], p) for n, p in seen["base"].items())
     still = [n for n, p in seen["trained"].items() if torch.equal(now[n], p)]
@@ -148,7 +185,7 @@ def test_only_lora_and_adapter_move_in_alignment(parents, training_inputs, tiny_
 
 
 def test_the_states_of_the_warm_start_can_stay(parents, training_inputs, tiny_llm):
-    paths = align(parents, training_inputs, tiny_llm, 1.0, "kd", adapter_trains="projection")
+    paths = align(parents, training_inputs, 1.0, "kd", adapter_trains="projection")
     warm = {f"adapter.{name}": tensor for name, tensor in load_file(parents / "warm.safetensors").items()}
     now = load_file(paths.adapter)
     moved = {name.split(".")[1] for name, tensor in warm.items() if not torch.equal(tensor, now[name])}
@@ -162,10 +199,9 @@ def test_states_that_stay_are_not_aligned_before_decoding():
 
 def test_the_cached_teacher_gives_the_kl_of_a_live_one(parents, training_inputs, tiny_llm):
     """Offline and live teacher give the same forward KL, up to the tail bucket and half precision."""
-    align(parents, training_inputs, tiny_llm, 0.0, "sft")
+    align(parents, training_inputs, 0.0, "sft")
     whole = parents / "whole.parquet"
-    write_teacher_logits(TEACHER.model_copy(update={"top_k": 10_000}), LORA, Prompts(), COMPUTE, "tiny",
-                         training_inputs, {}, tiny_llm, parents / "llm0.safetensors", whole)  # fmt: skip
+    cache_logits(TEACHER.model_copy(update={"top_k": 10_000}), training_inputs, parents / "llm0.safetensors", whole)
     student = build_model(model_folder(tiny_llm), Prompts(), LORA, COMPUTE, load_file(parents / "llm0.safetensors"))
     student.add_lora(LORA)
     with torch.no_grad():  # a student that is not its teacher
@@ -190,7 +226,7 @@ def test_the_cached_teacher_gives_the_kl_of_a_live_one(parents, training_inputs,
 
 
 def test_distributions_of_other_responses_are_refused(parents, training_inputs, tiny_llm):
-    align(parents, training_inputs, tiny_llm, 0.0, "sft")
+    align(parents, training_inputs, 0.0, "sft")
     cached = read_teacher_logits({"tiny": parents / "teacher.parquet"})
     (item, *_) = caption_items(load_examples(training_inputs, ["align"]), lambda caption: [1, 2])
     with pytest.raises(ArtifactError, match=f"not of the response {item.key}"):
@@ -199,7 +235,7 @@ def test_distributions_of_other_responses_are_refused(parents, training_inputs, 
 
 @pytest.fixture
 def aligned(parents, training_inputs, tiny_llm):
-    return align(parents, training_inputs, tiny_llm, 1.0, "kd")
+    return align(parents, training_inputs, 1.0, "kd")
 
 
 def pairs_from(candidates_path, out):
@@ -228,21 +264,20 @@ def pairs_from(candidates_path, out):
 def test_preference_training_starts_at_the_reference_and_prefers_the_chosen(
     parents, training_inputs, tiny_llm, aligned
 ):
-    sample_candidates(Candidates(utterances=8, samples=2), 0, COMPUTE, 6, training_inputs, aligned, tiny_llm,
-                      parents / "candidates.parquet")  # fmt: skip
+    sample(8, training_inputs, aligned, parents / "candidates.parquet")
     again = parents / "again.parquet"
-    sample_candidates(Candidates(utterances=3, samples=2), 0, COMPUTE, 6, training_inputs, aligned, tiny_llm, again)
+    sample(3, training_inputs, aligned, again)
     first = {r["candidate_id"]: r["caption"] for r in artifacts.read_rows(parents / "candidates.parquet", "candidates")}
     for row in artifacts.read_rows(again, "candidates"):
         assert first[row["candidate_id"]] == row["caption"], "a sample does not depend on what else is sampled"
     pairs, logps = parents / "pairs.parquet", parents / "logps.parquet"
     pairs_from(parents / "candidates.parquet", pairs)
-    write_reference_logps(COMPUTE, training_inputs, aligned, tiny_llm, pairs, logps)
+    refer(training_inputs, aligned, pairs, logps)
     paths = CheckpointPaths.of(parents / "aligncap")
     training = PreferenceTraining(
         steps=12, batch_size=4, learning_rate=1e-2, rpo_alpha=0.0, dev_every=6, stop_below=None
     )
-    train_preference("aligncap", training, 0, COMPUTE, training_inputs, aligned, tiny_llm, pairs, logps, paths)
+    prefer("aligncap", training, training_inputs, aligned, pairs, logps, paths)
     log = artifacts.read(paths.log, "training")
     log = log[log.split == "train"].set_index(["metric", "step"]).value
     assert log["dpo"][1] == pytest.approx(math.log(2), abs=1e-3)
@@ -270,12 +305,11 @@ def test_candidates_are_sampled_of_the_role_that_there_is(tmp_path, training_inp
 
 
 def test_reference_log_probs_of_another_policy_are_refused(parents, training_inputs, tiny_llm, aligned):
-    sample_candidates(Candidates(utterances=8, samples=2), 0, COMPUTE, 6, training_inputs, aligned, tiny_llm,
-                      parents / "candidates.parquet")  # fmt: skip
+    sample(8, training_inputs, aligned, parents / "candidates.parquet")
     pairs, logps = parents / "pairs.parquet", parents / "logps.parquet"
     pairs_from(parents / "candidates.parquet", pairs)
-    write_reference_logps(COMPUTE, training_inputs, aligned, tiny_llm, pairs, logps)
-    other = align(parents, training_inputs, tiny_llm, 0.0, "sft")
+    refer(training_inputs, aligned, pairs, logps)
+    other = align(parents, training_inputs, 0.0, "sft")
     with pytest.raises(ArtifactError, match="another reference policy"):
-        train_preference("x", PreferenceTraining(steps=1), 0, COMPUTE, training_inputs, other, tiny_llm, pairs, logps,
-                         CheckpointPaths.of(parents / "x"))  # fmt: skip
+        paths = CheckpointPaths.of(parents / "x")
+        prefer("x", PreferenceTraining(steps=1), training_inputs, other, pairs, logps, paths)

@@ -6,7 +6,6 @@ from test_tagger import clips, train, trained  # noqa: F401
 from aligncap.clues.tagger.heads import fit_heads
 from aligncap.clues.tagger.model import Tagger
 from aligncap.clues.tagger.self_training import fit_with_unlabelled, surest
-from aligncap.clues.tagger.training import Heard
 from aligncap.config import Tagger as Settings
 from aligncap.vocabulary import SCALES
 
@@ -76,6 +75,6 @@ def test_a_new_microphone_is_learnt_from_what_is_measured_on_its_clips(trained, 
         said = [max(t := tagger.predict(value, {})["level"], key=t.get) for value in shifted.values()]
         return np.mean([a == b for a, b in zip(said, wanted, strict=True)])
 
-    own = ({"u": folder / f"{name}.parquet"} for name in ("audio", "prosody", "timbre"))
+    own = {f"heard_{name}": {"u": folder / f"{name}.parquet"} for name in ("audio", "prosody", "timbre")}
     assert hits(None) < 0.1
-    assert hits(Heard({"u": folder / "u"}, *own)) > hits(None) + 0.2
+    assert hits({"heard_features": {"u": folder / "u"}, **own}) > hits(None) + 0.2

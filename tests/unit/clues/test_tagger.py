@@ -1,5 +1,7 @@
 """The clue tagger: out of fold, calibrated, saved as it was trained, silent where unsure."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -8,8 +10,8 @@ from aligncap import artifacts
 from aligncap.clues.prototypes import PROTOTYPES
 from aligncap.clues.tagger import model as module
 from aligncap.clues.tagger.heads import OutOfFold, softmax
-from aligncap.clues.tagger.model import Tagger, pooled, predict_clues
-from aligncap.clues.tagger.training import Heard, Measured, thresholds_for, train_tagger
+from aligncap.clues.tagger.model import PredictionInputs, PredictionSettings, Tagger, pooled, predict_clues
+from aligncap.clues.tagger.training import TaggerSources, TrainedTagger, thresholds_for, train_tagger
 from aligncap.config import Prompts
 from aligncap.config import Tagger as Settings
 from aligncap.errors import ArtifactError, CorpusError
@@ -40,14 +42,13 @@ def train(folder, settings=None, heard=None, features=None):
     train_tagger(
         settings or Settings(),
         0,
-        folder / "plan.parquet",
-        features or {c: folder / "features" for c in "cd"},
-        tables["audio"],
-        Measured(tables["references"], tables["prosody"], tables["timbre"]),
-        heard or Heard({}, {}, {}, {}),
-        folder / "tagger.safetensors",
-        folder / "out_of_fold.parquet",
-        folder / "other_folds.parquet",
+        TaggerSources(
+            folder / "plan.parquet",
+            features or {c: folder / "features" for c in "cd"},
+            **tables,
+            **(heard or dict.fromkeys(("heard_features", "heard_audio", "heard_prosody", "heard_timbre"), {})),
+        ),
+        TrainedTagger(*(folder / f for f in ("tagger.safetensors", "out_of_fold.parquet", "other_folds.parquet"))),
     )
 
 
@@ -98,8 +99,8 @@ def predict(folder, role, settings=None, encoder=None):
     out_of_fold_path = folder / "out_of_fold.parquet" if role == "train" else None
     tables = (folder / f"{name}.parquet" for name in ("prosody", "audio", "transcripts"))
     inputs = (folder / "tagger.safetensors", folder / "features", *tables)
-    settings = settings or Settings()
-    predict_clues(settings, Prompts(), "c", role, *inputs, out_of_fold_path, folder / "m", encoder, out)
+    settings = PredictionSettings("c", role, settings or Settings(), Prompts())
+    predict_clues(settings, PredictionInputs(*inputs, out_of_fold_path, folder / "m", encoder), out)
     return artifacts.read_rows(out, "clues")
 
 
@@ -249,7 +250,8 @@ def test_training_clues_come_from_the_out_of_fold_table(trained):
 
 def test_training_corpus_needs_the_out_of_fold_table(tmp_path):
     with pytest.raises(CorpusError, match="out-of-fold"):
-        predict_clues(Settings(), Prompts(), "c", "train", "w", "f", "p", "a", "t", None, "m", None, tmp_path / "out")
+        inputs = PredictionInputs(*map(Path, "wfpat"), None, Path("m"), None)
+        predict_clues(PredictionSettings("c", "train", Settings(), Prompts()), inputs, tmp_path / "out")
 
 
 def test_transductive_normalisation_is_noted_and_must_match_the_training(trained):

@@ -12,10 +12,19 @@ from made_up import LABELS, REFERENCES, write_captions, write_corpus
 
 from aligncap import artifacts
 from aligncap.config import Compute, Evaluation, Table
-from aligncap.evaluation.figures.methods import draw_methods
+from aligncap.evaluation.figures.methods import MethodsFiles, draw_methods
 from aligncap.evaluation.report import ReportInputs
-from aligncap.evaluation.score import score_captions
-from aligncap.evaluation.tables import ClaimsFiles, TableFiles, write_claims, write_comparison, write_zero_shot
+from aligncap.evaluation.score import Evaluations, ScoringInputs, ScoringSettings, score_captions
+from aligncap.evaluation.tables import (
+    ClaimsFiles,
+    ComparisonInputs,
+    ComparisonSettings,
+    TableFiles,
+    ZeroShotFiles,
+    write_claims,
+    write_comparison,
+    write_zero_shot,
+)
 from aligncap.evaluation.tables.tag_reliance import write_tag_reliance
 
 SETTINGS = Evaluation(meteor=False, bootstrap=50, derangements=3)
@@ -54,29 +63,25 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         captions[system] = write_captions(folder / f"captions/{system}.parquet", said)
     outs = {name: folder / f"evaluation/{name}/demo.parquet" for name in ("chance", *SYSTEMS)}
     gold = (paths["labels"], paths["prosody"], paths["transcripts"], paths["audio"])
-    score_captions(SETTINGS, Compute(threads=1), "demo", *gold, captions, folder / "m", outs)
+    settings, inputs = (
+        ScoringSettings("demo", SETTINGS, Compute(threads=1)),
+        ScoringInputs(*gold, captions, folder / "m"),
+    )
+    score_captions(settings, inputs, Evaluations(outs))
     evaluations = {(name, "demo"): path for name, path in outs.items()}
     table = folder / "tables/zero_shot.parquet"
     rest = [table.with_suffix(suffix) for suffix in (".csv", ".md", ".tex")]
     marks = {"tag_template": "transductive", "demo": "synthetic"}
-    write_zero_shot(SETTINGS, evaluations, {}, marks, table, *rest)
+    write_zero_shot(SETTINGS, evaluations, {}, marks, ZeroShotFiles(table, *rest))
     tests, drawn, chosen = {}, {}, {}
     for name in ("table1", "table3"):
         outs = TableFiles(*(folder / f"tables/{name}{end}" for end in ENDINGS))
-        write_comparison(
-            name,
-            Table(systems=("sft", "kd", "aligncap")),
-            SETTINGS,
-            table,
-            evaluations,
-            {},
-            {},
-            "reference",
-            outs,
-        )
+        chosen_rows = Table(systems=("sft", "kd", "aligncap"))
+        settings = ComparisonSettings(name, chosen_rows, {}, "reference", SETTINGS)
+        write_comparison(settings, ComparisonInputs(table, evaluations, {}), outs)
         chosen[name], tests[name] = outs.parquet, outs.tests
     pictures = [folder / f"figures/figure2.{kind}" for kind in ("svg", "png", "parquet", "csv")]
-    draw_methods(chosen["table3"], tests["table3"], *pictures)
+    draw_methods(chosen["table3"], tests["table3"], MethodsFiles(*pictures))
     drawn["figure2"] = pictures[0]
     claims = ClaimsFiles(*(folder / f"tables/claims.{kind}" for kind in ("parquet", "csv", "md", "tex")))
     write_claims([("kd", "sft")], SETTINGS, evaluations, {}, claims)
@@ -131,6 +136,7 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         predicted={"demo": paths["clues"]},
         audio={"demo": paths["audio"]},
         stages=STAGES,
+        licences={"demo": "free to pass on"},
         training=training,
         out_of_fold=fold,
         pairs={"kd": pairs},

@@ -28,7 +28,7 @@ def test_constant_and_tag_template(tmp_path, monkeypatch):
     said = {}
     for stage in ("constant", "tag_template"):
         out = tmp_path / f"{stage}.parquet"
-        caption_baseline(stage, 0, plan, {"train": paths["labels"]}, paths["clues"], tmp_path / "manifest.json", out)
+        caption_baseline(stage, plan, {"train": paths["labels"]}, paths["clues"], tmp_path / "manifest.json", out)
         said[stage] = [row["caption"] for row in artifacts.read_rows(out, "captions")]
     assert len(set(said["constant"])) == 1 and len(said["constant"]) == 12
     assert len(set(said["tag_template"])) == 4 and "angry" in said["tag_template"][0]

@@ -14,8 +14,11 @@ from aligncap.config import Evaluation, Table
 from aligncap.errors import ArtifactError
 from aligncap.evaluation.tables import (
     ClaimsFiles,
+    ComparisonInputs,
+    ComparisonSettings,
     Difference,
     TableFiles,
+    ZeroShotFiles,
     scores_by_corpus,
     write_claims,
     write_comparison,
@@ -49,7 +52,7 @@ def evaluations(tmp_path):
 
 def zero_shot(folder, evaluations, members=MEMBERS):
     outs = [folder / f"tables/zero_shot.{kind}" for kind in ("parquet", "csv", "md", "tex")]
-    write_zero_shot(SETTINGS, evaluations, members, {"demo": "synthetic"}, *outs)
+    write_zero_shot(SETTINGS, evaluations, members, {"demo": "synthetic"}, ZeroShotFiles(*outs))
     return outs[0]
 
 
@@ -57,7 +60,8 @@ def comparison(folder, name, table, evaluations, judged=None, members=MEMBERS):
     ends = (".parquet", ".csv", ".md", ".tex", "_tests.parquet", "_tests.csv")
     outs = TableFiles(*(folder / f"tables/{name}{end}" for end in ends))
     whole = zero_shot(folder, evaluations, members)
-    write_comparison(name, table, SETTINGS, whole, evaluations, members, judged or {}, "reference", outs)
+    settings = ComparisonSettings(name, table, members, "reference", SETTINGS)
+    write_comparison(settings, ComparisonInputs(whole, evaluations, judged or {}), outs)
     return outs
 
 

@@ -10,10 +10,10 @@ from aligncap import artifacts
 from aligncap.config import Evaluation, Figures
 from aligncap.errors import ArtifactError
 from aligncap.evaluation.figures import drawing
-from aligncap.evaluation.figures.drop import FigureFiles, draw_drop, kind_of
-from aligncap.evaluation.figures.methods import draw_methods
+from aligncap.evaluation.figures.drop import DropInputs, FigureFiles, draw_drop, kind_of
+from aligncap.evaluation.figures.methods import MethodsFiles, draw_methods
 from aligncap.evaluation.figures.tsne import TsneFiles, draw_tsne, modality_silhouette, retrieval
-from aligncap.evaluation.in_domain import write_devset
+from aligncap.evaluation.in_domain import DevFiles, DevInputs, write_devset
 
 SETTINGS = Evaluation(meteor=False, bootstrap=50)
 ITEMS = ("emotion_agreement", "factuality_hallucination_covered", "faithfulness_hallucination", "similarity")
@@ -47,7 +47,7 @@ def figure1(folder, out):
     ends = (".svg", ".png", ".parquet", ".csv", "_examples.parquet", "_examples.csv")
     files = FigureFiles(*(folder / f"{out}{end}" for end in ends))
     sides = [{key: path for key, path in made.items() if key[1] == corpus} for corpus in ("train_a", "demo")]
-    draw_drop(SETTINGS, list(right), *sides, {"demo": folder / "references.parquet"}, files)
+    draw_drop(SETTINGS, list(right), DropInputs(*sides, {"demo": folder / "references.parquet"}), files)
     return files
 
 
@@ -103,7 +103,7 @@ def test_figure_2_draws_the_rows_of_the_table(tmp_path):
     test |= {"ci_low": 0.1, "ci_high": 0.3, "p": 0.01, "p_holm": 0.02, "n": 9, "seeds": 1}
     artifacts.write([test], tmp_path / "tests.parquet", "differences", "test")
     outs = [tmp_path / f"figure2.{kind}" for kind in ("svg", "png", "parquet", "csv")]
-    draw_methods(tmp_path / "table.parquet", tmp_path / "tests.parquet", *outs)
+    draw_methods(tmp_path / "table.parquet", tmp_path / "tests.parquet", MethodsFiles(*outs))
     assert {row["metric"] for row in artifacts.read_rows(outs[2], "table")} == {
         "emotion_agreement_macro", "factuality_hallucination_covered"
     }  # fmt: skip
@@ -158,11 +158,12 @@ def test_figure_3_puts_numbers_beside_the_picture(tmp_path):
 
 def test_a_devset_holds_dev_utterances_only(tmp_path, training_inputs):
     outs = tmp_path / "references.parquet", tmp_path / "predicted.parquet"
-    sources = training_inputs.references["tiny"], training_inputs.predicted["tiny"]
-    write_devset(3, "tiny", training_inputs.plan, *sources, *outs)
+    paths = training_inputs.plan, training_inputs.references["tiny"], training_inputs.predicted["tiny"]
+    inputs, files = DevInputs(*paths), DevFiles(*outs)
+    write_devset(3, "tiny", inputs, files)
     kept = [row["utterance_id"] for row in artifacts.read_rows(outs[0], "labels")]
     dev = {row["utterance_id"] for row in artifacts.read_rows(training_inputs.plan, "plan") if row["role"] == "dev"}
     assert len(kept) == 3 and set(kept) <= dev
     assert [row["utterance_id"] for row in artifacts.read_rows(outs[1], "clues")] == kept
     with pytest.raises(ArtifactError, match="elsewhere has no dev utterance"):
-        write_devset(3, "elsewhere", training_inputs.plan, *sources, *outs)
+        write_devset(3, "elsewhere", inputs, files)

@@ -14,6 +14,8 @@ from aligncap.errors import ArtifactError
 from aligncap.evaluation import second_instrument as instrument
 from aligncap.evaluation.second_instrument import (
     Instrument,
+    InstrumentFiles,
+    InstrumentInputs,
     fit,
     held_out,
     second_opinion,
@@ -116,9 +118,9 @@ def test_from_captions_to_opinions(tmp_path, tiny_llm):
     references = {"train": _references(tmp_path / "references.parquet", rows)}
     plan = _plan(tmp_path / "plan.parquet", len(TEXTS))
     weights, described = tmp_path / "i.safetensors", tmp_path / "i.json"
-    train_instrument(COMPUTE, 0, plan, references, tiny_llm, weights, described)
+    train_instrument(COMPUTE, 0, InstrumentInputs(plan, references, tiny_llm), InstrumentFiles(weights, described))
     first = weights.read_bytes()
-    train_instrument(COMPUTE, 0, plan, references, tiny_llm, weights, described)
+    train_instrument(COMPUTE, 0, InstrumentInputs(plan, references, tiny_llm), InstrumentFiles(weights, described))
     assert weights.read_bytes() == first
     told = json.loads(described.read_text())
     assert told["labels"] == ["angry", "sad"] and told["captions"] == len(TEXTS)
@@ -144,8 +146,7 @@ def test_a_caption_is_read_by_itself(tiny_llm):
 def test_one_emotion_gives_no_instrument(tmp_path, tiny_llm):
     references = {"train": _references(tmp_path / "references.parquet", [("Sad.", "sad"), ("Gloomy.", "sad")])}
     weights = tmp_path / "i.safetensors"
-    train_instrument(
-        COMPUTE, 0, _plan(tmp_path / "plan.parquet", 2), references, tiny_llm, weights, tmp_path / "i.json"
-    )
+    inputs = InstrumentInputs(_plan(tmp_path / "plan.parquet", 2), references, tiny_llm)
+    train_instrument(COMPUTE, 0, inputs, InstrumentFiles(weights, tmp_path / "i.json"))
     second_opinion(COMPUTE, [], references["train"], weights, tiny_llm, tmp_path / "o.parquet")
     assert [row["dominant"] for row in artifacts.read_rows(tmp_path / "o.parquet", "second_opinions")] == [None, None]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from more_inputs import more
 
 from aligncap import artifacts
 from aligncap.captioner.checkpoint import CheckpointPaths, save_checkpoint
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.config import Adapter, Compute, Lora, Prompts, Representations
-from aligncap.evaluation.figures.representations import collect_representations
+from aligncap.evaluation.figures.representations import RepresentationInputs, collect_representations
 from aligncap.models.sources import model_folder
 
 ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
@@ -37,7 +38,8 @@ def collected(tmp_path, training_inputs, tiny_llm):
     for seed in (1, 2):
         paths, out = checkpoint(tmp_path / f"system{seed}", tiny_llm, seed), tmp_path / f"{seed}.parquet"
         settings = Representations(utterances=3, probe="The speaker")
-        collect_representations(settings, Compute(device="cpu", threads=1), training_inputs, paths, tiny_llm, out)
+        inputs = more(RepresentationInputs, training_inputs, checkpoint=paths)
+        collect_representations(settings, Compute(device="cpu", threads=1), inputs, out)
         found.append(artifacts.read_rows(out, "representations"))
     return found
 

@@ -11,7 +11,7 @@ from aligncap.config import Compute, Evaluation
 from aligncap.errors import ArtifactError, MetricError
 from aligncap.evaluation import java
 from aligncap.evaluation.gold import derangement, read_gold
-from aligncap.evaluation.score import score_captions
+from aligncap.evaluation.score import Evaluations, ScoringInputs, ScoringSettings, score_captions
 
 SETTINGS = Evaluation(bootstrap=50, derangements=5)
 
@@ -29,7 +29,8 @@ def _run(tmp_path, paths, captions, systems=None, settings=SETTINGS, labels=LABE
     said = FOUND | {text: "sad" for own in captions.values() for text in own.values() if text not in FOUND}
     opinions = write_opinions(tmp_path / "opinions.parquet", said, labels)
     manifest = tmp_path / "manifest.json"
-    score_captions(settings, Compute(threads=1), "c", *_gold(paths), files, manifest, outs, opinions)
+    inputs = ScoringInputs(*_gold(paths), files, manifest, opinions)
+    score_captions(ScoringSettings("c", settings, Compute(threads=1)), inputs, Evaluations(outs))
     return outs
 
 
@@ -124,9 +125,8 @@ def test_a_caption_that_the_second_instrument_never_read_is_an_error(tmp_path, m
     opinions = write_opinions(tmp_path / "o.parquet", FOUND)
     out = {"x": tmp_path / "out.parquet"}
     with pytest.raises(ArtifactError, match="second_opinion again"):
-        score_captions(
-            SETTINGS, Compute(threads=1), "c", *_gold(paths), captions, tmp_path / "manifest.json", out, opinions
-        )
+        inputs = ScoringInputs(*_gold(paths), captions, tmp_path / "manifest.json", opinions)
+        score_captions(ScoringSettings("c", SETTINGS, Compute(threads=1)), inputs, Evaluations(out))
 
 
 def test_other_utterances_are_refused(tmp_path, monkeypatch):

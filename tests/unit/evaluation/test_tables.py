@@ -9,8 +9,8 @@ from made_up import LABELS, REFERENCES, use_word_encoder, write_captions, write_
 
 from aligncap import artifacts
 from aligncap.config import Compute, Evaluation
-from aligncap.evaluation.score import score_captions
-from aligncap.evaluation.tables import paired_differences, render_terminal, write_zero_shot
+from aligncap.evaluation.score import Evaluations, ScoringInputs, ScoringSettings, score_captions
+from aligncap.evaluation.tables import ZeroShotFiles, paired_differences, render_terminal, write_zero_shot
 
 SETTINGS = Evaluation(meteor=False, bootstrap=50, derangements=3)
 
@@ -27,7 +27,11 @@ def evaluated(tmp_path, monkeypatch):
     files = {name: write_captions(tmp_path / f"{name}.parquet", own) for name, own in captions.items()}
     outs = {name: tmp_path / f"evaluation/{name}/demo.parquet" for name in ("chance", *captions)}
     gold = (paths["labels"], paths["prosody"], paths["transcripts"], paths["audio"])
-    score_captions(SETTINGS, Compute(threads=1), "demo", *gold, files, tmp_path / "m", outs)
+    settings, inputs = (
+        ScoringSettings("demo", SETTINGS, Compute(threads=1)),
+        ScoringInputs(*gold, files, tmp_path / "m"),
+    )
+    score_captions(settings, inputs, Evaluations(outs))
     return outs
 
 
@@ -35,7 +39,7 @@ def _write(tmp_path, outs, systems, members=None):
     tables = [tmp_path / f"tables/zero_shot.{kind}" for kind in ("parquet", "csv", "md", "tex")]
     marks = {"secap": "external", "kd": "zero-shot", "demo": "synthetic"}
     evaluations = {(name, "demo"): outs[name] for name in systems}
-    write_zero_shot(SETTINGS, evaluations, members or {}, marks, *tables)
+    write_zero_shot(SETTINGS, evaluations, members or {}, marks, ZeroShotFiles(*tables))
     return tables
 
 

@@ -6,12 +6,12 @@ import pytest
 from aligncap import artifacts
 from aligncap.clues.tagger.heads import Head
 from aligncap.clues.tagger.model import Tagger
-from aligncap.clues.tagger.training import Measured
 from aligncap.config import Evaluation
 from aligncap.config import Tagger as Settings
 from aligncap.evaluation.tables import tagger as module
 from aligncap.evaluation.tables.tagger import (
     TaggerInputs,
+    TaggerTables,
     clusters_of,
     figures,
     reliability,
@@ -140,7 +140,9 @@ def inputs(tmp_path, monkeypatch):
     return TaggerInputs(
         [tmp_path / "speaker.parquet", tmp_path / "corpus.parquet"],
         tmp_path / "w.safetensors",
-        Measured(both["labels"], both["prosody"], both["timbre"]),
+        both["labels"],
+        both["prosody"],
+        both["timbre"],
         both["audio"],
         both["transcripts"],
         {"t": tmp_path / "features"},
@@ -151,7 +153,7 @@ def inputs(tmp_path, monkeypatch):
 def written(inputs, folder, settings):
     """Run the rule's function; rows by (corpus, setting, source, metric)."""
     outputs = folder / "tagger.parquet", folder / "bins.parquet", folder / "tagger.md"
-    write_tagger_table(settings, QUICK, inputs, *outputs)
+    write_tagger_table(settings, QUICK, inputs, TaggerTables(*outputs))
     rows = artifacts.read_rows(outputs[0], "tagger_table")
     return {(r["corpus"], r["setting"], r["source"], r["metric"]): r["value"] for r in rows if r["kind"] == "emotion"}
 

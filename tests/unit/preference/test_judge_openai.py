@@ -346,7 +346,7 @@ def test_another_wording_of_the_prompt_is_other_code(tmp_path):
 
     modules = code_digest.closure(Path(__file__).parents[3] / "workflow_scripts" / "judge_scores.py")
     copied = Path(shutil.copytree(modules["aligncap.preference.judges.rubric"].parent, tmp_path / "judges"))
-    before = code_digest._own_digest.__wrapped__(copied / "rubric.py")
+    before = code_digest.module_digest.__wrapped__(copied / "rubric.py")
     wording = copied / "prompts" / rubric.PROMPT
     wording.write_text(wording.read_text() + "Be strict.")
-    assert code_digest._own_digest.__wrapped__(copied / "rubric.py") != before
+    assert code_digest.module_digest.__wrapped__(copied / "rubric.py") != before

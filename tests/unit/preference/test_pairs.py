@@ -8,7 +8,7 @@ from aligncap import artifacts
 from aligncap.config import Pairs
 from aligncap.errors import ArtifactError
 from aligncap.preference import pairs as module
-from aligncap.preference.pairs import build_pairs, dev_utterances
+from aligncap.preference.pairs import PairInputs, PairSettings, build_pairs, dev_utterances
 
 SAD, HAPPY, LOUD = "The speaker sounds sad.", "The speaker sounds happy.", "The speaker sounds sad and loud."
 WAR = "The speaker sounds sad because of the war."
@@ -95,9 +95,7 @@ def build(tmp_path, monkeypatch):
             ("prosody", [{"utterance_id": name, **QUIET} for name in by_utterance], "prosody"),
         ):
             artifacts.write(rows, tmp_path / name, schema, "test")
-        build_pairs(
-            Pairs(**(PLAIN | settings)),
-            0,
+        inputs = PairInputs(
             tmp_path / "candidates",
             tmp_path / "scores",
             {"tiny": tmp_path / "gold"},
@@ -106,9 +104,8 @@ def build(tmp_path, monkeypatch):
             {"tiny": tmp_path / "prosody"},
             tmp_path / "plan",
             tmp_path / "manifest.json",
-            max_tokens,
-            tmp_path / "pairs",
         )
+        build_pairs(PairSettings(Pairs(**(PLAIN | settings)), 0, max_tokens), inputs, tmp_path / "pairs")
         return artifacts.read_rows(tmp_path / "pairs", "preference_pairs")
 
     return run

@@ -4,12 +4,19 @@ import math
 
 import pytest
 import torch
+from more_inputs import more
 
 from aligncap import artifacts
 from aligncap.captioner.checkpoint import CheckpointPaths, build_model, save_checkpoint
 from aligncap.config import Adapter, Compute, Lora, PreferenceTraining, Prompts
 from aligncap.models.sources import model_folder
-from aligncap.preference.train import train_preference, write_reference_logps
+from aligncap.preference.train import (
+    PairedInputs,
+    PreferenceInputs,
+    PreferenceSettings,
+    train_preference,
+    write_reference_logps,
+)
 
 ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1, noise=0.0, dropout=0.0), Lora(rank=2, alpha=4)
 COMPUTE = Compute(device="cpu", threads=1)
@@ -65,11 +72,13 @@ def optimise(tmp_path, training_inputs, tiny_llm, pairs):
     def run(name, parent, **settings):
         """The log as (split, metric, step) -> value, and the checkpoint."""
         logps = tmp_path / f"{name}.logps"
-        write_reference_logps(COMPUTE, training_inputs, parent, tiny_llm, pairs, logps)
+        read = more(PairedInputs, training_inputs, parent=parent, pairs=pairs)
+        write_reference_logps(COMPUTE, read, logps)
         fixed = {"steps": STEPS, "batch_size": 3, "learning_rate": 1e-2, "dev_every": 3, "stop_below": None}
         training = PreferenceTraining(**(fixed | settings))
         paths = CheckpointPaths.of(tmp_path / name)
-        train_preference(name, training, 0, COMPUTE, training_inputs, parent, tiny_llm, pairs, logps, paths)
+        inputs = more(PreferenceInputs, read, reference_logps=logps)
+        train_preference(PreferenceSettings(name, training, 0, COMPUTE), inputs, paths)
         rows = artifacts.read_rows(paths.log, "training")
         return {(row["split"], row["metric"], row["step"]): row["value"] for row in rows}, paths
 

@@ -6,10 +6,12 @@ import pandas as pd
 import pytest
 
 from aligncap import score_captions
+from aligncap.config import Evaluation
 from aligncap.errors import CorpusError, MetricError
 from aligncap.evaluation import java, metrics
 from aligncap.serving.scoring import Columns, say_what_is_missing
 
+QUICK = Evaluation(meteor=False, bootstrap=20)
 REFERENCES = {"a": ["She sounds sad.", "A sad voice."], "b": "He is angry.", "c": ["Happy and bright."]}
 CAPTIONS = {"a": "The speaker sounds sad.", "b": "He sounds happy.", "c": "Happy and bright."}
 
@@ -24,7 +26,7 @@ def nowhere(tmp_path, monkeypatch):
 
 @pytest.mark.java
 def test_figures_are_those_of_the_metrics_and_agreement_is_counted(nowhere):
-    scores = score_captions(CAPTIONS, REFERENCES, resamples=50)
+    scores = score_captions(CAPTIONS, REFERENCES, evaluation=Evaluation(bootstrap=50))
     listed = {name: [text] if isinstance(text, str) else text for name, text in REFERENCES.items()}
     corpus, items = metrics.score(CAPTIONS, listed)
     for metric in ("bleu1", "bleu4", "rouge_l", "cider_d", "meteor"):
@@ -48,7 +50,7 @@ def test_without_java_it_is_said_first_and_the_rest_is_scored(nowhere, monkeypat
     assert line.startswith("bleu1, ") and "meteor will be absent" in line and "none that starts" in line
     with pytest.raises(MetricError, match="spice: require"):
         say_what_is_missing(meteor=True, spice="require")
-    scores = score_captions(CAPTIONS, REFERENCES, resamples=50)
+    scores = score_captions(CAPTIONS, REFERENCES, evaluation=Evaluation(bootstrap=50))
     assert "bleu1" not in scores.figures and "none that starts" in scores.unavailable["bleu1"]
     assert scores.figures["emotion_agreement"]["value"] == pytest.approx(2 / 3)
 
@@ -64,7 +66,7 @@ def test_what_the_references_tell_of_a_clip_is_held_against_its_caption(nowhere)
         {"path": "calls/b.opus", "caption": "He sounds angry and then", "finished": False},
     ]
     captions.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    a, b = score_captions(captions, table, meteor=False, resamples=20).items
+    a, b = score_captions(captions, table, evaluation=QUICK).items
     assert a["emotion_agreement"] == 1 and a["factuality_hallucination"] == 1  # the measured level is low
     assert b["factuality_hallucination"] == 0 and b["faithfulness_hallucination"] == 1
     assert any(flag.startswith("unfinished") for flag in b["flags"])
@@ -75,7 +77,7 @@ def test_references_may_have_a_row_each_and_columns_may_be_named(nowhere):
     refs.write_text("clip\thuman\na\tShe is sad.\na\tA sad voice.\nb\tAngry.\n", encoding="utf-8")
     pd.DataFrame({"clip": ["a", "b"], "model": ["Sad.", "Angry."]}).to_parquet(nowhere / "said.parquet")
     columns = {"caption_columns": Columns("clip", "model"), "reference_columns": Columns("clip", "human")}
-    scores = score_captions(nowhere / "said.parquet", refs, resamples=20, meteor=False, **columns)
+    scores = score_captions(nowhere / "said.parquet", refs, evaluation=QUICK, **columns)
     assert [item["emotion_agreement"] for item in scores.items] == [1, 1]
     with pytest.raises(CorpusError, match="no column for the id; it has clip, human"):
         score_captions(nowhere / "said.parquet", refs)
@@ -85,7 +87,7 @@ def test_captions_that_are_missing_are_an_error_unless_asked_for(nowhere):
     some = {"a": CAPTIONS["a"], "c": CAPTIONS["c"]}
     with pytest.raises(CorpusError, match="1 of 3 references have no caption, first 'b'"):
         score_captions(some, REFERENCES)
-    assert score_captions(some, REFERENCES, partial=True, meteor=False, resamples=20).figures["coverage"]["n"] == 2
+    assert score_captions(some, REFERENCES, partial=True, evaluation=QUICK).figures["coverage"]["n"] == 2
     with pytest.raises(CorpusError, match="no utterance in common"):
         score_captions({"x": "Sad."}, REFERENCES)
     with pytest.raises(CorpusError, match="1 captions have no entry in the references, first 'x'"):

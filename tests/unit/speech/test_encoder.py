@@ -10,7 +10,7 @@ from aligncap import artifacts
 from aligncap.config import Compute, Features, ModelSource, Transcripts
 from aligncap.errors import CorpusError, ModelError
 from aligncap.models.sources import fetch_model, model_folder
-from aligncap.speech.asr import Transcriber, write_transcripts
+from aligncap.speech.asr import Transcriber, TranscriptInputs, TranscriptSettings, write_transcripts
 from aligncap.speech.encoder import load_encoder
 from aligncap.speech.features import extract_features, load_features, pool_layers
 
@@ -81,14 +81,26 @@ def test_transcripts_are_the_corpus_own_or_asr_never_a_test_corpus_own(whisper, 
     compute, out = Compute(device="cpu", threads=1), tmp_path / "transcripts.parquet"
     artifacts.write(labels, tmp_path / "labels.parquet", "labels", "test")
     with pytest.raises(CorpusError, match="u1 has no transcript"):
-        write_transcripts(Transcripts(), compute, "train", audio, tmp_path / "labels.parquet", None, out)
+        write_transcripts(
+            TranscriptSettings(Transcripts(), "train", compute),
+            TranscriptInputs(audio, tmp_path / "labels.parquet", None),
+            out,
+        )
     labels[1]["transcript"] = "there"
     artifacts.write(labels, tmp_path / "labels.parquet", "labels", "test")
-    write_transcripts(Transcripts(), compute, "train", audio, tmp_path / "labels.parquet", None, out)
+    write_transcripts(
+        TranscriptSettings(Transcripts(), "train", compute),
+        TranscriptInputs(audio, tmp_path / "labels.parquet", None),
+        out,
+    )
     assert artifacts.read(out, "transcripts").transcript.tolist() == ["hello", "there"]
     with pytest.raises(CorpusError, match="may not be read"):
-        write_transcripts(Transcripts(), compute, "test", audio, tmp_path / "labels.parquet", None, out)
-    write_transcripts(Transcripts(), compute, "test", audio, None, whisper, out)
+        write_transcripts(
+            TranscriptSettings(Transcripts(), "test", compute),
+            TranscriptInputs(audio, tmp_path / "labels.parquet", None),
+            out,
+        )
+    write_transcripts(TranscriptSettings(Transcripts(), "test", compute), TranscriptInputs(audio, None, whisper), out)
     table = artifacts.read(out, "transcripts")
     assert table.source.tolist() == ["asr", "asr"] and (table.avg_logprob < 0).all()
 

@@ -10,6 +10,7 @@ from aligncap import artifacts
 from aligncap.config import Compute, Optimisation
 from aligncap.errors import ModelError
 from aligncap.training.loop import Stage, draw_batches, learning_rate_factor, train
+from aligncap.training.recording import Run
 
 
 class Line(Stage):
@@ -55,9 +56,8 @@ def in_tmp(tmp_path, monkeypatch):
 
 
 def run(stage, settings=SETTINGS, name="x", threads=1):
-    train(
-        stage, settings, Compute(threads=threads), 0, "rule", name, {"s": 1}, [], Path(f"{name}.parquet"), lambda: None
-    )
+    kept = Run("rule", name, {"s": 1}, [], Path(f"{name}.parquet"), lambda: None)
+    train(stage, settings, 0, Compute(threads=threads), kept)
     return stage
 
 

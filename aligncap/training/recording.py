@@ -1,0 +1,153 @@
+"""What is kept of a training while it runs: its log, its live curves, and what it goes on from after a kill."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from aligncap import artifacts
+from aligncap.captioner.model import load_exactly
+from aligncap.config import Compute, Optimisation
+from aligncap.progress import track
+from aligncap.tracking import runs as tracking
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: what its result depends on, and where the result goes.
+
+    Attributes:
+        rule: workflow rule, for the resume folder and the tracked run.
+        name: system or variant, likewise.
+        described: settings that the result depends on; also the tracked parameters.
+        inputs: files that the result depends on.
+        log: the ``training`` artifact.
+        save: writes the trained weights.
+    """
+
+    rule: str
+    name: str
+    described: Mapping[str, Any]
+    inputs: Sequence[Path]
+    log: Path
+    save: Callable[[], None]
+
+    def __str__(self) -> str:
+        return f"{self.rule} {self.name}"
+
+
+class _ResumePoint:
+    """The resume point of a run: trainable tensors, optimizer state, step and log in one atomic safetensors file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "resume.safetensors"
+
+    def save(self, step: int, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, log: list) -> None:
+        tensors = {f"parameter.{name}": p.detach().cpu().contiguous() for name, p in parameters.items()}
+        for index, state in optimizer.state_dict()["state"].items():
+            for key, value in state.items():
+                tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value).cpu().clone()
+        with artifacts.atomic_path(self.path) as temporary:
+            save_file(tensors, temporary, metadata={"step": str(step), "log": json.dumps(log)})
+
+    def load(self, parameters: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> tuple[int, list]:
+        if not self.path.is_file():
+            return 0, []
+        state: dict[int, dict[str, Tensor]] = defaultdict(dict)
+        saved = {}
+        with safe_open(self.path, "pt") as file:
+            metadata = file.metadata()
+            for key in file.keys():
+                kind, _, name = key.partition(".")
+                if kind == "parameter":
+                    saved[name] = file.get_tensor(key)
+                else:
+                    index, _, field = name.partition(".")
+                    state[int(index)][field] = file.get_tensor(key)
+        load_exactly(parameters, saved, str(self.path))
+        optimizer.load_state_dict({"state": dict(state), "param_groups": optimizer.state_dict()["param_groups"]})
+        return int(metadata["step"]), json.loads(metadata["log"])
+
+
+class Recording:
+    """The log of a training, written row by row into the tracked run, and its resume points.
+
+    Args:
+        done: steps that an interrupted run has taken.
+        log: rows of these steps.
+        recorder: of the tracked run.
+        total: steps of the whole training.
+        keep: writes a resume point of a step, where one is due.
+    """
+
+    def __init__(
+        self, done: int, log: list[dict[str, Any]], recorder: tracking.Recorder, total: int, keep: Callable[[int], None]
+    ) -> None:
+        self.done, self.rows, self.total, self.keep = done, log, total, keep
+        self._recorder = recorder
+
+    def steps(self, name: str) -> Iterator[int]:
+        """The steps that are left, counted from 1, with a progress bar."""
+        left = range(self.done + 1, self.total + 1)
+        return track(left, name, len(left))
+
+    def log(self, step: int, split: str, values: Mapping[str, float]) -> None:
+        """Keep what was measured at a step."""
+        for metric, value in values.items():
+            self.rows.append({"step": step, "split": split, "metric": metric, "value": value})
+            self._recorder.metric(step, split, metric, value)
+
+
+@contextmanager
+def recording(
+    run: Run,
+    settings: Optimisation,
+    compute: Compute,
+    parameters: Mapping[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    main: bool,
+) -> Iterator[Recording]:
+    """Go on from the resume point of an interrupted run; write log and weights once the loop is through.
+
+    The resume point lies in ``work/{rule}/…`` under the digest of the run's settings, ``compute``, the rule's code and
+    the inputs' bytes; it goes once the outputs are whole, so that a forced rerun trains again.
+
+    Args:
+        run: the training.
+        settings: number of steps, and how often a resume point is written.
+        compute: part of what the result depends on.
+        parameters: what trains, by name.
+        optimizer: of these parameters.
+        main: whether this process writes; others only count steps.
+    """
+    digested = {"name": run.name, "compute": compute.model_dump(), **run.described}
+    work = artifacts.work_directory(run.rule, digested, run.inputs)
+    point = _ResumePoint(work)
+    done, log = point.load(dict(parameters), optimizer)
+    if done:
+        logger.info("%s: resuming after step %d", run, done)
+
+    def keep(step: int) -> None:
+        if main and step % settings.save_every == 0:
+            point.save(step, parameters, optimizer, log)
+
+    with tracking.stage(run.rule, run.name, run.described) if main else nullcontext(tracking.Recorder()) as recorder:
+        yield Recording(done, log, recorder, settings.steps, keep)
+        if main:
+            artifacts.write(log, run.log, "training", run.rule, {"name": run.name})
+            run.save()
+            shutil.rmtree(work, ignore_errors=True)

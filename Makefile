@@ -8,7 +8,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 # The environment is made again only when what it is made of changes.
-STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
+STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml plugins/*/pyproject.toml | cksum | cut -d' ' -f1)
 RUN := @$(PY) tools/run_pipeline.py
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs
 CONFIG ?= experiments/smoke.yaml
@@ -35,7 +35,7 @@ $(STAMP):
 	[ -x $(PY) ] || "$$python" -m venv $(VENV)
 	$(PIP) install --quiet "$$(grep '^torch==' requirements.lock)"
 	$(PIP) install --quiet --no-deps -r requirements.lock
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable . --editable plugins/aligncap-zh
 	@rm -f $(VENV)/.installed-*
 	@touch $@
 
@@ -112,7 +112,7 @@ report: setup ## bring only the report of CONFIG up to date, with what it stands
 	$(RUN) --configfile $(CONFIG) --until report $(if $(filter off,$(AUDIO)),--no-audio)
 
 test: setup ## unit, fault and workflow tests, WORKERS=2 at a time; says what was skipped and why
-	OMP_NUM_THREADS=1 $(PY) -m pytest tests -q -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 docs: setup ## build the documentation into site/; a broken link is an error
 	$(MKDOCS) build --strict

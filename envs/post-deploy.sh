@@ -7,4 +7,4 @@ if ! grep -qs '^name = "aligncap"' "$root/pyproject.toml"; then
   exit 1
 fi
 python -m pip install --no-input --no-deps "$(grep '^nrclex==' "$root/requirements.lock")"
-python -m pip install --no-input --no-deps --no-build-isolation --editable "$root"
+python -m pip install --no-input --no-deps --no-build-isolation --editable "$root" --editable "$root/plugins/aligncap-zh"

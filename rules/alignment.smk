@@ -161,34 +161,3 @@ rule train_alignment:
         code=digest("train_alignment"),
     script:
         "../workflow_scripts/train_alignment.py"
-
-
-rule kl_truncation_table:
-    input:
-        **INPUTS,
-        checkpoint=lambda w: checkpoint_of(w.system),
-        llm=model("llm"),
-    output:
-        parquet="<results>/tables/kl_truncation/{system}.parquet",
-        md="<results>/tables/kl_truncation/{system}.md",
-    log:
-        "<logs>/kl_truncation_table/{system}.log",
-    benchmark:
-        "<benchmarks>/kl_truncation_table/{system}.tsv"
-    wildcard_constraints:
-        system=one_of(of_stage("alignment")),
-    conda:
-        "../envs/llm.yaml"
-    threads: THREADS
-    resources:
-        gpu=GPU,
-        mem_mb=6000,
-        runtime=240,
-    params:
-        corpora=TRAIN,
-        teacher=lambda w: plain(EFFECTIVE[w.system].teacher, only={"clues", "temperature"}),
-        utterances=lambda w: EFFECTIVE[w.system].alignment.dev_limit,
-        compute=plain(settings.compute),
-        code=digest("kl_truncation_table"),
-    script:
-        "../workflow_scripts/kl_truncation_table.py"

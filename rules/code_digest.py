@@ -1,4 +1,4 @@
-"""Digest of the code that a script runs: its own and that of every aligncap module it can import.
+"""Digest of the code that a script runs: its own and that of every module of aligncap and its plugins it can import.
 
 Snakemake sees only the script file, and by its mtime; a digest in ``params`` sees the whole closure, by content. It is
 taken over the syntax trees without docstrings, so a comment does not cost an hour of training.
@@ -7,6 +7,7 @@ taken over the syntax trees without docstrings, so a comment does not cost an ho
 import ast
 import copy
 import hashlib
+import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Iterator
@@ -42,18 +43,29 @@ def remembered(function):
 
 
 @cache
-def package_folder() -> Path:
-    """Folder of the package that scripts will import."""
-    spec = importlib.util.find_spec(PACKAGE)
+def package_folder(package: str) -> Path:
+    """Folder of a package that scripts will import: aligncap itself, or that of a plugin."""
+    spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(f"{PACKAGE} is not installed; run `make setup` (pip install -e .)")
+        raise ModuleNotFoundError(f"{package} is not installed; run `make setup` (pip install -e .)")
     return Path(spec.submodule_search_locations[0])
 
 
 @cache
+def plugins() -> dict[str, list[str]]:
+    """Modules of installed plugins, by the group of entry points (aligncap.…) that code finds them by."""
+    find = importlib.metadata.entry_points
+    groups = [group for group in find().groups if group.startswith(f"{PACKAGE}.")]
+    return {group: sorted(point.module for point in find(group=group)) for group in groups}
+
+
+@cache
 def module_file(dotted: str) -> Path | None:
-    """The file of a dotted module of the package, None where there is no such module."""
-    base = package_folder().joinpath(*dotted.split(".")[1:])
+    """The file of a dotted module of the package or a plugin, None where there is no such module."""
+    package, *rest = dotted.split(".")
+    if package not in {PACKAGE, *(module.split(".")[0] for group in plugins().values() for module in group)}:
+        return None
+    base = package_folder(package).joinpath(*rest)
     return next((path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()), None)
 
 
@@ -79,7 +91,7 @@ def _is_type_checking(statement: ast.stmt) -> bool:
 
 @remembered
 def imported(path: Path, dotted: str) -> tuple[str, ...]:
-    """Modules of the package that this one imports anywhere in it, or names in a string for importlib."""
+    """Modules that this one imports anywhere in it, or names in a string: for importlib, or a group of plugins."""
     return tuple(_imported(parsed(path), dotted, path.name == "__init__.py"))
 
 
@@ -97,21 +109,23 @@ def _imported(tree: ast.Module, dotted: str, is_package: bool) -> Iterator[str]:
                 parent = ".".join([*kept, *filter(None, [node.module])])
             yield parent
             yield from (f"{parent}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in plugins():
+            yield from plugins()[node.value]
         elif names_modules and isinstance(node, ast.Constant) and isinstance(node.value, str):
             if re.fullmatch(rf"{PACKAGE}(\.\w+)+", node.value):
                 yield node.value
             elif re.fullmatch(rf"{PACKAGE}(\.\w+)+\.", node.value):  # the head of f"aligncap.corpora.{name}"
-                folder = package_folder().joinpath(*node.value.rstrip(".").split(".")[1:])
+                folder = package_folder(PACKAGE).joinpath(*node.value.rstrip(".").split(".")[1:])
                 yield from (f"{node.value}{path.stem}" for path in sorted(folder.glob("*.py")))
 
 
 def closure(script: Path) -> dict[str, Path]:
-    """Every module of the package that the script can reach, by name."""
+    """Every module of the package and its plugins that the script can reach, by name."""
     found: dict[str, Path] = {}
     pending = list(imported(script, ""))
     while pending:
         dotted = pending.pop()
-        path = module_file(dotted) if dotted.split(".")[0] == PACKAGE else None
+        path = module_file(dotted)
         if path is None or dotted in found or not reaches_artifacts(dotted):
             continue
         found[dotted] = path
@@ -153,7 +167,7 @@ def module_digest(path: Path) -> str:
 
 
 def code_digest(script: str | Path) -> str:
-    """sha256 over the script and its import closure in the package, 16 hexadecimal digits."""
+    """sha256 over the script and its import closure in the package and its plugins, 16 hexadecimal digits."""
     modules = closure(Path(script))
     schemas = modules.pop(SCHEMAS, None)
     parts = [module_digest(Path(script)), *(f"{name} {module_digest(modules[name])}" for name in sorted(modules))]

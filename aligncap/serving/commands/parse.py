@@ -14,7 +14,7 @@ def parse(
     captions: Annotated[
         list[str] | None, typer.Argument(metavar="CAPTION...", help="Captions; without any, or -, lines of stdin.")
     ] = None,
-    language: Annotated[str, typer.Option(metavar="CODE", help="en or zh.")] = "en",
+    language: Annotated[str, typer.Option(metavar="CODE", help="en; zh with the plugin aligncap-zh.")] = "en",
     as_json: JsonOption = False,
 ) -> None:
     """Read the clues of a caption: emotions, voice, intensity, negation.

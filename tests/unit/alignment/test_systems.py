@@ -20,7 +20,6 @@ from aligncap.alignment.teacher import (
 )
 from aligncap.alignment.train import AlignmentInputs, AlignmentSettings, train_alignment
 from aligncap.alignment.training_items import ResponsesInputs, ResponsesSettings, write_teacher_responses
-from aligncap.alignment.truncation import write_kl_truncation
 from aligncap.alignment.warm_start import WarmAdapter, WarmStartInputs, WarmStartSettings, warm_start
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
 from aligncap.captioner.generate import generate
@@ -165,24 +164,6 @@ def check_generated(bench: Bench, folder: Path, own: AlignCapConfig) -> None:
     assert {r["response_id"]: r["response_ids"] for r in said} == {r["response_id"]: r["response_ids"] for r in scored}
     for row in scored:  # greedy: each token is the teacher's likeliest
         assert row["response_ids"] == [ids[0] for ids in row["topk_ids"]]
-
-
-def test_the_truncated_kl_is_measured_against_the_whole(bench):
-    paths, own = bench.train("kd_conv")
-    # Two steps move a tiny student less than float sums do on some machines; this one is far from its teacher.
-    moved = {k: tensor * (100 if "lora_B" in k else 1) for k, tensor in load_file(paths.lora).items()}
-    save_file(moved, paths.lora)
-    out = bench.folder / "kl.parquet"
-    write_kl_truncation("kd_conv", own.teacher, 3, own.compute, bench.inputs, paths, bench.llm, out,
-                        bench.folder / "kl.md")  # fmt: skip
-    table = artifacts.read(out, "kl_truncation")
-    vocabulary = len(load_checkpoint(paths, model_folder(bench.llm), Compute(device="cpu")).tokenizer)
-    assert list(table.k) == [k for k in (8, 16, 32, 64, 128, 256) if k < vocabulary] + [vocabulary]
-    assert table.error.is_monotonic_decreasing and table.error.iloc[0] > 0
-    assert abs(table.error.iloc[-1]) < 2e-3 * max(1.0, table.full_kl.iloc[0])
-    assert table.full_kl.nunique() == 1 and table.teacher_tail.iloc[-1] == 0
-    text = (bench.folder / "kl.md").read_text()
-    assert text.count("\n| tiny |") == len(table) and "`kd_conv`" in text
 
 
 def test_responses_of_another_run_are_refused(bench):

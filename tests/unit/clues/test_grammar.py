@@ -2,7 +2,9 @@
 
 import pytest
 
+from aligncap.clues.parser import grammar
 from aligncap.clues.parser.grammar import dominant_emotion, parse_clues, parse_many
+from aligncap.errors import ConfigError
 from aligncap.vocabulary import CLASSES, EMOTIONS, KINDS, Clue, canonical
 
 DOMINANT = [
@@ -250,3 +252,10 @@ def test_clue_round_trip_and_many():
     clues = parse_clues("very sad")
     assert [Clue.from_dict(c.to_dict()) for c in clues] == clues
     assert parse_many(["very sad", ""]) == [clues, []]
+
+
+def test_a_chinese_caption_without_its_grammar_is_one_line_that_says_what_to_install(monkeypatch):
+    grammar._plugin.cache_clear()
+    monkeypatch.setattr(grammar, "entry_points", lambda **_: [])
+    with pytest.raises(ConfigError, match=r"'zh', there is one for en; `pip install plugins/aligncap-zh`[^\n]*$"):
+        parse_clues("愤怒", "zh")

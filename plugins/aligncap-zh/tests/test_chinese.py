@@ -1,10 +1,11 @@
 """The Chinese parser on sentences of ours: segmentation, negation, degree, contrast, attributes, and the interface."""
 
 import pytest
+from aligncap_zh import patterns, words
+from aligncap_zh.grammar import cut
 
-from aligncap.clues.parser import words_zh
-from aligncap.clues.parser.chinese import cut, is_chinese
-from aligncap.clues.parser.grammar import dominant_emotion, parse_clues, parse_many
+from aligncap.clues.parser.grammar import dominant_emotion, is_chinese, parse_clues, parse_many
+from aligncap.clues.parser.patterns import put_in
 from aligncap.errors import ConfigError
 from aligncap.vocabulary import CLASSES, EMOTIONS, KINDS, canonical
 
@@ -129,8 +130,8 @@ def test_words_are_those_of_the_caption_and_the_longest():
 
 
 def test_lists_are_sound():
-    assert set(words_zh.EMOTION_WORDS) == set(EMOTIONS)
-    for label, text in words_zh.EMOTION_WORDS.items():
+    assert set(words.EMOTION_WORDS) == set(EMOTIONS)
+    for label, text in words.EMOTION_WORDS.items():
         items = [item.rstrip("!?") for item in text.split()]
         assert len(items) == len(set(items)), label
         assert all(is_chinese(item) for item in items) and canonical(label) in CLASSES
@@ -140,3 +141,9 @@ def test_languages_share_one_interface():
     assert parse_many(["非常愤怒", ""], "zh") == [parse_clues("非常愤怒", "zh"), []]
     with pytest.raises(ConfigError, match="language 'de'"):
         parse_clues("sehr traurig", "de")
+
+
+def test_every_rule_has_an_example_that_it_reads_and_the_readme_shows_what_is_true_now():
+    assert all(parse_clues(rule.example, "zh") for rule in patterns.RULES)
+    page = patterns.PAGE.read_text(encoding="utf-8")
+    assert page == put_in(page, patterns.render()), "run `python -m aligncap_zh.patterns`"

@@ -1,7 +1,7 @@
-"""The emotion grammar parser for Chinese captions: the same clues as ``grammar.py`` reads off English ones.
+"""The emotion grammar for Chinese captions: the same clues as ``aligncap.clues.parser.grammar`` reads off English ones.
 
 Chinese has no blanks between words and needs no tagger here: the caption is cut into the longest words that the lists
-of ``words_zh.py`` know, from left to right (maximum matching); characters that begin none are passed over. Clauses
+of ``words.py`` know, from left to right (maximum matching); characters that begin none are passed over. Clauses
 end at punctuation. Within one, a negator denies what follows up to a contrast; the nearest degree word before an
 emotion, or one just after it (不已, 极了), sets its intensity; a scale word belongs to the nearest noun before it that
 it can measure (音调很高), or just after it (压低声音). What precedes a contrast (但, 却, 而是) is set aside, as are
@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
-from aligncap.clues.parser import words_zh
 from aligncap.clues.parser.chunks import Mention, set_aside, yields
 from aligncap.clues.parser.lexicon import CALM, CUE, NORMAL, Entry
 from aligncap.vocabulary import SCALES
+
+from . import words as lists
 
 SENTENCE = frozenset("。！？!?.\n")
 CLAUSE = SENTENCE | frozenset("，；,;：:")
 LIST = frozenset({"、", "和", "与", "及", "以及", "并", "也", "又"})
 REACH = 5  # words between a degree and its emotion, a negator and what it denies, a noun and its scale word
-_UNABLE_TO = re.compile(f"({'|'.join(words_zh.UNABLE_TO.split())})*")
+_UNABLE_TO = re.compile(f"({'|'.join(lists.UNABLE_TO.split())})*")
 
 
 @dataclass(frozen=True)
@@ -43,43 +44,38 @@ class Word:
         return self.begin + len(self.text)
 
 
-def is_chinese(text: str) -> bool:
-    """Whether a text has a Han character in it."""
-    return any("\u4e00" <= character <= "\u9fff" for character in text)
-
-
 @lru_cache(maxsize=1)
 def _lexicon() -> tuple[MappingProxyType[str, tuple[frozenset[str], tuple[Entry, ...]]], int]:
     """Word -> (roles, entries), and the length of the longest word."""
     roles: dict[str, set[str]] = {}
     entries: dict[str, list[Entry]] = {}
-    for label, text in words_zh.EMOTION_WORDS.items():
+    for label, text in lists.EMOTION_WORDS.items():
         normal = CALM if label in ("neutral", "calm") else NORMAL
         for item in text.split():
             word, marks = item.rstrip("!?"), item[len(item.rstrip("!?")) :]
             entry = Entry("emotion", label, "strong" if "!" in marks else "normal", CUE if "?" in marks else normal)
             entries.setdefault(word, []).append(entry)
-    for word in words_zh.FEELING_WORDS.split():
+    for word in lists.FEELING_WORDS.split():
         entries.setdefault(word, []).append(Entry("emotion", "feeling"))
-    for (kind, value), text in words_zh.ATTRIBUTE_WORDS.items():
+    for (kind, value), text in lists.ATTRIBUTE_WORDS.items():
         for word in text.split():
             entries.setdefault(word.rstrip("?"), []).append(Entry(kind, value))
     listed = {
-        "strong": words_zh.STRONG,
-        "after": words_zh.STRONG_AFTER,
-        "weak": words_zh.WEAK,
-        "plain": words_zh.PLAIN_DEGREE,
-        "negator": words_zh.NEGATORS,
-        "unable": words_zh.UNABLE,
-        "unable after": words_zh.UNABLE_AFTER,
-        "holding": words_zh.HOLDING,
-        "other": words_zh.NOT_NEGATORS,
-        "contrast": words_zh.CONTRAST,
-        "concession": words_zh.CONCESSION,
-        "appearance": words_zh.APPEARANCE,
-        **{f"noun {noun}": text for noun, text in words_zh.DIMENSIONS.items()},
+        "strong": lists.STRONG,
+        "after": lists.STRONG_AFTER,
+        "weak": lists.WEAK,
+        "plain": lists.PLAIN_DEGREE,
+        "negator": lists.NEGATORS,
+        "unable": lists.UNABLE,
+        "unable after": lists.UNABLE_AFTER,
+        "holding": lists.HOLDING,
+        "other": lists.NOT_NEGATORS,
+        "contrast": lists.CONTRAST,
+        "concession": lists.CONCESSION,
+        "appearance": lists.APPEARANCE,
+        **{f"noun {noun}": text for noun, text in lists.DIMENSIONS.items()},
     }
-    for (noun, kind, value), text in words_zh.SCALES.items():
+    for (noun, kind, value), text in lists.SCALES.items():
         listed[f"scale {noun} {kind} {value}"] = text
     for role, text in listed.items():
         for word in text.split():

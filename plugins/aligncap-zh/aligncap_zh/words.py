@@ -1,8 +1,8 @@
-"""Chinese word lists, read by ``chinese.py``. Ours: written by hand from general Chinese, tried on SECap's output.
+"""Chinese word lists, read by ``grammar.py``. Ours: written by hand from general Chinese, tried on SECap's output.
 
 Entries are separated by blanks and written in simplified characters. A final ``!`` marks an emotion that is intense by
-itself, a final ``?`` a mere cue, as in ``words.py``. The longest entry that fits is the word: 不满 and 忍不住 are words
-here, so that the 不 in them denies nothing.
+itself, a final ``?`` a mere cue, as in ``aligncap.clues.parser.words``. The longest entry that fits is the word: 不满
+and 忍不住 are words here, so that the 不 in them denies nothing.
 """
 
 EMOTION_WORDS = {

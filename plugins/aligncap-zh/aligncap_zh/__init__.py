@@ -1,0 +1,1 @@
+"""The emotion grammar for Chinese captions, a plugin of AlignCap (entry points `aligncap.parsers`)."""

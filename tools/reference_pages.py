@@ -100,9 +100,9 @@ def sections(
 def config_page() -> str:
     """Every key of the configuration."""
     head = (
-        "# Configuration\n\nAn overlay of `experiments/` changes some keys; the others have the defaults below, which are "
-        "those of `config.yaml`. A section that several places share is shown once, with the defaults of the place that "
-        "its heading names. An unknown key is an error.\n\n"
+        "# Configuration\n\nAn overlay of `experiments/` changes some keys; the others have the defaults below, which "
+        "are those of `config.yaml`. A section that stands in several places is shown once, with the defaults of the "
+        "place that its heading names. An unknown key is an error.\n\n"
     )
     return head + "".join(sections(AlignCapConfig, "", {}, AlignCapConfig()))
 

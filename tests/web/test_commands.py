@@ -128,7 +128,7 @@ def test_what_people_prefer_among_candidates_becomes_pairs_that_train(results, t
     facts, candidates = write_facts(tmp_path / "facts", "known", 6), results / "candidates" / "kd.parquet"
     judge = Judge(name="human", human={"answers": str(answers)})
     read = (facts["labels"], facts["clues"], facts["transcripts"])
-    score_candidates(judge, Compute(threads=1), candidates, *read, None, tmp_path / "scores.parquet")
+    score_candidates(judge, Compute(precision="fp32", threads=1), candidates, *read, None, tmp_path / "scores.parquet")
     build_pairs(
         Pairs(minimum=1, hard_negatives="off", wrong_clue_penalty=0, clean_chosen=False),
         0,

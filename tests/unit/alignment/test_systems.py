@@ -126,7 +126,7 @@ def test_a_system_trains_two_steps_and_captions(name, bench):
     wanted, unwanted = LOGGED.get(name, ({"kl"}, {"before", "quantity"}))
     assert wanted | {"nll", "loss"} <= set(logged) and not unwanted & set(logged)
     assert all(len(values) == own.alignment.steps for values in logged.values()), "the same updates for every system"
-    model = load_checkpoint(paths, model_folder(bench.llm), Compute(device="cpu"))
+    model = load_checkpoint(paths, model_folder(bench.llm), Compute(precision="fp32", device="cpu"))
     prompts = model.speech_prompts(load_examples(bench.inputs, ["dev"]))
     assert all((prompt.speech is None) == (name == "cascade") for prompt in prompts)
     assert len(generate(model, prompts, 2)) == len(prompts)
@@ -158,7 +158,7 @@ def test_the_truncated_kl_is_measured_against_the_whole(bench):
     write_kl_truncation("kd_conv", own.teacher, 3, own.compute, bench.inputs, paths, bench.llm, out,
                         bench.folder / "kl.md")  # fmt: skip
     table = artifacts.read(out, "kl_truncation")
-    vocabulary = len(load_checkpoint(paths, model_folder(bench.llm), Compute(device="cpu")).tokenizer)
+    vocabulary = len(load_checkpoint(paths, model_folder(bench.llm), Compute(precision="fp32", device="cpu")).tokenizer)
     assert list(table.k) == [k for k in (8, 16, 32, 64, 128, 256) if k < vocabulary] + [vocabulary]
     assert table.error.is_monotonic_decreasing and table.error.iloc[0] > 0
     assert abs(table.error.iloc[-1]) < 2e-3 * max(1.0, table.full_kl.iloc[0])

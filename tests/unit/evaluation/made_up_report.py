@@ -55,7 +55,7 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         captions[system] = write_captions(folder / f"captions/{system}.parquet", said)
     outs = {name: folder / f"evaluation/{name}/demo.parquet" for name in ("chance", *SYSTEMS)}
     gold = (paths["labels"], paths["prosody"], paths["transcripts"], paths["audio"])
-    score_captions(SETTINGS, Compute(threads=1), "demo", *gold, captions, folder / "m", outs)
+    score_captions(SETTINGS, Compute(precision="fp32", threads=1), "demo", *gold, captions, folder / "m", outs)
     evaluations = {(name, "demo"): path for name, path in outs.items()}
     table = folder / "tables/zero_shot.parquet"
     rest = [table.with_suffix(suffix) for suffix in (".csv", ".md", ".tex")]

@@ -19,7 +19,7 @@ ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1), Lora(rank=2, al
 def checkpoint(folder, llm, seed) -> CheckpointPaths:
     """A system whose LoRA and adapter are random."""
     torch.manual_seed(seed)
-    model = CaptionModel(model_folder(llm), Prompts(), Compute(device="cpu"))
+    model = CaptionModel(model_folder(llm), Prompts(), Compute(precision="fp32", device="cpu"))
     model.add_lora(LORA)
     with torch.no_grad():
         for tensor in lora_tensors(model.llm).values():
@@ -37,7 +37,9 @@ def collected(tmp_path, training_inputs, tiny_llm):
     for seed in (1, 2):
         paths, out = checkpoint(tmp_path / f"system{seed}", tiny_llm, seed), tmp_path / f"{seed}.parquet"
         settings = Representations(utterances=3, probe="The speaker")
-        collect_representations(settings, Compute(device="cpu", threads=1), training_inputs, paths, tiny_llm, out)
+        collect_representations(
+            settings, Compute(precision="fp32", device="cpu", threads=1), training_inputs, paths, tiny_llm, out
+        )
         found.append(artifacts.read_rows(out, "representations"))
     return found
 

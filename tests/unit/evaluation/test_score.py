@@ -29,7 +29,7 @@ def _run(tmp_path, paths, captions, systems=None, settings=SETTINGS, labels=LABE
     said = FOUND | {text: "sad" for own in captions.values() for text in own.values() if text not in FOUND}
     opinions = write_opinions(tmp_path / "opinions.parquet", said, labels)
     manifest = tmp_path / "manifest.json"
-    score_captions(settings, Compute(threads=1), "c", *_gold(paths), files, manifest, outs, opinions)
+    score_captions(settings, Compute(precision="fp32", threads=1), "c", *_gold(paths), files, manifest, outs, opinions)
     return outs
 
 
@@ -125,7 +125,14 @@ def test_a_caption_that_the_second_instrument_never_read_is_an_error(tmp_path, m
     out = {"x": tmp_path / "out.parquet"}
     with pytest.raises(ArtifactError, match="second_opinion again"):
         score_captions(
-            SETTINGS, Compute(threads=1), "c", *_gold(paths), captions, tmp_path / "manifest.json", out, opinions
+            SETTINGS,
+            Compute(precision="fp32", threads=1),
+            "c",
+            *_gold(paths),
+            captions,
+            tmp_path / "manifest.json",
+            out,
+            opinions,
         )
 
 

@@ -27,7 +27,7 @@ def evaluated(tmp_path, monkeypatch):
     files = {name: write_captions(tmp_path / f"{name}.parquet", own) for name, own in captions.items()}
     outs = {name: tmp_path / f"evaluation/{name}/demo.parquet" for name in ("chance", *captions)}
     gold = (paths["labels"], paths["prosody"], paths["transcripts"], paths["audio"])
-    score_captions(SETTINGS, Compute(threads=1), "demo", *gold, files, tmp_path / "m", outs)
+    score_captions(SETTINGS, Compute(precision="fp32", threads=1), "demo", *gold, files, tmp_path / "m", outs)
     return outs
 
 

@@ -139,7 +139,13 @@ def files(tmp_path, monkeypatch):
 def _score(files, rows, settings=None):
     artifacts.write(rows, files / "candidates", "candidates", "test")
     by_corpus = [{"tiny": files / name} for name in ("labels", "gold", "said")]
-    arguments = (settings or Judge(), Compute(threads=1), files / "candidates", *by_corpus, files / "manifest.json")
+    arguments = (
+        settings or Judge(),
+        Compute(precision="fp32", threads=1),
+        files / "candidates",
+        *by_corpus,
+        files / "manifest.json",
+    )
     score_candidates(*arguments, files / "scores")
     return artifacts.read_rows(files / "scores", "judge_scores")
 
@@ -187,7 +193,15 @@ def _judge_captions(files, **systems):
     terciles = {"pitch": "mid", "level": "low", "rate": "slow"}
     artifacts.write([{"utterance_id": "u00", **prosody, **terciles}], files / "prosody", "prosody", "test")
     outs = {system: files / f"judged_{system}" for system in systems}
-    arguments = (Judge(), Compute(threads=1), "tiny", said, *facts, files / "prosody", files / "manifest.json")
+    arguments = (
+        Judge(),
+        Compute(precision="fp32", threads=1),
+        "tiny",
+        said,
+        *facts,
+        files / "prosody",
+        files / "manifest.json",
+    )
     score_captions_of(*arguments, outs)
     return {system: artifacts.read_rows(path, "judged_captions") for system, path in outs.items()}
 

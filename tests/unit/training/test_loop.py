@@ -56,7 +56,16 @@ def in_tmp(tmp_path, monkeypatch):
 
 def run(stage, settings=SETTINGS, name="x", threads=1):
     train(
-        stage, settings, Compute(threads=threads), 0, "rule", name, {"s": 1}, [], Path(f"{name}.parquet"), lambda: None
+        stage,
+        settings,
+        Compute(precision="fp32", threads=threads),
+        0,
+        "rule",
+        name,
+        {"s": 1},
+        [],
+        Path(f"{name}.parquet"),
+        lambda: None,
     )
     return stage
 

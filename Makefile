@@ -20,7 +20,7 @@ export RUN_AGAIN = $(strip make $(MAKECMDGOALS) $(MAKEOVERRIDES))
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo captioner emosec table2 table3 table4 seeds tables small shift gap folds tags heard translated indomain indomain-seeds indomain-dev smoke run report test docs docs-serve lint format lock mlflow mlflow-sync clean
+.PHONY: help setup demo captioner emosec table2 table3 table4 seeds tables small shift gap folds tags heard translated indomain indomain-seeds indomain-dev smoke run report test docs docs-serve lint format config lock mlflow mlflow-sync clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -130,6 +130,9 @@ format: setup ## let ruff and snakefmt rewrite the sources
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/snakefmt Snakefile rules
+
+config: setup ## write config.yaml and its JSON schema from aligncap/config, where the defaults are
+	$(PY) -m aligncap.config.writing
 
 lock: setup ## write requirements.lock and envs/*.yaml from what .venv holds
 	$(PY) tools/lock.py

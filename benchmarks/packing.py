@@ -34,7 +34,7 @@ def main() -> None:
     written = artifacts.read_rows(arguments.results / f"corpora/{arguments.corpus}/references.parquet", "labels")
     captions = {row["utterance_id"]: row["captions"][0] for row in written}
     folder = model_folder(Path("models/smollm2-135m-instruct/manifest.json"))
-    model = CaptionModel(folder, Prompts(), Compute(device="cpu", threads=arguments.threads))
+    model = CaptionModel(folder, Prompts(), Compute(precision="fp32", device="cpu", threads=arguments.threads))
     model.add_lora(Lora())
     parameters = list(lora_tensors(model.llm).values())
     for parameter in parameters:

@@ -36,7 +36,7 @@ REJECTED = "The speaker sounds calm and rather content, with a soft and low voic
 
 def ours(folder: Path) -> Callable[[], None]:
     """A step of the packed layout."""
-    model = CaptionModel(folder, Prompts(), Compute(device="cpu"))
+    model = CaptionModel(folder, Prompts(), Compute(precision="fp32", device="cpu"))
     model.add_lora(Lora(rank=RANK, alpha=2 * RANK))
     parameters = list(lora_tensors(model.llm).values())
     for parameter in parameters:

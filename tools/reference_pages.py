@@ -60,15 +60,19 @@ def type_in_words(field: FieldInfo) -> str:
     return f"`{cell(named)}`" + (f", {', '.join(bounds)}" if bounds else "")
 
 
-def default_in_words(field: FieldInfo) -> str:
+def default_in_words(key: str, field: FieldInfo, default: BaseModel | None) -> str:
     """The value that a key has when it is left out; a dash where it must be given."""
-    if field.default is PydanticUndefined:
-        return "—"
-    return f"`{cell(str(field.default))}`"
+    value = field.default if default is None else getattr(default, key)
+    return "—" if value is PydanticUndefined else f"`{cell(str(value))}`"
 
 
-def sections(model: type[BaseModel], name: str, seen: dict[type[BaseModel], str]) -> Iterator[str]:
-    """A heading and a table of a section, then of those inside it that no section ``seen`` is like."""
+def sections(
+    model: type[BaseModel], name: str, seen: dict[type[BaseModel], str], default: BaseModel | None
+) -> Iterator[str]:
+    """A heading and a table of a section, then of those inside it that no section ``seen`` is like.
+
+    ``default`` is the section in the default experiment; None of entries, which have the defaults of their keys.
+    """
     about = " ".join((model.__doc__ or "").split())
     rows, inner = [], []
     for key, field in model.model_fields.items():
@@ -77,27 +81,30 @@ def sections(model: type[BaseModel], name: str, seen: dict[type[BaseModel], str]
             entries = "dict[" in str(field.annotation)
             path = f"{name}.{key}".lstrip(".") + (".{name}" if entries else "")
             if section not in seen:
-                inner.append((section, path))
+                value = getattr(default, key, None)
+                inner.append((section, path, value if isinstance(value, BaseModel) else None))
             shown = seen.setdefault(section, path)
-            link = f"[`{shown}`](#{slugify(shown, '-')})"
-            rows.append([f"`{key}`", "entries" if entries else "section", "", link])
+            meaning = f"[`{shown}`](#{slugify(shown, '-')})" + (
+                f": {cell(field.description)}" if field.description else ""
+            )
+            rows.append([f"`{key}`", "entries" if entries else "section", "", meaning])
         else:
-            unit = (field.json_schema_extra or {}).get("unit") if isinstance(field.json_schema_extra, dict) else None
-            meaning = cell(field.description or "") + (f" ({unit})" if unit else "")
-            rows.append([f"`{key}`", type_in_words(field), default_in_words(field), meaning])
+            meaning = cell(field.description or "")
+            rows.append([f"`{key}`", type_in_words(field), default_in_words(key, field, default), meaning])
     yield f"## {f'`{name}`' if name else 'Top level'}\n\n{about}\n\n"
     yield table(["key", "type", "default", "meaning"], rows)
-    for section, path in inner:
-        yield from sections(section, path, seen)
+    for section, path, value in inner:
+        yield from sections(section, path, seen, value)
 
 
 def config_page() -> str:
     """Every key of the configuration."""
     head = (
-        "# Configuration\n\n`config.yaml` gives every key a value and says why; an overlay of `experiments/` changes "
-        "some. Defaults below are those of a key that both leave out. An unknown key is an error.\n\n"
+        "# Configuration\n\nAn overlay of `experiments/` changes some keys; the others have the defaults below, which "
+        "are those of `config.yaml`. A section that stands in several places is shown once, with the defaults of the "
+        "place that its heading names. An unknown key is an error.\n\n"
     )
-    return head + "".join(sections(AlignCapConfig, "", {}))
+    return head + "".join(sections(AlignCapConfig, "", {}, AlignCapConfig()))
 
 
 # Commands

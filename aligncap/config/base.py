@@ -9,6 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+TopP = Annotated[
+    float,
+    Field(gt=0, le=1, description="tokens are drawn from the likeliest ones that together have this probability"),
+]
 
 
 class Section(BaseModel):

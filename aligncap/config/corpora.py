@@ -15,12 +15,15 @@ class CaptionSource(Section):
 
     source: Literal["auto", "corpus", "grammar", "bank"] = Field(
         "auto",
-        description="its own captions, the project's caption grammar, or a caption bank file; auto: its own where the "
-        "corpus has them, else the grammar",
+        description="where captions come from: corpus takes those of the corpus, grammar writes them by the project's "
+        "caption grammar, bank takes them from a file; auto takes the corpus's own where it has some, else the grammar",
     )
-    bank: str | None = Field(None, description="JSONL with caption, emotion, intensity, level, pitch, rate")
-    per_utterance: Count = Field(1, description="captions written for an utterance")
-    seed: int = 0
+    bank: str | None = Field(
+        None,
+        description="for source bank: a JSONL file with the keys caption, emotion, intensity, level, pitch and rate",
+    )
+    per_utterance: Count = Field(1, description="number of captions written for each clip")
+    seed: int = Field(0, description="seed that chooses among fitting captions")
 
     @model_validator(mode="after")
     def _bank_needs_file(self) -> CaptionSource:
@@ -32,12 +35,15 @@ class CaptionSource(Section):
 class Part(Section):
     """One of the two sides of a corpus that is cut in two; the other side is another corpus of the experiment."""
 
-    side: Literal["rest", "held_out"]
+    side: Literal["rest", "held_out"] = Field(
+        description="the side that this corpus is: held_out has the share below, rest has the other clips"
+    )
     share: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.25,
-        description="of the clips, held out in whole groups that share no speaker, session or caption with the rest",
+        description="share of the clips that is held out, in whole groups that have no speaker, session or caption in "
+        "common with the rest",
     )
-    seed: int = 0
+    seed: int = Field(0, description="seed that chooses the groups")
 
 
 if TYPE_CHECKING:
@@ -71,27 +77,52 @@ else:
 class Corpus(Section):
     """One corpus and its role in this experiment."""
 
-    adapter: AdapterName
-    role: Literal["train", "test", "unlabelled"] = Field(
-        description="unlabelled: only its sound is used, by the clue tagger; its labels are not even kept"
+    adapter: AdapterName = Field(
+        description="what reads it: synthetic makes speech with espeak-ng; manifest reads any table of clips; "
+        "huggingface and webdataset read these formats; every other adapter is named after the data set that it reads "
+        "(docs/corpora.md)"
     )
-    root: str | None = Field(None, description="folder, table or shard, from the project root, or hf://org/name@commit")
-    language: str | None = Field(None, description="ISO 639-1; needed where the adapter cannot tell")
+    role: Literal["train", "test", "unlabelled"] = Field(
+        description="train: models learn from it; test: models are tested on it and never read its captions or labels; "
+        "unlabelled: only the clue tagger hears it, and its labels are not even kept"
+    )
+    root: str | None = Field(
+        None,
+        description="where it lies: a folder, table or shard, relative to the project's folder, or "
+        "hf://org/name@commit; every adapter but synthetic needs it",
+    )
+    language: str | None = Field(
+        None, description="the language that is spoken, as its ISO 639-1 code; needed where the adapter cannot tell"
+    )
     captions: CaptionSource = CaptionSource()
     part: Part | None = Field(
-        None, description="take one side only; tested where the other side trains, it is in-domain, marked"
+        None,
+        description="takes one side of a corpus that is cut in two; where one side trains and the other tests, rows "
+        "of the tables are marked as in-domain; null takes the whole corpus",
     )
-    limit: Count | None = Field(None, description="keep this many clips, drawn evenly over speakers and emotions")
-    on_error: Literal["skip", "fail"] = Field("skip", description="skipped clips are listed in skipped.parquet")
-    max_duration_s: Positive = Field(60.0, description="longer clips are bad input", json_schema_extra={"unit": "s"})
-    clips: Count | None = Field(None, description="synthetic: how many to make")
-    voices: tuple[str, ...] = Field((), description="synthetic: espeak-ng voices, such as en-us+f3")
-    style: Literal["a", "b"] | None = Field(None, description="synthetic: caption grammar")
+    limit: Count | None = Field(
+        None, description="keeps this many clips, drawn evenly over speakers and emotions; null keeps all"
+    )
+    on_error: Literal["skip", "fail"] = Field(
+        "skip", description="what a bad clip does: skip lists it in skipped.parquet and goes on, fail ends the run"
+    )
+    max_duration_s: Positive = Field(60.0, description="a clip of more seconds than this is a bad one")
+    clips: Count | None = Field(None, description="for adapter synthetic: the number of clips to make")
+    voices: tuple[str, ...] = Field((), description="for adapter synthetic: voices of espeak-ng, such as en-us+f3")
+    style: Literal["a", "b"] | None = Field(
+        None, description="for adapter synthetic: which set of sentences and which caption grammar, a or b"
+    )
     columns: dict[str, str] = Field(
-        {}, description="manifest, huggingface, webdataset: our column name -> the table's column name"
+        {},
+        description="for adapters manifest, huggingface and webdataset: the name of a column in the table, for each of "
+        "our names that differs from it",
     )
-    licence: str | None = Field(None, description="of its recordings, as the report names it; null: the adapter's")
-    split: str | None = Field(None, description="huggingface: which split, as in train[:100]; null: all of them")
+    licence: str | None = Field(
+        None, description="licence of its recordings, which the report names; null takes what the adapter knows"
+    )
+    split: str | None = Field(
+        None, description="for adapter huggingface: the split to take, such as train[:100]; null takes all of them"
+    )
 
     @model_validator(mode="after")
     def _adapter_needs(self) -> Corpus:

@@ -19,29 +19,35 @@ else:
 class LocalJudge(Section):
     """A causal LM of this machine, ``models.judge``, that reads the scoring prompt."""
 
-    batch_size: Count = Field(4, description="utterances at once; the captions of one share a sequence")
+    batch_size: Count = Field(4, description="clips that are scored at once; the captions of one clip share a sequence")
 
 
 class OpenAiJudge(Section):
     """Any OpenAI-compatible chat endpoint. Nothing here is secret: the key is in the environment only."""
 
-    base_url: str = Field("http://127.0.0.1:8000/v1", description="what comes before /chat/completions")
-    model: str | None = Field(None, description="as the endpoint names it")
+    base_url: str = Field("http://127.0.0.1:8000/v1", description="address that /chat/completions is appended to")
+    model: str | None = Field(None, description="the model's name as the endpoint knows it; this judge needs one")
     key_variable: str | None = Field(
-        "OPENAI_API_KEY", description="NAME of the environment variable that holds the key; null: no key is sent"
+        "OPENAI_API_KEY",
+        description="the NAME of the environment variable that holds the key, never the key; null sends no key",
     )
-    concurrency: Count = Field(8, description="requests at once")
-    timeout_s: Positive = Field(60.0, description="of one request", json_schema_extra={"unit": "s"})
-    retries: Annotated[int, Field(ge=0)] = Field(6, description="after a timeout, a lost connection, HTTP 429 or 5xx")
+    concurrency: Count = Field(8, description="number of requests under way at once")
+    timeout_s: Positive = Field(60.0, description="seconds that one request may take")
+    retries: Annotated[int, Field(ge=0)] = Field(
+        6, description="how often a request is sent again after a timeout, a lost connection, HTTP 429 or 5xx"
+    )
     backoff_s: Positive = Field(
-        1.0, description="first wait, doubled each time, with jitter", json_schema_extra={"unit": "s"}
+        1.0,
+        description="seconds to wait before the first retry; doubled each time, somewhat at random, unless the "
+        "endpoint says how long (Retry-After)",
     )
     max_wait_s: Positive = Field(
-        120.0, description="longest wait; who is told to wait longer gives the row up", json_schema_extra={"unit": "s"}
+        120.0, description="longest wait in seconds; a row whose endpoint asks for more is left unscored"
     )
-    max_unscored: Fraction = Field(0.1, description="more unscored rows than this share is an error")
+    max_unscored: Fraction = Field(0.1, description="share of the rows that may stay unscored; more is an error")
     request: dict[str, Any] = Field(
-        {"temperature": 0.0, "max_tokens": 300}, description="further fields of every request; null leaves one out"
+        {"temperature": 0.0, "max_tokens": 300},
+        description="further fields, sent as they are with every request; null leaves one out",
     )
 
     # Whole-model checks: their messages do not repeat the value, which may be a key in the wrong place.
@@ -58,19 +64,27 @@ class HumanJudge(Section):
     """Answers that people gave."""
 
     answers: str | None = Field(
-        None, description="CSV, JSONL or Parquet, relative to the project root; docs/judge.md has the columns"
+        None,
+        description="file of answers (CSV, JSONL or Parquet), relative to the project's folder; this judge needs one, "
+        "and docs/judge.md has its columns",
     )
 
 
 class Judge(Section):
-    """Who scores the candidates."""
+    """Who scores the candidates. docs/judge.md has how to use each, what it costs, and what text leaves the machine."""
 
-    name: JudgeName = "reference"
-    similarity_weight: Fraction = Field(
-        0.3, description="share of the sentence similarity in the overall score of the judge 'reference'"
+    name: JudgeName = Field(
+        "reference",
+        description="reference compares clues by rules, without an LLM; local asks an LLM on this machine; openai asks "
+        "an endpoint; human reads answers that people gave",
     )
-    factuality_weight: Fraction = 0.4
-    faithfulness_weight: Fraction = 0.3
+    similarity_weight: Fraction = Field(
+        0.3,
+        description="weight of the similarity to the references in the overall score of the judge `reference`; the "
+        "other judges weigh factuality and faithfulness alone",
+    )
+    factuality_weight: Fraction = Field(0.4, description="weight of factuality; the three weights add up to 1")
+    faithfulness_weight: Fraction = Field(0.3, description="weight of faithfulness")
     local: LocalJudge = LocalJudge()
     openai: OpenAiJudge = OpenAiJudge()
     human: HumanJudge = HumanJudge()
@@ -100,13 +114,18 @@ def lacking(judge: Judge, name: JudgeName) -> str | None:
 class Judging(Section):
     """Judges besides the one that makes preference pairs; their settings are those of ``preference.judge``."""
 
-    captions: JudgeName = Field("reference", description="scores the test captions, for win rates; read by no training")
-    compared: tuple[JudgeName, ...] = Field(
-        (), description="two or more judges that all score the candidates: tables/judge_agreement says if they agree"
+    captions: JudgeName = Field(
+        "reference", description="the judge that scores test captions, for win rates; no training reads its scores"
     )
-
+    compared: tuple[JudgeName, ...] = Field(
+        (),
+        description="two or more judges that all score the candidates, so that tables/judge_agreement can say how far "
+        "they agree; none by default",
+    )
     margin: Annotated[float, Field(ge=0)] = Field(
-        0.5, description="compared: difference of scores that prefers one of two captions of a clip, points of 1-5"
+        0.5,
+        description="for compared: how many points (of 1 to 5) two captions of a clip must be apart for a judge to "
+        "prefer one",
     )
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from aligncap.config import defaults
 from aligncap.config.base import Count, Positive, Section
 
 
@@ -11,43 +12,59 @@ class Table(Section):
     """One table: its rows and what they are compared with."""
 
     systems: tuple[str, ...] | None = Field(
-        None, description="rows in this order; those that the experiment lacks are left out; null: every system"
+        None,
+        description="rows in this order, but for systems that the experiment does not have; null takes every system",
     )
-    against: str = Field("sft", description="baseline of the paired differences")
+    against: str = Field("sft", description="the system that all rows are compared with, clip by clip")
 
 
 class Tables(Section):
     """The tables of the paper; each is made where the experiment has two of its systems."""
 
-    table1: Table = Table()
-    table2: Table = Table()
-    table3: Table = Table()
-    table4: Table = Table()
+    table1: Table = Field(Table(), description="zero-shot captioning; the other three show systems of this table")
+    table2: Table = Field(Table(systems=defaults.TABLE2, against="kd"), description="what each part of the method adds")
+    table3: Table = Field(
+        Table(systems=defaults.TABLE3), description="other ways to align speech and text, and other preference losses"
+    )
+    table4: Table = Field(
+        Table(systems=defaults.TABLE4),
+        description="hallucination, and how often a judge prefers a caption to the baseline's",
+    )
     claims: tuple[tuple[str, str], ...] = Field(
-        (), description="(system, against) of the claims table; pairs that the experiment lacks are left out"
+        defaults.CLAIMS,
+        description="pairs of a system and the one that it should beat: tables/claims has the difference of each pair "
+        "of which the experiment has both systems",
     )
 
 
 class Representations(Section):
-    """Hidden states of paired speech and text input, for figure 3; dev utterances of the training corpora."""
+    """Figure 3: hidden states of the LLM for speech input beside those for text input, on dev clips."""
 
     systems: tuple[str, ...] = Field(
-        ("kd",), description="trained systems with a speech adapter; the first is compared"
+        ("sft", "align_before_contrastive", "kd"),
+        description="trained systems that have a speech adapter; the others are compared with the first",
     )
-    utterances: Count = Field(64, description="dev utterances, over all training corpora")
+    utterances: Count = Field(64, description="number of dev clips, over all training corpora")
     probe: str = Field(
         "The speaker sounds",
         min_length=1,
-        description="start of a response, the same for every utterance, that both sides read: what then differs "
-        "between utterances comes from the input",
+        description="start of a response that follows speech and text input alike: what then differs between clips "
+        "comes from the input",
     )
 
 
 class Figures(Section):
     """The figures of the paper."""
 
-    drop: tuple[str, ...] = Field((), description="figure 1: trained systems shown in-domain and zero-shot")
-    in_domain: Count = Field(64, description="figure 1: dev utterances of each training corpus that are captioned")
+    drop: tuple[str, ...] = Field(
+        ("sft", "aligncap"),
+        description="figure 1: trained systems that are shown on dev speakers of the training corpora and zero-shot",
+    )
+    in_domain: Count = Field(
+        24, description="figure 1: number of dev clips of each training corpus that are captioned for it"
+    )
     representations: Representations = Representations()
-    perplexity: Positive = Field(15.0, description="of t-SNE; lowered where there are few points")
-    seed: int = 0
+    perplexity: Positive = Field(
+        15.0, description="figure 3: how many neighbours t-SNE has each point keep; lowered where there are few points"
+    )
+    seed: int = Field(0, description="figure 3: seed of t-SNE")

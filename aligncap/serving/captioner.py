@@ -131,7 +131,7 @@ class Captioner:
         if compute is None:
             import torch
 
-            compute = Compute(threads=torch.get_num_threads())
+            compute = Compute(precision="fp32", threads=torch.get_num_threads())
         return cls(checkpoint, place, compute)
 
     @property

@@ -55,7 +55,7 @@ def clue_row(utterance: str, emotion: str) -> dict:
 
 
 @pytest.fixture
-def training_inputs(tmp_path: Path) -> TrainingInputs:
+def training_inputs(tmp_path: Path, tiny_llm: Path) -> TrainingInputs:
     """Artifacts of one training corpus of 24 utterances: 12 align, 4 adapt, 4 preference, 4 dev."""
     roles = ["align"] * 12 + ["adapt"] * 4 + ["preference"] * 4 + ["dev"] * 4
     names = [f"u{i:02d}" for i in range(len(roles))]

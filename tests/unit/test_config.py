@@ -1,14 +1,16 @@
 import contextlib
+import difflib
 import io
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 from stacks import NAMES, STACKS, configfiles
 
 from aligncap import config
-from aligncap.config import AlignCapConfig
+from aligncap.config import AlignCapConfig, writing
 from aligncap.errors import ConfigError
 from aligncap.systems import (
     candidates_name,
@@ -78,6 +80,48 @@ def test_the_default_shows_every_key():
         return missing
 
     assert undocumented(AlignCapConfig, default(), "") == []
+
+
+@pytest.mark.parametrize("name", [writing.CONFIG, writing.SCHEMA])
+def test_what_is_written_from_the_models_is_up_to_date(name):
+    written = writing.config_yaml() if name == writing.CONFIG else writing.config_schema()
+    there = (ROOT / name).read_text(encoding="utf-8")
+    drift = "\n".join(
+        difflib.unified_diff(there.splitlines(), written.splitlines(), name, "aligncap/config", lineterm="")
+    )
+    assert there == written, f"{name} differs from the models; run `make config`\n{drift}"
+
+
+def test_the_embedded_default_is_the_models_own():
+    assert load(DEFAULT) == parse({}) == AlignCapConfig()
+    assert max(map(len, DEFAULT.read_text(encoding="utf-8").splitlines())) <= writing.WIDTH
+
+
+def test_every_key_says_what_it_means():
+    def silent(section: type, where: str) -> list[str]:
+        found = []
+        for name, field in section.model_fields.items():
+            inner = sections_of(field.annotation)
+            if not field.description and not inner:
+                found.append(f"{where}{name}")
+            for kind in inner:
+                found += silent(kind, f"{where}{name}.")
+        return found
+
+    def sections_of(annotation) -> list[type]:
+        if isinstance(annotation, type) and issubclass(annotation, config.Section):
+            return [annotation]
+        return [kind for part in get_args(annotation) for kind in sections_of(part)]
+
+    assert silent(AlignCapConfig, "") == []
+
+
+def test_the_schema_takes_an_overlay():
+    schema = yaml.safe_load((ROOT / writing.SCHEMA).read_text(encoding="utf-8"))
+    assert schema["additionalProperties"] is False and "required" not in schema
+    (entry,) = schema["properties"]["systems"]["patternProperties"].values()
+    assert {"type": "null"} in entry["anyOf"], "null drops a system"
+    assert not any("required" in part for part in schema["$defs"].values())
 
 
 def corpora(part: dict | None, other: dict | None) -> dict:

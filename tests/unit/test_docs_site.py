@@ -39,7 +39,8 @@ def test_the_configuration_page_has_every_section_and_key(pages: dict[str, str])
     alike = {f"models.{name}" for name in ("speech_encoder", "asr", "sentence_encoder", "judge")}
     alike |= {"tables.table2", "tables.table3", "tables.table4", "preference.pairs.faithfulness"}  # shown once
     assert keys(raw) - {"corpora", "systems"} - alike <= named
-    assert "| `beta` | `float`, > 0 | `0.1` | of dpo and kto, tau of ipo, lambda of orpo |" in page
+    assert "| `beta` | `float`, > 0 | `0.1` | strength of the preference loss: beta of dpo and kto, " in page
+    assert "| `steps` | `int`, ≥ 0 | `240` | number of training steps |" in page
 
 
 def test_the_commands_page_has_every_command_with_its_examples(pages: dict[str, str]) -> None:

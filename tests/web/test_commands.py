@@ -129,7 +129,7 @@ def test_what_people_prefer_among_candidates_becomes_pairs_that_train(results, t
     judge = Judge(name="human", human={"answers": str(answers)})
     read = (facts["labels"], facts["clues"], facts["transcripts"])
     scored = CandidateFacts(candidates, *read, facts["prosody"], None)
-    score_candidates(judge, Compute(threads=1), scored, tmp_path / "scores.parquet")
+    score_candidates(judge, Compute(precision="fp32", threads=1), scored, tmp_path / "scores.parquet")
     inputs = PairInputs(
         candidates,
         tmp_path / "scores.parquet",

@@ -27,7 +27,7 @@ class TinyCaptioner:
     def __init__(self, folder: Path, says: dict[str, str] = SAYS, seconds: float = 0.0) -> None:
         self.seconds = seconds
         torch.manual_seed(0)
-        self.model = CaptionModel(folder, Prompts(instruction="Say:"), Compute(device="cpu"))
+        self.model = CaptionModel(folder, Prompts(instruction="Say:"), Compute(precision="fp32", device="cpu"))
         self.model.llm.requires_grad_(True)
         optimizer = torch.optim.Adam(self.model.llm.parameters(), lr=1e-2)
         prompts = [self.model.text_prompt(acoustic_prompt(self.clues(level)), (104, 105)) for level in says]

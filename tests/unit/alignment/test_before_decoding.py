@@ -76,7 +76,7 @@ def test_vclub_fits_q_on_x_and_frees_x_from_y_without_touching_either_from_the_w
 @pytest.fixture
 def model(tiny_llm):
     torch.manual_seed(0)
-    model = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(device="cpu"))
+    model = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(precision="fp32", device="cpu"))
     model.add_adapter(Adapter(width=16, heads=2, queries=2, layers=1, noise=0.0, dropout=0.0), 2, 8)
     return model
 

@@ -143,7 +143,7 @@ def test_a_system_trains_two_steps_and_captions(name, bench):
     wanted, unwanted = LOGGED.get(name, ({"kl"}, {"before", "quantity"}))
     assert wanted | {"nll", "loss"} <= set(logged) and not unwanted & set(logged)
     assert all(len(values) == own.alignment.steps for values in logged.values()), "the same updates for every system"
-    model = load_checkpoint(paths, model_folder(bench.llm), Compute(device="cpu"))
+    model = load_checkpoint(paths, model_folder(bench.llm), Compute(precision="fp32", device="cpu"))
     prompts = model.speech_prompts(load_examples(bench.inputs, ["dev"]))
     assert all((prompt.speech is None) == (name == "cascade") for prompt in prompts)
     assert len(generate(model, prompts, 2)) == len(prompts)

@@ -52,7 +52,7 @@ from aligncap.preference.train import (
 from aligncap.training.data import load_examples
 
 ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1, noise=0.0, dropout=0.0), Lora(rank=2, alpha=4)
-COMPUTE = Compute(device="cpu", threads=1)
+COMPUTE = Compute(precision="fp32", device="cpu", threads=1)
 TEACHER = Teacher(top_k=8, adaptation=Optimisation(steps=3, batch_size=2, dev_every=2))
 
 

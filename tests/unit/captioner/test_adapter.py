@@ -101,7 +101,7 @@ def test_even_pooling_is_adaptive_average_pooling(length):
 
 def model_of(folder, adapter: Adapter) -> CaptionModel:
     torch.manual_seed(0)
-    model = CaptionModel(folder, Prompts(), Compute(device="cpu"))
+    model = CaptionModel(folder, Prompts(), Compute(precision="fp32", device="cpu"))
     model.add_lora(LORA)
     if adapter.type != "none":
         model.add_adapter(adapter, n_layers=2, dim=8)
@@ -120,7 +120,7 @@ def test_a_saved_captioner_says_the_same_whatever_its_adapter(name, tiny_llm, ex
     settings = ADAPTERS.get(name, Adapter(type="none"))
     model = model_of(model_folder(tiny_llm), settings)
     paths = saved(model, settings, tmp_path)
-    again = load_checkpoint(paths, model_folder(tiny_llm), Compute(device="cpu"))
+    again = load_checkpoint(paths, model_folder(tiny_llm), Compute(precision="fp32", device="cpu"))
     for one, other in zip(model.speech_prompts(examples), again.speech_prompts(examples), strict=True):
         assert one.before == other.before and one.after == other.after
         assert (one.speech is None) == (other.speech is None) == (name == "none")
@@ -149,14 +149,14 @@ def test_an_adapter_of_another_type_is_refused(tiny_llm, tmp_path):
     system["adapter"]["type"] = "cif"
     paths.system.write_text(json.dumps(system))
     with pytest.raises(ModelError, match="does not fit"):
-        load_checkpoint(paths, model_folder(tiny_llm), Compute(device="cpu"))
+        load_checkpoint(paths, model_folder(tiny_llm), Compute(precision="fp32", device="cpu"))
     with pytest.raises(ModelError, match=r"adapter\.type: none"):
         build_adapter(Adapter(type="none"), 2, 8, 12)
 
 
 def test_llm_0_is_under_the_lora_and_switching_it_off_leaves_no_trace(tiny_llm, examples):
     torch.manual_seed(0)
-    base = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(device="cpu"))
+    base = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(precision="fp32", device="cpu"))
     model = model_of(model_folder(tiny_llm), ADAPTERS["qformer"])
     lora = {n: p for n, p in model.llm.named_parameters() if "lora_" in n}
     with torch.no_grad():

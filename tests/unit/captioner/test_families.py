@@ -12,7 +12,7 @@ from aligncap.config import Adapter, Compute, Lora, ModelSource, Prompts
 from aligncap.models.sources import fetch_model, model_folder
 
 ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
-CPU = Compute(device="cpu", threads=1)
+CPU = Compute(precision="fp32", device="cpu", threads=1)
 
 
 @pytest.fixture(scope="module", params=["llama", "qwen2", "gemma", "gpt2", "phi"])

@@ -23,7 +23,7 @@ ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1), Lora(rank=2, al
 @pytest.fixture
 def model(tiny_llm: Path) -> CaptionModel:
     torch.manual_seed(0)
-    model = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(device="cpu"))
+    model = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(precision="fp32", device="cpu"))
     model.add_lora(LORA)
     with torch.no_grad():
         for tensor in lora_tensors(model.llm).values():
@@ -74,7 +74,9 @@ def test_text_and_speech_prompts_hold_their_parts(model, examples):
 
 
 def test_prompt_parts_can_be_left_out(tiny_llm):
-    bare = CaptionModel(model_folder(tiny_llm), Prompts(acoustic=False, semantic=False), Compute(device="cpu"))
+    bare = CaptionModel(
+        model_folder(tiny_llm), Prompts(acoustic=False, semantic=False), Compute(precision="fp32", device="cpu")
+    )
     words = bare.decode(bare.text_prompt("Emotion: sad.", bare.encode("hello")).before)
     assert "Emotion" not in words and "hello" not in words
 
@@ -119,7 +121,7 @@ def test_a_narrow_nucleus_samples_the_greedy_caption(model, examples):
 def test_merging_the_teacher_lora_equals_running_with_it(tiny_llm, model):
     text = [model.text_prompt("Emotion: sad.", [40, 41])]
     answer = [[model.response_ids("sad")]]
-    merged = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(device="cpu"))
+    merged = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(precision="fp32", device="cpu"))
     merged.merge_lora(LORA, {n: t.clone() for n, t in lora_tensors(model.llm).items()})
     torch.testing.assert_close(
         merged.response_logps(merged.pack(text, answer)),
@@ -168,7 +170,7 @@ def test_saved_and_reloaded_in_a_fresh_process_gives_the_same_logits(tiny_llm, m
         "import sys, json, torch; from pathlib import Path\n"
         "from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint\n"
         "from aligncap.config import Compute\n"
-        "m = load_checkpoint(CheckpointPaths.of(Path(sys.argv[1])), Path(sys.argv[2]), Compute())\n"
+        "m = load_checkpoint(CheckpointPaths.of(Path(sys.argv[1])), Path(sys.argv[2]), Compute(precision='fp32'))\n"
         "p = m.text_prompt('Emotion: sad.', [40, 41]); a = m.response_ids('sad')\n"
         "print(json.dumps(m.response_logits(m.pack([p], [[a]])).tolist()))\n"
     )
@@ -184,7 +186,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tiny_llm, model, tmp_path):
     system["adapter"]["queries"] = 3
     paths.system.write_text(json.dumps(system))
     with pytest.raises(ModelError, match="queries has shape"):
-        load_checkpoint(paths, model_folder(tiny_llm), Compute(device="cpu"))
+        load_checkpoint(paths, model_folder(tiny_llm), Compute(precision="fp32", device="cpu"))
     paths.lora.unlink()
     with pytest.raises(ModelError, match="lora.safetensors: missing"):
-        load_checkpoint(paths, model_folder(tiny_llm), Compute(device="cpu"))
+        load_checkpoint(paths, model_folder(tiny_llm), Compute(precision="fp32", device="cpu"))

@@ -122,7 +122,7 @@ def test_random_language_models_load_and_are_seeded(tmp_path, family):
         fetch_model(ModelSource(name=name, files=(f"random:{family}",)), manifest)
         digests.append({f["path"]: f["sha256"] for f in json.loads(manifest.read_text())["files"]})
     assert digests[0] == digests[1]
-    model = CaptionModel(tmp_path / "a", Prompts(), Compute(device="cpu"))
+    model = CaptionModel(tmp_path / "a", Prompts(), Compute(precision="fp32", device="cpu"))
     assert model.decode(model.response_ids("sounds sad")) == "sounds sad"
     logits = model.response_logits(model.pack([model.text_prompt("", [])], [[model.response_ids("sad")]]))
     assert logits.shape == (4, model.llm.config.vocab_size)

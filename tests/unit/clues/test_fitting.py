@@ -13,7 +13,7 @@ def test_a_memorisable_random_label_is_predicted_at_chance_out_of_fold():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(240, 400)).astype(np.float32)  # more dimensions than clips: any label can be memorised
     labels = list(rng.choice(EMOTIONS, 240))
-    found = out_of_fold(rows, {"emotion": labels}, np.arange(240) % 5, ["c"] * 240, Settings(), 0)
+    found = out_of_fold(rows, {"emotion": labels}, np.arange(240) % 5, ["c"] * 240, Settings(l2=1.0), 0)
     probabilities, names = found.probabilities("emotion"), found.labels["emotion"]
     right = [names[p.argmax()] == label for p, label in zip(probabilities, labels, strict=True)]
     assert np.mean(right) < 0.45
@@ -90,7 +90,8 @@ def test_the_speaker_s_own_statistics_undo_what_a_speaker_adds_to_every_clip():
         rows[i, :3] += 8 * np.random.default_rng(i // 18).normal(size=3)
 
     def accuracy(normalise):
-        found = out_of_fold(rows, {"emotion": labels}, np.arange(180) // 18, speakers, Settings(normalise=normalise), 0)
+        settings = Settings(normalise=normalise, measured=[], l2=1.0)
+        found = out_of_fold(rows, {"emotion": labels}, np.arange(180) // 18, speakers, settings, 0)
         names = found.labels["emotion"]
         return np.mean([names[z.argmax()] == t for z, t in zip(found.logits["emotion"], labels, strict=True)])
 

@@ -1,19 +1,18 @@
 """Self-training of the tagger: what audio without labels teaches, and what it must not."""
 
 import numpy as np
-from test_tagger import clips, train, trained  # noqa: F401
+from test_tagger import by_features, clips, train, trained  # noqa: F401
 
 from aligncap.clues.tagger.heads import fit_heads
 from aligncap.clues.tagger.model import Tagger
 from aligncap.clues.tagger.self_training import fit_with_unlabelled, surest
-from aligncap.config import Tagger as Settings
 from aligncap.vocabulary import SCALES
 
 CLASSES = ("angry", "sad")
 
 
 def rounds(number):
-    return Settings(self_training={"rounds": number, "keep": 0.5})
+    return by_features(self_training={"rounds": number, "keep": 0.5})
 
 
 def two_corpora(seed=0):
@@ -70,7 +69,7 @@ def test_a_new_microphone_is_learnt_from_what_is_measured_on_its_clips(trained, 
     wanted = [SCALES["level"][i % 3] for i in range(60)]
 
     def hits(heard):
-        train(folder, Settings(), heard, {name: folder / name for name in "cd"})
+        train(folder, by_features(), heard, {name: folder / name for name in "cd"})
         tagger = Tagger.load(folder / "tagger.safetensors")
         said = [max(t := tagger.predict(value, {})["level"], key=t.get) for value in shifted.values()]
         return np.mean([a == b for a, b in zip(said, wanted, strict=True)])

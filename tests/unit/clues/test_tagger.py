@@ -33,6 +33,11 @@ def clips(n, seed=0, informative=True):
     return found, labels
 
 
+def by_features(**settings):
+    """No kind is told by a figure measured on the clip, and little holds the weights."""
+    return Settings(**{"measured": [], "l2": 1.0, **settings})
+
+
 def train(folder, settings=None, heard=None, features=None):
     """Run the rule's function on the fixture's artifacts, twice over as the corpora 'c' and 'd'.
 
@@ -40,7 +45,7 @@ def train(folder, settings=None, heard=None, features=None):
     """
     tables = {n: {c: folder / f"{n}.parquet" for c in "cd"} for n in ("audio", "references", "prosody", "timbre")}
     train_tagger(
-        settings or Settings(),
+        settings or by_features(),
         0,
         TaggerSources(
             folder / "plan.parquet",
@@ -99,7 +104,7 @@ def predict(folder, role, settings=None, encoder=None):
     out_of_fold_path = folder / "out_of_fold.parquet" if role == "train" else None
     tables = (folder / f"{name}.parquet" for name in ("prosody", "audio", "transcripts"))
     inputs = (folder / "tagger.safetensors", folder / "features", *tables)
-    settings = PredictionSettings("c", role, settings or Settings(), Prompts())
+    settings = PredictionSettings("c", role, settings or by_features(), Prompts())
     predict_clues(settings, PredictionInputs(*inputs, out_of_fold_path, folder / "m", encoder), out)
     return artifacts.read_rows(out, "clues")
 
@@ -215,13 +220,13 @@ def test_a_measured_kind_is_told_by_its_own_figure_wherever_the_features_lie(tra
         named = [next((rate for rate in ("slow", "fast") if f"Rate: {rate}" in text), "mid") for text in said]
         return np.mean([a == b for a, b in zip(named, wanted, strict=True)])
 
-    assert right(Settings()) < 0.5
-    assert right(Settings(measured=["rate"])) == 1.0
+    assert right(by_features()) < 0.5
+    assert right(by_features(measured=["rate"])) == 1.0
 
 
 def test_a_clip_without_a_pitch_is_as_one_of_mean_pitch_and_its_own_third_is_not_read(trained):
     folder, features, _ = trained
-    settings = Settings(measured=["rate", "pitch"], threshold=0.0)
+    settings = by_features(measured=["rate", "pitch"], threshold=0.0)
     octaves = [2.0 ** (6 + i % 3) for i in range(60)]  # 64, 128 and 256 Hz: low, mid, high
     measured(folder, [1.0] * 60, octaves)
     train(folder, settings)
@@ -251,7 +256,7 @@ def test_training_clues_come_from_the_out_of_fold_table(trained):
 def test_training_corpus_needs_the_out_of_fold_table(tmp_path):
     with pytest.raises(CorpusError, match="out-of-fold"):
         inputs = PredictionInputs(*map(Path, "wfpat"), None, Path("m"), None)
-        predict_clues(PredictionSettings("c", "train", Settings(), Prompts()), inputs, tmp_path / "out")
+        predict_clues(PredictionSettings("c", "train", by_features(), Prompts()), inputs, tmp_path / "out")
 
 
 def test_transductive_normalisation_is_noted_and_must_match_the_training(trained):
@@ -259,13 +264,13 @@ def test_transductive_normalisation_is_noted_and_must_match_the_training(trained
     predict(folder, "test")
     assert artifacts.read_notes(folder / "predicted.parquet", "clues")["transductive"] is False
     with pytest.raises(ArtifactError, match="normalise"):
-        predict(folder, "test", Settings(normalise="corpus"))
+        predict(folder, "test", by_features(normalise="corpus"))
 
 
 @pytest.mark.parametrize("normalise", ["corpus", "speaker"])
 def test_statistics_of_test_audio_are_transductive(trained, normalise):
     folder, _, labels = trained
-    settings = Settings(normalise=normalise)
+    settings = by_features(normalise=normalise)
     train(folder, settings)
     rows = predict(folder, "test", settings)
     assert artifacts.read_notes(folder / "predicted.parquet", "clues")["transductive"] is True
@@ -280,7 +285,7 @@ def test_the_other_folds_are_told_apart(trained):
     by = {name: artifacts.read_notes(folder / f"{name}.parquet", "tagger_predictions") for name in FOLDS}
     assert [by[name]["folds"] for name in FOLDS] == ["speaker", "corpus"]
     assert by["other_folds"]["out_of_fold"]["emotion"]["n"] == 120
-    train(folder, Settings(folds="corpus"))
+    train(folder, by_features(folds="corpus"))
     by = {name: artifacts.read_notes(folder / f"{name}.parquet", "tagger_predictions") for name in FOLDS}
     assert [by[name]["folds"] for name in FOLDS] == ["corpus", "speaker"]
 
@@ -291,7 +296,7 @@ FOLDS = ("out_of_fold", "other_folds")
 def test_temperatures_for_new_speech_are_those_of_the_corpora_left_out(trained):
     folder, _, _ = trained
     for calibrate, table in (("folds", "out_of_fold"), ("corpus", "other_folds")):
-        train(folder, Settings(calibrate=calibrate))
+        train(folder, by_features(calibrate=calibrate))
         head = Tagger.load(folder / "tagger.safetensors").heads["emotion"]
         notes = artifacts.read_notes(folder / f"{table}.parquet", "tagger_predictions")["out_of_fold"]
         assert head.temperature == notes["emotion"]["temperature"]
@@ -303,9 +308,9 @@ def test_a_kind_that_is_never_right_is_never_said_where_precision_is_asked_for(t
     rng = np.random.default_rng(1)
     shuffled = [row | {"rate": str(rng.choice(SCALES["rate"]))} for row in prosody]
     artifacts.write(shuffled, folder / "prosody.parquet", "prosody", "test")
-    train(folder, Settings(precision=0.9, calibrate="folds"))
+    train(folder, by_features(precision=0.9, calibrate="folds"))
     for role in ("train", "test"):
-        rows = predict(folder, role, Settings(precision=0.9, calibrate="folds", threshold=0.0))
+        rows = predict(folder, role, by_features(precision=0.9, calibrate="folds", threshold=0.0))
         assert all("Rate" not in row["p_act"] for row in rows)
         assert np.mean([f"Emotion: {x}." in row["p_act"] for row, x in zip(rows, labels, strict=True)]) > 0.8
 
@@ -333,7 +338,7 @@ def test_the_text_clue_joins_both_roles_and_only_the_emotion(trained, monkeypatc
     artifacts.write(unsure, folder / "out_of_fold.parquet", "tagger_predictions", "test", {"thresholds": {}})
     for role in ("train", "test"):
         before = predict(folder, role)
-        after = predict(folder, role, Settings(text_clue="join", text_weight=50.0), folder / "encoder")
+        after = predict(folder, role, by_features(text_clue="join", text_weight=50.0), folder / "encoder")
         for old, new, label in zip(before, after, labels, strict=True):
             if label == "angry":
                 assert "Emotion: sad." in new["p_act"]
@@ -343,14 +348,14 @@ def test_the_text_clue_joins_both_roles_and_only_the_emotion(trained, monkeypatc
             else:
                 assert old["p_act"] == new["p_act"]  # nothing was said
     with pytest.raises(CorpusError, match="sentence_encoder"):
-        predict(folder, "test", Settings(text_clue="join"))
+        predict(folder, "test", by_features(text_clue="join"))
 
 
 def test_a_figure_is_not_compared_with_the_test_speaker_s_own():
     with pytest.raises(ValidationError, match="gold clue itself; set tagger.measured: \\[\\]"):
-        Settings(measured=["rate"], normalise="speaker")
+        by_features(measured=["rate"], normalise="speaker")
 
 
 def test_precision_and_the_text_clue_exclude_each_other():
     with pytest.raises(ValidationError, match="text_clue must be 'off'"):
-        Settings(precision=0.5, text_clue="join")
+        by_features(precision=0.5, text_clue="join")

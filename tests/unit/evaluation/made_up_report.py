@@ -64,7 +64,7 @@ def made_up_inputs(folder: Path) -> ReportInputs:
     outs = {name: folder / f"evaluation/{name}/demo.parquet" for name in ("chance", *SYSTEMS)}
     gold = (paths["labels"], paths["prosody"], paths["transcripts"], paths["audio"])
     settings, inputs = (
-        ScoringSettings("demo", SETTINGS, Compute(threads=1)),
+        ScoringSettings("demo", SETTINGS, Compute(precision="fp32", threads=1)),
         ScoringInputs(*gold, captions, folder / "m"),
     )
     score_captions(settings, inputs, Evaluations(outs))

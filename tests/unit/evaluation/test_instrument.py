@@ -24,7 +24,7 @@ from aligncap.evaluation.second_instrument import (
 )
 from aligncap.vocabulary import CLASSES
 
-COMPUTE = Compute(device="cpu", threads=1)
+COMPUTE = Compute(precision="fp32", device="cpu", threads=1)
 TEXTS = [
     f"The {noun} is {word}."
     for noun in ("voice", "tone", "speaker")

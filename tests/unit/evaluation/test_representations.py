@@ -20,7 +20,7 @@ ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1), Lora(rank=2, al
 def checkpoint(folder, llm, seed) -> CheckpointPaths:
     """A system whose LoRA and adapter are random."""
     torch.manual_seed(seed)
-    model = CaptionModel(model_folder(llm), Prompts(), Compute(device="cpu"))
+    model = CaptionModel(model_folder(llm), Prompts(), Compute(precision="fp32", device="cpu"))
     model.add_lora(LORA)
     with torch.no_grad():
         for tensor in lora_tensors(model.llm).values():
@@ -39,7 +39,7 @@ def collected(tmp_path, training_inputs, tiny_llm):
         paths, out = checkpoint(tmp_path / f"system{seed}", tiny_llm, seed), tmp_path / f"{seed}.parquet"
         settings = Representations(utterances=3, probe="The speaker")
         inputs = more(RepresentationInputs, training_inputs, checkpoint=paths)
-        collect_representations(settings, Compute(device="cpu", threads=1), inputs, out)
+        collect_representations(settings, Compute(precision="fp32", device="cpu", threads=1), inputs, out)
         found.append(artifacts.read_rows(out, "representations"))
     return found
 

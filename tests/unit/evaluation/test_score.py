@@ -30,7 +30,7 @@ def _run(tmp_path, paths, captions, systems=None, settings=SETTINGS, labels=LABE
     opinions = write_opinions(tmp_path / "opinions.parquet", said, labels)
     manifest = tmp_path / "manifest.json"
     inputs = ScoringInputs(*_gold(paths), files, manifest, opinions)
-    score_captions(ScoringSettings("c", settings, Compute(threads=1)), inputs, Evaluations(outs))
+    score_captions(ScoringSettings("c", settings, Compute(precision="fp32", threads=1)), inputs, Evaluations(outs))
     return outs
 
 
@@ -126,7 +126,7 @@ def test_a_caption_that_the_second_instrument_never_read_is_an_error(tmp_path, m
     out = {"x": tmp_path / "out.parquet"}
     with pytest.raises(ArtifactError, match="second_opinion again"):
         inputs = ScoringInputs(*_gold(paths), captions, tmp_path / "manifest.json", opinions)
-        score_captions(ScoringSettings("c", SETTINGS, Compute(threads=1)), inputs, Evaluations(out))
+        score_captions(ScoringSettings("c", SETTINGS, Compute(precision="fp32", threads=1)), inputs, Evaluations(out))
 
 
 def test_other_utterances_are_refused(tmp_path, monkeypatch):

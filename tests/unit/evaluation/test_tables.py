@@ -28,7 +28,7 @@ def evaluated(tmp_path, monkeypatch):
     outs = {name: tmp_path / f"evaluation/{name}/demo.parquet" for name in ("chance", *captions)}
     gold = (paths["labels"], paths["prosody"], paths["transcripts"], paths["audio"])
     settings, inputs = (
-        ScoringSettings("demo", SETTINGS, Compute(threads=1)),
+        ScoringSettings("demo", SETTINGS, Compute(precision="fp32", threads=1)),
         ScoringInputs(*gold, files, tmp_path / "m"),
     )
     score_captions(settings, inputs, Evaluations(outs))

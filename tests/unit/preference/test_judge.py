@@ -140,7 +140,7 @@ def _score(files, rows, settings=None):
     artifacts.write(rows, files / "candidates", "candidates", "test")
     by_corpus = [{"tiny": files / name} for name in ("labels", "gold", "said")]
     inputs = CandidateFacts(files / "candidates", *by_corpus, {}, files / "manifest.json")
-    score_candidates(settings or Judge(), Compute(threads=1), inputs, files / "scores")
+    score_candidates(settings or Judge(), Compute(precision="fp32", threads=1), inputs, files / "scores")
     return artifacts.read_rows(files / "scores", "judge_scores")
 
 
@@ -188,7 +188,7 @@ def _judge_captions(files, **systems):
     artifacts.write([{"utterance_id": "u00", **prosody, **terciles}], files / "prosody", "prosody", "test")
     outs = {system: files / f"judged_{system}" for system in systems}
     inputs = CaptionFacts(said, *facts, files / "prosody", files / "manifest.json")
-    score_captions_of("tiny", Judge(), Compute(threads=1), inputs, Judged(outs))
+    score_captions_of("tiny", Judge(), Compute(precision="fp32", threads=1), inputs, Judged(outs))
     return {system: artifacts.read_rows(path, "judged_captions") for system, path in outs.items()}
 
 

@@ -12,7 +12,7 @@ from aligncap.models.sources import fetch_model
 from aligncap.preference.facts import Item
 from aligncap.preference.judges import local, rubric
 
-CPU = Compute(device="cpu", threads=1)
+CPU = Compute(precision="fp32", device="cpu", threads=1)
 JUDGE = Judge(name="local")
 
 
@@ -69,7 +69,7 @@ def test_probabilities_are_renormalised_over_the_digits():
 
 def plainly(manifest, item, aspect):
     """The same score from one whole text, one forward pass and no packing."""
-    model = CaptionModel(manifest.parent, Prompts(instruction=rubric.rubric()), Compute(device="cpu"))
+    model = CaptionModel(manifest.parent, Prompts(instruction=rubric.rubric()), Compute(precision="fp32", device="cpu"))
     frame = model.text_prompt("", ())
     tail = f"{rubric.caption_text(item)}\n\n{rubric.digit_question(aspect)}"
     ids = [*frame.before, *model.encode(f"{rubric.facts_text(item.facts)}\n\n"), *model.encode(tail), *frame.after]

@@ -19,7 +19,7 @@ from aligncap.preference.train import (
 )
 
 ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1, noise=0.0, dropout=0.0), Lora(rank=2, alpha=4)
-COMPUTE = Compute(device="cpu", threads=1)
+COMPUTE = Compute(precision="fp32", device="cpu", threads=1)
 STEPS = 6
 UTTERANCES = [f"u{number}" for number in range(12, 20)]  # those of roles adapt and preference
 
@@ -34,7 +34,7 @@ def in_tmp(tmp_path, monkeypatch):
 def parent(tmp_path, tiny_llm):
     """A checkpoint of random weights."""
     torch.manual_seed(0)
-    model = build_model(model_folder(tiny_llm), Prompts(), LORA, Compute(device="cpu"), {})
+    model = build_model(model_folder(tiny_llm), Prompts(), LORA, Compute(precision="fp32", device="cpu"), {})
     model.add_lora(LORA)
     model.add_adapter(ADAPTER, 2, 8)
     paths = CheckpointPaths.of(tmp_path / "kd")

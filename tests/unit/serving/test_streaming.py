@@ -17,7 +17,7 @@ LENGTH = 12
 @pytest.fixture
 def model(tiny_llm: Path) -> CaptionModel:
     torch.manual_seed(0)
-    model = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(device="cpu"))
+    model = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(precision="fp32", device="cpu"))
     model.add_adapter(Adapter(width=16, heads=2, queries=2, layers=1), n_layers=2, dim=8)
     return model.requires_grad_(False).eval()
 

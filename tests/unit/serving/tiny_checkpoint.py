@@ -14,7 +14,7 @@ from aligncap.config import Tagger as TaggerSettings
 from aligncap.models.sources import fetch_model, model_folder
 
 WIDTH, LAYERS = 32, (1, 2, 3)  # of the random Whisper
-COMPUTE = Compute(device="cpu", threads=1)
+COMPUTE = Compute(precision="fp32", device="cpu", threads=1)
 
 
 def write_checkpoint(project: Path) -> Path:

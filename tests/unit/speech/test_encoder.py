@@ -62,7 +62,7 @@ def test_pooling_averages_real_frames_only():
 def test_features_are_stored_and_read_as_they_are(whisper, audio, tmp_path):
     out = tmp_path / "features.parquet"
     config = Features(layers=(0, 2), pool=4)
-    extract_features(config, Compute(device="cpu", threads=1), audio, whisper, out)
+    extract_features(config, Compute(precision="fp32", device="cpu", threads=1), audio, whisper, out)
     features = load_features(out)
     encoder = load_encoder(model_folder(whisper), torch.device("cpu"))
     assert {name: array.shape for name, array in features.items()} == {"u0": (2, 7, 32), "u1": (2, 17, 32)}
@@ -78,7 +78,7 @@ def test_transcripts_are_the_corpus_own_or_asr_never_a_test_corpus_own(whisper, 
              arousal=None, transcript=text)
         for i, text in enumerate(("hello", None))
     ]  # fmt: skip
-    compute, out = Compute(device="cpu", threads=1), tmp_path / "transcripts.parquet"
+    compute, out = Compute(precision="fp32", device="cpu", threads=1), tmp_path / "transcripts.parquet"
     artifacts.write(labels, tmp_path / "labels.parquet", "labels", "test")
     with pytest.raises(CorpusError, match="u1 has no transcript"):
         write_transcripts(
@@ -107,7 +107,7 @@ def test_transcripts_are_the_corpus_own_or_asr_never_a_test_corpus_own(whisper, 
 
 @pytest.mark.parametrize("beam_size", [1, 2])
 def test_a_clip_of_more_than_thirty_seconds_is_transcribed_whole(whisper, beam_size):
-    transcriber = Transcriber(model_folder(whisper), Compute(device="cpu", threads=1), beam_size)
+    transcriber = Transcriber(model_folder(whisper), Compute(precision="fp32", device="cpu", threads=1), beam_size)
     start, end = tone(30.0), tone(1.0) * np.linspace(0, 1, 16_000, dtype=np.float32)
     texts = [
         transcriber.transcribe(samples, "de", "translate") for samples in (np.concatenate([start, end]), start, end)
@@ -125,7 +125,9 @@ def test_weights_in_half_precision_transcribe(whisper, tmp_path):
     WhisperForConditionalGeneration.from_pretrained(folder).half().save_pretrained(tmp_path)
     for part in (AutoTokenizer, WhisperFeatureExtractor):
         part.from_pretrained(folder).save_pretrained(tmp_path)
-    _, logprob = Transcriber(tmp_path, Compute(device="cpu", threads=1)).transcribe(tone(1.0), "de", "translate")
+    _, logprob = Transcriber(tmp_path, Compute(precision="fp32", device="cpu", threads=1)).transcribe(
+        tone(1.0), "de", "translate"
+    )
     assert logprob < 0
 
 
@@ -141,5 +143,5 @@ def test_the_mapped_encoder_equals_ctranslate2():
     want = np.array(model.encode(ctranslate2.StorageView.from_array(mel.astype(np.float32))))
     np.testing.assert_allclose(encoder.encode(samples).numpy()[-1], want[0], atol=5e-3)
     samples = tone(2.0)
-    transcriber = Transcriber(REAL, Compute(device="cpu", threads=2))
+    transcriber = Transcriber(REAL, Compute(precision="fp32", device="cpu", threads=2))
     assert transcriber.transcribe(samples, "en") == transcriber.transcribe(samples, "en")

@@ -13,7 +13,7 @@ from aligncap.models.sources import fetch_model, model_folder
 from aligncap.speech.encoder import load_encoder
 from aligncap.speech.features import extract_features, load_features, pool_layers
 
-CPU = Compute(device="cpu", threads=1)
+CPU = Compute(precision="fp32", device="cpu", threads=1)
 WIDTH, LAYERS = 32, 2
 FRAMES = {"whisper": 50, "wav2vec2": 49, "hubert": 49, "wavlm": 49}  # of one second
 

@@ -43,7 +43,7 @@ def write_audio(folder: Path, clips: dict[str, np.ndarray]) -> Path:
 
 def test_a_clip_does_not_depend_on_its_neighbours_nor_on_the_batch(whisper, tmp_path, monkeypatch):
     clips = {f"u{i}": noise(0.3 + 0.4 * i, i) for i in range(5)}
-    config, compute = Features(layers=(1, 3), pool=4), Compute(device="cpu", threads=1)
+    config, compute = Features(layers=(1, 3), pool=4), Compute(precision="fp32", device="cpu", threads=1)
     audio = write_audio(tmp_path, clips)
     features.extract_features(config, compute, audio, whisper, tmp_path / "whole.parquet")
     monkeypatch.setattr(features, "BATCH", 2)

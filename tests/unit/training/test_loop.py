@@ -57,7 +57,7 @@ def in_tmp(tmp_path, monkeypatch):
 
 def run(stage, settings=SETTINGS, name="x", threads=1):
     kept = Run("rule", name, {"s": 1}, [], Path(f"{name}.parquet"), lambda: None)
-    train(stage, settings, 0, Compute(threads=threads), kept)
+    train(stage, settings, 0, Compute(precision="fp32", threads=threads), kept)
     return stage
 
 

@@ -2,8 +2,8 @@
 
 Each training corpus in turn is the new one: the tagger is fitted on another, half of the new one's speakers are heard
 without labels, the other half is scored; then the halves change places. Mean over both of the macro recall of each
-clue kind: without hearing them, from features or from the clip's own figures (`tagger.measured`); with prosody and
-timbre measured on them (`tagger.self_training.rounds: 0`), and with rounds of pseudo-labels.
+clue kind: without hearing them, from features or from the figures of the clip itself (`tagger.measured`); and with
+prosody and timbre measured on them.
 
     python benchmarks/tagger_unlabelled.py results/emosec ravdess nemo
 """
@@ -19,7 +19,6 @@ from tagger_loco import Corpora
 from aligncap import artifacts
 from aligncap.clues.tagger.heads import LABELS, Array, Head, fit_heads, standardise, statistics
 from aligncap.clues.tagger.model import figures
-from aligncap.clues.tagger.self_training import fit_with_unlabelled
 from aligncap.clues.tagger.training import targets_of
 from aligncap.config import Tagger
 from aligncap.systems import load
@@ -27,7 +26,6 @@ from aligncap.vocabulary import SCALES
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("emotion", *SCALES, "timbre")
-PSEUDO = [(rounds, keep) for rounds in (1, 3) for keep in (0.3, 0.5, 1.0)]
 
 
 def macro_recall(head: Head, rows: Array, targets: list[str]) -> float:
@@ -77,12 +75,10 @@ def main() -> None:
             heard = np.flatnonzero(np.isin(corpora.speakers, speakers[half::2]))
             scored = np.flatnonzero(np.isin(corpora.speakers, speakers[1 - half :: 2]))
             fitted = {"not heard": not_heard}
-            for rounds, keep in [(0, 0.5), *PSEUDO]:
-                settings = Tagger(**of_features.model_dump() | {"self_training": {"rounds": rounds, "keep": keep}})
-                name = f"heard; {rounds} rounds, keep {keep}" if rounds else "heard: prosody and timbre measured"
-                measured = told(heard, (*SCALES, "timbre"))
-                inputs = standardised[old], told(old), standardised[heard], measured
-                fitted[name] = fit_with_unlabelled(*inputs, settings, config.seed)
+            measured, labelled = told(heard, (*SCALES, "timbre")), told(old)
+            joined = {kind: [*labels, *measured[kind]] for kind, labels in labelled.items()}
+            both = np.concatenate([standardised[old], standardised[heard]])
+            fitted["heard: prosody and timbre measured"] = fit_heads(both, joined, of_features, config.seed)
             wanted = told(scored)
             for name, heads in fitted.items():
                 scores = [macro_recall(heads[k], standardised[scored], wanted[k]) for k in KINDS]

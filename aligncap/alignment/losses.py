@@ -99,14 +99,6 @@ def _kl(of: Tensor, to: Tensor) -> Tensor:
     return torch.nn.functional.kl_div(to, of, reduction="none", log_target=True).sum(-1)
 
 
-def schedule_factor(schedule: str, step: int, steps: int) -> float:
-    """What lambda is multiplied with at ``step`` (from 1): 1, or a line from 0 to 1, or from 1 to 0."""
-    if schedule == "constant":
-        return 1.0
-    done = (step - 1) / max(1, steps - 1)
-    return done if schedule == "linear_up" else 1 - done
-
-
 def quantity_loss(quantity: Tensor, counts: Tensor) -> Tensor:
     """How far continuous integrate-and-fire is from one embedding a token: ``|quantity - count| / count``, ``[B]``.
 

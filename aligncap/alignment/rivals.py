@@ -48,24 +48,6 @@ def pooled_mse(speech: Tensor, text: Tensor) -> Tensor:
     return (speech - text).pow(2).mean(-1)
 
 
-def attended_mse(speech: Tensor, speech_mask: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
-    """Each text token against what it attends to in the speech, mean over tokens: ``[B]``.
-
-    ``s_n = sum_k softmax_k(e_n a_k / (rms_e rms_a sqrt H)) a_k`` and ``mean_n mean_h (s_n - e_n)^2``. The scores are of
-    embeddings brought to a root mean square of 1, without which all would be near 0.
-
-    Args:
-        speech: ``a``, ``[B, K, H]``.
-        speech_mask: ``[B, K]``.
-        text: ``e``, ``[B, N, H]``.
-        text_mask: ``[B, N]``.
-    """
-    width = text.shape[-1]
-    scores = nn.functional.rms_norm(text, (width,)) @ nn.functional.rms_norm(speech, (width,)).mT / width**0.5
-    share = scores.masked_fill(~speech_mask[:, None, :], -torch.inf).softmax(-1)
-    return masked_mean((share @ speech - text).pow(2).mean(-1, keepdim=True), text_mask).squeeze(-1)
-
-
 def info_nce(speech: Tensor, text: Tensor, groups: Tensor, temperature: float) -> Tensor:
     """Symmetric InfoNCE within the batch, ``[B]``: clip i against all texts, and text i against all clips, averaged.
 
@@ -157,8 +139,6 @@ class BeforeDecoding(nn.Module):
     def _mse(self, model: CaptionModel, speech: Speech, text: Tensor, mask: Tensor) -> Tensor:
         """Relative to the mean square of the LLM's embeddings, so that its size does not depend on the LLM."""
         size = model.llm.get_input_embeddings().weight.float().pow(2).mean()
-        if self.settings.before_pool == "attention":
-            return attended_mse(speech.embeddings, speech.mask, text, mask) / size
         return pooled_mse(masked_mean(speech.embeddings, speech.mask), masked_mean(text, mask)) / size
 
     def _secap(self, model: CaptionModel, speech: Speech, batch: Sequence[Item]) -> tuple[Tensor, dict[str, Tensor]]:

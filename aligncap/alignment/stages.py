@@ -10,15 +10,27 @@ import torch
 from torch import Tensor
 
 from aligncap.alignment.distillation import Distillation
-from aligncap.alignment.losses import quantity_loss, schedule_factor, token_nll
+from aligncap.alignment.losses import quantity_loss, token_nll
 from aligncap.alignment.rivals import BeforeDecoding
 from aligncap.alignment.training_items import Item, teacher_prompts
-from aligncap.captioner.adapter import INTO_THE_LLM, Speech
+from aligncap.captioner.adapter import Speech
 from aligncap.captioner.example import Example
 from aligncap.captioner.model import CaptionModel, lora_tensors
-from aligncap.captioner.regularise import mix
 from aligncap.config import Alignment
 from aligncap.training.loop import Stage
+
+
+def mix(own: Tensor, others: Tensor, concentration: float) -> Tensor:
+    """``l own + (1 - l) others``, one ``l ~ Beta(a, a)`` a clip, at least a half (after mixup, Zhang et al. 2018).
+
+    Args:
+        own: ``[B, K, H]``.
+        others: ``[B, K, H]``, of utterances that have the same label as the own ones.
+        concentration: ``a``; above 0.
+    """
+    share = torch.distributions.Beta(concentration, concentration).sample((len(own), 1, 1)).to(own)
+    share = torch.maximum(share, 1 - share)
+    return share * own + (1 - share) * others
 
 
 class TextStage(Stage):
@@ -61,7 +73,7 @@ class SpeechStage(TextStage):
         model: with a LoRA, and an adapter unless the system has none.
         train_set: items to train on.
         dev_set: items to measure NLL on.
-        settings: rates, lambda and its schedule.
+        settings: rates and lambda.
         teacher: what the student is pulled to; None for plain fine-tuning.
         before: alignment before LLM decoding, or None.
         seed: of the partners that mix-up draws.
@@ -79,26 +91,23 @@ class SpeechStage(TextStage):
     ) -> None:
         super().__init__(model, train_set, dev_set, settings.learning_rate)
         self.settings, self.teacher, self.before = settings, teacher, before
-        self.kd_weight, self.seed, self.step = settings.kd_weight, seed, 0
+        self.seed, self.step = seed, 0
         self.alike: dict[str, dict[str, Example]] = defaultdict(dict)
         for item in train_set:
             self.alike[item.example.gold_p_act][item.example.key] = item.example
 
     def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
-        """The LoRA; the adapter, or its way into the LLM alone; what aligns it before decoding."""
+        """The LoRA, the adapter, and what aligns it before decoding."""
         trained: dict[str, Tensor] = {}
         for name, module in (("adapter", self.model.adapter), ("before", self.before)):
             if module is not None:
                 trained |= {f"{name}.{n}": p for n, p in module.named_parameters()}
-        if self.settings.adapter_trains == "projection":
-            trained = {n: p for n, p in trained.items() if n.startswith(INTO_THE_LLM)}
         own = [(self.settings.adapter_learning_rate, trained)] if trained else []
         return [*super().groups(), *own]
 
-    def begin_step(self, step: int, steps: int) -> None:
-        """Set lambda."""
+    def begin_step(self, step: int) -> None:
+        """Mix-up draws other partners at each step."""
         self.step = step
-        self.kd_weight = self.settings.kd_weight * schedule_factor(self.settings.kd_schedule, step, steps)
 
     def forward(self, split: str, items: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
         """Sums over response tokens; on dev the NLL alone, for which no teacher is needed."""
@@ -115,7 +124,7 @@ class SpeechStage(TextStage):
         loss, logged = nll, {"nll": nll}
         if self.teacher is not None:
             divergence = self.teacher.divergence(batch, logits)
-            loss = loss + self.kd_weight * divergence
+            loss = loss + self.settings.kd_weight * divergence
             logged[self.teacher.name] = divergence
         if speech is not None:
             extra, parts = self._of_adapter(batch, speech)

@@ -18,9 +18,7 @@ from aligncap import artifacts
 from aligncap.alignment.losses import quantity_loss
 from aligncap.captioner.adapter import INTO_THE_LLM, SpeechAdapter, build_adapter, masked_mean, pad_features
 from aligncap.captioner.example import Example
-from aligncap.captioner.regularise import reverse_gradient
 from aligncap.config import Adapter, Compute, WarmStart
-from aligncap.errors import ConfigError
 from aligncap.models.sources import model_folder
 from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import Stage, train
@@ -28,13 +26,13 @@ from aligncap.training.recording import Run
 
 # Targets by kind: the label of each utterance, by "corpus/utterance_id".
 Targets = Mapping[str, Mapping[str, str]]
+ROLES = ("align", "adapt")  # parts of the plan that a warm start learns from
 
 
 class WarmStartStage(Stage):
     """Mean cross-entropy of one linear head a clue kind on the mean of the adapter's states.
 
-    Two terms join it where they are switched on: the quantity loss of ``cif``, and an adversary that tells speakers or
-    corpora apart on the same mean, behind a gradient reversal (ours).
+    With an adapter of type ``cif`` its quantity loss joins it.
 
     Args:
         adapter: what is trained.
@@ -42,7 +40,6 @@ class WarmStartStage(Stage):
         train_set: utterances to train on.
         dev_set: utterances to measure on.
         settings: the ``warm_start`` section.
-        domains: what the adversary tells apart, by utterance; empty without one.
     """
 
     def __init__(
@@ -52,16 +49,13 @@ class WarmStartStage(Stage):
         train_set: list[Example],
         dev_set: list[Example],
         settings: WarmStart,
-        domains: Mapping[str, str],
     ) -> None:
         super().__init__()
-        self.adapter, self.targets, self.settings, self.domains = adapter, targets, settings, domains
+        self.adapter, self.targets, self.settings = adapter, targets, settings
         self.sets = {"train": train_set, "dev": dev_set}
         self.labels = {kind: sorted(set(values.values())) for kind, values in sorted(targets.items())}
         width = adapter.config.width
         self.heads = nn.ModuleDict({kind: nn.Linear(width, len(labels)) for kind, labels in self.labels.items()})
-        self.names = sorted(set(domains.values()))
-        self.adversary = nn.Linear(width, len(self.names)) if domains else None
 
     def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
         """Everything of the adapter but the projection, which only the LLM can train; and the heads."""
@@ -95,11 +89,6 @@ class WarmStartStage(Stage):
         if encoded.quantity is not None:
             logged["quantity"] = quantity_loss(encoded.quantity, counts).sum()
             loss = loss + self.adapter.config.quantity_weight * logged["quantity"]
-        if self.adversary is not None and split == "train":  # it has never seen the speakers of dev
-            guesses = self.adversary(reverse_gradient(states, self.settings.adversary_weight))
-            own = torch.tensor([self.names.index(self.domains[e.key]) for e in examples], device=device)
-            loss = loss + nn.functional.cross_entropy(guesses, own, reduction="sum")
-            logged["accuracy_adversary"] = (guesses.argmax(-1) == own).float().sum()
         for kind, labels in self.labels.items():
             known = [(row, self.targets[kind][e.key]) for row, e in enumerate(examples) if e.key in self.targets[kind]]
             if not known:
@@ -144,11 +133,7 @@ class WarmAdapter(NamedTuple):
 
 
 def warm_start(settings: WarmStartSettings, inputs: WarmStartInputs, outputs: WarmAdapter) -> None:
-    """Train a new adapter on the clue tags of the utterances whose role is one of ``warm_start.roles``.
-
-    Raises:
-        ConfigError: the adversary has only one speaker or corpus to tell apart.
-    """
+    """Train a new adapter on the clue tags of the utterances that align and of those that adapt the teacher."""
     from transformers import AutoConfig
 
     table: dict[str, dict[str, str]] = {}
@@ -156,13 +141,13 @@ def warm_start(settings: WarmStartSettings, inputs: WarmStartInputs, outputs: Wa
         if row["target"]:
             table.setdefault(row["kind"], {})[f"{row['corpus']}/{row['utterance_id']}"] = row["target"]
     own = settings.warm_start
-    train_set, dev_set = load_examples(inputs, own.roles), load_examples(inputs, ["dev"])
+    train_set, dev_set = load_examples(inputs, ROLES), load_examples(inputs, ["dev"])
     torch.manual_seed(settings.seed)
     n_layers, _, dim = train_set[0].features.shape
     llm_width = AutoConfig.from_pretrained(model_folder(inputs.llm)).hidden_size
     module = build_adapter(settings.adapter, n_layers, dim, llm_width)
     module.fit_normalisation([example.features for example in train_set])
-    stage = WarmStartStage(module, table, train_set, dev_set, own, _domains(own, inputs.plan, train_set))
+    stage = WarmStartStage(module, table, train_set, dev_set, own)
     described = {"adapter": settings.adapter.model_dump(), "warm_start": own.model_dump(), "seed": settings.seed}
 
     def save() -> None:
@@ -171,15 +156,3 @@ def warm_start(settings: WarmStartSettings, inputs: WarmStartInputs, outputs: Wa
 
     run = Run("warm_start", "adapter", described, inputs.files(), outputs.log, save)
     train(stage, own, settings.seed, settings.compute, run)
-
-
-def _domains(settings: WarmStart, plan: Path, train_set: Sequence[Example]) -> dict[str, str]:
-    """What the adversary tells apart, by utterance; nothing where there is no adversary."""
-    if settings.adversary is None:
-        return {}
-    column = "speaker_key" if settings.adversary == "speaker" else "corpus"
-    known = {f"{row['corpus']}/{row['utterance_id']}": row[column] for row in artifacts.read_rows(plan, "plan")}
-    domains = {example.key: known[example.key] for example in train_set}
-    if len(set(domains.values())) < 2:
-        raise ConfigError(f"warm_start.adversary: the training set has only one {settings.adversary}; set it to null")
-    return domains

@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aligncap.captioner.regularise import mask_features
 from aligncap.config import Adapter
 from aligncap.errors import ModelError
 
@@ -121,8 +120,6 @@ class SpeechAdapter(nn.Module):
                 training. In evaluation no adapter looks at it.
         """
         normed = (features - self.mean) / self.std
-        if self.training:
-            normed = mask_features(normed, mask, self.config.time_mask, self.config.feature_mask)
         mixed = torch.einsum("l,bltd->btd", self.layer_logits.softmax(0), normed)
         encoded = self.encode(self.frame_norm(self.reduce(mixed)), mask, counts)
         return encoded._replace(states=self.state_norm(encoded.states))
@@ -194,7 +191,7 @@ def pool_evenly(values: Tensor, mask: Tensor, size: int) -> Tensor:
 
 
 class ConvAdapter(SpeechAdapter):
-    """Convolutions of width 3 and stride 2, then pooled to ``queries`` states or one for every 2^layers frames."""
+    """Convolutions of width 3 and stride 2, then pooled to ``queries`` states."""
 
     def __init__(self, config: Adapter, n_layers: int, dim: int, llm_width: int) -> None:
         super().__init__(config, n_layers, dim, llm_width)
@@ -204,13 +201,11 @@ class ConvAdapter(SpeechAdapter):
         self.dropout = nn.Dropout(config.dropout)
 
     def encode(self, frames: Tensor, mask: Tensor, counts: Tensor) -> States:
-        """``queries`` states a clip, or ``ceil(T / 2^layers)``."""
+        """``queries`` states a clip."""
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             # Zeros behind the end, as the convolution's own padding has them behind a clip that is alone.
             frames = convolution((frames * mask.unsqueeze(-1)).transpose(1, 2)).transpose(1, 2)
             frames, mask = self.dropout(nn.functional.gelu(norm(frames))), mask[:, ::2]
-        if self.config.length == "frames":
-            return States(frames, mask, None)
         pooled = pool_evenly(frames, mask, self.config.queries)
         return States(pooled, mask.new_ones(pooled.shape[:2]), None)
 

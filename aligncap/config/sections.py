@@ -84,18 +84,6 @@ class Splits(Section):
         return self
 
 
-class SelfTraining(Section):
-    """What the clue tagger does with corpora of role ``unlabelled``."""
-
-    rounds: Annotated[int, Field(ge=0)] = Field(
-        0,
-        description="of pseudo-labels; 0: they teach only what is measured on them (prosody, timbre)",
-    )
-    keep: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.5, description="of each predicted class: the surest share, which gets its prediction as label"
-    )
-
-
 class Tagger(Section):
     """The clue tagger: it tells emotion, intensity, level, pitch and rate from speech features."""
 
@@ -137,11 +125,6 @@ class Tagger(Section):
     threshold: Fraction = Field(
         0.25, description="a tag that is less probable than this is left out of what the LLM reads (P_act)"
     )
-    precision: Fraction | None = Field(
-        None,
-        description="instead of the threshold: for each kind the lowest one at which tags kept out of fold are right "
-        "this often",
-    )
     text_clue: Literal["off", "join"] = Field(
         "off",
         description="join adds the emotion of the transcript's words, told by similarity to prototype sentences, "
@@ -150,7 +133,6 @@ class Tagger(Section):
     text_weight: Positive = Field(
         0.5, description="for text_clue: join: weight of the words' log-probabilities beside the voice's, which is 1"
     )
-    self_training: SelfTraining = SelfTraining()
 
     @field_validator("text_clue", mode="before")
     @classmethod
@@ -163,15 +145,6 @@ class Tagger(Section):
             raise ValueError(
                 f"tagger.measured {self.measured} with tagger.normalise '{self.normalise}': a figure against the other "
                 "clips of its speaker is the gold clue itself; set tagger.measured: []"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _precision_is_of_the_voice(self) -> Tagger:
-        if self.precision is not None and self.text_clue == "join":
-            raise ValueError(
-                "tagger.precision finds its thresholds on the voice alone, so tagger.text_clue must be 'off'; "
-                "use tagger.threshold with 'join'"
             )
         return self
 
@@ -200,7 +173,6 @@ class Lora(Section):
 class Decoding(Section):
     """How captions are decoded; all systems of a table share it."""
 
-    strategy: Literal["greedy"] = Field("greedy", description="greedy always takes the likeliest token")
     max_new_tokens: Count = Field(40, description="most tokens of a caption")
     batch_size: Count = Field(64, description="number of clips that are captioned at once")
 
@@ -317,12 +289,6 @@ class AlignCapConfig(Section):
         sampled = self.splits.preference or self.splits.adapt or self.splits.preference_corpora
         if not sampled and any(system.stage == "preference" for system in self.systems.values()):
             raise ValueError("splits.preference: 0, and adapt is 0, too: no utterance is left to sample candidates of")
-        return self
-
-    @model_validator(mode="after")
-    def _pseudo_labels_have_clips(self) -> AlignCapConfig:
-        if self.tagger.self_training.rounds and "unlabelled" not in {c.role for c in self.corpora.values()}:
-            raise ValueError("tagger.self_training.rounds: no corpus has role 'unlabelled'; add one, or set it to 0")
         return self
 
     @model_validator(mode="after")

@@ -20,9 +20,6 @@ class Adapter(Section):
         "predicted clues and the transcript (the system `cascade`)",
     )
     queries: Count = Field(8, description="number of embeddings that a clip becomes; not for cif")
-    length: Literal["fixed", "frames"] = Field(
-        "fixed", description="conv: pool each clip to `queries` embeddings, or keep one per 2^layers frames"
-    )
     width: Count = Field(192, description="dimensions of its hidden states; for qformer and cif a multiple of heads")
     layers: Count = Field(
         2, description="number of layers: of the Q-Former, of strided convolutions, or of self-attention after cif"
@@ -38,8 +35,6 @@ class Adapter(Section):
         0.1,
         description="for cif: weight of the loss that holds the number of embeddings to that of the transcript tokens",
     )
-    time_mask: Fraction = Field(0.0, description="training: longest span of frames set to the mean, share of the clip")
-    feature_mask: Fraction = Field(0.0, description="training: share of feature dimensions set to the mean, per clip")
     mixup: Annotated[float, Field(ge=0)] = Field(
         0.0,
         description="training mixes the embeddings of two clips of equal gold clues, by a share drawn from Beta(a, a); "
@@ -50,8 +45,8 @@ class Adapter(Section):
     def _fits(self) -> Adapter:
         if self.type in ("qformer", "cif") and self.width % self.heads:
             raise ValueError(f"adapter.width {self.width} is not a multiple of adapter.heads {self.heads}")
-        if self.mixup and (self.type not in ("qformer", "conv") or self.type == "conv" and self.length == "frames"):
-            raise ValueError("adapter.mixup needs a fixed number of embeddings: type qformer, or conv of fixed length")
+        if self.mixup and self.type not in ("qformer", "conv"):
+            raise ValueError("adapter.mixup needs a fixed number of embeddings: type qformer or conv")
         return self
 
 
@@ -93,16 +88,6 @@ class WarmStart(Optimisation):
     dev_every: DevEvery = 60
     dev_limit: DevLimit = 64
     save_every: SaveEvery = 60
-    roles: Annotated[list[Literal["align", "adapt", "preference"]], Field(min_length=1)] = Field(
-        ["align", "adapt"],
-        description="parts of the training corpora (splits) that it hears, of align, adapt and preference; without "
-        "align, and with alignment.adapter_trains: projection, the adapter is as unsure of what alignment hears as of "
-        "new speakers",
-    )
-    adversary: Literal["speaker", "corpus"] | None = Field(
-        None, description="unlearn who speaks, or which corpus it is, by a head behind a gradient reversal"
-    )
-    adversary_weight: Positive = Field(0.1, description="factor of the reversed gradient")
 
 
 class TeacherSampling(Section):
@@ -163,18 +148,10 @@ class Alignment(Optimisation):
     kd_weight: Annotated[float, Field(ge=0)] = Field(
         1.0, description="weight of the divergence from the teacher; 0 is plain fine-tuning"
     )
-    kd_schedule: Literal["constant", "linear_up", "linear_down"] = Field(
-        "constant", description="lambda over the steps: as it is, from 0 to it, or from it to 0"
-    )
     divergence: DivergenceName = Field(
         "forward_kl",
         description="how far teacher and student are apart: forward_kl is KL(teacher || student), reverse_kl is "
         "KL(student || teacher), js is Jensen-Shannon; all but forward_kl need teacher.live: true",
-    )
-    adapter_trains: Literal["all", "projection"] = Field(
-        "all",
-        description="what of the speech adapter learns on: all of it, or only the projection into the LLM, which keeps "
-        "what the warm start learned",
     )
     before: Literal["mse", "contrastive", "secap"] | None = Field(
         None,
@@ -183,9 +160,6 @@ class Alignment(Optimisation):
         "(contrastive) or by SECap's losses (secap); null is none of them",
     )
     before_weight: Annotated[float, Field(ge=0)] = Field(1.0, description="for before: weight of that loss")
-    before_pool: Literal["mean", "attention"] = Field(
-        "mean", description="mse: compare means, or each text token with what it attends to in the speech"
-    )
     before_temperature: Positive = Field(
         0.1, description="for before: contrastive and secap: temperature of the contrast"
     )
@@ -194,18 +168,3 @@ class Alignment(Optimisation):
         description="for before: secap: weight of the mutual information with the transcript, relative to the "
         "contrastive term",
     )
-
-    @model_validator(mode="after")
-    def _attention_is_of_mse(self) -> Alignment:
-        if self.before_pool == "attention" and self.before in ("contrastive", "secap"):
-            raise ValueError(f"alignment.before_pool: attention is for before: mse; '{self.before}' pools by mean")
-        return self
-
-    @model_validator(mode="after")
-    def _before_moves_the_states(self) -> Alignment:
-        if self.before is not None and self.adapter_trains == "projection":
-            raise ValueError(
-                f"alignment.adapter_trains: projection keeps the states that before: {self.before} would move; "
-                "set it to all"
-            )
-        return self

@@ -236,7 +236,7 @@ class Captioner:
         if self._text_clue is not None and "emotion" in tags:
             text = self._text_clue.tags([transcript])[0]
             tags = {**tags, "emotion": join(tags["emotion"], text, self._clues.text_weight)}
-        return self._tagger.clues(tags, self._clues.threshold, self._tagger.thresholds)
+        return self._tagger.clues(tags, self._clues.threshold)
 
     def save(self, folder: str | Path, base_models: bool = False) -> Path:
         """Write the checkpoint in the layout of the Hugging Face hub, with a generated model card.

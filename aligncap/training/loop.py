@@ -57,7 +57,7 @@ class Stage(nn.Module):
         A value of some items only is logged as ``name/part`` beside ``share/part``, the sum of their weights.
         """
 
-    def begin_step(self, step: int, steps: int) -> None:
+    def begin_step(self, step: int) -> None:
         """Told before each step, counted from 1, for what changes over a run."""
 
     def stop(self, dev: Mapping[str, float]) -> str | None:
@@ -175,7 +175,7 @@ def train(stage: Stage, settings: Optimisation, seed: int, compute: Compute, run
             factor = learning_rate_factor(step, settings.steps, settings.warmup)
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
-            stage.begin_step(step, settings.steps)
+            stage.begin_step(step)
             means = _backward(model, stage, batches[step - 1], settings.batch_size, accelerator)
             if not math.isfinite(means["loss"]):
                 raise ModelError(f"{run}: the loss is {means['loss']} at step {step}; lower the learning rate")

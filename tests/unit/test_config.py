@@ -169,7 +169,6 @@ def test_published_splits_of_a_data_set_share_no_clip():
         ({"splits": {"adapt": 0, "preference": 0}, "teacher": {"adapt": False}}, r"no utterance is left to sample"),
         ({"experiment": "../up"}, "experiment: "),
         ({"corpora": {"synthetic_de": {"role": "train"}}}, "none has role 'test'"),
-        ({"tagger": {"self_training": {"rounds": 1}}}, r"self_training\.rounds: no corpus has role 'unlabelled'"),
         ({"corpora": {"synthetic_de": {"clips": None}}}, "needs clips, voices, style and language"),
         ({"preference": {"judge": {"similarity_weight": 0.9}}}, "must add up to 1"),
         ({"preference": {"judge": {"name": "openai"}}}, r"needs preference\.judge\.openai\.model"),

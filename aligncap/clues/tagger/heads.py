@@ -21,7 +21,6 @@ LABELS: dict[str, tuple[str, ...]] = {
 COMPONENTS = 256
 ITERATIONS = 300
 ABSENT = -np.inf  # logit of a label that a training fold did not have
-LEAST_KEPT = 20  # clips that a threshold's precision is measured on, at the least
 
 Array = NDArray[np.float32]
 Statistics = tuple[Array, Array]  # mean [F], scale [F]
@@ -131,20 +130,6 @@ def fit_temperature(logits: NDArray[Any], wanted: NDArray[np.int64], prior: str 
         return float(-np.average(np.log(np.maximum(chosen, 1e-12)), weights=weights))
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
-
-
-def threshold_for(precision: float, confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """The lowest confidence at which tags are right this often, or 1 where none is.
-
-    Args:
-        precision: wanted share of right tags among those kept.
-        confidence: [N], probability of the likeliest tag.
-        right: [N], whether it is the label.
-    """
-    order = np.argsort(-confidence, kind="stable")
-    kept = np.arange(1, len(order) + 1)
-    enough = (np.cumsum(right[order]) / kept >= precision) & (kept >= min(LEAST_KEPT, len(order)))
-    return float(confidence[order[np.flatnonzero(enough)[-1]]]) if enough.any() else 1.0
 
 
 @dataclass(frozen=True)

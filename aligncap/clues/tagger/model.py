@@ -107,7 +107,6 @@ class Tagger:
         heads: Mapping[str, Head],
         normalise: str,
         pooling: str,
-        thresholds: Mapping[str, float],
         measured: Sequence[str] = (),
     ) -> None:
         """Build from what training fitted.
@@ -118,11 +117,10 @@ class Tagger:
             heads: one a kind.
             normalise: ``train``, ``corpus`` or ``speaker``, as in training.
             pooling: ``mean`` or ``mean_std``, as in training.
-            thresholds: kind -> least probability of a tag that is kept, where training fitted one.
             measured: kinds whose figures are the last columns.
         """
         self.mean, self.scale, self.heads = mean, scale, dict(heads)
-        self.normalise, self.pooling, self.thresholds = normalise, pooling, dict(thresholds)
+        self.normalise, self.pooling = normalise, pooling
         self.measured = tuple(measured)
 
     def predict_pooled(self, rows: Array, groups: Sequence[str] | None = None) -> dict[str, NDArray[np.float64]]:
@@ -157,22 +155,18 @@ class Tagger:
         }
 
     @staticmethod
-    def clues(
-        probabilities: Mapping[str, Mapping[str, float]], threshold: float, own: Mapping[str, float] | None = None
-    ) -> list[Clue]:
-        """The likeliest tag of each kind as a clue, unless it is less probable than its threshold.
+    def clues(probabilities: Mapping[str, Mapping[str, float]], threshold: float) -> list[Clue]:
+        """The likeliest tag of each kind as a clue, unless it is less probable than the threshold.
 
         A likeliest tag of "mid" (level, pitch, rate), "normal" (intensity) or "clear" (timbre) says nothing and gives
         no clue. An intensity is one of the tagged emotion's: without an emotion, or of "neutral", there is none.
 
         Args:
             probabilities: kind -> label -> probability.
-            threshold: of every kind without one of its own.
-            own: kind -> threshold; ``thresholds`` of a tagger.
+            threshold: least probability of a tag that is kept.
         """
         best = {kind: max(tags.items(), key=lambda tag: tag[1]) for kind, tags in probabilities.items()}
-        least = {kind: (own or {}).get(kind, threshold) for kind in best}
-        sure = {kind: tag for kind, tag in best.items() if tag[1] >= least[kind] and tag[0] not in UNINFORMATIVE}
+        sure = {kind: tag for kind, tag in best.items() if tag[1] >= threshold and tag[0] not in UNINFORMATIVE}
         if sure.get("emotion", ("neutral",))[0] == "neutral":
             sure.pop("intensity", None)
         degree = sure["intensity"][0] if "intensity" in sure else "normal"
@@ -192,8 +186,7 @@ class Tagger:
         for kind, head in self.heads.items():
             tensors[f"{kind}.weight"], tensors[f"{kind}.bias"] = head.weight, head.bias
         heads = {k: {"labels": list(h.labels), "temperature": h.temperature} for k, h in self.heads.items()}
-        facts = {"normalise": self.normalise, "pooling": self.pooling, "thresholds": self.thresholds}
-        facts["measured"] = list(self.measured)
+        facts = {"normalise": self.normalise, "pooling": self.pooling, "measured": list(self.measured)}
         meta = {"format": FORMAT, "heads": heads, **facts}
         tensors["meta"] = np.frombuffer(json.dumps(meta, sort_keys=True).encode(), dtype=np.uint8)
         return tensors
@@ -214,7 +207,7 @@ class Tagger:
                 kind: Head(tuple(h["labels"]), arrays[f"{kind}.weight"], arrays[f"{kind}.bias"], h["temperature"])
                 for kind, h in meta["heads"].items()
             }
-            facts = meta["normalise"], meta["pooling"], meta["thresholds"], meta["measured"]
+            facts = meta["normalise"], meta["pooling"], meta["measured"]
             return cls(arrays["mean"], arrays["scale"], heads, *facts)
         except KeyError as error:
             raise ArtifactError(f"tagger: {error} is missing from the weights; train it again") from error
@@ -314,18 +307,16 @@ def predict_clues(settings: PredictionSettings, inputs: PredictionInputs, out: s
                 f"predict_clues: training corpus '{corpus}' needs the out-of-fold predictions of train_tagger"
             )
         predicted = read_out_of_fold(inputs.out_of_fold, corpus)
-        thresholds = artifacts.read_notes(inputs.out_of_fold, "tagger_predictions")["thresholds"]
     else:
         model = Tagger.load(inputs.weights)
         predicted = predict_corpus(model, inputs.features, inputs.prosody, inputs.audio, corpus, tagger.normalise)
-        thresholds = model.thresholds
     said = read_transcripts(inputs.transcripts)
     if tagger.text_clue == "join":
         predicted = join_text(predicted, said, tagger.text_weight, inputs.encoder)
     tokenizer = load_tokenizer(inputs.llm)
     rows = []
     for key, transcript in said.items():
-        clues = Tagger.clues(predicted.get(key, {}), tagger.threshold, thresholds)
+        clues = Tagger.clues(predicted.get(key, {}), tagger.threshold)
         rows.append(clue_row(key, clues, transcript, tokenizer, settings.prompts))
     notes = {
         "normalise": tagger.normalise,

@@ -25,10 +25,8 @@ from aligncap.clues.tagger.heads import (
     out_of_fold,
     standardised_rows,
     statistics,
-    threshold_for,
 )
-from aligncap.clues.tagger.model import UNINFORMATIVE, Tagger, normalisation_groups, read_corpus
-from aligncap.clues.tagger.self_training import fit_with_unlabelled
+from aligncap.clues.tagger.model import Tagger, normalisation_groups, read_corpus
 from aligncap.config import Tagger as TaggerSettings
 from aligncap.errors import CorpusError
 from aligncap.job import By, ByCorpus
@@ -90,7 +88,7 @@ def train_tagger(tagger: TaggerSettings, seed: int, inputs: TaggerSources, outpu
 
     Heads: emotion (seven classes of the references' labels), level, pitch, rate (prosody terciles), timbre, and
     intensity where a corpus labels it. A predictions table has a row for each utterance and kind, with no labels
-    where no other fold could predict it; its notes carry folds, accuracy, temperature and threshold by kind.
+    where no other fold could predict it; its notes carry folds, accuracy and temperature by kind.
 
     Args:
         tagger: settings.
@@ -116,7 +114,6 @@ def train_tagger(tagger: TaggerSettings, seed: int, inputs: TaggerSources, outpu
         folds: out_of_fold(rows, targets, fold_numbers(planned, folds, tagger), groups, tagger, seed)
         for folds in ("speaker", "corpus")
     }
-    thresholds = {folds: thresholds_for(tagger.precision, found, targets) for folds, found in by.items()}
     # What new speech is like: a new speaker or a new corpus. A kind that only one corpus labels cannot be told by it.
     new = tagger.folds if tagger.calibrate == "folds" else "corpus"
     scored = {kind for kind in heads if len(by[new].scored(kind, targets[kind]))}
@@ -125,11 +122,10 @@ def train_tagger(tagger: TaggerSettings, seed: int, inputs: TaggerSources, outpu
         kind: Head(head.labels, head.weight, head.bias, by[source[kind]].temperatures[kind])
         for kind, head in heads.items()
     }
-    fitted = {k: t for k in heads if (t := thresholds[source[k]].get(k)) is not None}
-    Tagger(*statistics(rows), heads, tagger.normalise, tagger.pooling, fitted, tagger.measured).save(outputs.weights)
+    Tagger(*statistics(rows), heads, tagger.normalise, tagger.pooling, tagger.measured).save(outputs.weights)
     others = "corpus" if tagger.folds == "speaker" else "speaker"
     for folds, out in ((tagger.folds, outputs.predictions), (others, outputs.others)):
-        _write(planned, targets, by[folds], folds, thresholds[folds], out)
+        _write(planned, targets, by[folds], folds, out)
 
 
 def _fit(
@@ -149,7 +145,8 @@ def _fit(
     together = _all_groups(inputs.heard_audio, tagger.normalise)
     stacked, names = np.stack([*rows, *heard.values()]), [*groups, *(together[key] for key in heard)]
     standardised = standardised_rows(stacked, names, tagger.normalise, everyone)
-    return fit_with_unlabelled(standardised[: len(rows)], targets, standardised[len(rows) :], measured, tagger, seed)
+    joined = {kind: [*labels, *measured[kind]] for kind, labels in targets.items()}
+    return fit_heads(standardised, joined, tagger, seed)
 
 
 def fold_numbers(planned: Planned, folds: str, tagger: TaggerSettings) -> NDArray[np.int64]:
@@ -166,34 +163,11 @@ def fold_numbers(planned: Planned, folds: str, tagger: TaggerSettings) -> NDArra
     return np.array([number[row["speaker_key"]] for row in planned], dtype=np.int64)
 
 
-def thresholds_for(precision: float | None, found: OutOfFold, targets: Mapping[str, Sequence[str]]) -> dict[str, float]:
-    """Kind -> ``threshold_for`` of the tags that become clues; a right "clear" does not make a "rough" surer.
-
-    Args:
-        precision: wanted share of right clues; no thresholds where None.
-        found: predictions out of fold.
-        targets: kind -> label of each row, "" where unknown.
-    """
-    if precision is None:
-        return {}
-    thresholds = {}
-    for kind, names in found.labels.items():
-        scored = found.scored(kind, targets[kind])
-        if len(scored):
-            p = found.probabilities(kind)[scored]
-            best = [names[column] for column in p.argmax(axis=1)]
-            right = np.array([tag == targets[kind][i] for i, tag in zip(scored, best, strict=True)])
-            said = np.array([tag not in UNINFORMATIVE for tag in best])
-            thresholds[kind] = threshold_for(precision, p.max(axis=1)[said], right[said])
-    return thresholds
-
-
 def _write(
     planned: Planned,
     targets: Mapping[str, Sequence[str]],
     found: OutOfFold,
     folds: str,
-    thresholds: Mapping[str, float],
     out: str | Path,
 ) -> None:
     predictions, notes = [], {}
@@ -215,7 +189,7 @@ def _write(
                     "probabilities": [float(x) for x in p[i]] if predicted[i] else [],
                 }
             )
-    facts = {"folds": folds, "out_of_fold": notes, "thresholds": dict(thresholds)}
+    facts = {"folds": folds, "out_of_fold": notes}
     artifacts.write(predictions, out, "tagger_predictions", "train_tagger", facts)
 
 

@@ -212,23 +212,23 @@ def write_tagger_table(
     known = targets_of(inputs.references, inputs.prosody, inputs.timbre)
     clue = _text_clue(inputs.encoder)
     model = Tagger.load(inputs.weights)
-    parts: list[tuple[str, str, dict[str, Tags], Mapping[str, float]]] = []
+    parts: list[tuple[str, str, dict[str, Tags]]] = []
     for path in inputs.predictions:
         notes = artifacts.read_notes(path, "tagger_predictions")
         for corpus in (c for c in inputs.audio if c not in inputs.features):
-            parts.append((corpus, notes["folds"], read_out_of_fold(path, corpus), notes["thresholds"]))
+            parts.append((corpus, notes["folds"], read_out_of_fold(path, corpus)))
     for corpus, path in inputs.features.items():
         heard = path, inputs.prosody[corpus], inputs.audio[corpus]
         predicted = predict_corpus(model, *heard, corpus, tagger.normalise)
-        parts.append((corpus, "test", predicted, model.thresholds))
+        parts.append((corpus, "test", predicted))
     rows, lines = [], []
-    for corpus, setting, predicted, thresholds in parts:
+    for corpus, setting, predicted in parts:
         clusters = clusters_of(artifacts.read_rows(inputs.audio[corpus], "audio"))
         said = read_transcripts(inputs.transcripts[corpus])
         for source, own in _sources(predicted, said, clue, tagger.text_weight).items():
             for kind in LABELS if source == "voice" else ("emotion",):
                 targets = {key: known.get((corpus, key), {}).get(kind, "") for key in own}
-                scored = score_kind(own, targets, clusters, kind, thresholds.get(kind, tagger.threshold))
+                scored = score_kind(own, targets, clusters, kind, tagger.threshold)
                 where = {"corpus": corpus, "setting": setting, "source": source, "kind": kind}
                 rows += [where | figure for figure in figures(scored, evaluation)]
                 lines += [where | line for line in reliability(scored)]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from aligncap.alignment.rivals import BeforeDecoding, VClub, attended_mse, embed_texts, info_nce, pooled_mse
+from aligncap.alignment.rivals import BeforeDecoding, VClub, embed_texts, info_nce, pooled_mse
 from aligncap.alignment.training_items import caption_items
 from aligncap.captioner.adapter import Speech
 from aligncap.captioner.model import CaptionModel
@@ -17,19 +17,6 @@ def test_mse_is_of_each_utterance_and_zero_where_both_are_equal():
     torch.testing.assert_close(
         pooled_mse(one, one + torch.tensor([[0.0], [1.0], [2.0]])), torch.tensor([0.0, 1.0, 4.0])
     )
-
-
-def test_attention_pools_what_each_token_looks_at():
-    torch.manual_seed(0)
-    text = torch.eye(8)[:3].unsqueeze(0) * 40  # far apart, so that each token attends to its own copy alone
-    speech = torch.cat([text.flip(1), torch.full((1, 1, 8), 99.0)], dim=1)
-    heard, read = torch.tensor([[True] * 3 + [False]]), torch.ones(1, 3, dtype=torch.bool)
-    near = float(attended_mse(speech, heard, text, read))
-    far = float(attended_mse(speech[:, :1], heard[:, :1], text, read))
-    assert near < far
-    changed = speech.clone()
-    changed[:, 3] = -5.0
-    assert float(attended_mse(changed, heard, text, read)) == near, "padding is not attended to"
 
 
 def test_info_nce_is_least_for_true_pairs_and_spares_equal_texts():
@@ -82,7 +69,7 @@ def model(tiny_llm):
 
 
 @pytest.mark.parametrize("settings", [
-    {"before": "mse"}, {"before": "mse", "before_pool": "attention"}, {"before": "contrastive"}, {"before": "secap"},
+    {"before": "mse"}, {"before": "contrastive"}, {"before": "secap"},
 ], ids=lambda s: "-".join(s.values()))  # fmt: skip
 def test_a_few_steps_bring_the_adapter_nearer_to_the_text(settings, model, examples):
     torch.manual_seed(0)

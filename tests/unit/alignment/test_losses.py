@@ -9,13 +9,10 @@ from aligncap.alignment.losses import (
     TopK,
     full_divergence,
     quantity_loss,
-    schedule_factor,
     token_kl,
     token_nll,
     top_k_and_tail,
 )
-
-SCHEDULES = ("constant", "linear_up", "linear_down")
 
 
 def full_kl(teacher: torch.Tensor, student: torch.Tensor) -> float:
@@ -115,13 +112,6 @@ def test_each_divergence_leads_to_the_teacher():
         full_divergence(student, teacher, kind).backward()
         moved = student.detach() - 0.5 * student.grad
         assert float(full_divergence(moved, teacher, kind)) < float(full_divergence(student, teacher, kind))
-
-
-def test_schedules_of_lambda():
-    factors = {name: [schedule_factor(name, s, 5) for s in range(1, 6)] for name in SCHEDULES}
-    assert factors["constant"] == [1.0] * 5
-    assert factors["linear_up"] == [0.0, 0.25, 0.5, 0.75, 1.0] == factors["linear_down"][::-1]
-    assert schedule_factor("linear_up", 1, 1) == 0.0
 
 
 def test_the_quantity_loss_is_relative_and_off_without_a_transcript():

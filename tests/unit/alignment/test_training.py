@@ -3,11 +3,9 @@
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from more_inputs import more
-from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from aligncap import artifacts
@@ -109,13 +107,11 @@ def prefer(name, training, inputs, parent, pairs, logps, paths):
     train_preference(PreferenceSettings(name, training, 0, COMPUTE), read, paths)
 
 
-def align(folder, inputs, kd_weight, name, steps=4, adapter_trains="all"):
+def align(folder, inputs, kd_weight, name, steps=4):
     logits = {"tiny": folder / "teacher.parquet"}
     cache_logits(TEACHER, inputs, folder / "llm0.safetensors", logits["tiny"])
     paths = CheckpointPaths.of(folder / name)
-    alignment = Alignment(
-        kd_weight=kd_weight, steps=steps, batch_size=4, dev_every=2, dev_limit=2, adapter_trains=adapter_trains
-    )
+    alignment = Alignment(kd_weight=kd_weight, steps=steps, batch_size=4, dev_every=2, dev_limit=2)
     settings = AlignmentSettings(name, alignment, ADAPTER, LORA, Prompts(), TEACHER, 0, COMPUTE, {})
     warm, llm0 = folder / "warm.safetensors", folder / "llm0.safetensors"
     files = {"teacher_responses": {}, "warm_start": warm, "tagger": warm, "teacher_lora": llm0}
@@ -127,15 +123,6 @@ def test_the_warm_start_learns_what_the_features_say(parents):
     log = artifacts.read(parents / "warm.parquet", "training")
     dev = log[(log.split == "dev") & (log.metric == "accuracy/emotion")]
     assert dev.value.iloc[-1] == 1.0
-
-
-def test_the_warm_start_hears_the_roles_that_it_is_given(parents, training_inputs, tiny_llm):
-    """The adapter keeps mean and deviation of the frames that it heard."""
-    for role in ("preference", "adapt"):
-        out = parents / f"{role}.safetensors"
-        warm_up(WarmStart(steps=1, roles=[role]), training_inputs, parents, role)
-        frames = np.concatenate([e.features.astype(float) for e in load_examples(training_inputs, [role])], axis=1)
-        assert load_file(out)["mean"].numpy() == pytest.approx(frames.mean(axis=1, keepdims=True), abs=1e-4)
 
 
 def test_teacher_logits_are_those_of_the_responses_that_alignment_trains_on(parents, training_inputs, tiny_llm):
@@ -182,19 +169,6 @@ def test_only_lora_and_adapter_move_in_alignment(parents, training_inputs, tiny_
     still = [n for n, p in seen["trained"].items() if torch.equal(now[n], p)]
     assert not still, f"trainable but unmoved: {still}"
     assert all("lora_" in n or "adapter." in n for n in seen["trained"])
-
-
-def test_the_states_of_the_warm_start_can_stay(parents, training_inputs, tiny_llm):
-    paths = align(parents, training_inputs, 1.0, "kd", adapter_trains="projection")
-    warm = {f"adapter.{name}": tensor for name, tensor in load_file(parents / "warm.safetensors").items()}
-    now = load_file(paths.adapter)
-    moved = {name.split(".")[1] for name, tensor in warm.items() if not torch.equal(tensor, now[name])}
-    assert moved == {"project", "scale"}
-
-
-def test_states_that_stay_are_not_aligned_before_decoding():
-    with pytest.raises(ValidationError, match="adapter_trains: projection keeps the states that before: mse"):
-        Alignment(kd_weight=0.0, before="mse", adapter_trains="projection")
 
 
 def test_the_cached_teacher_gives_the_kl_of_a_live_one(parents, training_inputs, tiny_llm):

@@ -1,9 +1,9 @@
-"""Fitting the tagger's heads: out of fold, temperatures, priors and thresholds, on numbers made up."""
+"""Fitting the tagger's heads: out of fold, temperatures and priors, on numbers made up."""
 
 import numpy as np
 import pytest
 
-from aligncap.clues.tagger.heads import fit_temperature, out_of_fold, softmax, threshold_for
+from aligncap.clues.tagger.heads import fit_temperature, out_of_fold, softmax
 from aligncap.config import Tagger as Settings
 
 EMOTIONS = ("angry", "happy", "sad")
@@ -69,15 +69,6 @@ def test_the_prior_of_the_heads_is_the_corpus_s_or_uniform(prior, rare):
     )
     sad = softmax(found.logits["emotion"])[:, found.labels["emotion"].index("sad")].mean()
     assert rare < sad < rare + 0.15
-
-
-def test_a_threshold_keeps_as_much_as_its_precision_allows():
-    confidence = np.linspace(1, 0, 100)
-    right = np.arange(100) < 60
-    kept = confidence >= threshold_for(0.8, confidence, right)
-    assert right[kept].mean() >= 0.8 and kept.sum() == 75
-    assert threshold_for(0.5, confidence, ~right | right) == 0
-    assert threshold_for(0.9, confidence, np.zeros(100, dtype=bool)) == 1
 
 
 def test_the_speaker_s_own_statistics_undo_what_a_speaker_adds_to_every_clip():

@@ -9,9 +9,8 @@ from pydantic import ValidationError
 from aligncap import artifacts
 from aligncap.clues.prototypes import PROTOTYPES
 from aligncap.clues.tagger import model as module
-from aligncap.clues.tagger.heads import OutOfFold, softmax
 from aligncap.clues.tagger.model import PredictionInputs, PredictionSettings, Tagger, pooled, predict_clues
-from aligncap.clues.tagger.training import TaggerSources, TrainedTagger, thresholds_for, train_tagger
+from aligncap.clues.tagger.training import TaggerSources, TrainedTagger, train_tagger
 from aligncap.config import Prompts
 from aligncap.config import Tagger as Settings
 from aligncap.errors import ArtifactError, CorpusError
@@ -115,19 +114,6 @@ def test_pooling_is_mean_then_deviation_over_frames():
     assert pooled(features, "mean").tolist() == pytest.approx([4.5, 5.5, 6.5])
     with pytest.raises(ArtifactError, match="with a frame"):
         pooled(np.zeros((1, 0, 3), dtype=np.float16), "mean")
-
-
-def test_right_tags_that_say_nothing_do_not_lift_the_precision_of_those_that_become_clues():
-    labels = ("clear", "rough")
-    logits = np.array([[3.0, 0.0]] * 90 + [[0.0, 1.0]] * 30)
-    targets = {"timbre": ["clear"] * 90 + ["clear"] * 20 + ["rough"] * 10}  # "rough" is right 10 times of 30
-    found = OutOfFold({"timbre": labels}, {"timbre": logits}, {"timbre": 1.0})
-    sure = softmax(logits).max(axis=1).min()
-    assert thresholds_for(0.8, found, targets) == {"timbre": 1.0}
-    assert thresholds_for(0.3, found, targets) == {"timbre": pytest.approx(sure)}
-    assert thresholds_for(None, found, targets) == {}
-    silent = OutOfFold({"timbre": labels}, {"timbre": logits[:90]}, {"timbre": 1.0})
-    assert thresholds_for(0.8, silent, {"timbre": ["clear"] * 90}) == {"timbre": 1.0}
 
 
 def test_trained_tagger_hears_what_there_is_to_hear(trained):
@@ -246,7 +232,7 @@ def test_training_clues_come_from_the_out_of_fold_table(trained):
     folder, features, labels = trained
     rows = artifacts.read_rows(folder / "out_of_fold.parquet", "tagger_predictions")
     flipped = [r | {"probabilities": [0.0, 0.0, 1.0]} if r["kind"] == "emotion" else r for r in rows]
-    artifacts.write(flipped, folder / "out_of_fold.parquet", "tagger_predictions", "test", {"thresholds": {}})
+    artifacts.write(flipped, folder / "out_of_fold.parquet", "tagger_predictions", "test")
     assert {row["p_act"].split(".")[0] for row in predict(folder, "train")} == {"Emotion: sad"}
     test = predict(folder, "test")
     assert np.mean([f"Emotion: {label}." in row["p_act"] for row, label in zip(test, labels, strict=True)]) > 0.9
@@ -302,19 +288,6 @@ def test_temperatures_for_new_speech_are_those_of_the_corpora_left_out(trained):
         assert head.temperature == notes["emotion"]["temperature"]
 
 
-def test_a_kind_that_is_never_right_is_never_said_where_precision_is_asked_for(trained):
-    folder, _, labels = trained
-    prosody = artifacts.read_rows(folder / "prosody.parquet", "prosody")
-    rng = np.random.default_rng(1)
-    shuffled = [row | {"rate": str(rng.choice(SCALES["rate"]))} for row in prosody]
-    artifacts.write(shuffled, folder / "prosody.parquet", "prosody", "test")
-    train(folder, by_features(precision=0.9, calibrate="folds"))
-    for role in ("train", "test"):
-        rows = predict(folder, role, by_features(precision=0.9, calibrate="folds", threshold=0.0))
-        assert all("Rate" not in row["p_act"] for row in rows)
-        assert np.mean([f"Emotion: {x}." in row["p_act"] for row, x in zip(rows, labels, strict=True)]) > 0.8
-
-
 class Words:
     """A sentence encoder that knows one prototype: what it says of it is 'sad'."""
 
@@ -335,7 +308,7 @@ def test_the_text_clue_joins_both_roles_and_only_the_emotion(trained, monkeypatc
     artifacts.write(said, folder / "transcripts.parquet", "transcripts", "test")
     heard = artifacts.read_rows(folder / "out_of_fold.parquet", "tagger_predictions")
     unsure = [r | {"probabilities": [0.6, 0.2, 0.2]} if r["kind"] == "emotion" else r for r in heard]
-    artifacts.write(unsure, folder / "out_of_fold.parquet", "tagger_predictions", "test", {"thresholds": {}})
+    artifacts.write(unsure, folder / "out_of_fold.parquet", "tagger_predictions", "test")
     for role in ("train", "test"):
         before = predict(folder, role)
         after = predict(folder, role, by_features(text_clue="join", text_weight=50.0), folder / "encoder")
@@ -354,8 +327,3 @@ def test_the_text_clue_joins_both_roles_and_only_the_emotion(trained, monkeypatc
 def test_a_figure_is_not_compared_with_the_test_speaker_s_own():
     with pytest.raises(ValidationError, match="gold clue itself; set tagger.measured: \\[\\]"):
         by_features(measured=["rate"], normalise="speaker")
-
-
-def test_precision_and_the_text_clue_exclude_each_other():
-    with pytest.raises(ValidationError, match="text_clue must be 'off'"):
-        by_features(precision=0.5, text_clue="join")

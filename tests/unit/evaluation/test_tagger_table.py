@@ -129,11 +129,11 @@ def inputs(tmp_path, monkeypatch):
             | {"probabilities": [0.75, 0.25]}
             for u, x in zip(ids, labels, strict=True)
         ]
-        notes = {"folds": folds, "thresholds": {"emotion": 0.9} if folds == "corpus" else {}}
+        notes = {"folds": folds}
         artifacts.write(rows, tmp_path / f"{folds}.parquet", "tagger_predictions", "test", notes)
     head = Head(("angry", "sad"), np.array([[2.0, 0.0], [0.0, 0.0]], np.float32), np.zeros(2, np.float32))
     ones = np.ones(2, np.float32)
-    Tagger(0 * ones, ones, {"emotion": head}, "train", "mean", {}).save(tmp_path / "w.safetensors")
+    Tagger(0 * ones, ones, {"emotion": head}, "train", "mean").save(tmp_path / "w.safetensors")
     features = {u: np.full((1, 3, 2), 1 if x == "angry" else -1) for u, x in zip(ids, labels, strict=True)}
     monkeypatch.setattr("aligncap.speech.features.load_features", lambda path: features)
     both = {name: {c: tmp_path / f"{name}.parquet" for c in "ct"} for name in tables}

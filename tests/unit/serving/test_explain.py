@@ -44,7 +44,7 @@ def results(tmp_path):
     shape = {"n_layers": 1, "n_frames": 2, "dim": 3, "dtype": "float16", "data": features.tobytes()}
     put([{"utterance_id": "v7", **shape}], "features/test", "features")
     head = Head(("angry", "sad"), np.array([[1, 0, 0], [0, 0, 0]], np.float32), np.zeros(2, np.float32))
-    tagger = Tagger(np.zeros(3, np.float32), np.ones(3, np.float32), {"emotion": head}, "train", "mean", {})
+    tagger = Tagger(np.zeros(3, np.float32), np.ones(3, np.float32), {"emotion": head}, "train", "mean")
     tagger.save(place / "tagger" / "tagger.safetensors")
     put(
         [{"utterance_id": "v7", "caption": "She is furious.", "n_tokens": 4, "finished": True}],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +14,9 @@ from aligncap.captioner.model import CaptionModel
 from aligncap.captioner.packing import Prompt
 from aligncap.config import Compute, Lora, Prompts, Teacher
 from aligncap.errors import ArtifactError
+from aligncap.hashes import seed_of
 from aligncap.models.sources import model_folder
-from aligncap.progress import track
+from aligncap.progress import batches
 from aligncap.training.data import TrainingInputs, load_examples
 
 ROWS = 64  # sequences decoded at once
@@ -124,11 +124,9 @@ def write_teacher_responses(
     examples.sort(key=lambda e: len(e.p_sem_ids))
     settings = teacher.sampling
     size = max(1, ROWS // settings.samples)
-    starts = range(0, len(examples), size)
     rows = []
-    for start in track(starts, f"teacher responses {corpus}", len(starts)):
-        batch = examples[start : start + size]
-        seeds = [_seed(seed, e.key) for e in batch]
+    for batch in batches(examples, size, f"teacher responses {corpus}"):
+        seeds = [seed_of(seed, "teacher", e.key) for e in batch]
         sampling = Sampling(settings.samples, settings.temperature, settings.top_p, seeds)
         said = generate(
             model,
@@ -149,7 +147,3 @@ def write_teacher_responses(
         ]
     rows.sort(key=lambda row: str(row["response_id"]))
     artifacts.write(rows, out, "teacher_responses", "teacher_responses", {"teacher": teacher.model_dump(mode="json")})
-
-
-def _seed(seed: int, key: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}/teacher/{key}".encode()).digest()[:4], "big")

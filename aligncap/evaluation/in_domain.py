@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from aligncap import artifacts
 from aligncap.errors import ArtifactError
+from aligncap.hashes import digest_of
 
 RULE = "devset"
 
@@ -35,7 +35,7 @@ def write_devset(
     ]
     if not dev:
         raise ArtifactError(f"{plan}: {corpus} has no dev utterance to measure in-domain; raise splits.dev")
-    kept = set(sorted(dev, key=lambda name: hashlib.sha256(f"{corpus}/{name}".encode()).digest())[:limit])
+    kept = set(sorted(dev, key=lambda name: digest_of(corpus, name))[:limit])
     for source, schema, out in ((references, "labels", references_out), (predicted, "clues", predicted_out)):
         rows = [row for row in artifacts.read_rows(source, schema) if row["utterance_id"] in kept]
         artifacts.write(rows, out, schema, RULE)

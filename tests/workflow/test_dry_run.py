@@ -48,9 +48,7 @@ def test_the_7b_set_up_is_planned_by_the_commands_of_docs_scale(project: Project
     assert readers - tokenizer_alone <= {rule for rule, resources in asked if "gpu=1, " in resources}
     raised = {rule for rule, resources in asked if "mem_mb=48000" in resources}
     assert readers - tokenizer_alone <= raised
-    named = set(re.findall(r"\w+", " ".join(re.findall(r"\{.*?\}", slurm)))) - {
-        "teacher_responses"
-    }  # of tables.yaml
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"\{.*?\}", slurm)))) - {"teacher_responses"}  # of tables.yaml
     assert named <= {job.rule for job in jobs}, "Snakemake says nothing of a rule that does not exist"
 
 

@@ -20,7 +20,7 @@ export RUN_AGAIN = $(strip make $(MAKECMDGOALS) $(MAKEOVERRIDES))
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo captioner emosec table2 table3 table4 seeds tables small shift gap folds tags heard translated indomain indomain-seeds indomain-dev smoke run report test docs docs-serve lint format config lock mlflow mlflow-sync clean
+.PHONY: help setup demo captioner emosec tables smoke run report test docs docs-serve lint format config lock mlflow mlflow-sync clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -48,64 +48,13 @@ captioner: setup ## train one captioner, the kd of config.yaml, and compare noth
 emosec: setup ## train on RAVDESS and nEMO, test on EMOSEC (data in ../shared/data)
 	$(RUN) --configfile experiments/emosec.yaml
 
-table2: setup ## after emosec: ablations of kd, and cascade
-	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
-
-table3: setup ## after emosec: alignment methods and preference losses
-	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
-
-table4: setup ## after emosec: what PO adds beyond more training, and without KD
-	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
-
-seeds: setup ## best after table2 to table4: two more seeds of every system that a claim is about
-	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
-
-tables: setup ## after table2 to table4 and seeds: all of their systems in one set of tables, each row tested
-	$(RUN) --configfile experiments/emosec.yaml $(foreach overlay,table2 table3 table4 seeds,experiments/$(overlay).yaml)
-
-small: setup ## a smaller set: adapters, divergences, a second round, hard negatives
-	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
-
-shift: setup ## alignment hears one corpus, preference pairs come from another
-	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
-
-gap: setup ## leave one training corpus out, twice: measures against the domain gap, which choose the defaults
-	$(RUN) --configfile experiments/loco_nemo.yaml experiments/$@.yaml
-	$(RUN) --configfile experiments/loco_ravdess.yaml experiments/$@.yaml
-
-folds: setup ## tags of training clips by models that have not heard their corpus
-	$(RUN) --configfile experiments/emosec.yaml experiments/$@.yaml
-
-tags: setup ## after emosec: rate told by features, then the words' emotion joined to the voice's
-	$(RUN) --configfile experiments/emosec.yaml experiments/unmeasured.yaml
-	$(PY) tools/compare_experiments.py results/emosec results/unmeasured
-	$(RUN) --configfile experiments/emosec.yaml experiments/text_clue.yaml
-	$(PY) tools/compare_experiments.py results/text_clue results/emosec
-
-heard: setup ## the tagger hears a third of EMOSEC without labels, the rest is tested; then the same without hearing it
-	$(RUN) --configfile experiments/emosec.yaml experiments/heard.yaml
-	$(RUN) --configfile experiments/emosec.yaml experiments/heard.yaml experiments/unheard.yaml
-	$(PY) tools/compare_experiments.py results/heard results/unheard
-
-translated: setup ## training clips read the ASR's translation, then their own text; on nEMO, tested on RAVDESS
-	$(RUN) --configfile experiments/loco_ravdess.yaml experiments/translated.yaml
-	$(RUN) --configfile experiments/loco_ravdess.yaml experiments/translated.yaml experiments/own_text.yaml
-	$(PY) tools/compare_experiments.py results/translated results/own_text
-
-indomain: setup ## train on one side of EMOSEC and test on the other
-	$(RUN) --configfile experiments/indomain.yaml
-
-indomain-seeds: setup ## after indomain: two more seeds of its systems, and kd_rft
-	$(RUN) --configfile experiments/indomain.yaml experiments/indomain_seeds.yaml
-
-indomain-dev: setup ## variants on dev clips of the side that indomain trains on, which chose its settings
-	$(RUN) results/indomain_dev/in_domain/evaluation/kd/emosec_rest.parquet --configfile experiments/indomain.yaml experiments/indomain_dev.yaml
-	$(PY) tools/compare_experiments.py results/indomain_dev --dev-against kd
+tables: setup ## after emosec: tables 2 to 4, and two more seeds of every system that a claim is about
+	$(RUN) --configfile experiments/emosec.yaml experiments/tables.yaml experiments/seeds.yaml
 
 smoke: setup ## the whole pipeline on random tiny models, in minutes; its numbers mean nothing
 	$(RUN) --configfile experiments/smoke.yaml
 
-run: setup ## any experiment: make run CONFIG=experiments/mine.yaml
+run: setup ## any experiment: make run CONFIG="a.yaml b.yaml", each merged over the one before
 	$(RUN) --configfile $(CONFIG)
 
 report: setup ## bring only the report of CONFIG up to date, with what it stands on; AUDIO=off: without recordings

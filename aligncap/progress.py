@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -32,3 +32,9 @@ def track(iterable: Iterable[Item], description: str, total: int | None = None) 
         if count and number * 10 // count > tenth:
             tenth = number * 10 // count
             logger.info("%s: %d of %d", description, number, count)
+
+
+def batches(items: Sequence[Item], size: int, description: str) -> Iterator[Sequence[Item]]:
+    """``items`` in runs of ``size``, the last as long as is left, tracked run by run."""
+    for start in track(range(0, len(items), size), description):
+        yield items[start : start + size]

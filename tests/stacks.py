@@ -5,21 +5,27 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-OVERLAYS = [path.stem for path in sorted((ROOT / "experiments").glob("*.yaml"))]
+FILES = sorted((ROOT / "experiments").glob("*.yaml"))
+OVERLAYS = [path.stem for path in FILES]
 Stack = tuple[str, ...]  # names of overlays, each merged over the one before; none: config.yaml alone
 
 
-def _of_makefile() -> list[Stack]:
-    """What its targets run, as `make -n` tells."""
+def _of_makefile() -> list[str]:
+    """Commands of its targets that run an experiment, as `make -n` tells."""
     targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     told = subprocess.run(["make", "-n", *targets], cwd=ROOT, text=True, capture_output=True, check=True).stdout
-    runs = [line for line in told.splitlines() if "tools/run_pipeline.py" in line]
-    return [tuple(re.findall(r"experiments/(\S+)\.yaml", line)) for line in runs]
+    return [line for line in told.splitlines() if "tools/run_pipeline.py" in line]
 
 
-RUN = _of_makefile()
-# An overlay that no target names is run by itself: `make run CONFIG=…`.
-STACKS = list(dict.fromkeys([*RUN, *((name,) for name in OVERLAYS if not any(name in stack for stack in RUN))]))
+def _of_overlays() -> list[str]:
+    """Commands that the overlays' first lines name."""
+    pattern = re.compile(r"^# (?:make run CONFIG=|snakemake ).*", re.MULTILINE)
+    return [line for path in FILES for line in pattern.findall(path.read_text(encoding="utf-8"))]
+
+
+STACKS: list[Stack] = list(
+    dict.fromkeys(tuple(re.findall(r"experiments/(\S+)\.yaml", line)) for line in [*_of_makefile(), *_of_overlays()])
+)
 NAMES = ["+".join(stack) or "config" for stack in STACKS]
 
 

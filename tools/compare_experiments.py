@@ -1,6 +1,6 @@
 """Two experiments side by side: each system of both, on the same test clips, as paired differences.
 
-    python tools/compare_experiments.py results/heard results/unheard --systems tag_template sft kd aligncap
+    python tools/compare_experiments.py results/text_clue results/emosec --systems tag_template sft kd aligncap
     python tools/compare_experiments.py results/indomain_dev --dev-against kd
 
 The first prints first minus second as Markdown, for every test corpus and system whose scores both have over the same

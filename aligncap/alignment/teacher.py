@@ -18,7 +18,7 @@ from aligncap.captioner.checkpoint import build_model, load_lora
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.config import Compute, Lora, Prompts, Teacher
 from aligncap.models.sources import model_folder
-from aligncap.progress import track
+from aligncap.progress import batches
 from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import train
 from aligncap.training.recording import Run
@@ -118,9 +118,7 @@ def write_teacher_logits(settings: LogitsSettings, inputs: LogitsInputs, out: Pa
     items = response_items(examples, teacher.responses, generated, model.response_ids)
     order = sorted(range(len(items)), key=lambda i: len(items[i].ids) + len(items[i].example.p_sem_ids))
     rows: dict[int, dict] = {}
-    starts = range(0, len(order), BATCH)
-    for start in track(starts, f"teacher logits {settings.corpus}", len(starts)):
-        chunk = order[start : start + BATCH]
+    for chunk in batches(order, BATCH, f"teacher logits {settings.corpus}"):
         texts = teacher_prompts(model, [items[i].example for i in chunk], teacher.clues)
         packed = model.pack(texts, [[list(items[i].ids)] for i in chunk])
         with torch.no_grad():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ from aligncap.captioner.model import CaptionModel
 from aligncap.captioner.packing import Prompt
 from aligncap.config import Compute, Lora, Prompts, Teacher
 from aligncap.errors import ArtifactError
+from aligncap.hashes import seed_of
 from aligncap.models.sources import model_folder
-from aligncap.progress import track
+from aligncap.progress import batches
 from aligncap.training.data import TrainingInputs, load_examples
 
 ROWS = 64  # sequences decoded at once
@@ -136,11 +136,9 @@ def write_teacher_responses(settings: ResponsesSettings, inputs: ResponsesInputs
     examples = [e for e in load_examples(inputs, ["align"]) if e.corpus == settings.corpus]
     examples.sort(key=lambda e: len(e.p_sem_ids))
     size = max(1, ROWS // drawn.samples)
-    starts = range(0, len(examples), size)
     rows = []
-    for start in track(starts, f"teacher responses {settings.corpus}", len(starts)):
-        batch = examples[start : start + size]
-        seeds = [_seed(settings.seed, e.key) for e in batch]
+    for batch in batches(examples, size, f"teacher responses {settings.corpus}"):
+        seeds = [seed_of(settings.seed, "teacher", e.key) for e in batch]
         sampling = Sampling(drawn.samples, drawn.temperature, drawn.top_p, seeds)
         said = generate(
             model,
@@ -161,7 +159,3 @@ def write_teacher_responses(settings: ResponsesSettings, inputs: ResponsesInputs
         ]
     rows.sort(key=lambda row: str(row["response_id"]))
     artifacts.write(rows, out, "teacher_responses", "teacher_responses", {"teacher": teacher.model_dump(mode="json")})
-
-
-def _seed(seed: int, key: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}/teacher/{key}".encode()).digest()[:4], "big")

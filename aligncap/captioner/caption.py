@@ -13,7 +13,7 @@ from aligncap.captioner.example import Example
 from aligncap.captioner.generate import generate
 from aligncap.config import Compute, Decoding
 from aligncap.models.sources import model_folder
-from aligncap.progress import track
+from aligncap.progress import batches
 
 
 def heard_examples(features: Path, predicted: Path) -> list[Example]:
@@ -56,9 +56,7 @@ def caption_testset(decoding: Decoding, compute: Compute, inputs: CaptioningInpu
     examples = heard_examples(inputs.features, inputs.predicted)
     order = sorted(range(len(examples)), key=lambda i: len(examples[i].p_sem_ids))
     rows: dict[int, dict] = {}
-    starts = range(0, len(order), decoding.batch_size)
-    for start in track(starts, f"captions {inputs.checkpoint.system.parent.name}", len(starts)):
-        chunk = order[start : start + decoding.batch_size]
+    for chunk in batches(order, decoding.batch_size, f"captions {inputs.checkpoint.system.parent.name}"):
         with torch.no_grad():
             prompts = model.speech_prompts([examples[i] for i in chunk])
         for i, (response,) in zip(chunk, generate(model, prompts, decoding.max_new_tokens), strict=True):

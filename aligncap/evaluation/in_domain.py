@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from aligncap import artifacts
 from aligncap.errors import ArtifactError
+from aligncap.hashes import digest_of
 
 RULE = "devset"
 
@@ -48,7 +48,7 @@ def write_devset(limit: int, corpus: str, inputs: DevInputs, outputs: DevFiles) 
     ]
     if not dev:
         raise ArtifactError(f"{inputs.plan}: {corpus} has no dev utterance to measure in-domain; raise splits.dev")
-    kept = set(sorted(dev, key=lambda name: hashlib.sha256(f"{corpus}/{name}".encode()).digest())[:limit])
+    kept = set(sorted(dev, key=lambda name: digest_of(corpus, name))[:limit])
     for source, schema, out in (
         (inputs.references, "labels", outputs.references),
         (inputs.predicted, "clues", outputs.predicted),

@@ -27,7 +27,7 @@ from aligncap.config import Compute
 from aligncap.errors import ArtifactError
 from aligncap.job import ByCorpus
 from aligncap.models.device import pick_device
-from aligncap.progress import track
+from aligncap.progress import batches
 from aligncap.vocabulary import CLASSES, canonical
 
 logger = logging.getLogger(__name__)
@@ -60,9 +60,7 @@ def llm_states(texts: Sequence[str], folder: Path, compute: Compute) -> Array:
     rows = [_ids(tokenizer, PROMPT.format(text)) for text in texts]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     states = np.zeros((len(rows), llm.config.hidden_size), np.float32)
-    starts = range(0, len(order), BATCH)
-    for start in track(starts, "second instrument", len(starts)):
-        chunk = order[start : start + BATCH]
+    for chunk in batches(order, BATCH, "second instrument"):
         width = max(len(rows[i]) for i in chunk)
         ids = torch.zeros(len(chunk), width, dtype=torch.long)
         mask = torch.zeros(len(chunk), width, dtype=torch.long)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +10,9 @@ from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
 from aligncap.captioner.example import Example
 from aligncap.captioner.generate import Sampling, generate
 from aligncap.config import Candidates, Compute
+from aligncap.hashes import seed_of
 from aligncap.models.sources import model_folder
-from aligncap.progress import track
+from aligncap.progress import batches
 from aligncap.training.data import TrainingInputs, load_examples
 
 ROWS = 64  # sequences decoded at once
@@ -22,11 +22,6 @@ def preference_examples(inputs: TrainingInputs, limit: int) -> list[Example]:
     """The ``preference`` utterances, then ``adapt`` ones (no student trained on their speech), ``limit`` at most."""
     first = load_examples(inputs, ["preference"], may_lack=True)
     return [*first, *load_examples(inputs, ["adapt"], may_lack=bool(first))][:limit]
-
-
-def utterance_seed(seed: int, key: str) -> int:
-    """Seed of one utterance's generator: the same whatever else is sampled."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{key}".encode()).digest()[:4], "big")
 
 
 @dataclass(frozen=True)
@@ -69,10 +64,8 @@ def sample_candidates(settings: CandidateSettings, inputs: ParentInputs, out: Pa
     examples = preference_examples(inputs, candidates.utterances)
     size = max(1, ROWS // candidates.samples)
     rows = []
-    starts = range(0, len(examples), size)
-    for start in track(starts, "candidates", len(starts)):
-        batch = examples[start : start + size]
-        seeds = [utterance_seed(settings.seed, e.key) for e in batch]
+    for batch in batches(examples, size, "candidates"):
+        seeds = [seed_of(settings.seed, e.key) for e in batch]
         sampling = Sampling(candidates.samples, candidates.temperature, candidates.top_p, seeds)
         with torch.no_grad():
             prompts = model.speech_prompts(batch)

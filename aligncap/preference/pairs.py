@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import logging
 import random
@@ -18,6 +17,7 @@ from aligncap.clues.parser.grammar import parse_clues
 from aligncap.clues.prompts import load_tokenizer, swap_clue
 from aligncap.config import Pairs
 from aligncap.errors import ArtifactError
+from aligncap.hashes import digest_of
 from aligncap.job import ByCorpus
 from aligncap.preference.facts import Facts, read_facts
 from aligncap.vocabulary import Clue
@@ -197,7 +197,7 @@ def _speakers(groups: Mapping[Key, Any], plan: Path) -> dict[Key, str]:
 
 def _ordered(seed: int, names: Sequence[str]) -> list[str]:
     """Names by hash: an order that does not depend on the one they come in."""
-    return sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
+    return sorted(names, key=lambda name: digest_of(seed, name))
 
 
 def dev_utterances(keys: Sequence[Key], seed: int, speakers: Mapping[Key, str] | None = None) -> set[Key]:

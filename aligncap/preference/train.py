@@ -27,7 +27,7 @@ from aligncap.errors import ArtifactError
 from aligncap.models.sources import model_folder
 from aligncap.preference import losses
 from aligncap.preference.candidates import ParentInputs
-from aligncap.progress import track
+from aligncap.progress import batches
 from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import Stage, train
 from aligncap.training.recording import Run
@@ -114,9 +114,7 @@ def write_reference_logps(compute: Compute, inputs: PairedInputs, out: Path) -> 
     table = artifacts.read_rows(inputs.pairs, "preference_pairs")
     examples = _pair_examples(inputs, table)
     rows = []
-    starts = range(0, len(table), BATCH)
-    for start in track(starts, "reference log-probs", len(starts)):
-        batch = table[start : start + BATCH]
+    for batch in batches(table, BATCH, "reference log-probs"):
         with torch.no_grad():
             answers = [[pair["chosen_ids"], pair["rejected_ids"]] for pair in batch]
             logps = _logps(model, batch, examples, answers).tolist()
@@ -223,8 +221,7 @@ class PreferenceStage(Stage):
         rows = [pair for own in self.pairs.values() for pair in own if pair["pair_id"] in self.unrelated]
         found: dict[str, float] = {}
         self.model.eval()
-        for start in track(range(0, len(rows), BATCH), "KTO baseline", len(range(0, len(rows), BATCH))):
-            batch = rows[start : start + BATCH]
+        for batch in batches(rows, BATCH, "KTO baseline"):
             with torch.no_grad():
                 logps = self._unrelated_logps(batch).tolist()
             found |= dict(zip((pair["pair_id"] for pair in batch), logps, strict=True))

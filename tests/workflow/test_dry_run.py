@@ -20,10 +20,10 @@ def trainings(project: Project, stack: Stack) -> dict[tuple[str, ...], Job]:
 
 
 def test_what_the_stacks_trained_is_not_trained_again_for_the_tables_of_all(project: Project) -> None:
-    """`make tables` after `make table2` and `make seeds`."""
-    together = trainings(project, ("emosec", "table2", "table3", "table4", "seeds"))
-    for name in ("table2", "seeds"):
-        for output, job in trainings(project, ("emosec", name)).items():
+    """`make tables` after `make emosec` and after tables.yaml without the seeds."""
+    together = trainings(project, ("emosec", "tables", "seeds"))
+    for stack in [("emosec",), ("emosec", "tables")]:
+        for output, job in trainings(project, stack).items():
             assert sorted(together[output].input) == sorted(job.input)
 
 
@@ -48,7 +48,7 @@ def test_the_7b_set_up_is_planned_by_the_commands_of_docs_scale(project: Project
     assert readers - tokenizer_alone <= {rule for rule, resources in asked if "gpu=1, " in resources}
     raised = {rule for rule, resources in asked if "mem_mb=48000" in resources}
     assert readers - tokenizer_alone <= raised
-    named = set(re.findall(r"\w+", " ".join(re.findall(r"\{.*?\}", slurm)))) - {"teacher_responses"}  # is of table2
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"\{.*?\}", slurm)))) - {"teacher_responses"}  # of tables.yaml
     assert named <= {job.rule for job in jobs}, "Snakemake says nothing of a rule that does not exist"
 
 

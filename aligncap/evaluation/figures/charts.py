@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aligncap.evaluation.figures.drawing import embedded
 from aligncap.evaluation.tables import COLUMNS
 
 GREY = "#8a8f98"
@@ -21,15 +22,8 @@ def _svg(figure: Any, name: str) -> str:
     stream = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         figure.savefig(stream, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
-    text = stream.getvalue()
-    head, body = text[text.index("<svg") :].split(">", 1)
-    head = re.sub(r' (?:width|height)="[^"]*"', "", head)
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r"(\.\d\d)\d+", r"\1", body)  # of a point; six digits would make half of the page
-    # Two charts on one page must not share an id.
-    own = re.sub(r"\W+", "-", name)
-    body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{own}-", body)
-    return f"{head}>{body}"
+    head, body = embedded(stream.getvalue(), name).split(">", 1)
+    return f"{head}>" + re.sub(r"(\.\d\d)\d+", r"\1", body)  # of a point; six digits would make half of the page
 
 
 def _axes(rows: int, columns: int, width: float, height: float) -> tuple[Any, list[Any]]:

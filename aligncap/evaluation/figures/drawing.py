@@ -67,13 +67,17 @@ def inline(svg: Path) -> str:
         ArtifactError: no such file, or not an SVG.
     """
     try:
-        text = Path(svg).read_text(encoding="utf-8")
-        head, body = text[text.index("<svg") :].split(">", 1)
+        return embedded(Path(svg).read_text(encoding="utf-8"), Path(svg).stem)
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{svg}: not a readable SVG ({error}); delete it and run again") from error
+
+
+def embedded(text: str, name: str) -> str:
+    """The same of an SVG's text; two on one page must not share a ``name``, which goes before their ids."""
+    head, body = text[text.index("<svg") :].split(">", 1)
     head = re.sub(r' (?:width|height)="[^"]*"', "", head)
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    own = re.sub(r"\W+", "-", Path(svg).stem)
+    own = re.sub(r"\W+", "-", name)
     body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{own}-", body)
     return f"{head}>{body}"
 

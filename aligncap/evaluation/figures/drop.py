@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from aligncap.evaluation.figures import drawing
 from aligncap.evaluation.tables import COLUMNS
 from aligncap.evaluation.tables.columns import Key
 from aligncap.evaluation.tables.render import as_csv
+from aligncap.hashes import digest_of
 from aligncap.job import By
 from aligncap.vocabulary import canonical
 
@@ -116,7 +116,7 @@ def pick_hallucinations(
             for name, row in read[systems[0], corpus].items():
                 if any(kind_of(flag) == kind for flag in row["flags"]):
                     last = bool(read[systems[-1], corpus][name]["flags"]) or systems[-1] == systems[0]
-                    tried.append((last, hashlib.sha256(f"{corpus}/{name}".encode()).digest(), corpus, name))
+                    tried.append((last, digest_of(corpus, name), corpus, name))
         if not tried:
             continue
         _, _, corpus, name = min(tried)

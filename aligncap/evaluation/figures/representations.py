@@ -32,7 +32,7 @@ from aligncap.captioner.packing import Prompt
 from aligncap.config import Compute, Representations
 from aligncap.errors import ConfigError, ModelError
 from aligncap.models.sources import model_folder
-from aligncap.progress import track
+from aligncap.progress import batches
 from aligncap.training.data import TrainingInputs, load_examples
 
 RULE = "representations"
@@ -73,9 +73,7 @@ def collect_representations(
     rows: list[dict] = []
     sides: dict[str, list[Tensor]] = {"text": [], "speech": []}
     divergences: list[float] = []
-    starts = range(0, len(examples), BATCH)
-    for start in track(starts, f"representations {inputs.checkpoint.system.parent.name}", len(starts)):
-        chunk = examples[start : start + BATCH]
+    for chunk in batches(examples, BATCH, f"representations {inputs.checkpoint.system.parent.name}"):
         with torch.no_grad():
             speech, text = model.speech_prompts(chunk), [model.text_prompt(e.gold_p_act, e.p_sem_ids) for e in chunk]
             own = _read(model, speech, [p.speech for p in speech], chunk, probe)

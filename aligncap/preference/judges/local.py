@@ -17,7 +17,7 @@ from aligncap.config import Compute, Judge, Prompts
 from aligncap.errors import ModelError
 from aligncap.preference.facts import Facts, Item, Opinion, opinion
 from aligncap.preference.judges import rubric
-from aligncap.progress import track
+from aligncap.progress import batches
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -145,9 +145,7 @@ def score(settings: Judge, compute: Compute, items: Sequence[Item], model_manife
     points = torch.arange(1.0, 6.0, dtype=torch.float64)
     opinions: list[Opinion | None] = [None] * len(items)
     held = []
-    starts = range(0, len(rows), settings.local.batch_size)
-    for start in track(starts, "judge", len(starts)):
-        batch = rows[start : start + settings.local.batch_size]
+    for batch in batches(rows, settings.local.batch_size, "judge"):
         with torch.no_grad():
             logits = _answer_logits(model, [prompt for _, prompt, _ in batch], [tails for _, _, tails in batch])
         shares, mass = (values.cpu() for values in digit_probabilities(logits, tokens))

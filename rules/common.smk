@@ -315,13 +315,14 @@ def judged(table):
 
 
 def drawn(number, *data):
-    """Pictures of a figure and its data, each as Parquet and CSV, in the order of its `…Files`."""
+    """Pictures of a figure and its data, each as Parquet and CSV, by the names of its `…Files`."""
     head = f"<results>/figures/figure{number}"
     shown = report(f"{head}.svg", caption=f"../report/figure{number}.rst", category="Figures")
     pictures = {"svg": shown, "png": f"{head}.png"}
-    tables = {
-        f"{name or 'rows'}_{kind}": f"{head}{name and '_'}{name}.{kind}" for name in data for kind in ("parquet", "csv")
-    }
+    tables = {}
+    for name in data:
+        stem = f"{head}_{name}" if name else head
+        tables |= {name or "parquet": f"{stem}.parquet", f"{name}_csv" if name else "csv": f"{stem}.csv"}
     return {**pictures, **tables}
 
 

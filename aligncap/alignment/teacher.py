@@ -134,5 +134,8 @@ def write_teacher_logits(settings: LogitsSettings, inputs: LogitsInputs, out: Pa
                 "tail_logprob": top.tail[low:high].tolist(),
                 "temperature": teacher.temperature,
             }
-    notes = {"llm_manifest": artifacts.file_digest(inputs.llm), "teacher": teacher.model_dump(mode="json")}
+    notes = {
+        "llm_manifest": artifacts.file_digest(inputs.llm),
+        "teacher": teacher.model_dump(mode="json", exclude_unset=True),
+    }
     artifacts.write([rows[i] for i in range(len(items))], out, "teacher_logits", "teacher_logits", notes)

@@ -52,13 +52,13 @@ class AlignmentSettings:
     description: dict[str, Any]
 
     def described(self) -> dict[str, Any]:
-        """The settings that the weights depend on."""
+        """The settings that the weights depend on; of ``teacher`` the keys that the rule was given, and no defaults."""
         return {
             "alignment": self.alignment.model_dump(),
             "adapter": self.adapter.model_dump(),
             "lora": self.lora.model_dump(mode="json"),
             "prompts": self.prompts.model_dump(),
-            "teacher": self.teacher.model_dump(),
+            "teacher": self.teacher.model_dump(exclude_unset=True),
             "seed": self.seed,
         }
 

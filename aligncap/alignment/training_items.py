@@ -158,4 +158,10 @@ def write_teacher_responses(settings: ResponsesSettings, inputs: ResponsesInputs
             for number, response in enumerate(responses)
         ]
     rows.sort(key=lambda row: str(row["response_id"]))
-    artifacts.write(rows, out, "teacher_responses", "teacher_responses", {"teacher": teacher.model_dump(mode="json")})
+    artifacts.write(
+        rows,
+        out,
+        "teacher_responses",
+        "teacher_responses",
+        {"teacher": teacher.model_dump(mode="json", exclude_unset=True)},
+    )

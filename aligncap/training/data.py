@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from aligncap import artifacts
 from aligncap.captioner.example import Example
 from aligncap.errors import ArtifactError
+from aligncap.hashes import digest_of
 from aligncap.job import ByCorpus
 
 
@@ -86,4 +86,4 @@ def load_examples(inputs: TrainingInputs, roles: Sequence[str], *, may_lack: boo
                 ) from error
     if not examples and not may_lack:
         raise ArtifactError(f"{inputs.plan}: no utterance has a role of {list(roles)}; raise its share in splits")
-    return sorted(examples, key=lambda example: hashlib.sha256(example.key.encode()).digest())
+    return sorted(examples, key=lambda example: digest_of(example.key))

@@ -10,7 +10,6 @@ an undisturbed one (on CPU with a fixed number of threads).
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import random
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 
 from aligncap.config import Compute, Optimisation
 from aligncap.errors import ModelError
+from aligncap.hashes import seed_of
 from aligncap.models.device import pick_device
 from aligncap.training.recording import Run, recording
 
@@ -90,10 +90,6 @@ def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
     if step <= rise:
         return step / rise
     return 0.1 + 0.45 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
-
-
-def _step_seed(seed: int, step: int, process: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}/{step}/{process}".encode()).digest()[:4], "big")
 
 
 def _means(sums: Mapping[str, float], total: float) -> dict[str, float]:
@@ -171,7 +167,7 @@ def train(stage: Stage, settings: Optimisation, seed: int, compute: Compute, run
         model, optimizer = accelerator.prepare(stage, optimizer)
         model.train()
         for step in kept.steps(str(run)):
-            torch.manual_seed(_step_seed(seed, step, accelerator.process_index))
+            torch.manual_seed(seed_of(seed, step, accelerator.process_index))
             factor = learning_rate_factor(step, settings.steps, settings.warmup)
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor

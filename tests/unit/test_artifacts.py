@@ -76,7 +76,7 @@ def test_reading_checks_presence_kind_schema_and_version(tmp_path, monkeypatch):
     write(path)
     with pytest.raises(ArtifactError, match=re.escape("got 'transcripts' version '1'")):
         artifacts.read(path, "captions")
-    monkeypatch.setattr(artifacts, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(artifacts.files, "SCHEMA_VERSION", 2)
     with pytest.raises(ArtifactError, match="version 2, got 'transcripts' version '1'"):
         artifacts.read(path, "transcripts")
 

@@ -65,6 +65,23 @@ def test_a_new_corpus(project: Project, tmp_path: Path) -> None:
     assert "(did you mean jl_corpus?)" in project.run("-n", "--configfile", "experiments/mine.yaml", ok=False)
 
 
+def test_a_new_corpus_with_human_captions_has_its_tables(project: Project, tmp_path: Path) -> None:
+    """What a corpus has is its adapter's to say: no rule names a corpus."""
+    (project.folder / "aligncap/extensions/corpora/told.py").write_text(
+        "from aligncap.corpora.tables import Layout\n"
+        "from aligncap.corpora.traits import Traits\n\n"
+        "CORPUS = Layout(('told.csv',), ('file', 'caption'), lambda table, row: None, has_captions=True,\n"
+        "                traits=Traits('CC0', transcribed=True))\n"
+    )
+    overlay = "corpora: {{ told: {{ adapter: told, role: {role}, root: {root}, language: en }} }}\n"
+    for role, tables, asr in (("test", {"parser_table", "listeners_table"}, True), ("train", set(), False)):
+        (tmp_path / "told.yaml").write_text(overlay.format(role=role, root=tmp_path))
+        jobs = project.plan(*SMOKE, str(tmp_path / "told.yaml"))
+        assert {job.rule for job in jobs} & {"parser_table", "listeners_table"} == tables
+        (transcribed,) = (job for job in jobs if job.rule == "transcripts" and job.wildcards["corpus"] == "told")
+        assert any("whisper" in file for file in transcribed.input) is asr
+
+
 def test_a_new_judge(project: Project) -> None:
     extend(project, "A new judge")
     script = (

@@ -1,6 +1,8 @@
 """Rules of the house: where the code of a rule is, which way imports go, how long a module may be."""
 
 import ast
+import dataclasses
+import importlib
 import re
 
 import pytest
@@ -53,6 +55,48 @@ def test_a_rule_takes_the_accelerator_if_its_code_can_use_one(rule: str) -> None
     if rule != "speech_features":
         using.discard("aligncap.speech.features")  # others only read features with it
     assert bool(re.search(r"\bgpu=(GPU|.*gpu_of)", RULES[rule])) == bool(using)
+
+
+# What rule bodies unpack, by the text that stands there.
+UNPACKED = {
+    "**INPUTS": {"plan", "features", "references", "gold", "predicted"},
+    "**named_checkpoint()": {"adapter", "lora", "system", "log"},
+    '**drawn(1, "", "examples")': {"svg", "png", "parquet", "csv", "examples", "examples_csv"},
+    '**drawn(2, "")': {"svg", "png", "parquet", "csv"},
+    '**drawn(3, "points", "measures", "tests")': {
+        *("svg", "png", "points", "points_csv", "measures", "measures_csv", "tests", "tests_csv")
+    },
+    "**SCORED_WITH": {"references", "prosody", "transcripts", "audio", "encoder", "opinions", "metrics"},
+}
+
+
+def declared(body: str, directive: str) -> set[str]:
+    """Names of a rule's inputs, outputs or parameters."""
+    match = re.search(rf"^( +){directive}:\n(.*?)(?=^\1\w+:|\Z)", body, re.MULTILINE | re.DOTALL)
+    text = match[2] if match else ""
+    named = set(re.findall(rf"^ {{{len(match[1]) + 4}}}(\w+)=", text, re.MULTILINE)) if match else set()
+    return named.union(*(names for unpacked, names in UNPACKED.items() if unpacked in text))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_field_of_what_a_function_takes_has_the_name_that_the_rule_gives_it(rule: str) -> None:
+    script = (ROOT / "workflow_scripts" / f"{rule}.py").read_text()
+    homes = dict(
+        (name.strip(), module)
+        for module, names in re.findall(r"^ +from (aligncap\S+) import \(?([\w,\s]+?)\)?$", script, re.MULTILINE)
+        for name in names.split(",")
+    )
+    sources = {"inputs": ["input"], "outputs": ["output"], "settings": ["params"]}
+    for kind, name in re.findall(r"given\.(inputs|outputs|settings)\((\w+)\)", script):
+        taken = getattr(importlib.import_module(homes[name]), name)
+        if hasattr(taken, "_fields"):
+            required = set(taken._fields) - set(taken._field_defaults)
+        else:
+            unset = dataclasses.MISSING
+            required = {f.name for f in dataclasses.fields(taken) if f.default is f.default_factory is unset}
+        given = set().union(*(declared(RULES[rule], directive) for directive in sources[kind]))
+        wildcards = set(re.findall(r"{(\w+)}", RULES[rule])) | {"system"} if kind == "settings" else set()
+        assert required <= given | wildcards, f"{name}: {sorted(required - given - wildcards)}"
 
 
 def test_the_package_does_not_know_snakemake() -> None:

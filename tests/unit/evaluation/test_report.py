@@ -89,7 +89,7 @@ def test_page_holds_everything_and_loads_nothing(tmp_path, inputs):
         "aligncap - sft",
         "kd - sft",
         "factuality halluc. at equal coverage",
-        "made at run time by espeak-ng",
+        "free to pass on",
         "by rule zero_shot_table",
         "by rule claims_table",
         "Captions and the predicted emotion tag",

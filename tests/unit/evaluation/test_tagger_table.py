@@ -161,7 +161,7 @@ def written(inputs, folder, settings):
 def test_the_table_has_both_folds_and_the_test_corpus(inputs, tmp_path):
     found = written(inputs, tmp_path, Settings(threshold=0.5))
     assert found["c", "speaker", "voice", "accuracy"] == 0.5
-    assert found["c", "speaker", "voice", "coverage"] == 1 and found["c", "corpus", "voice", "coverage"] == 0
+    assert found["c", "speaker", "voice", "coverage"] == found["c", "corpus", "voice", "coverage"] == 1
     assert found["t", "test", "voice", "accuracy"] == 1
     assert {key[2] for key in found} == {"voice"}
     assert "| t | test | voice | emotion | 20 | 1.000" in (tmp_path / "tagger.md").read_text()

@@ -84,7 +84,7 @@ class Corpus(Section):
     )
     role: Literal["train", "test", "unlabelled"] = Field(
         description="train: models learn from it; test: models are tested on it and never read its captions or labels; "
-        "unlabelled: only the clue tagger hears it, and its labels are not even kept"
+        "unlabelled: only the clue tagger learns from its sound, and its labels are not even kept"
     )
     root: str | None = Field(
         None,

@@ -103,7 +103,7 @@ NOTES = {
     "models.asr": "here the same files as the speech encoder",
     "models.sentence_encoder": "here MiniLM, Apache-2.0",
     "corpora": "Both corpora below are SYNTHETIC (espeak-ng): they show that the machinery works, not how well it "
-    "hears people.",
+    "works on people.",
     "systems.chance": "shuffled references: what a metric gives for free",
     "systems.constant": "the same caption for every clip",
     "systems.retrieval": "the caption of the training clip that sounds most alike",

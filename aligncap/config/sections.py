@@ -66,9 +66,9 @@ class Splits(Section):
     What is left is for alignment.
     """
 
-    dev: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="share that no training hears, for measuring it")
+    dev: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="share that no training reads, for measuring it")
     preference: Fraction = Field(
-        0.2, description="share that candidates are sampled on; alignment does not hear it, so they are no recitals"
+        0.2, description="share that candidates are sampled on; alignment does not read it, so none is learnt by heart"
     )
     preference_corpora: tuple[str, ...] = Field(
         (),

@@ -1,4 +1,4 @@
-"""Clues: what a caption, or the tagger, says about how somebody sounds. One vocabulary for the whole project."""
+"""The vocabulary of clues: the statements that captions and the tagger make about how a speaker sounds."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ EMOTIONS = (
     "worried",
     "contemptuous",
 )  # labels that a corpus may have, besides "other"
-CLASSES = ("angry", "happy", "sad", "neutral", "surprised", "fearful", "disgusted")  # what agreement is measured on
+CLASSES = ("angry", "happy", "sad", "neutral", "surprised", "fearful", "disgusted")  # classes that are evaluated
 KINDS = ("emotion", "intensity", "level", "pitch", "rate", "timbre", "pause")
 SCALES = {"level": ("low", "mid", "high"), "pitch": ("low", "mid", "high"), "rate": ("slow", "mid", "fast")}
 MEASURE = {"pitch": "pitch_hz", "level": "level_db", "rate": "rate_hz"}  # columns of the artifact `prosody`
-TIMBRES = ("breathy", "rough", "whispering", "clear")  # what the tagger knows; captions may say more
+TIMBRES = ("breathy", "rough", "whispering", "clear")  # labels of the tagger; captions may have others
 
 _CANONICAL = {"calm": "neutral", "worried": "fearful", "contemptuous": "disgusted"}
 
 
 def canonical(label: str | None) -> str | None:
-    """One of ``CLASSES`` for a corpus label: calm -> neutral, worried -> fearful, contemptuous -> disgusted.
+    """Map a corpus label to one of ``CLASSES``: calm to neutral, worried to fearful, contemptuous to disgusted.
 
-    None for "other", for an unknown label and for None.
+    The result is None for "other", for an unknown label and for None.
     """
     label = _CANONICAL.get(label or "", label)
     return label if label in CLASSES else None
@@ -38,15 +38,15 @@ def canonical(label: str | None) -> str | None:
 
 @dataclass(frozen=True)
 class Clue:
-    """One clue. The fields are those of ``artifacts.CLUE``.
+    """A clue: a value of one kind, such as an emotion or a pitch. The fields are those of ``artifacts.CLUE``.
 
     Attributes:
-        kind: one of ``KINDS``.
-        word: as it stands in the caption; the tag itself for a predicted clue.
-        lemma: canonical value of the kind: an ``EMOTIONS`` label, "high", "slow", "trembling" …
-        intensity: weak, normal or strong.
-        negated: the caption denies it ("not angry").
-        probability: 1.0 for a parsed clue, else the tagger's.
+        kind: One of ``KINDS``.
+        word: Word or phrase in the caption; for a predicted clue, the tag.
+        lemma: Canonical value of the kind: an ``EMOTIONS`` label, "high", "slow", "trembling" …
+        intensity: ``weak``, ``normal`` or ``strong``.
+        negated: Whether the caption denies the clue ("not angry").
+        probability: Probability that the tagger gives; 1.0 for a parsed clue.
     """
 
     kind: str
@@ -57,10 +57,10 @@ class Clue:
     probability: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
-        """As a row's struct in the ``clues`` artifact."""
+        """Return the clue as a struct of the artifact ``clues``."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Clue:
-        """The inverse of ``to_dict``."""
+        """Make a clue from a struct of the artifact ``clues``."""
         return cls(**row)

@@ -1,1 +1,1 @@
-"""Speech-text alignment: the teacher, KD-Regularization, warm start."""
+"""Speech-text alignment: the warm start of the adapter, the teacher, and KD-Regularization."""

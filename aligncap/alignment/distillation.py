@@ -1,4 +1,4 @@
-"""Where the student's divergence from the teacher comes from: cached distributions, or ``LLM_0`` run beside it."""
+"""Distillation from the teacher: its divergence to the student, from cached distributions or from a live ``LLM_0``."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from aligncap.errors import ArtifactError
 
 
 class Distillation(ABC):
-    """A teacher for batches of items; ``name`` is what its divergence is logged as."""
+    """Base class of the teachers; ``name`` is the name under which the divergence is logged."""
 
     name: str
 
     @abstractmethod
     def divergence(self, batch: Sequence[Item], logits: Tensor) -> Tensor:
-        """Sum over the batch's response tokens, token after token as ``logits [N, V]`` has them."""
+        """Return the divergence summed over the batch's N response tokens, in the order of ``logits [N, V]``."""
 
 
 class CachedResponse:
-    """One response and the teacher's distributions over it, as read from a ``teacher_logits`` row."""
+    """The token ids of a response and the teacher's distributions over them, read from a row of ``teacher_logits``."""
 
     __slots__ = ("ids", "logprobs", "tail", "tokens")
 
@@ -37,7 +37,7 @@ class CachedResponse:
 
 
 def stack(cached: Sequence[CachedResponse], device: torch.device) -> TopK:
-    """Distributions of several responses, token after token, as the packed batch has them."""
+    """Concatenate the distributions of several responses in the token order of a packed batch."""
     return TopK(
         torch.from_numpy(np.concatenate([c.tokens for c in cached])).to(device),
         torch.from_numpy(np.concatenate([c.logprobs for c in cached])).to(device),
@@ -46,7 +46,7 @@ def stack(cached: Sequence[CachedResponse], device: torch.device) -> TopK:
 
 
 def read_teacher_logits(paths: Mapping[str, Path]) -> dict[str, CachedResponse]:
-    """Cached distributions by ``corpus/response_id``."""
+    """Read the cached distributions of each corpus, keyed by ``corpus/response_id``."""
     cached = {}
     for corpus, path in paths.items():
         for row in artifacts.read_rows(path, "teacher_logits"):
@@ -60,15 +60,15 @@ def read_teacher_logits(paths: Mapping[str, Path]) -> dict[str, CachedResponse]:
 
 
 class CachedTeacher(Distillation):
-    """Forward KL to the teacher's stored top k and tail.
+    """A teacher with cached distributions: forward KL over its top k tokens and the tail bucket.
 
     Args:
-        cached: distributions by ``corpus/response_id``.
-        items: what will be trained on.
-        temperature: that the distributions were made with.
+        cached: Distributions by ``corpus/response_id``.
+        items: Training items.
+        temperature: Temperature with which the distributions were computed.
 
     Raises:
-        ArtifactError: a response has no distributions, or those of other tokens.
+        ArtifactError: A response has no distributions, or they belong to other tokens.
     """
 
     name = "kl"
@@ -80,21 +80,21 @@ class CachedTeacher(Distillation):
         self.cached, self.temperature = cached, temperature
 
     def divergence(self, batch: Sequence[Item], logits: Tensor) -> Tensor:
-        """``sum_n KL(p_T || p_S)`` over top k and tail."""
+        """Return ``sum_n KL(p_T || p_S)`` over the top k tokens and the tail bucket."""
         teacher = stack([self.cached[item.key] for item in batch], logits.device)
         return token_kl(logits, teacher, self.temperature)
 
 
 class LiveTeacher(Distillation):
-    """Any divergence to the whole distributions of ``LLM_0`` reading text input.
+    """A teacher that runs live: any divergence to the full distributions of ``LLM_0`` given text input.
 
-    ``LLM_0`` is the student without its LoRA: no second model is held.
+    ``LLM_0`` is the student without its LoRA, so that no second model is kept in memory.
 
     Args:
-        model: the student.
-        clues: gold or predicted.
-        kind: of the divergence, as ``full_divergences`` takes it.
-        temperature: of both sides.
+        model: Student.
+        clues: Clues of the text input, ``gold`` or ``predicted``.
+        kind: Kind of divergence, one of those of ``full_divergences``.
+        temperature: Temperature of both distributions.
     """
 
     def __init__(self, model: CaptionModel, clues: str, kind: str, temperature: float) -> None:
@@ -102,11 +102,11 @@ class LiveTeacher(Distillation):
         self.name = {"forward_kl": "kl"}.get(kind, kind)
 
     def logits(self, batch: Sequence[Item]) -> Tensor:
-        """The teacher's logits ``[N, V]``."""
+        """Compute the teacher's logits ``[N, V]``."""
         prompts = teacher_prompts(self.model, [item.example for item in batch], self.clues)
         with torch.no_grad(), self.model.without_lora():
             return self.model.response_logits(self.model.pack(prompts, [[list(item.ids)] for item in batch]))
 
     def divergence(self, batch: Sequence[Item], logits: Tensor) -> Tensor:
-        """``sum_n D(p_T, p_S)`` over the vocabulary."""
+        """Return ``sum_n D(p_T, p_S)`` over the whole vocabulary."""
         return full_divergence(logits, self.logits(batch), self.kind, self.temperature)

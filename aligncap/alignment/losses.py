@@ -1,4 +1,4 @@
-"""Losses of speech-text alignment. All take ``[N, V]`` logits of the N response tokens of a batch and return sums.
+"""Losses of speech-text alignment, computed from the logits ``[N, V]`` of the N response tokens of a batch.
 
 KD-Regularization: ``L = (1/N) sum_n [ -log p_S(y_n) + lambda KL(p_T || p_S) ]``. The paper minimises the divergence
 between the LLM's response prediction distributions for speech and for text input; forward KL over the teacher's top k
@@ -19,7 +19,7 @@ LOG_2 = math.log(2)
 
 @dataclass(frozen=True)
 class TopK:
-    """A teacher's distributions over N positions: the k likeliest tokens and the mass of all others."""
+    """A teacher's distributions at N positions: the k likeliest tokens, and the mass of all other tokens (the tail)."""
 
     ids: Tensor  # [N, k]
     logprobs: Tensor  # [N, k], nat
@@ -27,7 +27,7 @@ class TopK:
 
 
 def top_k_and_tail(logits: Tensor, k: int, temperature: float = 1.0) -> TopK:
-    """Distributions of ``logits [N, V]`` divided by ``temperature``: the top ``k`` and the log mass of the rest."""
+    """Reduce the distributions of ``logits [N, V]`` divided by ``temperature`` to the top ``k`` tokens and the tail."""
     logprobs = (logits.float() / temperature).log_softmax(-1)
     k = min(k, logits.shape[-1])
     top, ids = logprobs.topk(k, dim=-1)
@@ -36,20 +36,22 @@ def top_k_and_tail(logits: Tensor, k: int, temperature: float = 1.0) -> TopK:
 
 
 def token_kl(student_logits: Tensor, teacher: TopK, temperature: float = 1.0) -> Tensor:
-    """``sum_n KL(p_T || p_S)`` of ``token_kls``: a scalar that has a graph even where N is 0."""
+    """Return the sum of ``token_kls`` over the tokens, a scalar that has a gradient graph even where N is 0."""
     return token_kls(student_logits, teacher, temperature).sum()
 
 
 def token_kls(student_logits: Tensor, teacher: TopK, temperature: float = 1.0) -> Tensor:
-    """``KL(p_T || p_S)`` over the top k tokens and the tail bucket; a lower bound of the full KL, exact at k = V.
+    """Compute ``KL(p_T || p_S)`` over the top k tokens and the tail bucket, a lower bound of the full KL.
+
+    The bound is exact at k = V.
 
     Args:
-        student_logits: ``[N, V]``.
-        teacher: renormalised here, because stored log-probabilities are rounded to half precision.
-        temperature: the student's, equal to the one that the teacher's were made with.
+        student_logits: Student's logits ``[N, V]``.
+        teacher: Teacher's distributions. They are renormalised, because stored values are rounded to half precision.
+        temperature: Student's temperature, equal to that of the teacher's distributions.
 
     Returns:
-        one value a token, ``[N]``, nat.
+        Divergence of each token, ``[N]``, in nat.
     """
     scaled = student_logits.float() / temperature
     norm = scaled.logsumexp(-1, keepdim=True)
@@ -58,29 +60,30 @@ def token_kls(student_logits: Tensor, teacher: TopK, temperature: float = 1.0) -
     student = torch.cat([student_top, student_tail], dim=-1)
     whole = torch.cat([teacher.logprobs.float(), teacher.tail.float().unsqueeze(-1)], dim=-1).log_softmax(-1)
     mass = whole.exp()
-    # 0 * log 0 is 0: an empty tail (k = V) has no mass on either side.
+    # 0 * log 0 counts as 0, because an empty tail (k = V) has no mass on either side.
     terms = torch.where(mass > 0, mass * (whole.clamp_min(-1e4) - student.clamp_min(-1e4)), 0.0)
     return terms.sum(-1)
 
 
 def full_divergence(student_logits: Tensor, teacher_logits: Tensor, kind: str, temperature: float = 1.0) -> Tensor:
-    """``sum_n D(p_T, p_S)`` of ``full_divergences``: a scalar."""
+    """Return the sum of ``full_divergences`` over the tokens, a scalar."""
     return full_divergences(student_logits, teacher_logits, kind, temperature).sum()
 
 
 def full_divergences(student_logits: Tensor, teacher_logits: Tensor, kind: str, temperature: float = 1.0) -> Tensor:
-    """``D(p_T, p_S)`` over the whole vocabulary; both sides' logits are divided by ``temperature``.
+    """Compute ``D(p_T, p_S)`` over the whole vocabulary.
 
     Args:
-        student_logits: ``[N, V]``.
-        teacher_logits: ``[N, V]``; its gradient is the caller's to switch off.
-        kind: ``forward_kl``: ``KL(p_T || p_S)``; ``reverse_kl``: ``KL(p_S || p_T)``; ``js``:
-            ``1/2 KL(p_T || m) + 1/2 KL(p_S || m)`` with ``m = (p_T + p_S) / 2``, at most log 2 a token; else a
-            module of ``aligncap.extensions.divergences``.
-        temperature: there is no factor of its square; ``alignment.kd_weight`` sets the balance.
+        student_logits: Student's logits ``[N, V]``.
+        teacher_logits: Teacher's logits ``[N, V]``. The caller has to switch off their gradient.
+        kind: ``forward_kl`` for ``KL(p_T || p_S)``, ``reverse_kl`` for ``KL(p_S || p_T)``, ``js`` for
+            ``1/2 KL(p_T || m) + 1/2 KL(p_S || m)`` with ``m = (p_T + p_S) / 2`` (at most log 2 a token), or the name
+            of a module of ``aligncap.extensions.divergences``.
+        temperature: Temperature of both distributions. The divergence is not multiplied by its square;
+            ``alignment.kd_weight`` sets the balance.
 
     Returns:
-        one value a token, ``[N]``, nat.
+        Divergence of each token, ``[N]``, in nat.
     """
     student = (student_logits.float() / temperature).log_softmax(-1)
     teacher = (teacher_logits.float() / temperature).log_softmax(-1)
@@ -100,17 +103,18 @@ def _kl(of: Tensor, to: Tensor) -> Tensor:
 
 
 def quantity_loss(quantity: Tensor, counts: Tensor) -> Tensor:
-    """How far continuous integrate-and-fire is from one embedding a token: ``|quantity - count| / count``, ``[B]``.
+    """Compute the quantity loss of continuous integrate-and-fire, ``|quantity - count| / count``, ``[B]``.
+
+    It is 0 where the adapter makes one embedding for each token. BLSP-KD (arXiv 2405.19041) has a quantity loss on the
+    difference; dividing it by the count is ours.
 
     Args:
-        quantity: ``[B]`` sums of the firing weights.
-        counts: ``[B]`` tokens of the transcripts; where there is none the loss is 0.
-
-    BLSP-KD (arXiv 2405.19041) has a quantity loss on the difference; relative to the count is ours.
+        quantity: Sums of the firing weights, ``[B]``.
+        counts: Numbers of tokens of the transcripts, ``[B]``. Without tokens the loss is 0.
     """
     return torch.where(counts > 0, (quantity - counts).abs() / counts.clamp_min(1), 0.0)
 
 
 def token_nll(logits: Tensor, labels: Tensor) -> Tensor:
-    """``-sum_n log p(y_n)``: ``logits [N, V]``, ``labels [N]``; a scalar."""
+    """Compute the negative log-likelihood ``-sum_n log p(y_n)`` of ``labels [N]`` under ``logits [N, V]``, a scalar."""
     return torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum")

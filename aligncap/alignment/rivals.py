@@ -1,17 +1,17 @@
-"""The rivals that align before LLM decoding (paper, figure 3a): the adapter's output is pulled to text, beside the NLL.
+"""The rivals that align before LLM decoding (paper, figure 3a): losses that pull the adapter's output towards text.
 
-``mse`` and ``contrastive`` pull it to the LLM's input embeddings of the text input ``[P_act; P_sem]`` with gold clues,
-the same text that the teacher of KD-Regularization reads. What exactly the paper compares with is not known to us; both
-losses and the poolings are ours.
+These losses are added to the NLL. ``mse`` and ``contrastive`` pull the output towards the LLM's input embeddings of the
+text input ``[P_act; P_sem]`` with gold clues, which the teacher of KD-Regularization reads too. What exactly the paper
+compares with is not known to us; both losses and the poolings are ours.
 
 ``secap`` is SECap (Xu et al., "SECap: Speech Emotion Captioning with Large Language Model", AAAI 2024) on our encoder
-and LLM. As published (its abstract): a Q-Former bridges speech encoder and LLM, contrastive learning makes it extract
-emotion-related features, and mutual information learning disentangles these from the speech content. Our reading: the
+and LLM. As published (its abstract), a Q-Former bridges speech encoder and LLM, contrastive learning makes it extract
+emotion-related features, and mutual information learning disentangles these from the speech content. In our reading the
 contrastive term pairs a clip with its caption, the content is the transcript, and their mutual information is bounded
-by vCLUB (Cheng et al., ICML 2020). Ours too: single linear heads, the transcript as the mean of its LLM embeddings, all
-terms beside the NLL in one stage, and a speech input that holds P_act and P_sem as every other system's does.
+by vCLUB (Cheng et al., ICML 2020). The single linear heads, the mean of the transcript's LLM embeddings, the training
+of all terms and the NLL in one stage, and P_act and P_sem in the speech input are ours too.
 
-Each loss is one value an utterance, ``[B]``; the stage weighs it with the response's tokens, as the NLL is.
+Each loss has one value for each utterance, ``[B]``; the stage weighs it by the number of response tokens.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SHARED = 128  # width of the space that secap's contrastive term compares in
 
 
 def embed_texts(model: CaptionModel, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """The LLM's input embeddings of token ids, fp32 ``[B, N, H]``, and a mask ``[B, N]``: True on real tokens."""
+    """Return the LLM's input embeddings of token ids, fp32 ``[B, N, H]``, and the mask ``[B, N]`` of real tokens."""
     width = max(1, *map(len, texts))
     ids = torch.zeros(len(texts), width, dtype=torch.long)
     for row, text in enumerate(texts):
@@ -44,20 +44,21 @@ def embed_texts(model: CaptionModel, texts: Sequence[Sequence[int]]) -> tuple[Te
 
 
 def pooled_mse(speech: Tensor, text: Tensor) -> Tensor:
-    """``mean_h (speech - text)^2`` of pooled embeddings ``[B, H]``; ``[B]``."""
+    """Compute the mean squared error ``mean_h (speech - text)^2``, ``[B]``, of pooled embeddings ``[B, H]``."""
     return (speech - text).pow(2).mean(-1)
 
 
 def info_nce(speech: Tensor, text: Tensor, groups: Tensor, temperature: float) -> Tensor:
-    """Symmetric InfoNCE within the batch, ``[B]``: clip i against all texts, and text i against all clips, averaged.
+    """Compute the symmetric InfoNCE loss between speech and text embeddings within the batch, ``[B]``.
 
-    ``-log exp(s_ii / t) / sum_j exp(s_ij / t)`` with cosines ``s``.
+    It is ``-log exp(s_ii / t) / sum_j exp(s_ij / t)`` with cosines ``s``, averaged over both directions: clip i against
+    all texts, and text i against all clips.
 
     Args:
-        speech: ``[B, H]``.
-        text: ``[B, H]``.
-        groups: ``[B]``; equal where two texts are the same: such a pair is neither positive nor negative.
-        temperature: ``t``.
+        speech: Embeddings of the clips, ``[B, H]``.
+        text: Embeddings of the texts, ``[B, H]``.
+        groups: Group numbers of the texts, ``[B]``. Pairs of clips with equal texts are neither positive nor negative.
+        temperature: Temperature ``t``.
     """
     scores = nn.functional.normalize(speech, dim=-1) @ nn.functional.normalize(text, dim=-1).mT / temperature
     own = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
@@ -68,15 +69,15 @@ def info_nce(speech: Tensor, text: Tensor, groups: Tensor, temperature: float) -
 
 
 class VClub(nn.Module):
-    """Variational contrastive log-ratio upper bound of mutual information (Cheng et al., ICML 2020).
+    """The variational contrastive log-ratio upper bound of mutual information (vCLUB; Cheng et al., ICML 2020).
 
     ``I(x; y) <= E_p(x,y) log q(y|x) - E_p(x) E_p(y) log q(y|x)`` where a network ``q(y|x) = N(mu(x), diag exp v(x))``
     is near the true conditional. Log-densities are per dimension of y (ours), so that the term's size does not depend
     on the LLM's width.
 
     Args:
-        x_width: of x, what shall become independent of y.
-        y_width: of y.
+        x_width: Width of x, which shall become independent of y.
+        y_width: Width of y.
     """
 
     def __init__(self, x_width: int, y_width: int) -> None:
@@ -84,7 +85,7 @@ class VClub(nn.Module):
         self.conditional = nn.Sequential(nn.Linear(x_width, x_width), nn.ReLU(), nn.Linear(x_width, 2 * y_width))
 
     def _log_q(self, x: Tensor, y: Tensor, learning: bool) -> Tensor:
-        """``log q(y_j | x_i) / Y`` up to a constant, ``[B, B]``; gradients go to q alone, or to x alone."""
+        """Compute ``log q(y_j | x_i) / Y`` up to a constant, ``[B, B]``; only q has a gradient if learning, else x."""
         parameters: dict[str, Tensor] = dict(self.conditional.named_parameters())
         if not learning:
             parameters = {name: parameter.detach() for name, parameter in parameters.items()}
@@ -95,22 +96,24 @@ class VClub(nn.Module):
         return -0.5 * (distance / log_variance.exp()[:, None, :] + log_variance[:, None, :]).mean(-1)
 
     def learning_loss(self, x: Tensor, y: Tensor) -> Tensor:
-        """``-log q(y_i | x_i)``, ``[B]``: what fits q; x gets no gradient."""
+        """Compute the loss ``-log q(y_i | x_i)``, ``[B]``, that fits q; x gets no gradient."""
         return -self._log_q(x, y, learning=True).diagonal()
 
     def bound(self, x: Tensor, y: Tensor) -> Tensor:
-        """The bound over the batch, a scalar, nat per dimension of y; q gets no gradient."""
+        """Compute the bound over the batch, a scalar in nat per dimension of y; q gets no gradient."""
         log_q = self._log_q(x, y, learning=False)
         return log_q.diagonal().mean() - log_q.mean()
 
 
 class BeforeDecoding(nn.Module):
-    """``alignment.before``: one loss an utterance. Its own weights serve training only and are not in the checkpoint.
+    """The loss of alignment before LLM decoding that ``alignment.before`` names.
+
+    Its weights are needed only in training and are not saved in the checkpoint.
 
     Args:
-        settings: the ``alignment`` section.
-        width: of the adapter's states.
-        llm_width: of the LLM's embeddings.
+        settings: Section ``alignment``.
+        width: Width of the adapter's states.
+        llm_width: Width of the LLM's embeddings.
     """
 
     def __init__(self, settings: Alignment, width: int, llm_width: int) -> None:
@@ -121,7 +124,7 @@ class BeforeDecoding(nn.Module):
             self.club = VClub(width, llm_width)
 
     def forward(self, model: CaptionModel, speech: Speech, batch: Sequence[Item]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss ``[B]``, weighted, and its parts ``[B]`` for the log."""
+        """Compute the weighted loss of each utterance, ``[B]``, and its terms ``[B]`` for the log."""
         if self.settings.before == "secap":
             return self._secap(model, speech, batch)
         texts = [model.context_ids(item.example.gold_p_act, item.example.p_sem_ids) for item in batch]
@@ -129,7 +132,7 @@ class BeforeDecoding(nn.Module):
         if self.settings.before == "mse":
             loss = self._mse(model, speech, embedded, mask)
         else:
-            # The mean of all tokens is in every text; without it, unlike texts are unlike.
+            # All texts share the mean of the token embeddings; without it, the cosines of different texts are lower.
             centre = model.llm.get_input_embeddings().weight.float().mean(0)
             pooled = masked_mean(speech.embeddings, speech.mask) - centre, masked_mean(embedded, mask) - centre
             loss = info_nce(*pooled, _groups(texts, speech.mask), self.settings.before_temperature)
@@ -137,7 +140,7 @@ class BeforeDecoding(nn.Module):
         return self.settings.before_weight * loss, {"before": loss}
 
     def _mse(self, model: CaptionModel, speech: Speech, text: Tensor, mask: Tensor) -> Tensor:
-        """Relative to the mean square of the LLM's embeddings, so that its size does not depend on the LLM."""
+        """Compute the MSE divided by the mean square of the LLM's embeddings, so that its scale suits every LLM."""
         size = model.llm.get_input_embeddings().weight.float().pow(2).mean()
         return pooled_mse(masked_mean(speech.embeddings, speech.mask), masked_mean(text, mask)) / size
 
@@ -154,7 +157,7 @@ class BeforeDecoding(nn.Module):
         if int(known.sum()) > 1:
             x, y = states[known], _standard(masked_mean(embedded, mask)[known])
             fit = fit.masked_scatter(known, self.club.learning_loss(x, y))
-            # Information is not negative: an estimate below 0 says that q is poor, not what x should be.
+            # Mutual information is not negative: an estimate below 0 means that q is poor and must not train x.
             information = self.club.bound(x, y).clamp_min(0).expand_as(contrastive)
         weight, share = self.settings.before_weight, self.settings.before_mi_weight
         logged = {"before": contrastive, "information": information, "club_nll": fit}
@@ -162,11 +165,11 @@ class BeforeDecoding(nn.Module):
 
 
 def _standard(values: Tensor) -> Tensor:
-    """Rows of mean 0 and variance 1."""
+    """Standardise each row to mean 0 and variance 1."""
     return nn.functional.layer_norm(values, values.shape[-1:])
 
 
 def _groups(texts: Sequence[Sequence[int]], like: Tensor) -> Tensor:
-    """A number for each text, equal where texts are."""
+    """Number the texts so that equal texts have equal numbers."""
     numbers: dict[tuple[int, ...], int] = {}
     return torch.tensor([numbers.setdefault(tuple(text), len(numbers)) for text in texts], device=like.device)

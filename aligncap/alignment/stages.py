@@ -21,12 +21,14 @@ from aligncap.training.loop import Stage
 
 
 def mix(own: Tensor, others: Tensor, concentration: float) -> Tensor:
-    """``l own + (1 - l) others``, one ``l ~ Beta(a, a)`` a clip, at least a half (after mixup, Zhang et al. 2018).
+    """Mix the embeddings of two clips, ``l own + (1 - l) others`` (after mixup, Zhang et al. 2018).
+
+    Each clip has its own ``l ~ Beta(a, a)``, replaced by ``1 - l`` where it is below a half.
 
     Args:
-        own: ``[B, K, H]``.
-        others: ``[B, K, H]``, of utterances that have the same label as the own ones.
-        concentration: ``a``; above 0.
+        own: Embeddings of the clips, ``[B, K, H]``.
+        others: Embeddings of clips with the same labels, ``[B, K, H]``.
+        concentration: Parameter ``a``, above 0.
     """
     share = torch.distributions.Beta(concentration, concentration).sample((len(own), 1, 1)).to(own)
     share = torch.maximum(share, 1 - share)
@@ -34,7 +36,7 @@ def mix(own: Tensor, others: Tensor, concentration: float) -> Tensor:
 
 
 class TextStage(Stage):
-    """NLL of the captions given text input ``x_T`` with gold clues; trains the LoRA only."""
+    """Teacher adaptation: the NLL of captions given text input ``x_T`` with gold clues. Only the LoRA is trained."""
 
     def __init__(self, model: CaptionModel, train_set: list[Item], dev_set: list[Item], rate: float) -> None:
         super().__init__()
@@ -42,24 +44,24 @@ class TextStage(Stage):
         self.sets = {"train": train_set, "dev": dev_set}
 
     def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
-        """The LoRA."""
+        """Return the LoRA's parameters."""
         return [(self.rate, lora_tensors(self.model.llm))]
 
     def items(self, split: str) -> int:
-        """Responses."""
+        """Return the number of responses of a split."""
         return len(self.sets[split])
 
     def length(self, item: int) -> int:
-        """Tokens of the response and of the transcript."""
+        """Return the number of tokens of a training item's response and transcript."""
         example, _, ids = self.sets["train"][item]
         return len(ids) + len(example.p_sem_ids)
 
     def weight(self, split: str, item: int) -> float:
-        """Response tokens: the loss is their mean."""
+        """Return the number of response tokens, over which the loss is averaged."""
         return len(self.sets[split][item].ids)
 
     def forward(self, split: str, items: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum of the NLL over response tokens."""
+        """Return the NLL summed over the response tokens."""
         batch = [self.sets[split][i] for i in items]
         prompts = teacher_prompts(self.model, [item.example for item in batch], "gold")
         packed = self.model.pack(prompts, [[list(item.ids)] for item in batch])
@@ -67,16 +69,16 @@ class TextStage(Stage):
 
 
 class SpeechStage(TextStage):
-    """``NLL + lambda D(teacher, student)`` given speech input ``x_S``; trains the LoRA and the speech adapter.
+    """Alignment: ``NLL + lambda D(teacher, student)`` given speech input ``x_S``. LoRA and speech adapter are trained.
 
     Args:
-        model: with a LoRA, and an adapter unless the system has none.
-        train_set: items to train on.
-        dev_set: items to measure NLL on.
-        settings: rates and lambda.
-        teacher: what the student is pulled to; None for plain fine-tuning.
-        before: alignment before LLM decoding, or None.
-        seed: of the partners that mix-up draws.
+        model: Student with a LoRA, and with an adapter unless the system has none.
+        train_set: Items to train on.
+        dev_set: Items to measure the NLL on.
+        settings: Section ``alignment`` with the learning rates and lambda.
+        teacher: Teacher of KD-Regularization; None for plain fine-tuning.
+        before: Loss of alignment before LLM decoding, or None.
+        seed: Seed of the partners that mix-up draws.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class SpeechStage(TextStage):
             self.alike[item.example.gold_p_act][item.example.key] = item.example
 
     def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
-        """The LoRA, the adapter, and what aligns it before decoding."""
+        """Return the parameters of the LoRA, of the adapter, and of the loss before LLM decoding."""
         trained: dict[str, Tensor] = {}
         for name, module in (("adapter", self.model.adapter), ("before", self.before)):
             if module is not None:
@@ -106,11 +108,11 @@ class SpeechStage(TextStage):
         return [*super().groups(), *own]
 
     def begin_step(self, step: int) -> None:
-        """Mix-up draws other partners at each step."""
+        """Store the step, so that mix-up draws other partners at each step."""
         self.step = step
 
     def forward(self, split: str, items: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sums over response tokens; on dev the NLL alone, for which no teacher is needed."""
+        """Return the loss and its terms summed over the response tokens; on dev only the NLL, without the teacher."""
         batch = [self.sets[split][i] for i in items]
         examples = [item.example for item in batch]
         speech = self.model.speech(examples)
@@ -134,7 +136,7 @@ class SpeechStage(TextStage):
         return loss, logged
 
     def _of_adapter(self, batch: Sequence[Item], speech: Speech) -> tuple[Tensor, dict[str, Tensor]]:
-        """Losses on the adapter's output: one value an utterance, ``[B]``, and its parts."""
+        """Compute the losses on the adapter's output: their sum for each utterance, ``[B]``, and the terms ``[B]``."""
         loss, parts = speech.embeddings.new_zeros(len(batch)), {}
         if speech.quantity is not None:
             assert self.model.adapter is not None
@@ -147,7 +149,7 @@ class SpeechStage(TextStage):
         return loss, parts
 
     def _mixed(self, examples: Sequence[Example], speech: Speech) -> Speech:
-        """Mix-up with the output for another utterance of the same gold clues, where there is one."""
+        """Mix the adapter's output with that for another utterance with the same gold clues, where there is one."""
         assert self.model.adapter is not None
         concentration = self.model.adapter.config.mixup
         if concentration == 0:
@@ -159,6 +161,6 @@ class SpeechStage(TextStage):
         return speech._replace(embeddings=mix(speech.embeddings, others.embeddings, concentration))
 
     def _partner(self, example: Example, generator: random.Random) -> Example:
-        alike = self.alike[example.gold_p_act] if example.gold_p_act else {}  # no clue is no label
+        alike = self.alike[example.gold_p_act] if example.gold_p_act else {}  # utterances without clues share no label
         others = [other for key, other in alike.items() if key != example.key]
         return generator.choice(others) if others else example

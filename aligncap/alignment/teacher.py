@@ -1,4 +1,4 @@
-"""The text side: ``LLM_0`` fitted to the task on text input, and its response distributions, cached."""
+"""The teacher: ``LLM_0``, adapted to the task on text input, and its cached response distributions."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ BATCH = 8  # responses scored at once
 
 @dataclass(frozen=True)
 class AdaptationSettings:
-    """What the teacher's adaptation depends on beside its files: sections of the configuration, and the seed.
+    """Settings of the teacher's adaptation: sections of the configuration and the seed.
 
-    The seed is of the LoRA's initial weights and of the order.
+    The seed determines the LoRA's initial weights and the order of the items.
     """
 
     teacher: Teacher
@@ -41,16 +41,17 @@ class AdaptationSettings:
 
 
 class AdaptedTeacher(NamedTuple):
-    """What the adaptation writes: safetensors of the LoRA, and the training log."""
+    """Output files of the teacher's adaptation: safetensors of the LoRA, and the training log."""
 
     lora: Path
     log: Path
 
 
 def adapt_teacher(settings: AdaptationSettings, inputs: TrainingInputs, outputs: AdaptedTeacher) -> None:
-    """Fit a text-side LoRA on the ``adapt`` utterances; merged, it makes ``LLM_0`` of both sides (ours).
+    """Train a LoRA on the text input of the ``adapt`` utterances; merged into the base LLM it gives ``LLM_0`` (ours).
 
-    A small LLM needs this: its own distribution over captions is poor. The teacher scores other speakers than these.
+    A small LLM needs this because its distribution over captions is poor. Teacher and student both start from
+    ``LLM_0``. The teacher scores the ``align`` utterances, whose speakers are not among those of ``adapt``.
     """
     torch.manual_seed(settings.seed)
     model = CaptionModel(model_folder(inputs.llm), settings.prompts, settings.compute)
@@ -76,9 +77,9 @@ def adapt_teacher(settings: AdaptationSettings, inputs: TrainingInputs, outputs:
 
 @dataclass(frozen=True)
 class LogitsSettings:
-    """What cached distributions depend on beside their files: the training corpus, and sections of the configuration.
+    """Settings of the cached distributions: the training corpus and sections of the configuration.
 
-    Of ``teacher`` clues, responses, k and temperature count.
+    Of the section ``teacher``, only clues, responses, k and temperature are used.
     """
 
     corpus: str
@@ -90,12 +91,12 @@ class LogitsSettings:
 
 @dataclass(frozen=True)
 class LogitsInputs(TrainingInputs):
-    """What caching distributions reads.
+    """Input files of the cached distributions.
 
     Attributes:
-        teacher_responses: the teacher's own responses, of this corpus; None where ``teacher.responses`` is
+        teacher_responses: Artifact ``teacher_responses`` of this corpus; None where ``teacher.responses`` is
             ``reference``.
-        teacher_lora: what makes ``LLM_0`` of the LLM, or None.
+        teacher_lora: LoRA of the teacher's adaptation; None where ``LLM_0`` is the base LLM.
     """
 
     teacher_responses: Path | None
@@ -103,12 +104,12 @@ class LogitsInputs(TrainingInputs):
 
 
 def write_teacher_logits(settings: LogitsSettings, inputs: LogitsInputs, out: Path) -> None:
-    """Cache ``p_T(. | x_T, y_<n)`` for every response that alignment will train on: the ``align`` role of a corpus.
+    """Cache the teacher's distributions ``p_T(. | x_T, y_<n)`` for the responses to a corpus's ``align`` utterances.
 
     Args:
-        settings: the corpus, and what the teacher is.
-        inputs: artifacts of the training corpora.
-        out: the ``teacher_logits`` artifact.
+        settings: Corpus and teacher.
+        inputs: Artifacts of the training corpora.
+        out: Artifact ``teacher_logits`` to write.
     """
     teacher = settings.teacher
     generated = {} if inputs.teacher_responses is None else {settings.corpus: inputs.teacher_responses}

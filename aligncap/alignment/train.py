@@ -1,4 +1,4 @@
-"""Speech-text alignment: KD-Regularization, and its rivals by the same code: plain fine-tuning, before decoding."""
+"""Training of speech-text alignment: KD-Regularization, plain fine-tuning, and alignment before LLM decoding."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from aligncap.training.recording import Run
 
 @dataclass(frozen=True)
 class AlignmentSettings:
-    """What a system's alignment depends on beside its files.
+    """Settings of the alignment of a system.
 
     Attributes:
-        system: its name.
-        alignment: steps, learning rates, lambda, divergence, alignment before decoding.
-        adapter: architecture of the speech adapter, or none.
-        lora: rank and targets.
-        prompts: what the LLM reads.
-        teacher: which responses, and what the teacher reads where it runs live.
-        seed: of the LoRA's initial weights, the order and the adapter's noise.
-        compute: device and threads.
-        description: further settings that ``Captioner.load`` needs.
+        system: Name of the system.
+        alignment: Steps, learning rates, lambda, divergence, and alignment before LLM decoding.
+        adapter: Architecture of the speech adapter, or type ``none``.
+        lora: Rank and target modules of the LoRA.
+        prompts: Instruction and parts of the prompt.
+        teacher: Kind of responses, and clues of the teacher's text input where it runs live.
+        seed: Seed of the LoRA's initial weights, of the order of the items and of the adapter's noise.
+        compute: Device and threads.
+        description: Further settings that ``Captioner.load`` needs.
     """
 
     system: str
@@ -52,7 +52,7 @@ class AlignmentSettings:
     description: dict[str, Any]
 
     def described(self) -> dict[str, Any]:
-        """The settings that the weights depend on; of ``teacher`` the keys that the rule was given, and no defaults."""
+        """Return the settings that the weights depend on; of ``teacher`` only the keys that the rule was given."""
         return {
             "alignment": self.alignment.model_dump(),
             "adapter": self.adapter.model_dump(),
@@ -65,14 +65,14 @@ class AlignmentSettings:
 
 @dataclass(frozen=True)
 class AlignmentInputs(TrainingInputs):
-    """What alignment reads.
+    """Input files of alignment.
 
     Attributes:
-        teacher_logits: cached teacher distributions; empty where ``kd_weight`` is 0 or the teacher runs live.
-        teacher_responses: the teacher's own responses; empty where ``teacher.responses`` is ``reference``.
-        warm_start: safetensors of the warm-started adapter; None where there is no adapter.
-        tagger: the clue tagger, kept in the checkpoint.
-        teacher_lora: what makes ``LLM_0`` of the LLM, or None.
+        teacher_logits: Cached distributions of the teacher; empty where ``kd_weight`` is 0 or the teacher runs live.
+        teacher_responses: Responses of the teacher; empty where ``teacher.responses`` is ``reference``.
+        warm_start: Safetensors of the warm-started adapter; None where there is no adapter.
+        tagger: Clue tagger, which is saved in the checkpoint.
+        teacher_lora: LoRA of the teacher's adaptation; None where ``LLM_0`` is the base LLM.
     """
 
     teacher_logits: ByCorpus
@@ -86,11 +86,11 @@ def train_alignment(settings: AlignmentSettings, inputs: AlignmentInputs, checkp
     """Train a speech captioner on ``L = NLL + kd_weight * D(teacher, student) + L_before`` (KD: paper; the sum: ours).
 
     Every system starts from the same ``LLM_0``, warm start, features and batch order, and takes ``alignment.steps``
-    caption updates whatever its responses and terms are (docs/method.md, *Fairness*).
+    caption updates whatever its responses and loss terms are (docs/method.md, *Fairness*).
 
     Raises:
-        ConfigError: the adapter has no warm start.
-        ArtifactError: distributions or responses are missing, or of other responses.
+        ConfigError: The adapter has no warm start.
+        ArtifactError: Responses or distributions are missing, or the distributions belong to other responses.
     """
     alignment, adapter = settings.alignment, settings.adapter
     torch.manual_seed(settings.seed)
@@ -123,7 +123,7 @@ def _add_warm_adapter(
         raise ConfigError(f"adapter.type: {adapter.type} starts warm; run rule warm_start, or set type none")
     n_layers, _, dim = train_set[0].example.features.shape
     module = model.add_adapter(adapter, n_layers, dim)
-    # The warm start never saw the LLM: how loud its embeddings are is this stage's to set.
+    # The warm start does not use the LLM, so the scale of the embeddings is trained from its initial value here.
     restore_adapter(module, {**load_file(warm_start), "scale": module.scale.detach().clone()}, str(warm_start))
 
 
@@ -134,7 +134,7 @@ def _distillation(
     teacher_logits: Mapping[str, Path],
     train_set: Sequence[Item],
 ) -> Distillation | None:
-    """The teacher that the settings name; None where ``kd_weight`` is 0."""
+    """Make the teacher that the settings name; None where ``kd_weight`` is 0."""
     if alignment.kd_weight == 0:
         return None
     if teacher.live:

@@ -1,4 +1,4 @@
-"""Responses that alignment trains on: captions, or what the teacher itself says to the text input."""
+"""The training items of alignment: utterances with their reference captions or with responses of the teacher."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ class Item(NamedTuple):
 
     @property
     def key(self) -> str:
-        """``corpus/response_id``: unique over corpora."""
+        """Key ``corpus/response_id``, which is unique over all corpora."""
         return f"{self.example.corpus}/{self.response_id}"
 
 
 def caption_items(examples: Sequence[Example], response_ids: Callable[[str], Sequence[int]]) -> list[Item]:
-    """Every utterance with each of its captions.
+    """Pair every utterance with each of its captions.
 
     Args:
-        examples: the utterances.
-        response_ids: a caption's tokens, end token included.
+        examples: Utterances.
+        response_ids: Function that returns the token ids of a caption, including the end token.
     """
     return [
         Item(example, f"{example.utterance_id}#{number}", tuple(response_ids(caption)))
@@ -56,16 +56,16 @@ def response_items(
     generated: Mapping[str, Path],
     response_ids: Callable[[str], Sequence[int]],
 ) -> list[Item]:
-    """The items of ``teacher.responses``: ``reference``, ``generated`` or ``both``.
+    """Pair every utterance with its captions, with the teacher's responses to it, or with both.
 
     Args:
-        examples: the utterances.
-        kind: which responses.
-        generated: ``teacher_responses`` artifact of each corpus; read unless kind is ``reference``.
-        response_ids: a caption's tokens, end token included.
+        examples: Utterances.
+        kind: Value of ``teacher.responses``: ``reference``, ``generated`` or ``both``.
+        generated: Artifact ``teacher_responses`` of each corpus; read unless kind is ``reference``.
+        response_ids: Function that returns the token ids of a caption, including the end token.
 
     Raises:
-        ArtifactError: an utterance has no generated response.
+        ArtifactError: An utterance has no generated response.
     """
     items = caption_items(examples, response_ids) if kind != "generated" else []
     if kind == "reference":
@@ -86,22 +86,22 @@ def response_items(
 
 
 def teacher_prompts(model: CaptionModel, examples: Sequence[Example], clues: str) -> list[Prompt]:
-    """Text input ``x_T`` with ``gold`` or ``predicted`` clues."""
+    """Build the text input ``x_T`` of each example with its ``gold`` or ``predicted`` clues."""
     return [model.text_prompt(e.gold_p_act if clues == "gold" else e.predicted_p_act, e.p_sem_ids) for e in examples]
 
 
 @dataclass(frozen=True)
 class ResponsesSettings:
-    """What the teacher's own responses depend on beside files.
+    """Settings of the teacher's responses.
 
     Attributes:
-        corpus: a training corpus.
-        teacher: clues and ``sampling``.
-        lora: rank and targets of the teacher's LoRA.
-        prompts: what the LLM reads.
-        seed: of every utterance's generator.
-        max_new_tokens: length limit.
-        compute: device and threads.
+        corpus: Training corpus.
+        teacher: Clues and ``sampling``.
+        lora: Rank and target modules of the teacher's LoRA.
+        prompts: Instruction and parts of the prompt.
+        seed: Seed of the random generators, one for each utterance.
+        max_new_tokens: Maximum length of a response in tokens.
+        compute: Device and threads.
     """
 
     corpus: str
@@ -115,20 +115,21 @@ class ResponsesSettings:
 
 @dataclass(frozen=True)
 class ResponsesInputs(TrainingInputs):
-    """What the teacher reads to answer; ``teacher_lora`` makes ``LLM_0`` of the LLM, where there is one."""
+    """Input files of the teacher's responses; ``teacher_lora`` is None where ``LLM_0`` is the base LLM."""
 
     teacher_lora: Path | None
 
 
 def write_teacher_responses(settings: ResponsesSettings, inputs: ResponsesInputs, out: Path) -> None:
-    """What the teacher says to the text input of each ``align`` utterance of a corpus, greedily or sampled (ours).
+    """Generate the teacher's responses to the text input of a corpus's ``align`` utterances (ours).
 
-    A response that the length limit cut has no end token: the student is then not taught to end there.
+    They are decoded greedily or sampled. A response that reaches the length limit has no end token, so that the
+    student does not learn to end there.
 
     Args:
-        settings: the corpus, and how the teacher answers.
-        inputs: artifacts of the training corpora.
-        out: the ``teacher_responses`` artifact.
+        settings: Corpus, teacher and decoding.
+        inputs: Artifacts of the training corpora.
+        out: Artifact ``teacher_responses`` to write.
     """
     teacher, drawn = settings.teacher, settings.teacher.sampling
     llm0 = load_lora(inputs.teacher_lora)

@@ -1,6 +1,7 @@
-"""Warm start of the speech adapter: it learns the clue tags by classification, with no LLM in the loop (ours).
+"""The warm start of the speech adapter: it is trained to classify the clue tags, without the LLM (ours).
 
-Without it the LLM learns to ignore the speech embeddings and says one caption for every clip (our early trials).
+Without a warm start the LLM learned to ignore the speech embeddings and gave the same caption for every clip (our
+early trials).
 """
 
 from __future__ import annotations
@@ -24,22 +25,22 @@ from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import Stage, train
 from aligncap.training.recording import Run
 
-# Targets by kind: the label of each utterance, by "corpus/utterance_id".
+# For each clue kind, the labels of the utterances, keyed by "corpus/utterance_id".
 Targets = Mapping[str, Mapping[str, str]]
-ROLES = ("align", "adapt")  # parts of the plan that a warm start learns from
+ROLES = ("align", "adapt")  # roles of the utterances that a warm start is trained on
 
 
 class WarmStartStage(Stage):
-    """Mean cross-entropy of one linear head a clue kind on the mean of the adapter's states.
+    """Warm start: a linear head for each clue kind classifies the mean of the adapter's states.
 
-    With an adapter of type ``cif`` its quantity loss joins it.
+    The loss is the mean cross-entropy over the kinds, plus the quantity loss of an adapter of type ``cif``.
 
     Args:
-        adapter: what is trained.
-        targets: labels by kind and utterance.
-        train_set: utterances to train on.
-        dev_set: utterances to measure on.
-        settings: the ``warm_start`` section.
+        adapter: Adapter to train.
+        targets: Labels by kind and utterance.
+        train_set: Utterances to train on.
+        dev_set: Utterances to measure on.
+        settings: Section ``warm_start``.
     """
 
     def __init__(
@@ -58,26 +59,29 @@ class WarmStartStage(Stage):
         self.heads = nn.ModuleDict({kind: nn.Linear(width, len(labels)) for kind, labels in self.labels.items()})
 
     def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
-        """Everything of the adapter but the projection, which only the LLM can train; and the heads."""
+        """Return the parameters of the heads and of the adapter except its projection, which needs the LLM's loss."""
         named = {n: p for n, p in self.named_parameters() if not n.startswith(INTO_THE_LLM)}
         adapter = {n: p for n, p in named.items() if n.startswith("adapter.")}
         heads = {n: p for n, p in named.items() if n not in adapter}
         return [(self.settings.adapter_learning_rate, adapter), (self.settings.learning_rate, heads)]
 
     def items(self, split: str) -> int:
-        """Utterances."""
+        """Return the number of utterances of a split."""
         return len(self.sets[split])
 
     def length(self, item: int) -> int:
-        """Frames."""
+        """Return the number of frames of a training utterance."""
         return self.sets["train"][item].features.shape[1]
 
     def weight(self, split: str, item: int) -> float:
-        """Each utterance counts the same."""
+        """Return 1, because all utterances have the same weight."""
         return 1.0
 
     def forward(self, split: str, items: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum over utterances of the mean cross-entropy over kinds (0 where a kind has no target), and hits by kind."""
+        """Return the loss summed over the utterances, and the number of correct tags for each kind.
+
+        A kind without a target adds 0 to the mean cross-entropy of an utterance.
+        """
         examples = [self.sets[split][i] for i in items]
         features, mask = pad_features([e.features for e in examples])
         device = self.adapter.scale.device
@@ -103,9 +107,9 @@ class WarmStartStage(Stage):
 
 @dataclass(frozen=True)
 class WarmStartSettings:
-    """What a warm start depends on beside its files: sections of the configuration, and the seed.
+    """Settings of a warm start: sections of the configuration and the seed.
 
-    The seed is of initial weights, order and dropout.
+    The seed determines the initial weights, the order of the items and dropout.
     """
 
     adapter: Adapter
@@ -116,24 +120,24 @@ class WarmStartSettings:
 
 @dataclass(frozen=True)
 class WarmStartInputs(TrainingInputs):
-    """What a warm start reads: of the LLM its width alone, which the projection needs.
+    """Input files of a warm start. Of the LLM only its width is used, which the projection needs.
 
     Attributes:
-        targets: the tagger's out-of-fold table, whose ``target`` column holds every utterance's tags.
+        targets: Out-of-fold predictions of the tagger, whose column ``target`` holds the tags of every utterance.
     """
 
     targets: Path
 
 
 class WarmAdapter(NamedTuple):
-    """What a warm start writes: safetensors of the adapter, and the training log."""
+    """Output files of a warm start: safetensors of the adapter, and the training log."""
 
     adapter: Path
     log: Path
 
 
 def warm_start(settings: WarmStartSettings, inputs: WarmStartInputs, outputs: WarmAdapter) -> None:
-    """Train a new adapter on the clue tags of the utterances that align and of those that adapt the teacher."""
+    """Train a new adapter on the clue tags of the utterances with the roles ``align`` and ``adapt``."""
     from transformers import AutoConfig
 
     table: dict[str, dict[str, str]] = {}

@@ -1,1 +1,1 @@
-"""The captioner: adapter, LLM, decoding, checkpoints, where weights come from."""
+"""The captioner: speech adapter, LLM, packing of sequences, decoding and checkpoints."""

@@ -1,8 +1,8 @@
-"""The speech adapter ``A``: frames of a frozen encoder to K embeddings in the LLM's input space.
+"""The speech adapter ``A``: it maps frames of the frozen speech encoder to K embeddings in the LLM's input space.
 
-Learned layer weights, then one of three: a Q-Former (queries that attend to themselves and to the frames), strided
-convolutions, or continuous integrate-and-fire (one embedding a text token, as in BLSP-KD, arXiv 2405.19041). Ours in
-detail: the paper names an alignment of speech with the LLM, not this architecture.
+The encoder layers are combined with learned weights. Then follows a Q-Former (queries that attend to themselves and to
+the frames), strided convolutions, or continuous integrate-and-fire (one embedding for each text token, as in BLSP-KD,
+arXiv 2405.19041). The details are ours: the paper names an alignment of speech with the LLM, not this architecture.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from torch import Tensor, nn
 from aligncap.config import Adapter
 from aligncap.errors import ModelError
 
-# What only the LLM can train, by the names that a stage gives an adapter's parameters.
+# Prefixes of the adapter's parameters, as a stage names them, that only get a gradient through the LLM.
 INTO_THE_LLM = ("adapter.project", "adapter.scale")
 
 
 def pad_features(features: Sequence[NDArray[np.float16]]) -> tuple[Tensor, Tensor]:
-    """Pad feature arrays ``[n_layers, n_frames, dim]`` to one batch.
+    """Pad feature arrays ``[n_layers, n_frames, dim]`` to a batch.
 
     Returns:
-        fp32 ``[B, n_layers, T, dim]`` and a mask ``[B, T]`` that is True on real frames.
+        Features ``[B, n_layers, T, dim]`` in fp32, and a mask ``[B, T]`` that is True on real frames.
     """
     longest = max(item.shape[1] for item in features)
     n_layers, _, dim = features[0].shape
@@ -40,15 +40,15 @@ def pad_features(features: Sequence[NDArray[np.float16]]) -> tuple[Tensor, Tenso
 
 
 class States(NamedTuple):
-    """A batch of clips at the adapter's own width."""
+    """The states of a batch of clips, at the adapter's width W."""
 
     states: Tensor  # [B, K, W]
     mask: Tensor  # [B, K], True where real: a prefix of every row
-    quantity: Tensor | None  # [B], cif: how many embeddings the weights ask for, before rounding
+    quantity: Tensor | None  # [B], cif only: sum of the firing weights, the number of states before rounding
 
 
 class Speech(NamedTuple):
-    """A batch of clips as the LLM will read them, and the states they come from."""
+    """The speech embeddings of a batch of clips, at the LLM's width H, and the states from which they are projected."""
 
     embeddings: Tensor  # [B, K, H]
     states: Tensor  # [B, K, W]
@@ -57,19 +57,19 @@ class Speech(NamedTuple):
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of ``values [B, K, W]`` over what ``mask [B, K]`` says is real, ``[B, W]``; 0 where nothing is."""
+    """Average ``values [B, K, W]`` where ``mask [B, K]`` is True, ``[B, W]``; rows without any True give 0."""
     weights = mask.to(values.dtype).unsqueeze(-1)
     return (values * weights).sum(1) / weights.sum(1).clamp_min(1)
 
 
 class SpeechAdapter(nn.Module):
-    """What all adapters share: normalisation, layer weights, the projection to the LLM's width.
+    """Base class of the adapters, with normalisation, layer weights and the projection to the LLM's width.
 
     Args:
-        config: the ``adapter`` section.
-        n_layers: encoder layers in the features.
-        dim: width of the encoder.
-        llm_width: width of the LLM's embeddings.
+        config: Section ``adapter``.
+        n_layers: Number of encoder layers in the features.
+        dim: Width of the encoder.
+        llm_width: Width of the LLM's embeddings.
     """
 
     mean: Tensor
@@ -85,11 +85,11 @@ class SpeechAdapter(nn.Module):
         self.frame_norm = nn.LayerNorm(config.width)
         self.state_norm = nn.LayerNorm(config.width)
         self.project = nn.Linear(config.width, llm_width)
-        # The embeddings start as loud as the LLM's own tokens; set by ``match_scale``.
+        # ``match_scale`` sets it, so that the initial embeddings have the scale of the LLM's token embeddings.
         self.scale = nn.Parameter(torch.ones(()))
 
     def fit_normalisation(self, features: Sequence[NDArray[np.float16]]) -> None:
-        """Store mean and standard deviation over all frames, per layer and dimension; kept with the checkpoint."""
+        """Store mean and standard deviation over all frames, for each layer and dimension, as part of the weights."""
         count = 0
         total = square = torch.zeros(())
         for item in features:
@@ -108,16 +108,16 @@ class SpeechAdapter(nn.Module):
 
     @abstractmethod
     def encode(self, frames: Tensor, mask: Tensor, counts: Tensor) -> States:
-        """States of ``frames [B, T, W]``, not yet normalised; arguments as ``states``."""
+        """Compute the states of ``frames [B, T, W]`` before the final normalisation; other arguments as ``states``."""
 
     def states(self, features: Tensor, mask: Tensor, counts: Tensor) -> States:
-        """States of ``features [B, L, T, D]``.
+        """Compute the states of a batch of clips.
 
         Args:
-            features: of the encoder, padded.
-            mask: ``[B, T]``, True on real frames; a padded frame changes nothing.
-            counts: ``[B]`` tokens of the transcripts, 0 where there is none: how many embeddings ``cif`` makes in
-                training. In evaluation no adapter looks at it.
+            features: Padded encoder features, ``[B, L, T, D]``.
+            mask: True on real frames, ``[B, T]``; padded frames do not change the result.
+            counts: Numbers of tokens of the transcripts, ``[B]``, 0 without transcript. In training ``cif`` makes as
+                many embeddings; in evaluation no adapter uses them.
         """
         normed = (features - self.mean) / self.std
         mixed = torch.einsum("l,bltd->btd", self.layer_logits.softmax(0), normed)
@@ -125,7 +125,7 @@ class SpeechAdapter(nn.Module):
         return encoded._replace(states=self.state_norm(encoded.states))
 
     def forward(self, features: Tensor, mask: Tensor, counts: Tensor) -> Speech:
-        """Embeddings for the LLM; arguments as ``states``."""
+        """Compute the embeddings for the LLM; arguments as ``states``."""
         states, real, quantity = self.states(features, mask, counts)
         projected = nn.functional.layer_norm(self.project(states), (self.project.out_features,))
         if self.training and self.config.noise > 0:
@@ -135,7 +135,7 @@ class SpeechAdapter(nn.Module):
 
 
 class QFormerLayer(nn.Module):
-    """Self-attention over queries, cross-attention to frames, feed-forward; each pre-normalised and residual."""
+    """A Q-Former layer: self-attention, cross-attention to frames, feed-forward; each pre-normalised and residual."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ class QFormerLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, queries: Tensor, frames: Tensor, padding: Tensor) -> Tensor:
-        """``queries [B, K, W]``, ``frames [B, T, W]``, ``padding [B, T]`` True where padded; returns ``[B, K, W]``."""
+        """Update ``queries [B, K, W]`` from ``frames [B, T, W]``; ``padding [B, T]`` is True on padded frames."""
         normed = self.self_norm(queries)
         queries = queries + self.dropout(self.self_attention(normed, normed, normed, need_weights=False)[0])
         crossed = self.cross_attention(
@@ -157,7 +157,7 @@ class QFormerLayer(nn.Module):
 
 
 class QFormerAdapter(SpeechAdapter):
-    """``queries`` learned vectors that attend to themselves and to the frames."""
+    """The Q-Former adapter: ``queries`` learned vectors attend to themselves and to the frames."""
 
     def __init__(self, config: Adapter, n_layers: int, dim: int, llm_width: int) -> None:
         super().__init__(config, n_layers, dim, llm_width)
@@ -167,7 +167,7 @@ class QFormerAdapter(SpeechAdapter):
         )
 
     def encode(self, frames: Tensor, mask: Tensor, counts: Tensor) -> States:
-        """``queries`` states a clip."""
+        """Return ``queries`` states for each clip."""
         queries = self.queries.expand(len(frames), -1, -1)
         for layer in self.layers:
             queries = layer(queries, frames, ~mask)
@@ -175,12 +175,12 @@ class QFormerAdapter(SpeechAdapter):
 
 
 def pool_evenly(values: Tensor, mask: Tensor, size: int) -> Tensor:
-    """Means over ``size`` spans that divide each clip evenly, ``[B, size, W]``: adaptive pooling of padded rows.
+    """Average each clip over ``size`` spans of equal length, ``[B, size, W]``: adaptive pooling of padded rows.
 
     Args:
-        values: ``[B, T, W]``.
-        mask: ``[B, T]``, True on a prefix of at least one.
-        size: spans; they overlap where a clip is shorter.
+        values: Frames, ``[B, T, W]``.
+        mask: True on real frames, ``[B, T]``: a prefix of each row with at least one frame.
+        size: Number of spans; they overlap where a clip has fewer frames.
     """
     lengths = mask.sum(1)[:, None, None]
     span = torch.arange(size, device=values.device)[None, :, None]
@@ -191,7 +191,7 @@ def pool_evenly(values: Tensor, mask: Tensor, size: int) -> Tensor:
 
 
 class ConvAdapter(SpeechAdapter):
-    """Convolutions of width 3 and stride 2, then pooled to ``queries`` states."""
+    """The conv adapter: convolutions of width 3 and stride 2 over the frames, pooled to ``queries`` states."""
 
     def __init__(self, config: Adapter, n_layers: int, dim: int, llm_width: int) -> None:
         super().__init__(config, n_layers, dim, llm_width)
@@ -201,9 +201,9 @@ class ConvAdapter(SpeechAdapter):
         self.dropout = nn.Dropout(config.dropout)
 
     def encode(self, frames: Tensor, mask: Tensor, counts: Tensor) -> States:
-        """``queries`` states a clip."""
+        """Return ``queries`` states for each clip."""
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            # Zeros behind the end, as the convolution's own padding has them behind a clip that is alone.
+            # Padded frames are set to zero, so that the result is that of the convolution's padding of a single clip.
             frames = convolution((frames * mask.unsqueeze(-1)).transpose(1, 2)).transpose(1, 2)
             frames, mask = self.dropout(nn.functional.gelu(norm(frames))), mask[:, ::2]
         pooled = pool_evenly(frames, mask, self.config.queries)
@@ -211,15 +211,15 @@ class ConvAdapter(SpeechAdapter):
 
 
 def integrate_and_fire(frames: Tensor, weights: Tensor, fired: Tensor) -> Tensor:
-    """Continuous integrate-and-fire, all at once: ``[B, max(fired), W]``.
+    """Compute continuous integrate-and-fire for all states at once, ``[B, max(fired), W]``.
 
-    With weights scaled to add up to ``fired`` and ``c_t`` their running sum, state k is
-    ``sum_t |[c_{t-1}, c_t] ∩ [k, k+1]| frame_t``: each takes a total weight of one.
+    The weights are scaled to sum to ``fired``. With their running sum ``c_t``, state k is
+    ``sum_t |[c_{t-1}, c_t] ∩ [k, k+1]| frame_t``, so that each state has a total weight of one.
 
     Args:
-        frames: ``[B, T, W]``.
-        weights: ``[B, T]``, positive on real frames and 0 on padded ones.
-        fired: ``[B]``, how many states each clip gets; at least 1.
+        frames: Frames, ``[B, T, W]``.
+        weights: Weights of the frames, ``[B, T]``: positive on real frames and 0 on padded ones.
+        fired: Number of states of each clip, ``[B]``, at least 1.
     """
     scaled = weights * (fired / weights.sum(1)).unsqueeze(1)
     ends = scaled.cumsum(1).unsqueeze(1)
@@ -230,12 +230,12 @@ def integrate_and_fire(frames: Tensor, weights: Tensor, fired: Tensor) -> Tensor
 
 
 class CifAdapter(SpeechAdapter):
-    """Continuous integrate-and-fire: a weight for every frame, one state each time they add up to one.
+    """The cif adapter (continuous integrate-and-fire): frames have weights, and a state is made for each sum of one.
 
-    The published idea (Dong and Xu, arXiv 1905.11235; used for speech LLMs by BLSP-KD, arXiv 2405.19041): in training
-    the weights are scaled to the transcript's token count, and a quantity loss teaches them to add up to it. Ours: at
-    inference they are scaled to their rounded sum, so that every state has a weight of one there too; a clip without
-    transcript is treated so in training; self-attention layers follow.
+    As published (Dong and Xu, arXiv 1905.11235; used for speech LLMs by BLSP-KD, arXiv 2405.19041), the weights are
+    scaled to the transcript's number of tokens in training, and a quantity loss teaches them to sum to it. In our
+    variant, they are scaled to their rounded sum at inference, and in training for a clip without transcript, so that
+    every state has a weight of one there too. The self-attention layers behind are ours as well.
     """
 
     def __init__(self, config: Adapter, n_layers: int, dim: int, llm_width: int) -> None:
@@ -243,7 +243,7 @@ class CifAdapter(SpeechAdapter):
         width = config.width
         self.context = nn.Conv1d(width, width, 3, padding=1)
         self.weigh = nn.Linear(width, 1)
-        nn.init.constant_(self.weigh.bias, -1.0)  # a quarter: about three a second by default, as tokens are
+        nn.init.constant_(self.weigh.bias, -1.0)  # weights of a quarter: about three states a second, like tokens
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
                 width, config.heads, 4 * width, config.dropout, "gelu", batch_first=True, norm_first=True
@@ -252,7 +252,7 @@ class CifAdapter(SpeechAdapter):
         )
 
     def encode(self, frames: Tensor, mask: Tensor, counts: Tensor) -> States:
-        """As many states as the transcript has tokens; in evaluation, as the weights ask for."""
+        """Return as many states as the transcript has tokens; in evaluation, as many as the rounded sum of weights."""
         context = self.context((frames * mask.unsqueeze(-1)).transpose(1, 2)).transpose(1, 2)
         weights = self.weigh(nn.functional.gelu(context)).squeeze(-1).sigmoid() * mask
         quantity = weights.sum(1)
@@ -270,10 +270,10 @@ KINDS: dict[str, type[SpeechAdapter]] = {"qformer": QFormerAdapter, "conv": Conv
 
 
 def build_adapter(config: Adapter, n_layers: int, dim: int, llm_width: int) -> SpeechAdapter:
-    """A new adapter of ``config.type``.
+    """Build a new adapter of ``config.type``; the arguments are those of ``SpeechAdapter``.
 
     Raises:
-        ModelError: type ``none``, which has no adapter.
+        ModelError: The type is ``none``, which has no adapter.
     """
     if config.type not in KINDS:
         raise ModelError(f"adapter.type: {config.type} makes no speech embeddings, so there is no adapter to build")

@@ -1,4 +1,4 @@
-"""Captions of a test corpus by a trained captioner."""
+"""Captioning of a test corpus with a trained captioner."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from aligncap.progress import batches
 
 
 def heard_examples(features: Path, predicted: Path) -> list[Example]:
-    """The utterances of a test corpus as a captioner hears them, in the order of ``predicted``.
+    """Load the utterances of a test corpus without captions and gold clues, in the order of ``predicted``.
 
     Args:
-        features: ``features`` artifact of the corpus.
-        predicted: ``clues`` artifact of the corpus, predicted; its ``p_sem_ids`` are of the ASR transcript.
+        features: Artifact ``features`` of the corpus.
+        predicted: Artifact ``clues`` of the corpus, predicted; its ``p_sem_ids`` encode the ASR transcript.
     """
     from aligncap.speech.features import load_features
 
@@ -34,7 +34,7 @@ def heard_examples(features: Path, predicted: Path) -> list[Example]:
 
 @dataclass(frozen=True)
 class CaptioningInputs:
-    """What captioning a corpus reads: a trained captioner and its base LLM, features, and predicted clues."""
+    """Input files of captioning: a trained captioner, its base LLM, and features and predicted clues of the corpus."""
 
     checkpoint: CheckpointPaths
     llm: Path
@@ -46,10 +46,10 @@ def caption_testset(decoding: Decoding, compute: Compute, inputs: CaptioningInpu
     """Caption every utterance of a test corpus from speech features, predicted clues and ASR transcript.
 
     Args:
-        decoding: length and batch size.
-        compute: device and threads.
-        inputs: the captioner and the corpus.
-        out: the ``captions`` artifact, in the order of the predicted clues.
+        decoding: Maximum length and batch size.
+        compute: Device and threads.
+        inputs: Captioner and corpus.
+        out: Artifact ``captions`` to write, in the order of the predicted clues.
     """
     model = load_checkpoint(inputs.checkpoint, model_folder(inputs.llm), compute)
     model.fold_lora()

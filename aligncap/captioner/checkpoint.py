@@ -1,7 +1,8 @@
-"""A trained captioner on disk: four files, all that ``load`` needs beside the shared base models.
+"""Checkpoints: a trained captioner is saved as four files, which are loaded together with the shared base models.
 
-``adapter.safetensors`` holds the speech adapter and the clue tagger, ``lora.safetensors`` the student's LoRA and the
-teacher's text-side LoRA that made ``LLM_0``, ``system.json`` every setting, ``training.parquet`` the log.
+``adapter.safetensors`` holds the speech adapter and the clue tagger. ``lora.safetensors`` holds the student's LoRA and
+the LoRA of the teacher's adaptation, which gives ``LLM_0``. ``system.json`` holds all settings, ``training.parquet``
+the log.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class CheckpointPaths(NamedTuple):
 
     @classmethod
     def of(cls, folder: Path) -> CheckpointPaths:
-        """The files of a checkpoint folder."""
+        """Return the paths of the four files in a checkpoint folder."""
         names = ("adapter.safetensors", "lora.safetensors", "system.json", "training.parquet")
         return cls(*(folder / name for name in names))
 
@@ -46,7 +47,7 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def build_model(folder: Path, prompts: Prompts, lora: Lora, compute: Compute, llm0: dict[str, Tensor]) -> CaptionModel:
-    """``LLM_0``: the base model of ``folder`` with the teacher's LoRA ``llm0`` merged in, where there is one."""
+    """Build ``LLM_0``: the base model in ``folder``, with the teacher's LoRA ``llm0`` merged in unless it is empty."""
     model = CaptionModel(folder, prompts, compute)
     if llm0:
         model.merge_lora(lora, llm0)
@@ -60,14 +61,14 @@ def save_checkpoint(
     tagger: dict[str, Tensor],
     system: dict[str, Any],
 ) -> None:
-    """Write the three files that are not the log.
+    """Write the files of a checkpoint, except the log.
 
     Args:
-        paths: where.
-        model: adapter (unless it has none) and LoRA as trained.
-        llm0: the teacher's LoRA; empty where ``LLM_0`` is the base model.
-        tagger: the clue tagger's tensors.
-        system: everything that is not a tensor, JSON-able.
+        paths: Files to write.
+        model: Model with the trained LoRA and, unless it has none, the trained adapter.
+        llm0: Teacher's LoRA; empty where ``LLM_0`` is the base model.
+        tagger: Tensors of the clue tagger.
+        system: Settings, as values that JSON can hold.
     """
     adapter = {} if model.adapter is None else model.adapter.state_dict()
     for path, tensors in (
@@ -80,10 +81,10 @@ def save_checkpoint(
 
 
 def read_system(paths: CheckpointPaths) -> dict[str, Any]:
-    """The settings of a checkpoint.
+    """Read the settings of a checkpoint.
 
     Raises:
-        ModelError: a file is missing, or the format is another.
+        ModelError: A file is missing, or the checkpoint has another format.
     """
     for path in paths[:3]:
         if not path.is_file():
@@ -95,30 +96,30 @@ def read_system(paths: CheckpointPaths) -> dict[str, Any]:
 
 
 def load_llm0(paths: CheckpointPaths) -> dict[str, Tensor]:
-    """The teacher's LoRA of a checkpoint; empty where ``LLM_0`` is the base model."""
+    """Load the teacher's LoRA from a checkpoint; it is empty where ``LLM_0`` is the base model."""
     return _under("llm0.", load_file(paths.lora))
 
 
 def load_lora(path: Path | None) -> dict[str, Tensor]:
-    """The teacher's LoRA as ``adapt_teacher`` wrote it; nothing where ``LLM_0`` is the base model."""
+    """Load the teacher's LoRA that ``adapt_teacher`` wrote; without a path it is empty and ``LLM_0`` the base model."""
     return {} if path is None else load_file(path)
 
 
 def load_tagger(paths: CheckpointPaths) -> dict[str, Tensor]:
-    """The clue tagger's tensors of a checkpoint."""
+    """Load the tensors of the clue tagger from a checkpoint."""
     return _under("tagger.", load_file(paths.adapter))
 
 
 def load_checkpoint(paths: CheckpointPaths, folder: Path, compute: Compute) -> CaptionModel:
-    """The trained captioner, ready to caption or to train on.
+    """Load a trained captioner, to caption with it or to train it further.
 
     Args:
-        paths: the checkpoint.
-        folder: transformers folder of the base LLM that it was trained on.
-        compute: device, threads and precision.
+        paths: Files of the checkpoint.
+        folder: transformers folder of the base LLM on which it was trained.
+        compute: Device, threads and precision.
 
     Raises:
-        ModelError: as ``read_system``; or tensors that do not fit.
+        ModelError: As for ``read_system``, or the tensors do not fit the model.
     """
     system = read_system(paths)
     lora = Lora(**system["lora"])
@@ -135,5 +136,5 @@ def load_checkpoint(paths: CheckpointPaths, folder: Path, compute: Compute) -> C
 
 
 def restore_adapter(adapter: SpeechAdapter, tensors: dict[str, Tensor], where: str) -> None:
-    """Copy weights and normalisation into an adapter; every name must match."""
+    """Copy weights and normalisation into an adapter; names and shapes must match."""
     load_exactly(dict(adapter.state_dict()), tensors, where)

@@ -1,4 +1,4 @@
-"""One utterance as the captioner reads it."""
+"""Examples: utterances as the captioner reads them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Example:
-    """One utterance as the model reads it."""
+    """An utterance as the captioner reads it: captions, clue prompts, transcript tokens and speech features."""
 
     utterance_id: str
     corpus: str
@@ -22,5 +22,5 @@ class Example:
 
     @property
     def key(self) -> str:
-        """Unique over corpora."""
+        """Key ``corpus/utterance_id``, which is unique over all corpora."""
         return f"{self.corpus}/{self.utterance_id}"

@@ -1,6 +1,6 @@
-"""Decoding: greedy, or K samples of one prompt.
+"""Decoding of captions: greedy, or K samples for each prompt.
 
-The shared head of the prompts is encoded once (prefix cache), and rows whose response has ended leave the batch.
+The shared beginning of the prompts is encoded once (prefix cache). Rows whose response has ended leave the batch.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from torch import Tensor
 from aligncap.captioner.model import CaptionModel
 from aligncap.captioner.packing import Prompt, embed_prompt
 
-# Rows that have ended leave when no more than this share goes on: leaving costs a copy of the cache of those that stay.
+# Ended rows are removed when at most this share of rows continues, because removal copies the cache of the others.
 SHRINK = 0.75
 
 
 @dataclass(frozen=True)
 class Generated:
-    """One response."""
+    """A generated response."""
 
-    token_ids: list[int]  # the end token included where it came
+    token_ids: list[int]  # including the end token where there is one
     sum_logprob: float  # at temperature 1, nat
     finished: bool
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to sample: nucleus sampling with a generator for each prompt, so that batch neighbours change nothing."""
+    """Settings of nucleus sampling. Each prompt has a random generator, so that its samples depend on no other."""
 
     samples: int
     temperature: float
     top_p: float
-    seeds: Sequence[int]  # one a prompt
+    seeds: Sequence[int]  # one for each prompt
 
 
 def _draw(sampling: Sampling, generators: Sequence[torch.Generator]) -> Tensor:
-    """One number of [0, 1) a row, ``[B * K, 1]``: for those that ended too, so that no row changes another's."""
+    """Draw a number from [0, 1) for each row, ``[B * K, 1]``, ended ones too, so that rows do not affect each other."""
     return torch.cat([torch.rand(sampling.samples, 1, generator=g, dtype=torch.float64) for g in generators])
 
 
 def _choose(logprobs: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
-    """One token a row of ``[R, V]``, by inverting the nucleus's distribution function at ``uniform`` ``[R, 1]``."""
+    """Sample a token from the nucleus of each row of ``logprobs [R, V]`` by inverse transform of ``uniform [R, 1]``."""
     scaled, order = (logprobs / sampling.temperature).softmax(-1).sort(descending=True)
     cumulative = scaled.cumsum(-1)
     inside = cumulative - scaled < sampling.top_p
@@ -56,13 +56,13 @@ def _choose(logprobs: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
 
 
 class Decoder:
-    """The LLM with the cache of a batch of prompts: hidden state of the last position, then of each token fed to it.
+    """A stepwise decoder: the LLM with the cache of a batch of prompts and the hidden states of their last positions.
 
-    Its user enters ``torch.no_grad()`` and ``model.arithmetic()``.
+    The caller has to enter ``torch.no_grad()`` and ``model.arithmetic()``.
 
     Args:
-        model: the captioner.
-        prompts: B prompts; their shared head is encoded once.
+        model: Captioner.
+        prompts: B prompts, whose shared beginning is encoded once.
     """
 
     def __init__(self, model: CaptionModel, prompts: Sequence[Prompt]) -> None:
@@ -76,7 +76,7 @@ class Decoder:
             head = torch.tensor([prompts[0].before[:shared]], device=device)
             model.llm.get_decoder()(input_ids=head, past_key_values=self._cache, use_cache=True)
             self._cache.batch_repeat_interleave(len(prompts))
-        # [shared head | padding | rest of the prompt]: the mask and the positions step over the padding.
+        # The layout is [shared beginning | padding | rest of the prompt]; mask and positions skip the padding.
         rests = [embed_prompt(Prompt(p.before[shared:], p.speech, p.after), embed, device) for p in prompts]
         longest = max(map(len, rests))
         embeddings = torch.zeros(len(prompts), longest, rests[0].shape[1], device=device, dtype=rests[0].dtype)
@@ -96,23 +96,23 @@ class Decoder:
         return output.last_hidden_state[:, -1]
 
     def repeat(self, copies: int) -> None:
-        """Go on with ``copies`` rows for each one, next to each other."""
+        """Replace each row by ``copies`` adjacent copies of it."""
         self._cache.batch_repeat_interleave(copies)
         self._hidden, self._mask = (t.repeat_interleave(copies, 0) for t in (self._hidden, self._mask))
         self._position = self._position.repeat_interleave(copies, 0)
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with these rows alone, ``[R]`` indices."""
+        """Keep only the rows with the given indices ``[R]``."""
         rows = rows.to(self._hidden.device)
         self._cache.batch_select_indices(rows)
         self._hidden, self._mask, self._position = (t[rows] for t in (self._hidden, self._mask, self._position))
 
     def logits(self) -> Tensor:
-        """Of the next token of each row, ``[B, V]``, fp32."""
+        """Compute the logits of each row's next token, ``[B, V]``, fp32."""
         return self._model.llm.get_output_embeddings()(self._hidden).float()
 
     def feed(self, tokens: Tensor) -> None:
-        """Read one further token a row, ``[B]``."""
+        """Append one token ``[B]`` to each row."""
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], dim=1)
         self._position = self._position + 1
         self._hidden = self._pass(input_ids=tokens[:, None].to(self._model.device), position_ids=self._position)
@@ -122,10 +122,10 @@ class Decoder:
 def generate(
     model: CaptionModel, prompts: Sequence[Prompt], max_new_tokens: int, sampling: Sampling | None = None
 ) -> list[list[Generated]]:
-    """Continue each prompt, greedily or with ``sampling.samples`` samples.
+    """Generate responses to each prompt, one greedily or ``sampling.samples`` by sampling.
 
     Returns:
-        for each prompt, its responses (one where greedy).
+        For each prompt, the list of its responses.
     """
     with model.arithmetic():
         return _generate(model, prompts, max_new_tokens, sampling)
@@ -142,7 +142,7 @@ def _generate(
     rows = len(prompts) * copies
     tokens: list[list[int]] = [[] for _ in range(rows)]
     sums = torch.zeros(rows, dtype=torch.float64)
-    # The rows that are in the decoder, in its order, and which of them have not ended.
+    # Indices of the rows in the decoder, in its order, and whether each of them continues.
     held, going = torch.arange(rows), torch.ones(rows, dtype=torch.bool)
     for _ in range(max_new_tokens):
         logprobs = decoder.logits().log_softmax(-1).cpu()

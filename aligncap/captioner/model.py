@@ -1,9 +1,9 @@
 """The captioner: an LLM that reads text prompts or speech embeddings and gives response distributions.
 
-``LLM_0`` is the base model with the teacher's text-side LoRA merged in; the student is ``LLM_0`` plus a LoRA of its own
-plus the speech adapter. Text input (the teacher's side) is ``x_T = [instruction; P_act; P_sem]``, speech input is
-``x_S = [instruction; P_act; P_sem; A(f(s))]`` (paper, figure 4; the layout in the chat template is ours). Without an
-adapter ``x_S`` ends before ``A(f(s))``: the cascade.
+``LLM_0`` is the base model with the LoRA of the teacher's adaptation merged in. The student is ``LLM_0`` with a second
+LoRA and the speech adapter. Text input, which the teacher reads, is ``x_T = [instruction; P_act; P_sem]``. Speech input
+is ``x_S = [instruction; P_act; P_sem; A(f(s))]`` (paper, figure 4; the layout in the chat template is ours). Without an
+adapter ``x_S`` has no ``A(f(s))``: this is the cascade.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CONTENT = "\u241econtent\u241e"
 
 
 def lora_tensors(llm: nn.Module) -> dict[str, Tensor]:
-    """The LoRA parameters of a model, by name."""
+    """Return the LoRA parameters of a model by name."""
     return {name: p for name, p in llm.named_parameters() if "lora_" in name}
 
 
@@ -38,7 +38,7 @@ def load_exactly(module_tensors: dict[str, Tensor], tensors: dict[str, Tensor], 
     """Copy ``tensors`` into ``module_tensors``; both must have the same names and shapes.
 
     Raises:
-        ModelError: a name is missing or unexpected, or a shape differs.
+        ModelError: A name is missing or unexpected, or a shape differs; the message names the file ``where``.
     """
     if set(module_tensors) != set(tensors):
         missing, extra = sorted(set(module_tensors) - set(tensors)), sorted(set(tensors) - set(module_tensors))
@@ -61,12 +61,12 @@ def _lora_config(lora: Lora) -> LoraConfig:
 
 
 class CaptionModel(nn.Module):
-    """An LLM, its tokenizer and, on the speech side, an adapter.
+    """The captioning model: an LLM, its tokenizer and, for speech input, an adapter.
 
     Args:
         folder: transformers folder of the base LLM.
-        prompts: the ``prompts`` section.
-        compute: where it runs, and the precision of the LLM. The LoRA and the adapter are fp32 in any case.
+        prompts: Section ``prompts``.
+        compute: Device, and precision of the LLM. LoRA and adapter are always fp32.
     """
 
     def __init__(self, folder: Path, prompts: Prompts, compute: Compute) -> None:
@@ -77,7 +77,7 @@ class CaptionModel(nn.Module):
         self.device = device = pick_device(compute)
         self.dtype = pick_dtype(compute, device)
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-        # Both take the 4-D mask of packed sequences. On rows this short torch's fused CPU kernel is the slower one.
+        # Both accept the 4-D mask of packed sequences. On rows this short torch's fused CPU kernel is slower.
         attention = "eager" if device.type == "cpu" else "sdpa"
         self.llm: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation=attention, dtype=self.dtype)
         self.to(device).requires_grad_(False).eval()
@@ -88,9 +88,9 @@ class CaptionModel(nn.Module):
         self._opening, self._closing = self._frame()
 
     def _frame(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Ids before and after the content: the chat template's, with the instruction; or plain text.
+        """Return the token ids before and after the content, from the chat template or from plain text.
 
-        The instruction is the system message where the template has one: it replaces a default that may be long.
+        Where the template has a system message, the instruction replaces its default, which may be long.
         """
         instruction = self.prompts.instruction
         if not (self.prompts.chat_template and self.tokenizer.chat_template):
@@ -106,15 +106,15 @@ class CaptionModel(nn.Module):
         return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Token ids of a text, no special tokens added."""
+        """Tokenize a text without adding special tokens."""
         return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def response_ids(self, caption: str) -> list[int]:
-        """Token ids of a caption with the end token."""
+        """Tokenize a caption and append the end token."""
         return [*self.encode(caption.strip()), self.end_id]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of response ids, special tokens dropped, one line."""
+        """Decode the token ids of a response to one line of text without special tokens."""
         return " ".join(self.tokenizer.decode(list(ids), skip_special_tokens=True).split())
 
     @property
@@ -123,14 +123,14 @@ class CaptionModel(nn.Module):
         return int(self.llm.get_input_embeddings().weight.shape[1])
 
     def merge_lora(self, lora: Lora, tensors: dict[str, Tensor]) -> None:
-        """Merge a LoRA into the weights: what makes ``LLM_0`` of the base model."""
+        """Merge a LoRA into the weights, which turns the base model into ``LLM_0``."""
         wrapped = get_peft_model(self.llm, _lora_config(lora))
         load_exactly(lora_tensors(self.llm), tensors, "the teacher's LoRA")
         self.llm = wrapped.merge_and_unload()
         self.llm.requires_grad_(False)
 
     def add_lora(self, lora: Lora, tensors: dict[str, Tensor] | None = None) -> None:
-        """Add a trainable LoRA (B = 0, so that nothing changes yet), or one with these weights."""
+        """Add a trainable LoRA with the given weights; without them B is 0, so that the output does not change."""
         self.llm = inject_adapter_in_model(_lora_config(lora), self.llm)
         for layer in self._lora_layers():
             layer.cast_input_dtype_enabled = False  # autocast rounds the small LoRA instead of widening its large input
@@ -141,10 +141,10 @@ class CaptionModel(nn.Module):
         self.llm.to(self.device)
 
     def fold_lora(self) -> None:
-        """Add the LoRA to the weights for a model that only captions: fewer, larger products, the same up to rounding.
+        """Merge the LoRA into the weights of a model that only captions, which is faster and the same up to rounding.
 
-        It stays beside weights of bf16, in which the sum would be rounded away, and beside those that the input
-        embeddings are tied to.
+        It is not merged into bf16 weights, where it would be lost by rounding, nor into weights that are tied to the
+        input embeddings.
         """
         tied = self.llm.get_input_embeddings().weight
         for layer in self._lora_layers() if self.dtype == torch.float32 else ():
@@ -155,18 +155,18 @@ class CaptionModel(nn.Module):
         return [module for module in self.llm.modules() if isinstance(module, BaseTunerLayer)]
 
     def arithmetic(self) -> torch.autocast:
-        """What every pass through the LLM runs in: bf16 weights meet the fp32 ones of the LoRA here."""
+        """Return the autocast context for passes through the LLM, in which bf16 weights and the fp32 LoRA combine."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
     def add_adapter(self, config: Adapter, n_layers: int, dim: int) -> SpeechAdapter:
-        """Add a speech adapter whose output is as loud as the LLM's own embeddings."""
+        """Add a speech adapter whose output has the scale of the LLM's token embeddings."""
         self.adapter = build_adapter(config, n_layers, dim, self.width)
         self.adapter.match_scale(self.llm.get_input_embeddings().weight)
         return self.adapter.to(self.device)
 
     @contextmanager
     def without_lora(self) -> Iterator[None]:
-        """``LLM_0`` itself, nothing dropping out, while inside: the student's LoRA is switched off, not copied."""
+        """Make the model ``LLM_0`` within the context: the student's LoRA is switched off, and there is no dropout."""
         layers = self._lora_layers()
         trainable = {name: tensor.requires_grad for name, tensor in lora_tensors(self.llm).items()}
         training = self.llm.training
@@ -178,12 +178,12 @@ class CaptionModel(nn.Module):
         finally:
             for layer in layers:
                 layer.enable_adapters(True)
-            for name, tensor in lora_tensors(self.llm).items():  # peft sets this too, and not as it was
+            for name, tensor in lora_tensors(self.llm).items():  # peft sets it to another value
                 tensor.requires_grad_(trainable[name])
             self.llm.train(training)
 
     def context_ids(self, p_act: str, p_sem_ids: Sequence[int]) -> tuple[int, ...]:
-        """``[P_act; P_sem]``: what of the text input differs between utterances."""
+        """Return the token ids of ``[P_act; P_sem]``, the part of the text input that differs between utterances."""
         ids: tuple[int, ...] = ()
         if self.prompts.acoustic and p_act:
             ids += self.encode(f"{p_act}\n")
@@ -192,11 +192,11 @@ class CaptionModel(nn.Module):
         return ids
 
     def text_prompt(self, p_act: str, p_sem_ids: Sequence[int]) -> Prompt:
-        """``x_T = [instruction; P_act; P_sem]``."""
+        """Build the text input ``x_T = [instruction; P_act; P_sem]``."""
         return Prompt(self._opening + self.context_ids(p_act, p_sem_ids), None, self._closing)
 
     def speech(self, examples: Sequence[Example]) -> Speech | None:
-        """``A(f(s))`` of each example; None where the model has no adapter."""
+        """Compute the speech embeddings ``A(f(s))`` of each example; None where the model has no adapter."""
         if self.adapter is None:
             return None
         features, mask = pad_features([example.features for example in examples])
@@ -205,11 +205,11 @@ class CaptionModel(nn.Module):
         return speech
 
     def speech_prompts(self, examples: Sequence[Example], speech: Speech | None = None) -> list[Prompt]:
-        """``x_S = [instruction; P_act; P_sem; A(f(s))]`` with predicted clues, one for each example.
+        """Build the speech input ``x_S = [instruction; P_act; P_sem; A(f(s))]`` of each example, with predicted clues.
 
         Args:
             examples: B utterances.
-            speech: what ``speech`` said of them, where the caller has it already.
+            speech: Result of the method ``speech`` for these utterances; None to compute it.
         """
         speech = self.speech(examples) if speech is None else speech
         contexts = [self._opening + self.context_ids(e.predicted_p_act, e.p_sem_ids) for e in examples]
@@ -223,11 +223,11 @@ class CaptionModel(nn.Module):
         ]
 
     def pack(self, prompts: Sequence[Prompt], responses: Sequence[Sequence[Sequence[int]]]) -> Packed:
-        """Lay prompts and responses into rows; see ``aligncap.captioner.packing.pack``."""
+        """Pack prompts and responses into rows; see ``aligncap.captioner.packing.pack``."""
         return pack(prompts, responses, self.llm.get_input_embeddings(), self.device)
 
     def response_logits(self, packed: Packed) -> Tensor:
-        """Logits ``[N, V]``, fp32, that predict each response token; nothing else is projected."""
+        """Compute the logits ``[N, V]``, fp32, that predict the response tokens, without those of other positions."""
         dtype = packed.embeddings.dtype
         bias = torch.zeros(packed.mask.shape, dtype=dtype, device=self.device)
         bias = bias.masked_fill(~packed.mask, torch.finfo(dtype).min)
@@ -241,7 +241,7 @@ class CaptionModel(nn.Module):
             return self.llm.get_output_embeddings()(hidden[packed.rows, packed.columns]).float()
 
     def response_logps(self, packed: Packed, logits: Tensor | None = None) -> Tensor:
-        """Sum of the log-probabilities of each response's tokens, ``[n_responses]``, nat."""
+        """Sum the log-probabilities of each response's tokens, ``[n_responses]``, in nat."""
         logits = self.response_logits(packed) if logits is None else logits
         token_logps = -nn.functional.cross_entropy(logits, packed.labels, reduction="none")
         return torch.zeros(packed.n_responses, device=self.device).index_add(0, packed.owners, token_logps)

@@ -1,10 +1,10 @@
-"""One sequence for several prompts and all their responses.
+"""Packing: several prompts and all their responses share one sequence, so that common parts are computed once (ours).
 
-``[head | prompt 1 | response 1 | response 2 | … | prompt 2 | …]``: the head is what the prompts of a row begin with
-alike (the instruction), a mask hides prompts and responses from each other, and positions start again after the head
-and after each prompt. So what is shared is computed once, and little is padding. The same layout serves one response
-(NLL, KD), two (preference pairs) and K (scoring candidates). Only hidden states that predict a response token go on to
-the vocabulary projection. Ours.
+The layout of a row is ``[head | prompt 1 | response 1 | response 2 | … | prompt 2 | …]``. The head is the common
+beginning of the row's prompts (the instruction). A mask hides prompts and responses from each other, and positions
+start again after the head and after each prompt. There is little padding. The same layout serves one response (NLL,
+KD), two (preference pairs) and K (scoring of candidates). Only hidden states that predict a response token are
+projected to the vocabulary.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-TOGETHER = 4  # prompts a row: more share the head, but attention grows with the square of the row's length
+TOGETHER = 4  # prompts in a row: more of them share a head, but attention grows with the square of the row's length
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """An LLM input before embedding: token ids, speech embeddings, token ids."""
+    """An LLM input before embedding: token ids, then speech embeddings, then token ids."""
 
     before: tuple[int, ...]
     speech: Tensor | None  # [K, H]
@@ -33,20 +33,20 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Packed:
-    """A batch of packed rows. N counts response tokens over the whole batch, prompt by prompt, response by response."""
+    """A batch of packed rows. N is the number of response tokens of the batch, ordered by prompt and response."""
 
     embeddings: Tensor  # [R, T, H], R rows
-    mask: Tensor  # [R, 1, T, T] bool, True where the row's position may look
+    mask: Tensor  # [R, 1, T, T] bool, True where a position may attend to another
     positions: Tensor  # [R, T]
     rows: Tensor  # [N] row of the hidden state that predicts each response token
-    columns: Tensor  # [N] its position
+    columns: Tensor  # [N] column of this hidden state
     labels: Tensor  # [N] the response tokens
     owners: Tensor  # [N] index of the response, counted over the batch
     n_responses: int
 
 
 def embed_prompt(prompt: Prompt, embed: Callable[[Tensor], Tensor], device: torch.device) -> Tensor:
-    """Embeddings of a prompt, ``[len(prompt), H]``."""
+    """Embed a prompt, ``[len(prompt), H]``."""
     parts = [embed(torch.tensor(prompt.before, device=device, dtype=torch.long))]
     if prompt.speech is not None:
         parts.append(prompt.speech.to(parts[0].dtype))
@@ -60,13 +60,13 @@ def pack(
     embed: Callable[[Tensor], Tensor],
     device: torch.device,
 ) -> Packed:
-    """Lay prompts and their responses into rows of ``TOGETHER`` prompts, padded on the right.
+    """Pack prompts and their responses into rows of ``TOGETHER`` prompts, padded on the right.
 
     Args:
         prompts: B prompts, none of them empty.
-        responses: for each prompt, its responses as token ids (at least one token each).
-        embed: the LLM's input embedding.
-        device: where the batch goes.
+        responses: Responses of each prompt as token ids, with at least one token each.
+        embed: Input embedding of the LLM.
+        device: Device of the batch.
     """
     rows, owner_of_prompt, owner_of_response, positions = [], [], [], []
     row_index: list[int] = []
@@ -77,9 +77,9 @@ def pack(
     for row, start in enumerate(range(0, len(prompts), TOGETHER)):
         group = prompts[start : start + TOGETHER]
         head = os.path.commonprefix([prompt.before for prompt in group])
-        shared = min(len(head), min(map(len, group)) - 1)  # the last token of a prompt is its own: it predicts
+        shared = min(len(head), min(map(len, group)) - 1)  # the last token predicts the response, so it is not shared
         parts = [embed(torch.tensor(head[:shared], device=device, dtype=torch.long))]
-        # Of each column: its prompt and its response, counted from 1 in this row; 0 is the head, and the prompt itself.
+        # Prompt and response of each column, counted from 1 in this row: prompt 0 is the head, response 0 the prompt.
         of_prompt, of_response, position = [0] * shared, [0] * shared, list(range(shared))
         for number, (prompt, answers) in enumerate(zip(group, responses[start:], strict=False), start=1):
             length = len(prompt)
@@ -104,7 +104,7 @@ def pack(
         owner_of_prompt.append(torch.tensor(of_prompt))
         owner_of_response.append(torch.tensor(of_response))
         positions.append(torch.tensor(position))
-    # A padded position is of no prompt (-1): it looks at the head and at padding, which keeps its softmax finite.
+    # Padding has prompt number -1: it attends to the head and to padding, so that its softmax is finite.
     prompt_ids, response_ids, places = (
         torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=padding).to(device)
         for ids, padding in ((owner_of_prompt, -1), (owner_of_response, 0), (positions, 0))

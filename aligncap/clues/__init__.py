@@ -1,1 +1,1 @@
-"""Clues: what a caption says of a voice (``parser``), and what is heard in one (``tagger``)."""
+"""Clues to how a speaker sounds: parsed from captions (``parser``) or predicted from speech (``tagger``)."""

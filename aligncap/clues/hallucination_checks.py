@@ -1,11 +1,10 @@
-"""What a caption says that its clip does not bear out. The definitions are ours and are written out in docs/judge.md.
+"""Checks for hallucinations: they flag statements of a caption that its clip does not support (ours; docs/judge.md).
 
-One instrument for two readers: the evaluation counts the flags, the reference judge grades by them.
-
-Factuality: a clue that contradicts the label or the measured prosody. Faithfulness: an event, person, place, gender or
-persona that neither a reference nor the transcript supports, the transcript copied, text that is unfinished, off the
-instruction or repeats itself. A flag is a string ``kind: words``. ``tests/data/hallucinations.yaml`` holds the cases
-that the code must agree with.
+The evaluation counts the flags, and the judge ``reference`` scores by them. A factuality flag is a clue that
+contradicts the label or the measured prosody. A faithfulness flag is an event, person, place, gender or persona that
+neither a reference nor the transcript supports, a copy of the transcript, or text that is unfinished, off the
+instruction or repetitive. A flag is a string ``kind: words``. The checks are tested on the cases of
+``tests/data/hallucinations.yaml``.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ COPIED_WORDS = 4
 MAX_WORDS = 60
 MAX_SENTENCES = 2
 
-BY_REFERENCE_ONLY = ("gender", "persona")  # a transcript does not tell who speaks: "he" in it is somebody else
+BY_REFERENCE_ONLY = ("gender", "persona")  # a transcript does not support these, because "he" in it is not the speaker
 
-# Words that assert something no clip of speech shows. "someone", "people" and "the listener" invent nobody.
+# Words that assert what no clip of speech shows. "someone", "people" and "the listener" are not among them.
 _LISTS = {
     "gender": (
         "he him his himself she her hers herself man men woman women male female boy boys girl girls lady ladies "
@@ -73,7 +72,7 @@ _ORIGINS = (
     "mexican russian polish indian african asian european foreigner"
 )
 _ROLE = "|".join(sorted({*_PROFESSIONS.split(), *_LISTS["person"].split()} - {"crowd", "audience", "family"}))
-# Who the speaker is, which no voice shows, or a text that speaks as somebody.
+# Statements about who the speaker is, which no voice shows, and text in the first person.
 _PERSONA = re.compile(
     r"\bas an ai\b|\blanguage model\b|\b(?:i|i'm|i'll|i've|i'd|my|me|we|we're|our)\b|"
     r"\b(?:elderly|teenage|teenager|teenaged|adolescent|middle[- ]aged|toddler)\b|"
@@ -88,7 +87,7 @@ _NO_NAME = frozenset(
     "speaker voice someone somebody everything everyone nothing something it this that these there here he she they "
     "who what speech tone delivery mood narrator pitch volume pace intonation english ai".split()
 )
-# Said of manner, not of a person, place or event. A comparison ("like a mother soothing a child") asserts nobody.
+# Figures of speech and comparisons ("like a mother soothing a child"), which assert no person, place or event.
 _FIGURES = re.compile(
     r"\b(?:pent up|on the attack|feels? (?:at home|dead)|at home (?:with|in)|(?:point|message|words?) home|hits? home|"
     r"close to home|dead (?:calm|flat|serious|set|tired)|dying (?:down|away|to)|died (?:down|away)|"
@@ -118,14 +117,14 @@ _SPEECH_WORDS = re.compile(
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of an utterance and a caption may not contradict.
+    """The facts of an utterance that a caption must not contradict; None where unknown.
 
     Attributes:
-        emotion: the label as one of ``CLASSES``; None where unknown.
-        level: measured tercile low, mid or high; None where unknown.
-        pitch: likewise.
-        rate: slow, mid or fast; None where unknown.
-        intensity: the label's, normal or strong; None where unknown.
+        emotion: Label, as one of ``CLASSES``.
+        level: Measured tercile: low, mid or high.
+        pitch: Measured tercile: low, mid or high.
+        rate: Measured tercile: slow, mid or fast.
+        intensity: Intensity of the labelled emotion: normal or strong.
     """
 
     emotion: str | None = None
@@ -136,21 +135,21 @@ class Truth:
 
     @property
     def comparable(self) -> bool:
-        """Whether anything is known that a caption could contradict; a degree alone is not, without its emotion."""
+        """Whether there is a fact that a caption could contradict; an intensity without an emotion does not count."""
         return any((self.emotion, self.level, self.pitch, self.rate))
 
     @classmethod
     def from_rows(
         cls, emotion: str | None, prosody: Mapping[str, str | None] | None, intensity: str | None = None
     ) -> Truth:
-        """Of a label (any of ``EMOTIONS``), a row of the ``prosody`` artifact and the label's intensity."""
+        """Make the facts from a label (any of ``EMOTIONS``), a row of the artifact ``prosody`` and an intensity."""
         measured = prosody or {}
         pitch = measured.get("pitch") if measured.get("pitch_hz") is not None else None
         return cls(canonical(emotion), measured.get("level"), pitch, measured.get("rate"), intensity)
 
 
 def asserted_classes(clues: Sequence[Clue]) -> list[str]:
-    """Emotion classes that the clues assert, without those negated, in order."""
+    """Return the emotion classes that the clues assert, in order and without negated ones."""
     found = [canonical(c.lemma) for c in clues if c.kind == "emotion" and not c.negated]
     return list(dict.fromkeys(name for name in found if name is not None))
 
@@ -169,7 +168,7 @@ def _emotion_flags(clues: Sequence[Clue], emotion: str) -> list[str]:
 
 
 def _intensity_flags(clues: Sequence[Clue], truth: Truth) -> list[str]:
-    """A hint of the right emotion where the label says strong; "normal" is the middle and contradicts neither end."""
+    """Flag a weak degree of the right emotion where the label is strong; a normal degree is no contradiction."""
     degree = next((c for c in clues if c.kind == "intensity" and c.lemma == "weak" and not c.negated), None)
     if truth.intensity != "strong" or degree is None or dominant_emotion(clues) != truth.emotion:
         return []
@@ -177,12 +176,12 @@ def _intensity_flags(clues: Sequence[Clue], truth: Truth) -> list[str]:
 
 
 def factuality_flags(clues: Sequence[Clue], truth: Truth) -> list[str]:
-    """Contradictions between clues and truth, at most one a kind.
+    """Flag contradictions between clues and facts, at most one for each kind.
 
-    An emotion contradicts when the dominant one is not the label's (a second emotion beside the right one does not);
-    the degree of the right one, when it is weak and the label's is strong.
-    Level, pitch and rate contradict when the caption says one end of the scale and the other end was measured, or
-    denies the end that was measured; the middle tercile contradicts neither.
+    The emotion is contradicted when the dominant one is not the label; a second emotion beside the right one is no
+    contradiction. The intensity is contradicted when the right emotion is weak and the label strong. Level, pitch and
+    rate are contradicted when the caption states the opposite of the measured tercile or denies it; the middle tercile
+    is never contradicted.
     """
     flags: list[str] = []
     if truth.emotion is not None:
@@ -204,13 +203,13 @@ def _tokens(text: str) -> list[str]:
 
 
 def _bare(words: Sequence[str]) -> list[str]:
-    """Words without an "'s": "she's" and "mother's" name whom "she" and "mother" name."""
+    """Remove "'s" from words, because "she's" and "mother's" name the same persons as "she" and "mother"."""
     return [word.removesuffix("'s") for word in words]
 
 
 @lru_cache(maxsize=65536)
 def _suspects(caption: str) -> tuple[tuple[str, str], ...]:
-    """(kind, words) of every event, person, place, gender and persona that a caption names, supported or not."""
+    """Find all events, persons, places, genders and personas that a caption names, as pairs (kind, words)."""
     straight = caption.strip().replace("\u2019", "'")
     told = [("event", " ".join(match.group().split())) for match in _CAUSE.finditer(straight.lower())]
     text = _FIGURES.sub(" ", straight.lower())
@@ -221,7 +220,7 @@ def _suspects(caption: str) -> tuple[tuple[str, str], ...]:
 
 
 def _names(caption: str) -> list[str]:
-    """Capitalised words that stand where a common word would be lower-cased; none in a caption set as a title."""
+    """Find names: capitalised words where common words are in lower case; none in a caption that is set as a title."""
     words = re.findall(r"[^\W\d_]+", caption)
     if sum(word[0].isupper() for word in words) > max(2, len(words) / 2):
         return []
@@ -259,7 +258,7 @@ def _form_flags(caption: str) -> tuple[str, ...]:
 
 
 def _loop(words: Sequence[str], sentences: Sequence[str]) -> str | None:
-    """A word four times running, three words three times, or a sentence of three words or more said again."""
+    """Find a word four times in a row, three words three times, or a sentence of at least three words twice."""
     for start in range(len(words) - 3):
         if len(set(words[start : start + 4])) == 1:
             return words[start]
@@ -282,13 +281,13 @@ def _copied(words: Sequence[str], transcript: Sequence[str], references: Sequenc
 
 
 def faithfulness_flags(caption: str, transcript: str, references: Sequence[str], finished: bool = True) -> list[str]:
-    """What the caption says beyond the input and the instruction.
+    """Flag statements that neither references nor transcript support, and text that departs from the instruction.
 
     Args:
-        caption: one system's.
-        transcript: what was said, in the captions' language; empty where unknown.
-        references: human captions of the same utterance; what one of them names is not invented.
-        finished: the end token came.
+        caption: Caption of a system.
+        transcript: Transcript in the language of the captions; "" where unknown.
+        references: Human captions of the same utterance.
+        finished: Whether the caption ended with the end token.
     """
     truths = [_tokens(text) for text in references]
     spoken = _tokens(transcript)

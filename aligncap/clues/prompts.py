@@ -1,4 +1,4 @@
-"""What clues become: the acoustic prompt, the semantic prompt, a fixed sentence, a contradicted caption.
+"""Texts made from clues: the acoustic prompt, the semantic prompt, template captions and captions with swapped clues.
 
 ``P_act = template(clues)`` and ``P_sem = tokenizer(transcript)`` are the paper's; the wording is ours.
 """
@@ -23,11 +23,11 @@ MAX_EMOTIONS = 2  # emotions named in P_act
 _LEVEL = {"low": "quiet", "high": "loud"}
 _PITCH = {"low": "low-pitched", "high": "high-pitched"}
 _RATE = {"slow": "slowly", "fast": "fast"}
-_TIMBRE = ("breathy", "rough", "whispering")  # adjectives as they are
+_TIMBRE = ("breathy", "rough", "whispering")  # adjectives that are used unchanged
 _DEGREE = {"weak": "a little ", "strong": "very "}
 UNSURE = "The speaker's feelings are hard to tell from the voice."
 
-# The same word class in every row, so that a swap keeps the grammar of the caption.
+# Each table has words of one part of speech, so that a swap keeps the grammar of the caption.
 _SWAP_EMOTION = {
     "ADJ": {
         "angry": "angry",
@@ -89,15 +89,15 @@ _OPPOSITE = {a: b for pair in _OPPOSITES for a, b in (pair, pair[::-1])} | {
 
 
 def _ranked(clues: Sequence[Clue]) -> list[str]:
-    """Labels of the asserted emotions, dominant first, as the parser orders them."""
+    """Return the labels of the asserted emotions in the parser's order, which begins with the dominant one."""
     return list(dict.fromkeys(c.lemma for c in clues if c.kind == "emotion" and not c.negated))
 
 
 def acoustic_prompt(clues: Sequence[Clue]) -> str:
-    """``P_act``: "Emotion: sad. Level: low. Rate: slow."; empty where nothing is asserted.
+    """Write the acoustic prompt ``P_act``, such as "Emotion: sad. Level: low. Rate: slow.", or "" without clues.
 
-    Kinds come in the order of ``KINDS``, unknown ones and denied clues are left out, as are values of "mid" and
-    intensities of "normal", which say nothing. Of several emotions the ``MAX_EMOTIONS`` firmest are named.
+    The kinds are in the order of ``KINDS``. Denied clues, the value "mid" and the intensity "normal" are left out. Of
+    several emotions the ``MAX_EMOTIONS`` first are named.
     """
     parts = []
     for kind in KINDS:
@@ -110,14 +110,13 @@ def acoustic_prompt(clues: Sequence[Clue]) -> str:
 
 
 def template_caption(clues: Sequence[Clue]) -> str:
-    """The fixed sentence of the system ``tag_template``.
+    """Write the template caption of the system ``tag_template``.
 
-    "The speaker sounds sad, with a quiet voice, speaking slowly."
-    Where the emotion is unknown it says only how the voice is; where that is unknown too, that feelings are hard to
-    tell. Never empty.
+    An example is "The speaker sounds sad, with a quiet voice, speaking slowly." Without an emotion only the voice is
+    described. Without any clue the caption is the sentence ``UNSURE``, so that it is never empty.
     """
     values = {c.kind: c.lemma for c in reversed(clues) if not c.negated and c.kind != "emotion"}
-    # one adjective for the dominant class's own label: a parsed "worried" stays worried
+    # the label is used, not its class, so that a parsed "worried" stays "worried"
     dominant = dominant_emotion(clues)
     emotion = next((label for label in _ranked(clues) if canonical(label) == dominant), None)
     timbre = values.get("timbre")
@@ -137,15 +136,14 @@ def template_caption(clues: Sequence[Clue]) -> str:
 
 
 def swap_clue(caption: str, rng: random.Random) -> str | None:
-    """The same caption with one clue contradicted, for hard negatives; None where no clue can be swapped.
+    """Swap one clue of a caption so that it contradicts the original, for hard negatives; None where none can be.
 
-    Either every plain word of the dominant emotion's class becomes a word of another class, or one vocal attribute
-    becomes its opposite. The result is parsed again: a swap that the parser does not read as contradicting is not
-    returned.
+    Either every plain word of the dominant emotion's class is replaced by a word of another class, or a word for a
+    vocal attribute by its opposite. The result is parsed again, and returned only if the parser reads a contradiction.
 
     Args:
-        caption: any caption.
-        rng: draws the clue and the class that replaces it.
+        caption: Caption to change.
+        rng: Random generator that draws the clue and the class that replaces it.
     """
     found = find_mentions(caption.strip())
     dominant = dominant_emotion(caption)
@@ -185,7 +183,7 @@ def _swap(caption: str, mentions: Sequence[Mention], rng: random.Random) -> str 
 
 
 def _opposite(word: str) -> str | None:
-    """The phrase with its one swappable word replaced: "raised intonation" -> "lowered intonation"."""
+    """Replace the only word of a phrase that has an opposite: "raised intonation" becomes "lowered intonation"."""
     if word.lower() in _OPPOSITE:
         return _OPPOSITE[word.lower()]
     parts = word.split(" ")
@@ -204,14 +202,18 @@ def _contradicts(mention: Mention, dominant: str | None, swapped: str) -> bool:
 
 
 def semantic_ids(tokenizer: Any, transcript: str, max_tokens: int) -> list[int]:
-    """``P_sem``: the LLM tokenizer's ids of a transcript, without special tokens, at most ``max_tokens``."""
+    """Tokenize a transcript as the semantic prompt ``P_sem``, at most ``max_tokens`` ids without special tokens."""
     text = " ".join(transcript.split())
     ids = tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
     return [int(i) for i in ids[:max_tokens]]
 
 
 def load_tokenizer(llm_manifest: str | Path) -> Any:
-    """The LLM's tokenizer, from its model manifest. Raises ``ModelError`` where the model's files are not there."""
+    """Load the LLM's tokenizer by its model manifest.
+
+    Raises:
+        ModelError: Files of the model are missing.
+    """
     from transformers import AutoTokenizer
 
     from aligncap.models.sources import model_folder
@@ -222,7 +224,7 @@ def load_tokenizer(llm_manifest: str | Path) -> Any:
 def clue_row(
     utterance_id: str, clues: Sequence[Clue], transcript: str, tokenizer: Any, settings: Prompts
 ) -> dict[str, Any]:
-    """One row of a ``clues`` artifact."""
+    """Make a row of the artifact ``clues``, which includes both prompts."""
     return {
         "utterance_id": utterance_id,
         "clues": [clue.to_dict() for clue in clues],
@@ -232,14 +234,14 @@ def clue_row(
 
 
 def read_transcripts(path: str | Path) -> Mapping[str, str]:
-    """Utterance id -> transcript."""
+    """Read the transcripts of a corpus by utterance id."""
     return {row["utterance_id"]: row["transcript"] for row in artifacts.read_rows(path, "transcripts")}
 
 
 def gold_clues(captions: Sequence[str]) -> list[Clue]:
-    """The clues of an utterance's captions, each once and one intensity, the first caption's first.
+    """Parse the clues of all captions of an utterance, without repeats and with at most one clue of kind intensity.
 
-    Training shows each of the captions behind one ``P_act``: what any of them says has to stand there.
+    In training one ``P_act`` stands before each of the captions, so it has to contain the clues of all of them.
     """
     found: dict[tuple[str, str, bool], Clue] = {}
     for caption in captions:
@@ -251,14 +253,14 @@ def gold_clues(captions: Sequence[str]) -> list[Clue]:
 def write_gold_clues(
     prompts: Prompts, references: str | Path, transcripts: str | Path, llm_manifest: str | Path, out: str | Path
 ) -> None:
-    """Rule ``parse_clues``: the clues of each utterance's captions, and its two prompts.
+    """Write the clues of each utterance's reference captions and its two prompts (rule ``parse_clues``).
 
     Args:
-        prompts: ``max_semantic_tokens`` is used.
-        references: artifact ``labels``; an utterance without a caption gets no clues.
-        transcripts: artifact ``transcripts``; an utterance that it lacks gets an empty ``P_sem``.
-        llm_manifest: manifest of the LLM, for its tokenizer.
-        out: artifact ``clues``.
+        prompts: Section ``prompts``, of which ``max_semantic_tokens`` is used.
+        references: Artifact ``labels``; an utterance without captions gets no clues.
+        transcripts: Artifact ``transcripts``; an utterance that it lacks gets an empty ``P_sem``.
+        llm_manifest: Manifest of the LLM, whose tokenizer is used.
+        out: Artifact ``clues`` to write.
     """
     tokenizer = load_tokenizer(llm_manifest)
     said = read_transcripts(transcripts)

@@ -1,7 +1,7 @@
-"""Sentences whose words alone tell a feeling, by class: what the text clue compares a transcript with.
+"""Prototype sentences by class, whose words alone express an emotion; the text clue compares transcripts with them.
 
-Written for this project from what a feeling is about (loss, threat, a broken promise, good news …), before any
-transcript of a test corpus was read; a test holds them apart from the sentences of the synthetic corpora.
+They were written for this project about typical causes of each emotion (loss, threat, a broken promise, good news …),
+before any transcript of a test corpus was read. A test checks that the synthetic corpora do not contain them.
 """
 
 from __future__ import annotations

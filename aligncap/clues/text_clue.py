@@ -1,11 +1,11 @@
-"""The text clue: the emotion of what was said, by similarity to prototype sentences. Nothing is trained. Ours.
+"""The text clue: the emotion of a transcript by its similarity to prototype sentences, without training (ours).
 
 With unit embeddings ``e`` of a sentence encoder, the score of class ``c`` is the mean of the ``NEAREST`` highest
 cosines between the transcript and the prototypes of ``c``, and
 
     p_text(c | t) = softmax_c( score(c, t) / TEMPERATURE ),        p(c | s, t) ∝ p_tagger(c | s) · p_text(c | t)^w
 
-with ``w = tagger.text_weight``. An empty transcript says nothing: its ``p_text`` is uniform.
+with ``w = tagger.text_weight``. For an empty transcript ``p_text`` is uniform.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from numpy.typing import NDArray
 from aligncap.clues.prototypes import PROTOTYPES
 from aligncap.vocabulary import CLASSES
 
-# The least log-loss on the sentences that the synthetic corpora say, which are ours and not the prototypes.
+# Chosen for the least log-loss on the sentences of the synthetic corpora, which are ours and not the prototypes.
 NEAREST = 3
 TEMPERATURE = 0.05
 
 
 class Encoder(Protocol):
-    """What the text clue needs of a sentence encoder."""
+    """The interface of a sentence encoder that the text clue needs."""
 
     def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
-        """Unit vectors [n, dim]."""
+        """Embed texts as unit vectors [n, dim]."""
 
 
 class TextClue:
-    """Transcript -> probabilities of ``CLASSES``."""
+    """A classifier of transcripts that gives probabilities of ``CLASSES``."""
 
     def __init__(self, encoder: Encoder) -> None:
         """Embed the prototypes once with ``encoder``."""
@@ -41,7 +41,7 @@ class TextClue:
         self._prototypes = {label: encoder.encode(PROTOTYPES[label]) for label in CLASSES}
 
     def probabilities(self, transcripts: Sequence[str]) -> NDArray[np.float64]:
-        """[N, len(CLASSES)], rows sum to 1."""
+        """Compute the class probabilities of N transcripts, [N, len(CLASSES)], whose rows sum to 1."""
         found = np.full((len(transcripts), len(CLASSES)), 1 / len(CLASSES))
         said = [i for i, text in enumerate(transcripts) if text.strip()]
         if not said:
@@ -57,14 +57,14 @@ class TextClue:
         return found
 
     def tags(self, transcripts: Sequence[str]) -> list[dict[str, float]]:
-        """Class -> probability, for each transcript."""
+        """Return the probabilities of each transcript as a mapping from class to probability."""
         return [dict(zip(CLASSES, map(float, row), strict=True)) for row in self.probabilities(transcripts)]
 
 
 def join(tagger: Mapping[str, float], text: Mapping[str, float], weight: float) -> dict[str, float]:
-    """The tagger's probabilities times the text's to the power ``weight``, over the tagger's labels, renormalised.
+    """Join tagger and text clue: multiply the tagger's probabilities by the text's to the power ``weight``.
 
-    A label that the tagger rules out (probability 0) stays ruled out.
+    The product is renormalised over the tagger's labels. A label with probability 0 from the tagger keeps it.
     """
     logs = {label: math.log(p) + weight * math.log(text[label]) for label, p in tagger.items() if p > 0}
     highest = max(logs.values())

@@ -1,1 +1,1 @@
-"""Weights: where they come from, how foreign formats are read, and where models run."""
+"""Models: fetching of weights, conversion of other formats, and choice of device and precision."""

@@ -1,4 +1,4 @@
-"""Weights of other formats as transformers folders with safetensors."""
+"""Conversion of weights in other formats to transformers folders with safetensors."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def convert(kind: str, folder: Path) -> None:
     """Convert the files of ``folder`` in place.
 
     Args:
-        kind: ``ModelSource.format``; ``transformers`` and ``sentence_transformers`` need no conversion.
-        folder: what was fetched.
+        kind: Value of ``ModelSource.format``; ``transformers`` and ``sentence_transformers`` need no conversion.
+        folder: Folder of the fetched files.
     """
     if kind == "gguf":
         _convert_gguf(folder)
@@ -23,7 +23,7 @@ def convert(kind: str, folder: Path) -> None:
 
 
 def _convert_gguf(folder: Path) -> None:
-    """Dequantise a GGUF file once; loading the safetensors copy then takes a tenth of a second, not half a minute."""
+    """Dequantise a GGUF file to safetensors, which load in a tenth of a second instead of half a minute."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     files = sorted(folder.glob("*.gguf"))
@@ -41,10 +41,10 @@ def _convert_gguf(folder: Path) -> None:
 
 
 def _convert_whisper(folder: Path) -> None:
-    """Map a CTranslate2 Whisper onto ``transformers``' encoder, beside the original that faster-whisper runs.
+    """Convert the encoder of a CTranslate2 Whisper to transformers; the original files stay for faster-whisper.
 
-    CTranslate2 fuses self-attention's q, k, v into ``linear_0`` (the output is ``linear_1``) and names layer norm's
-    weight and bias gamma and beta; the encoders agree to 5e-4.
+    CTranslate2 fuses q, k and v of self-attention into ``linear_0`` (``linear_1`` is the output), and names weight and
+    bias of layer norms gamma and beta. The outputs of both encoders agree to 5e-4.
     """
     import torch
     from transformers import WhisperConfig

@@ -1,8 +1,8 @@
-"""Reader of CTranslate2's ``model.bin`` (binary version 6): named arrays, no code.
+"""A reader of CTranslate2's ``model.bin`` (binary version 6), which holds named arrays and no code.
 
-Layout, little-endian: version u32; specification name; revision u32; number of variables u32; for each its name, rank
-u8, dimensions u32, type u8, bytes u32, data; then aliases as pairs of names. A string is its length u16 and its bytes
-with a closing zero. CTranslate2 itself writes this format but has no public reader.
+The little-endian layout is: version u32; specification name; revision u32; number of variables u32; for each variable
+its name, rank u8, dimensions u32, type u8, bytes u32, data; number of aliases u32; aliases as pairs of names. A string
+is its length u16 and its bytes with a closing zero. CTranslate2 writes this format but has no public reader of it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ VERSION = 6
 
 
 def read_variables(path: Path) -> dict[str, NDArray]:
-    """Arrays by name, aliases resolved.
+    """Read the arrays by name; an alias maps to the array of its target.
 
     Raises:
-        ModelError: another version, a type that is not read here, or a file that was cut short.
+        ModelError: The file has another version or an unsupported type, or was cut short.
     """
     data = path.read_bytes()
     at = 0

@@ -1,4 +1,4 @@
-"""Where models run, and in what precision."""
+"""Choice of the device and precision of models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aligncap.errors import ModelError
 
 
 def pick_device(compute: Compute) -> torch.device:
-    """The device the config asks for; ``auto`` takes a GPU where there is one. Also fixes the number of threads."""
+    """Return the configured device, where ``auto`` is a GPU if there is one; also set the number of CPU threads."""
     torch.set_num_threads(compute.threads)
     if compute.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -19,7 +19,7 @@ def pick_device(compute: Compute) -> torch.device:
 
 
 def pick_dtype(compute: Compute, device: torch.device) -> torch.dtype:
-    """What the LLM computes in; ``auto`` is bf16 where the device multiplies it in hardware, else fp32."""
+    """Return the precision of the LLM, where ``auto`` is bf16 if the device multiplies it in hardware, else fp32."""
     if compute.precision != "auto":
         return torch.bfloat16 if compute.precision == "bf16" else torch.float32
     if device.type == "cuda":

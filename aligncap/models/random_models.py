@@ -1,4 +1,4 @@
-"""Tiny models with random weights: the smoke run and the tests go through the same loading code as real ones."""
+"""Tiny models with random weights, with which the smoke run and the tests use the same loading code as real models."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def write_random(family: str, folder: Path) -> None:
     Args:
         family: llama, qwen2, gemma, gpt2 or phi (causal LMs over bytes), whisper (speech encoder and ASR), or bert
             (sentence encoder).
-        folder: an existing folder.
+        folder: Existing folder to write to.
 
     Raises:
-        ModelError: another family.
+        ModelError: The family is unknown.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Sentence embeddings."""
+"""The sentence encoder, which embeds texts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ BATCH = 64
 
 
 class SentenceEncoder:
-    """A sentence-transformers model on the CPU: its sentences are short, and a GPU has better to do.
+    """A sentence-transformers model, which always runs on the CPU because its texts are short.
 
     Args:
-        folder: a sentence-transformers folder with safetensors weights.
+        folder: sentence-transformers folder with safetensors weights.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,7 +27,7 @@ class SentenceEncoder:
         )
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embeddings ``[n, dim]`` of L2 norm 1, so that a dot product is the cosine similarity."""
+        """Embed texts, ``[n, dim]`` with L2 norm 1, so that a dot product is the cosine similarity."""
         if not texts:
             return np.zeros((0, self._model.get_embedding_dimension()), np.float32)
         vectors = self._model.encode(

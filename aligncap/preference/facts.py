@@ -1,4 +1,4 @@
-"""What a judge is given of a caption, and what it gives back."""
+"""Input and output of a judge: captions with the facts of their utterances, and opinions."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Key = tuple[str, str]  # (corpus, utterance id)
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of one utterance.
+    """Facts of an utterance against which its captions are judged.
 
     Attributes:
-        truth: label, its intensity and measured prosody.
-        gold: clues of its reference caption.
-        transcript: what was said.
-        references: its captions.
-        outside: its label is known and none of the classes ("other"): then no emotion is right or wrong.
+        truth: Emotion label, its intensity, and measured prosody.
+        gold: Clues of the reference captions.
+        transcript: Transcript of the utterance.
+        references: Reference captions.
+        outside: Whether the label is known and outside the classes ("other"), so that no emotion is right or wrong.
     """
 
     truth: Truth
@@ -35,20 +35,20 @@ class Facts:
 
     @property
     def emotion(self) -> str | None:
-        """The label; the dominant emotion of the reference where there is none, as the evaluation takes it."""
+        """Emotion label; without a label the dominant emotion of the references, as in the evaluation."""
         return self.truth.emotion or (None if self.outside else dominant_emotion(list(self.gold)))
 
 
 @dataclass(frozen=True)
 class Item:
-    """One caption to judge.
+    """A caption to judge.
 
     Attributes:
-        corpus: where the utterance is from.
-        utterance_id: of the clip that it describes.
-        caption: the text.
-        finished: the end token came.
-        facts: what is known of the clip.
+        corpus: Corpus of the utterance.
+        utterance_id: Utterance that the caption describes.
+        caption: Text of the caption.
+        finished: Whether the caption ended with the end token.
+        facts: Facts of the utterance.
     """
 
     corpus: str
@@ -60,7 +60,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Opinion:
-    """Scores 1-5 and why; scores are None where the judge has none, and then the rationale says the reason."""
+    """A judge's scores of a caption, 1-5, and its rationale, which gives the reason where a score is None."""
 
     factuality: float | None
     faithfulness: float | None
@@ -69,7 +69,7 @@ class Opinion:
 
 
 def facts_of(labels: dict, gold: Sequence[Clue], transcript: str, prosody: dict | None) -> Facts:
-    """Facts of a row of ``labels``, its gold clues, its transcript and its row of ``prosody`` where there is one."""
+    """Collect the facts of an utterance from its row of ``labels``, gold clues, transcript and row of ``prosody``."""
     references = tuple(text for text in labels["captions"] if text.strip())
     truth = Truth.from_rows(labels["emotion"], prosody, labels["intensity"])
     outside = labels["emotion"] is not None and truth.emotion is None
@@ -82,9 +82,9 @@ def read_facts(
     transcripts: Mapping[str, Path],
     prosody: Mapping[str, Path],
 ) -> dict[Key, Facts]:
-    """What a judge may know of the utterances of these corpora; one without ``prosody`` is judged by clues and label.
+    """Read the facts of the utterances of some corpora; those without ``prosody`` are judged by clues and label.
 
-    Of training corpora for candidates; of a test corpus for the captions that are scored there, and for nothing else.
+    Candidates are judged by facts of training corpora. Facts of a test corpus are used only to score its captions.
     """
     facts = {}
     for corpus, path in references.items():
@@ -100,7 +100,7 @@ def read_facts(
 
 
 def opinion(settings: Judge, factuality: float | None, faithfulness: float | None, rationale: str) -> Opinion:
-    """An opinion whose overall score weighs the two as ``settings`` says; without one of them there is no overall."""
+    """Make an opinion whose overall score is the weighted mean of both scores; it is None where one of them is None."""
     if factuality is None or faithfulness is None:
         return Opinion(factuality, faithfulness, None, rationale)
     parts = (settings.factuality_weight, settings.faithfulness_weight)

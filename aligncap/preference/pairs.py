@@ -1,4 +1,4 @@
-"""(better, worse) pairs from judged candidates, apart for factuality and faithfulness, and clue-swapped negatives."""
+"""Preference pairs of judged candidates, separately for factuality and faithfulness, and clue-swapped negatives."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ logger = logging.getLogger(__name__)
 Row = dict[str, Any]
 Key = tuple[str, str]  # (corpus, utterance id)
 KINDS = ("faithfulness", "factuality")  # in the order of building: the scarcer first
-DEV_SHARE = 10  # one utterance in so many is kept for watching the chosen log-probs
-DEV_SPEAKERS = 5  # with fewer speakers the dev utterances are of speakers that train, too
-SWAP_FACTUALITY = 3.5  # only a caption the judge finds factual gets a contradicted copy
-SWAP_DRAWS = 4  # a swap may contradict nothing that is known of the clip; the next may
-ROLES = ("preference", "adapt")  # what candidates may be sampled from: no student was aligned on these
+DEV_SHARE = 10  # one of so many utterances goes to dev, where the log-probabilities of chosen captions are watched
+DEV_SPEAKERS = 5  # with fewer speakers, utterances are dealt singly, so that dev and train share speakers
+SWAP_FACTUALITY = 3.5  # least factuality score of a caption whose clue is swapped
+SWAP_DRAWS = 4  # draws of a swap, because it may contradict none of the facts
+ROLES = ("preference", "adapt")  # roles that candidates are sampled for, which no student was aligned on
 
 
 def assertions(clues: Sequence[Clue], caption: str) -> frozenset[tuple[str, ...]]:
-    """All that a caption claims: its clues, and the events, persons and so on that it names or how it goes wrong.
+    """Return the assertions of a caption: its clues, and the faithfulness flags that need no facts, such as an event.
 
-    Two captions with equal assertions are paraphrases and make no pair (ours: a pair that differs by an invented
-    event only is a faithfulness pair, although its clue sets are equal).
+    Two captions with equal assertions are paraphrases and make no pair. A pair that differs only by an invented event
+    is a faithfulness pair, although its clues are equal (ours).
     """
     claimed = {(clue.kind, clue.lemma, str(clue.negated)) for clue in clues}
     return frozenset(claimed | {("flag", flag) for flag in faithfulness_flags(caption, "", [])})
 
 
 def rate(row: Row, facts: Facts, settings: Pairs) -> Row:
-    """A candidate with what pairing needs to know of it.
+    """Add to a candidate the values by which it is paired.
 
     Args:
-        row: candidate joined with its scores.
-        facts: label, gold clues, measured prosody, transcript and references of its utterance.
-        settings: what a contradicted clue costs.
+        row: Candidate joined with its scores.
+        facts: Label, gold clues, measured prosody, transcript and references of its utterance.
+        settings: Section with the penalty of a contradicted clue.
 
     Returns:
-        the row and ``said`` (assertions), ``wrong`` (clues that label or measurement contradict), ``vocal`` (kinds of
-        vocal clues asserted), ``clean`` (nothing contradicted, nothing invented) and ``points``: the score of each
-        kind, 1-5, factuality less ``wrong_clue_penalty`` a wrong clue.
+        The row with ``said`` (assertions), ``wrong`` (number of clues that label or measurement contradict), ``vocal``
+        (number of kinds of vocal clues asserted), ``clean`` (nothing contradicted or invented) and ``points``. The
+        points are the scores by kind, 1-5, where factuality is reduced by ``wrong_clue_penalty`` for each wrong clue.
     """
     caption, clues = row["caption"], parse_clues(row["caption"])
     wrong = len(factuality_flags(clues, truth_of(facts)))
@@ -66,13 +66,13 @@ def rate(row: Row, facts: Facts, settings: Pairs) -> Row:
     }
     vocal = len({clue.kind for clue in clues if clue.kind != "emotion" and not clue.negated})
     clean = not wrong and not flags
-    copied = {("flag", flag) for flag in flags if flag.startswith("transcript")}  # only the clip's facts tell
+    copied = {("flag", flag) for flag in flags if flag.startswith("transcript")}  # this flag needs the facts
     said = assertions(clues, caption) | copied
     return row | {"said": said, "wrong": wrong, "vocal": vocal, "clean": clean, "points": points}
 
 
 def truth_of(facts: Facts) -> Truth:
-    """Label and measured prosody; where there is no label, the dominant emotion of the reference caption."""
+    """Return label and measured prosody; without a label the emotion is the dominant one of the references."""
     return replace(facts.truth, emotion=facts.emotion)
 
 
@@ -88,13 +88,13 @@ def _may_win(better: Row, worse: Row, settings: Pairs) -> bool:
 
 
 def judged_pairs(rows: Sequence[Row], settings: Pairs) -> list[Row]:
-    """Pairs of one utterance's candidates, of each kind the widest margins first, no rejected candidate twice.
+    """Pair the candidates of an utterance for each kind, by the widest margin first; none is rejected twice.
 
-    The margin is of the kind's own score, and the chosen caption is not worse in the other one.
+    The margin is the difference in the score of the kind. The chosen caption must not be worse in the other score.
 
     Args:
-        rows: candidates as ``rate`` returns them.
-        settings: margin of each kind, how many pairs, what a chosen caption may be.
+        rows: Candidates as ``rate`` returns them.
+        settings: Margin of each kind, number of pairs, and requirements on a chosen caption.
     """
     pairs: list[Row] = []
     for kind, other in (KINDS, KINDS[::-1]):
@@ -129,17 +129,17 @@ def _pair(better: Row, rejected_id: str, rejected_ids: Sequence[int], margin: fl
 
 
 def swapped_pair(rows: Sequence[Row], truth: Truth, seed: int, tokenizer: Any, max_tokens: int) -> Row | None:
-    """The best candidate against a copy with one clue contradicted; None where there is none to make.
+    """Pair the best candidate with a copy of it in which one clue is swapped; None where no such pair can be made.
 
-    The best is factual for the judge and ``clean``; the copy is contradicted by label or measurement. No judge saw the
-    copy, so the margin is 0. It is not made longer than ``max_tokens``.
+    The best candidate is ``clean`` and has a high factuality score; label or measurement contradicts the copy. The
+    margin is 0 because no judge scores the copy.
 
     Args:
-        rows: candidates of one utterance as ``rate`` returns them.
-        truth: label and measured prosody of the utterance.
-        seed: of the swap.
-        tokenizer: the LLM's.
-        max_tokens: end token included.
+        rows: Candidates of one utterance as ``rate`` returns them.
+        truth: Label and measured prosody of the utterance.
+        seed: Seed of the swap.
+        tokenizer: Tokenizer of the LLM.
+        max_tokens: Maximum length of the copy in tokens, including the end token.
     """
     key = f"{rows[0]['corpus']}/{rows[0]['utterance_id']}"
     generator = random.Random(f"{seed}/{key}")
@@ -157,7 +157,7 @@ def swapped_pair(rows: Sequence[Row], truth: Truth, seed: int, tokenizer: Any, m
 
 
 def _distinct(rows: Sequence[Row]) -> list[Row]:
-    """Candidates without repeats of a caption; of repeats a finished one stays, then the first."""
+    """Remove repeated captions; the first finished one is kept, or the first one where none is finished."""
     kept: dict[str, Row] = {}
     for row in sorted(rows, key=lambda r: not r["finished"]):
         kept.setdefault(" ".join(row["caption"].lower().split()).rstrip("."), row)
@@ -183,7 +183,7 @@ def _with_scores(candidates: Path, scores: Path) -> dict[Key, list[Row]]:
 
 
 def _speakers(groups: Mapping[Key, Any], plan: Path) -> dict[Key, str]:
-    """Speakers of the candidates' utterances, all of which may be used for preference."""
+    """Return the speakers of the candidates' utterances, after checking that their roles allow preference pairs."""
     planned = {(row["corpus"], row["utterance_id"]): row for row in artifacts.read_rows(plan, "plan")}
     for key in groups:
         role = planned[key]["role"] if key in planned else None
@@ -196,18 +196,18 @@ def _speakers(groups: Mapping[Key, Any], plan: Path) -> dict[Key, str]:
 
 
 def _ordered(seed: int, names: Sequence[str]) -> list[str]:
-    """Names by hash: an order that does not depend on the one they come in."""
+    """Sort names by their hash, so that the result does not depend on their given order."""
     return sorted(names, key=lambda name: digest_of(seed, name))
 
 
 def dev_utterances(keys: Sequence[Key], seed: int, speakers: Mapping[Key, str] | None = None) -> set[Key]:
-    """About a tenth of the utterances, by hash: at least one where there are two, the same in any order.
+    """Choose about a tenth of the utterances for dev by hash, at least one where there are two or more.
 
     Args:
-        keys: utterances.
-        seed: of the choice.
-        speakers: of each utterance. With ``DEV_SPEAKERS`` or more of them whole speakers are kept, so that dev figures
-            are of voices that the stage does not train on.
+        keys: Utterances in any order, which does not change the choice.
+        seed: Seed of the choice.
+        speakers: Speaker of each utterance. With ``DEV_SPEAKERS`` or more speakers, whole speakers are chosen, so that
+            dev has only speakers that the stage is not trained on.
     """
     if len(keys) < 2:
         return set()
@@ -224,7 +224,7 @@ def dev_utterances(keys: Sequence[Key], seed: int, speakers: Mapping[Key, str] |
 
 
 def _within_limit(pairs: Sequence[Row], settings: Pairs, seed: int) -> list[Row]:
-    """At most ``limit`` pairs: each kind its share, by hash; what one kind lacks goes to the other."""
+    """Choose at most ``limit`` pairs by hash, a share of each kind; pairs that one kind lacks come from the other."""
     if len(pairs) <= settings.limit:
         return list(pairs)
     ids = {kind: [pair["pair_id"] for pair in pairs if pair["kind"] == kind] for kind in KINDS}
@@ -238,9 +238,9 @@ def _within_limit(pairs: Sequence[Row], settings: Pairs, seed: int) -> list[Row]
 
 
 def _statistics(pairs: Sequence[Row], rated: Mapping[str, Row]) -> dict[str, dict[str, float]]:
-    """By kind: how many, mean margin, and means of chosen less rejected in tokens, vocal and wrong clues.
+    """Count the pairs of each kind; average the margin and chosen minus rejected in tokens, vocal and wrong clues.
 
-    Swaps are in the number and in the tokens only: no judge saw them, and their copy is wrong by design.
+    Swapped pairs are included only in the number and in the tokens: no judge scores them, and they are wrong by design.
     """
     found = {}
     for kind in KINDS:
@@ -260,12 +260,12 @@ def _statistics(pairs: Sequence[Row], rated: Mapping[str, Row]) -> dict[str, dic
 
 @dataclass(frozen=True)
 class PairSettings:
-    """What pairs depend on beside files.
+    """Settings of the preference pairs.
 
     Attributes:
-        pairs: kinds with share and margin, what may be chosen, clue swap, numbers.
-        seed: of swaps, of the dev utterances and of what the limit leaves out.
-        max_new_tokens: most tokens of a swapped caption.
+        pairs: Share and margin of each kind, requirements on a chosen caption, clue swap, and numbers of pairs.
+        seed: Seed of the swaps, of the dev utterances and of the pairs kept within the limit.
+        max_new_tokens: Maximum length of a swapped caption in tokens.
     """
 
     pairs: Pairs
@@ -275,17 +275,17 @@ class PairSettings:
 
 @dataclass(frozen=True)
 class PairInputs:
-    """What pairs are made of.
+    """Input files of the preference pairs; mappings are keyed by training corpus.
 
     Attributes:
-        candidates: the ``candidates`` artifact.
-        scores: its ``judge_scores``.
-        gold: training corpus -> clues of the references.
-        references: training corpus -> ``labels`` artifact.
-        transcripts: training corpus -> transcripts.
-        prosody: training corpus -> measured prosody.
-        plan: roles and speakers of the training utterances.
-        llm: manifest of the base LLM, for the tokenizer of swapped captions.
+        candidates: Artifact ``candidates``.
+        scores: Artifact ``judge_scores`` of the candidates.
+        gold: Artifacts ``clues``, parsed from the reference captions.
+        references: Artifacts ``labels``.
+        transcripts: Artifacts ``transcripts``.
+        prosody: Artifacts ``prosody``.
+        plan: Artifact ``plan``, the roles and speakers of the training utterances.
+        llm: Manifest of the base LLM, whose tokenizer encodes swapped captions.
     """
 
     candidates: Path
@@ -299,19 +299,19 @@ class PairInputs:
 
 
 def build_pairs(settings: PairSettings, inputs: PairInputs, out: Path) -> None:
-    """Make the preference pairs of one captioner (the rules of selection are ours).
+    """Build the preference pairs of a captioner (the rules of selection are ours).
 
-    Repeats are removed; a pair needs different assertions and a margin in its own kind. Token ids are the candidates'
-    own, end token included.
+    Repeated captions are removed. A pair needs different assertions and a margin in the score of its kind. The token
+    ids are those that were sampled, including the end token.
 
     Args:
-        settings: of the selection.
-        inputs: candidates, their scores, and what is known of their clips.
-        out: the ``preference_pairs`` artifact; its notes count and describe the kinds.
+        settings: Settings of the selection.
+        inputs: Candidates, their scores, and the facts of their utterances.
+        out: Artifact ``preference_pairs`` to write; its notes count and describe the kinds.
 
     Raises:
-        ArtifactError: a candidate has no score row or comes of an utterance with another role, or there are fewer
-            pairs than ``pairs.minimum``.
+        ArtifactError: A candidate has no score row, its utterance has another role, or there are fewer pairs than
+            ``pairs.minimum``.
     """
     wanted, seed = settings.pairs, settings.seed
     groups = _with_scores(inputs.candidates, inputs.scores)

@@ -47,13 +47,13 @@ def _logps(
     examples: Mapping[str, Example],
     answers: Sequence[Sequence[Sequence[int]]],
 ) -> Tensor:
-    """Log-probabilities ``[B, K]`` of K answers to each pair's speech input; the prompt is computed once a pair."""
+    """Compute the log-probabilities ``[B, K]`` of K answers to each pair's speech input, which is encoded once."""
     prompts = model.speech_prompts([examples[f"{pair['corpus']}/{pair['utterance_id']}"] for pair in pairs])
     return model.response_logps(model.pack(prompts, answers)).view(len(pairs), -1)
 
 
 def _unrelated(pairs: Mapping[str, Sequence[Pair]]) -> dict[str, list[int]]:
-    """Pair id -> the chosen caption of the next pair of its split that describes another utterance."""
+    """Map the id of each pair to the chosen caption of the next pair in its split that is of another utterance."""
     found = {}
     for own in pairs.values():
         for start, pair in enumerate(own):
@@ -66,9 +66,10 @@ def _unrelated(pairs: Mapping[str, Sequence[Pair]]) -> dict[str, list[int]]:
 
 
 def _describe(batch: Scored, kinds: Sequence[str], per_token: bool) -> dict[str, Tensor]:
-    """Sums over the pairs of what the log shows: ``name/kind`` over the pairs of a kind, ``share/kind`` their number.
+    """Sum the logged metrics over the pairs: ``name/kind`` is over the pairs of a kind, ``share/kind`` their number.
 
-    ``margin`` is the loss's ``h``, nat (``per_token``: nat a token); ``accuracy`` how often it is above 0.
+    The metric ``margin`` is the loss's ``h`` in nat (with ``per_token``, nat a token). The metric ``accuracy`` counts
+    the pairs whose margin is above 0.
     """
     margin = batch.margin(per_token)
     values = {
@@ -90,25 +91,25 @@ def _describe(batch: Scored, kinds: Sequence[str], per_token: bool) -> dict[str,
 
 @dataclass(frozen=True)
 class PairedInputs(ParentInputs):
-    """What preference optimisation reads: the parent is policy and reference; ``pairs`` are ``preference_pairs``."""
+    """Input files of preference optimisation: the parent captioner, which is policy and reference, and the pairs."""
 
     pairs: Path
 
 
 @dataclass(frozen=True)
 class PreferenceInputs(PairedInputs):
-    """With ``reference_logps``, the log-probabilities of these pairs under this parent."""
+    """Input files of preference training, including the log-probabilities of the pairs under the parent."""
 
     reference_logps: Path
 
 
 def write_reference_logps(compute: Compute, inputs: PairedInputs, out: Path) -> None:
-    """Log-probabilities of every pair under the reference policy, the parent captioner.
+    """Write the log-probabilities of every pair under the reference policy, the parent captioner.
 
     Args:
-        compute: device and threads.
-        inputs: artifacts of the training corpora, the reference policy and the pairs.
-        out: the ``reference_logps`` artifact; its notes hold the digests that training checks.
+        compute: Device and threads.
+        inputs: Artifacts of the training corpora, the reference policy and the pairs.
+        out: Artifact ``reference_logps`` to write; its notes hold the digests that training checks.
     """
     model = load_checkpoint(inputs.parent, model_folder(inputs.llm), compute)
     table = artifacts.read_rows(inputs.pairs, "preference_pairs")
@@ -141,7 +142,7 @@ def _policy_notes(parent: CheckpointPaths, llm_manifest: Path) -> dict[str, str]
 
 @dataclass(frozen=True)
 class Scored:
-    """Log-probabilities of a batch of pairs, each ``[B]``, nat a response, and their numbers of tokens."""
+    """The log-probabilities of a batch of pairs, each ``[B]`` in nat, and their numbers of response tokens ``[B]``."""
 
     chosen: Tensor
     rejected: Tensor
@@ -151,7 +152,7 @@ class Scored:
     n_rejected: Tensor
 
     def margin(self, per_token: bool) -> Tensor:
-        """``losses.implicit_margin`` of the batch, ``[B]``, nat; or nat a token (``length_normalised``)."""
+        """Compute the batch's ``losses.implicit_margin``, ``[B]``, in nat or (``per_token``) in nat a token."""
         lengths = (self.n_chosen, self.n_rejected) if per_token else ()
         return losses.implicit_margin(
             self.chosen, self.rejected, self.reference_chosen, self.reference_rejected, *lengths
@@ -159,12 +160,12 @@ class Scored:
 
 
 def preference_loss(settings: PreferenceTraining, batch: Scored, baseline: Tensor | None = None) -> Tensor:
-    """The loss that the settings name, one value a pair, ``[B]``, without the RPO term.
+    """Compute the loss that the settings name for each pair, ``[B]``, without the RPO term.
 
     Args:
-        settings: loss and its constants.
-        batch: log-probabilities.
-        baseline: ``z0`` of kto; None for the others.
+        settings: Name of the loss and its constants.
+        batch: Log-probabilities of the pairs.
+        baseline: Baseline ``z0`` of ``kto``; None for the other losses.
     """
     lengths = (batch.n_chosen, batch.n_rejected)
     policy, reference = (batch.chosen, batch.rejected), (batch.reference_chosen, batch.reference_rejected)
@@ -192,14 +193,14 @@ def preference_loss(settings: PreferenceTraining, batch: Scored, baseline: Tenso
 
 
 class PreferenceStage(Stage):
-    """A preference loss with the RPO term ``alpha NLL(chosen) / tokens``, mean over pairs.
+    """Preference optimisation: a preference loss plus the RPO term ``alpha NLL(chosen) / tokens``, mean over pairs.
 
-    The LoRA trains; the speech adapter stays and nothing drops out, so that at step 1 the policy is the reference.
-    Every loss, the control ``nll`` too, sees the same pairs in the same order: items and lengths do not depend on it.
+    Only the LoRA is trained, without dropout, so that at step 1 the policy is the reference. Every loss, including the
+    control ``nll``, is trained on the same pairs in the same order.
 
-    KTO takes each chosen caption as desirable and each rejected one as undesirable, without its partner. Its ``z0``
-    comes from the captions of the batch's ``unrelated`` utterances: pair i's input with the chosen caption of the next
-    pair that describes another utterance (``reference_unrelated`` holds them under the reference policy).
+    KTO takes each chosen caption as desirable and each rejected one as undesirable, without pairing them. Its baseline
+    ``z0`` comes from ``unrelated`` captions: the input of pair i with the chosen caption of the next pair that is of
+    another utterance. ``reference_unrelated`` holds their log-probabilities under the reference policy.
     """
 
     def __init__(
@@ -217,7 +218,10 @@ class PreferenceStage(Stage):
         self.reference_unrelated = self._reference_unrelated()
 
     def _reference_unrelated(self) -> dict[str, float]:
-        """Before the first step the model is the reference policy, whatever resume point the loop loads later."""
+        """Compute the log-probabilities of the unrelated captions under the reference policy.
+
+        It is called before the loop loads a resume point, while the model still is the reference policy.
+        """
         rows = [pair for own in self.pairs.values() for pair in own if pair["pair_id"] in self.unrelated]
         found: dict[str, float] = {}
         self.model.eval()
@@ -234,7 +238,7 @@ class PreferenceStage(Stage):
         if self.settings.loss != "kto":
             return None
         known = [pair for pair in pairs if pair["pair_id"] in self.unrelated]
-        if not known:  # every pair of the split is of one utterance
+        if not known:  # all pairs of the split are of the same utterance
             return torch.zeros((), device=self.model.device)
         with torch.no_grad():
             policy = self._unrelated_logps(known)
@@ -242,24 +246,27 @@ class PreferenceStage(Stage):
         return losses.kl_baseline(policy, torch.tensor(reference, device=policy.device))
 
     def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
-        """The LoRA."""
+        """Return the LoRA's parameters."""
         return [(self.settings.learning_rate, lora_tensors(self.model.llm))]
 
     def items(self, split: str) -> int:
-        """Pairs."""
+        """Return the number of pairs of a split."""
         return len(self.pairs[split])
 
     def length(self, item: int) -> int:
-        """Tokens of both responses."""
+        """Return the number of tokens of a training pair's two responses."""
         pair = self.pairs["train"][item]
         return len(pair["chosen_ids"]) + len(pair["rejected_ids"])
 
     def weight(self, split: str, item: int) -> float:
-        """Each pair counts the same."""
+        """Return 1, because all pairs have the same weight."""
         return 1.0
 
     def forward(self, split: str, items: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Sum over pairs; logs chosen and rejected apart, because both may fall while the margin grows."""
+        """Return the loss and the metrics summed over the pairs.
+
+        Chosen and rejected captions are logged separately, because both may become less likely while the margin grows.
+        """
         self.model.eval()
         pairs = [self.pairs[split][i] for i in items]
         answers = [[pair["chosen_ids"], pair["rejected_ids"]] for pair in pairs]
@@ -269,7 +276,7 @@ class PreferenceStage(Stage):
         batch = Scored(chosen, rejected, *(torch.tensor([r[n] for r in rows], device=chosen.device) for n in names))
         baseline = self._baseline(pairs)
         preference = preference_loss(self.settings, batch, baseline)
-        # NLL is a part of orpo and all of nll.
+        # These losses contain the NLL already.
         alpha = 0.0 if self.settings.loss in ("orpo", "nll") else self.settings.rpo_alpha
         loss = preference.sum() + alpha * losses.nll_loss(chosen, batch.n_chosen).sum()
         described = _describe(batch, [pair["kind"] for pair in pairs], self.settings.length_normalised)
@@ -279,7 +286,7 @@ class PreferenceStage(Stage):
         return loss, logged
 
     def stop(self, dev: Mapping[str, float]) -> str | None:
-        """Stop once the chosen captions have become too unlikely."""
+        """Return a reason to stop when the chosen captions have become too unlikely on dev."""
         gain, limit = dev["chosen_gain_per_token"], self.settings.stop_below
         if limit is not None and gain < limit:
             return f"the chosen captions lost {-gain:.2f} nat a token on dev (preference.stop_below: {limit})"
@@ -288,13 +295,13 @@ class PreferenceStage(Stage):
 
 @dataclass(frozen=True)
 class PreferenceSettings:
-    """What a preference system depends on beside files.
+    """Settings of a preference system.
 
     Attributes:
-        system: its name.
-        training: loss, beta, steps.
-        seed: of the order.
-        compute: device and threads.
+        system: Name of the system.
+        training: Loss, beta and steps.
+        seed: Seed of the order of the pairs.
+        compute: Device and threads.
     """
 
     system: str
@@ -304,10 +311,12 @@ class PreferenceSettings:
 
 
 def train_preference(settings: PreferenceSettings, inputs: PreferenceInputs, checkpoint: CheckpointPaths) -> None:
-    """Continue the LoRA of the parent, aligned or of a round before, on preference pairs (paper: PO-Regularization).
+    """Train the LoRA of the parent further on preference pairs (paper: PO-Regularization).
+
+    The parent is an aligned captioner, or a captioner of an earlier preference round.
 
     Raises:
-        ArtifactError: the reference log-probs are of another policy, or of other pairs.
+        ArtifactError: The reference log-probabilities belong to another policy or to other pairs.
     """
     training, parent = settings.training, inputs.parent
     notes = artifacts.read_notes(inputs.reference_logps, "reference_logps")

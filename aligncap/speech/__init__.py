@@ -1,1 +1,1 @@
-"""Audio in: loading, prosody, features, transcripts."""
+"""Speech processing: loading of audio, measured prosody and timbre, speech features, and transcripts."""

@@ -1,4 +1,4 @@
-"""Transcripts: the corpus's own text for training corpora, automatic speech recognition for test corpora."""
+"""Transcripts: the text of a training corpus, or automatic speech recognition, which test corpora always use."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from aligncap.config import Compute, Transcripts
 from aligncap.errors import CorpusError
 from aligncap.progress import track
 
-MAX_TOKENS = 64  # a Whisper that loops on noise stops here
+MAX_TOKENS = 64  # limits the output when Whisper loops on noise
 
 
 class Transcriber:
-    """Whisper: through faster-whisper where the folder holds CTranslate2 weights, else through transformers.
+    """Whisper speech recognition: by faster-whisper where the folder holds CTranslate2 weights, else by transformers.
 
-    Decoding is greedy at temperature 0 with a fixed number of threads, so equal audio gives equal text.
+    Decoding does not sample and uses a fixed number of threads, so that equal audio gives equal text.
     """
 
     def __init__(self, folder: Path, compute: Compute, beam_size: int = 1) -> None:
@@ -57,12 +57,12 @@ class Transcriber:
         language: str | None = None,
         task: Literal["transcribe", "translate"] = "transcribe",
     ) -> tuple[str, float]:
-        """Text and mean token log-probability of one clip.
+        """Transcribe a clip; return its text and mean token log-probability.
 
         Args:
-            samples: mono, 16 kHz.
-            language: ISO 639-1, or None to detect it.
-            task: the words as spoken, or in English.
+            samples: Samples [n], mono, 16 kHz.
+            language: ISO 639-1 code, or None to detect the language.
+            task: ``transcribe`` for the words as spoken, or ``translate`` for English.
         """
         if self.fast is not None:
             segments, _ = self.fast.transcribe(
@@ -81,7 +81,7 @@ class Transcriber:
         return self._transformers(samples, language, task)
 
     def _transformers(self, samples: NDArray[np.float32], language: str | None, task: str) -> tuple[str, float]:
-        """Windows of 30 s, which is what Whisper takes, one after the other; a word on their border may be lost."""
+        """Transcribe windows of 30 s, the input length of Whisper, in turn; a word at their border may be lost."""
         import torch
 
         texts, scores = [], []
@@ -109,12 +109,12 @@ class Transcriber:
 
 @dataclass(frozen=True)
 class TranscriptSettings:
-    """What transcripts depend on beside files.
+    """Settings of the transcripts of a corpus.
 
     Attributes:
-        transcripts: task and source.
-        role: ``train`` or ``test``; a test corpus is always transcribed (its own text would leak).
-        compute: device and threads.
+        transcripts: Task and source.
+        role: ``train`` or ``test``. A test corpus is always transcribed by ASR, because its text would be leakage.
+        compute: Device and threads.
     """
 
     transcripts: Transcripts
@@ -124,12 +124,12 @@ class TranscriptSettings:
 
 @dataclass(frozen=True)
 class TranscriptInputs:
-    """What transcripts are made of.
+    """Input files of the transcripts of a corpus.
 
     Attributes:
-        audio: the ``audio`` artifact.
-        labels: the corpus's own text; training corpora only.
-        asr: manifest of the ASR model; None where every text is the corpus's own.
+        audio: Artifact ``audio``.
+        labels: Artifact ``labels`` of a training corpus with its text; None to use ASR.
+        asr: Manifest of the ASR model; None where the corpus's text is used.
     """
 
     audio: Path
@@ -138,10 +138,10 @@ class TranscriptInputs:
 
 
 def write_transcripts(settings: TranscriptSettings, inputs: TranscriptInputs, out: Path) -> None:
-    """Write the transcripts of a corpus, as the artifact ``transcripts``.
+    """Write the artifact ``transcripts`` of a corpus.
 
     Raises:
-        CorpusError: own text was asked for and an utterance has none.
+        CorpusError: Labels are given for a test corpus, or an utterance of a training corpus has no text in them.
     """
     config = settings.transcripts
     rows = []

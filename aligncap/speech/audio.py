@@ -1,7 +1,7 @@
-"""From a file to what every model reads: mono float32 samples at 16 kHz, or one line that says why not.
+"""Loading of audio files as mono float32 samples at 16 kHz, the input of every model.
 
-The content decides, never the extension. libsndfile reads WAV, FLAC, Ogg Vorbis, Opus and MP3; PyAV (FFmpeg) reads the
-rest, for example the audio of MP4 and WebM.
+The format is determined by the content, never by the extension. libsndfile reads WAV, FLAC, Ogg Vorbis, Opus and MP3;
+PyAV (FFmpeg) reads other formats, for example the audio of MP4 and WebM.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SAMPLE_RATE = 16_000
 MIN_DURATION_S = 0.1
 RATES_HZ = (4_000, 768_000)
 SILENCE = 1e-4  # peak, full scale 1: -80 dBFS, below the last bit of 13-bit audio
-LEAST_DECODED = 0.9  # share of what the header promises; less means that the file is cut or corrupt
+LEAST_DECODED = 0.9  # share of the header's number of samples below which the file counts as cut or corrupt
 BLOCK = 65_536
 REMEDY = "convert it to WAV, FLAC or Ogg, or take it out of the corpus"
 
@@ -30,7 +30,7 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Clip:
-    """One decoded file."""
+    """A decoded audio file."""
 
     samples: Samples  # [n], mono, 16 kHz, full scale 1
     file_rate: int  # Hz, of the file
@@ -45,11 +45,12 @@ def decode(path: str | Path, max_duration_s: float = 60.0) -> Clip:
     """Decode a file, downmix it by averaging its channels and resample it to 16 kHz.
 
     Args:
-        path: any file that libsndfile or FFmpeg reads; 8-bit, stereo and 192 kHz are fine.
-        max_duration_s: longer files are refused, by their header before any sample is decoded where it tells.
+        path: File that libsndfile or FFmpeg can read; 8-bit, stereo and 192 kHz are supported.
+        max_duration_s: Maximum duration in seconds. Where the header gives the duration, it is checked before decoding.
 
     Raises:
-        AudioError: missing, empty, not audio, corrupt, silent, NaN or infinite, shorter than 0.1 s or too long.
+        AudioError: The file is missing, empty, not audio, corrupt or silent, has NaN or infinite samples, or is shorter
+            than 0.1 s or too long.
     """
     file = Path(path)
     if not file.is_file():
@@ -66,7 +67,7 @@ def decode(path: str | Path, max_duration_s: float = 60.0) -> Clip:
 
 
 def load_audio(path: str | Path, max_duration_s: float = 60.0) -> Samples:
-    """Samples of a file: float32 ``[n]``, mono, 16 kHz, full scale 1. Arguments and errors as ``decode``."""
+    """Load the samples of a file: float32 ``[n]``, mono, 16 kHz, full scale 1; arguments and errors as ``decode``."""
     return decode(path, max_duration_s).samples
 
 

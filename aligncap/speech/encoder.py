@@ -1,8 +1,9 @@
-"""The frozen speech encoder: samples to the hidden states of every layer, one clip at a time and on real frames only.
+"""The frozen speech encoder: it maps the samples of a clip to the hidden states of every layer, without padding.
 
-transformers' Whisper encoder refuses input under 30 s and ignores the attention mask, so zeros would be encoded as
-speech; its forward pass is written out here without padding (ours). Other encoders (wav2vec2, HuBERT, WavLM) go through
-``AutoModel``. Since no clip shares a batch with another, a clip's result does not depend on its neighbours.
+The Whisper encoder of transformers refuses input shorter than 30 s and ignores the attention mask, so that padding
+would be encoded as speech. Its forward pass is therefore written out here without padding (ours). Other encoders
+(wav2vec2, HuBERT, WavLM) are run by ``AutoModel``. Clips are encoded one by one, so that the result for a clip does not
+depend on other clips.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from torch import Tensor, nn
 from aligncap.errors import ModelError
 from aligncap.speech.audio import SAMPLE_RATE
 
-WINDOW = 30 * SAMPLE_RATE  # samples; what Whisper has positions for
+WINDOW = 30 * SAMPLE_RATE  # samples; Whisper's position embeddings end here
 FFT, HOP = 400, 160  # samples; Whisper's analysis window and step of its spectrogram
 CONVERTED = "encoder"  # subfolder of a converted CTranslate2 model
 
 
 class _Body(Protocol):
-    """What differs between families: one window of samples ``[n]`` to hidden states ``[n_layers + 1, T, dim]``."""
+    """The encoder of a model family: it maps a window of samples ``[n]`` to states ``[n_layers + 1, T, dim]``."""
 
     extractor: Any
 
@@ -32,23 +33,23 @@ class _Body(Protocol):
 
 
 class SpeechEncoder:
-    """A frozen encoder; make one with ``load_encoder``."""
+    """A frozen speech encoder, which ``load_encoder`` makes."""
 
     def __init__(self, body: _Body, device: torch.device) -> None:
         self._body = body
         self._device = device
-        self.mel = body.extractor  # transformers' feature extractor: what the first layer reads
+        self.mel = body.extractor  # transformers' feature extractor, which makes the input of the first layer
 
     @torch.inference_mode()
     def encode(self, samples: NDArray[np.float32]) -> Tensor:
-        """Hidden states of one clip.
+        """Compute the hidden states of a clip.
 
         Args:
-            samples: float32 ``[n]``, mono, 16 kHz, full scale 1; more than 30 s goes through in equal windows.
+            samples: Samples ``[n]``, float32, mono, 16 kHz, full scale 1. More than 30 s are split into equal windows.
 
         Returns:
-            fp32 ``[n_layers + 1, n_frames, dim]`` on the CPU, 50 frames a second; index 0 is the input of the first
-            layer, the last one includes the encoder's final layer norm where it has one.
+            Hidden states ``[n_layers + 1, n_frames, dim]``, fp32 on the CPU, at 50 frames a second. Index 0 is the
+            input of the first layer; the last index includes the encoder's final layer norm where it has one.
         """
         windows = np.array_split(samples, max(1, -(-len(samples) // WINDOW)))
         states = [self._body(torch.from_numpy(np.ascontiguousarray(w)).to(self._device)) for w in windows]
@@ -56,15 +57,15 @@ class SpeechEncoder:
 
 
 def load_encoder(folder: Path, device: torch.device) -> SpeechEncoder:
-    """Load a frozen speech encoder from a model folder of ``fetch_model``.
+    """Load a frozen speech encoder from a model folder that ``fetch_model`` made.
 
     Args:
-        folder: a transformers folder (Whisper, or an encoder that ``AutoModel`` knows), or a CTranslate2 Whisper with
+        folder: transformers folder (Whisper, or an encoder that ``AutoModel`` can load), or CTranslate2 Whisper with
             its converted encoder in the subfolder ``encoder``.
-        device: where it runs.
+        device: Device of the encoder.
 
     Raises:
-        ModelError: not a transformers folder, or weights that do not fill the encoder.
+        ModelError: The folder is not a transformers folder, or lacks weights of the encoder.
     """
     from transformers import AutoConfig
 
@@ -85,7 +86,7 @@ class _Whisper(nn.Module):
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
         super().__init__()
-        # The encoder's weights carry a prefix in folders of a whole Whisper.
+        # In the folder of a whole Whisper, the names of the encoder's weights have a prefix.
         loaded: Any = WhisperEncoder.from_pretrained(
             folder,
             local_files_only=True,
@@ -104,8 +105,8 @@ class _Whisper(nn.Module):
         self.extractor = WhisperFeatureExtractor(feature_size=self.encoder.config.num_mel_bins)
 
     def forward(self, samples: Tensor) -> Tensor:
-        """Hidden states ``[n_layers + 1, T, dim]`` of samples ``[n]``, at most 30 s."""
-        # Zeros after the end, as Whisper's own padding has them: the spectrogram would mirror the signal there.
+        """Compute the hidden states ``[n_layers + 1, T, dim]`` of samples ``[n]``, at most 30 s."""
+        # Zeros follow the end, as in Whisper's padding, because the spectrogram would mirror the signal there.
         padded = np.pad(samples.cpu().numpy(), (0, FFT))
         ready = self.extractor(padded, sampling_rate=SAMPLE_RATE, padding="do_not_pad", return_tensors="pt")
         mel = ready.input_features[:, :, : max(1, len(samples) // HOP)].to(samples.device)  # [1, n_mels, 2 T]
@@ -129,7 +130,7 @@ class _Generic(nn.Module):
         self.model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=torch.float32)
 
     def forward(self, samples: Tensor) -> Tensor:
-        """Hidden states ``[n_layers + 1, T, dim]`` of samples ``[n]``."""
+        """Compute the hidden states ``[n_layers + 1, T, dim]`` of samples ``[n]``."""
         ready = self.extractor(samples.cpu().numpy(), sampling_rate=SAMPLE_RATE, return_tensors="pt")
         output = self.model(**ready.to(samples.device), output_hidden_states=True)
         return torch.cat(output.hidden_states)

@@ -1,4 +1,4 @@
-"""Speech features of a corpus: the encoder's hidden states, pooled, once and for all."""
+"""Speech features of a corpus: the hidden states of the speech encoder, pooled over frames and stored in a file."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def extract_features(cfg: Features, compute: Compute, audio: Path, encoder_manif
     """Encode every clip of an ``audio`` artifact and write the ``features`` artifact, ``BATCH`` clips at a time.
 
     Args:
-        cfg: layers kept and frames pooled.
-        compute: device and threads.
-        audio: ``audio`` artifact; its paths are relative to the working directory.
-        encoder_manifest: manifest of the speech encoder.
-        out: file to write.
+        cfg: Layers to keep and number of frames to pool.
+        compute: Device and threads.
+        audio: Artifact ``audio``; its paths are relative to the working directory.
+        encoder_manifest: Manifest of the speech encoder.
+        out: Artifact ``features`` to write.
 
     Raises:
-        AudioError: a clip changed since ``prepare_corpus`` checked it.
-        ModelError: no such encoder, a layer that it does not have, or a value that fp16 cannot hold.
+        AudioError: A clip has changed since ``prepare_corpus`` checked it.
+        ModelError: The encoder is missing or lacks a layer, or a value is out of the range of fp16.
     """
     from aligncap.models.device import pick_device
 
@@ -46,7 +46,7 @@ def extract_features(cfg: Features, compute: Compute, audio: Path, encoder_manif
     def batches() -> Iterator[list[dict[str, Any]]]:
         rows: list[dict[str, Any]] = []
         for clip in track(clips, "speech features"):
-            # The corpus's own limit was applied when it was prepared.
+            # The corpus's limit was applied when the corpus was prepared.
             samples = load_audio(clip["audio_path"], max_duration_s=math.inf)
             rows.append(_row(clip["utterance_id"], pool_layers(encoder.encode(samples), cfg)))
             if len(rows) == BATCH:
@@ -70,17 +70,17 @@ def _row(utterance_id: str, features: NDArray[np.float16]) -> dict[str, Any]:
 
 
 def pool_layers(states: Tensor | NDArray[np.float32], cfg: Features) -> NDArray[np.float16]:
-    """Keep some layers and average groups of frames; a last group that is not full is the mean of what it has.
+    """Select layers and average groups of frames; the last group may have fewer frames.
 
     Args:
-        states: ``[n_layers + 1, n_frames, dim]``, from ``SpeechEncoder.encode``.
-        cfg: which layers, and how many frames a group.
+        states: Hidden states ``[n_layers + 1, n_frames, dim]`` from ``SpeechEncoder.encode``.
+        cfg: Layers to keep and number of frames in a group.
 
     Returns:
-        ``[len(cfg.layers), ceil(n_frames / cfg.pool), dim]``.
+        Features ``[len(cfg.layers), ceil(n_frames / cfg.pool), dim]``.
 
     Raises:
-        ModelError: a layer that the encoder does not have, or a value that fp16 cannot hold.
+        ModelError: The encoder lacks a layer, or a value is NaN or out of the range of fp16.
     """
     if wrong := [layer for layer in cfg.layers if not 0 <= layer < len(states)]:
         raise ModelError(
@@ -96,10 +96,10 @@ def pool_layers(states: Tensor | NDArray[np.float32], cfg: Features) -> NDArray[
 
 
 def load_features(path: Path) -> dict[str, NDArray[np.float16]]:
-    """Arrays ``[n_layers, n_frames, dim]`` by utterance id, read-only views of the file's buffers.
+    """Load the features ``[n_layers, n_frames, dim]`` by utterance id, as read-only views of the file's buffers.
 
     Raises:
-        ArtifactError: no such file, another schema, or a row whose data do not fill its shape.
+        ArtifactError: The file is missing or has another schema, or the data of a row do not fit its shape.
     """
     table = artifacts.read_table(path, "features")
     shapes = zip(*(table.column(name).to_pylist() for name in ("n_layers", "n_frames", "dim")), strict=True)

@@ -1,4 +1,4 @@
-"""What a clip is compared within (its speaker, session or corpus), and terciles there. Ours."""
+"""Reference groups of clips (speaker, session or corpus), and terciles of a value within them (ours)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-LEAST_CLIPS = 6  # clips of a speaker (or session) that terciles can be taken within
+LEAST_CLIPS = 6  # least number of clips of a speaker (or session) that is a group
 
 
 def reference_groups(audio: Sequence[Mapping[str, Any]]) -> list[str]:
-    """For each clip the name of the group that it is compared within.
+    """Return the name of each clip's reference group, whose clips it is compared with.
 
-    The speaker where there are six clips of it, else the session where it has six, else the whole corpus.
+    The group is the speaker if it has at least six clips, else the session if that has as many, else the corpus.
     """
     speakers, sessions = ([str(row[key]) for row in audio] for key in ("speaker", "session"))
     groups = []
@@ -29,12 +29,13 @@ def reference_groups(audio: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def terciles(values: Sequence[float | None], groups: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Name each value by the third of its group that it falls into.
+    """Name each value by its tercile within its group.
 
     Args:
-        values: one a clip; None is named as the middle third.
-        groups: of ``reference_groups``. Clips of the group ``corpus`` are compared with all clips of the corpus.
-        names: of the lower, middle and upper third.
+        values: Value of each clip; None is named as the middle tercile.
+        groups: Group of each clip, from ``reference_groups``. Clips of the group ``corpus`` are compared with all clips
+            of the corpus.
+        names: Names of the lower, middle and upper tercile.
     """
     known = np.array([np.nan if value is None else value for value in values], np.float64)
     labels = np.array(groups)

@@ -1,8 +1,8 @@
-"""Measured prosody: pitch, level, rate and pauses of a clip, and what they are against the speaker's own average.
+"""Measured prosody: pitch, level, rate and pauses of a clip, and their terciles within the clip's reference group.
 
-Captions of label-only corpora are written from it, and factuality is checked against it. Figures are Praat's, through
-praat-parselmouth: F0 by autocorrelation (Boersma 1993), intensity, and syllable nuclei in the way of de Jong and Wempe
-(2009): intensity peaks that rise at least 2 dB out of their surroundings and are voiced. Thresholds are ours.
+Captions of corpora that have only labels are written from it, and factuality is checked against it. The values are
+measured by Praat through praat-parselmouth: F0 by autocorrelation (Boersma 1993), intensity, and syllable nuclei as in
+de Jong and Wempe (2009), which are voiced intensity peaks at least 2 dB above their surroundings. Thresholds are ours.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from aligncap.vocabulary import MEASURE, SCALES
 
 STEP_S = 0.01
 PITCH_HZ = (65.0, 650.0)
-LEAST_VOICED = 5  # frames; fewer say nothing about pitch
+LEAST_VOICED = 5  # frames; with fewer, pitch is not measured
 LEAST_VOICED_SHARE = 0.2  # of active frames; below it the clip is a whisper, whose syllables are not voiced
-ACTIVE_DB = 25.0  # a frame is speech when it is at most this far below the clip's loud frames (95th percentile)
-DIP_DB = 2.0  # a syllable nucleus rises this much out of the dips beside it
+ACTIVE_DB = 25.0  # a frame is active when it is at most this far below the clip's loud frames (95th percentile)
+DIP_DB = 2.0  # least rise of a syllable nucleus above the dips beside it
 SHORTEST_PAUSE_S = 0.15
 
 Floats = NDArray[np.float64]
@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Prosody:
-    """Figures of one clip; the units are those of the schema ``prosody``."""
+    """The measured values of a clip; their units are those of the schema ``prosody``."""
 
     pitch_hz: float | None
     pitch_range_st: float | None
@@ -43,13 +43,13 @@ class Prosody:
 
 
 def measure(samples: NDArray[np.float32]) -> Prosody:
-    """Measure one clip.
+    """Measure the prosody of a clip.
 
     Args:
-        samples: ``[n]``, mono, 16 kHz, full scale 1, not silent.
+        samples: Samples ``[n]``, mono, 16 kHz, full scale 1, not silent.
 
     Returns:
-        Pitch is None where fewer than five frames are voiced, as in a whisper.
+        The measured values; pitch is None where fewer than five frames are voiced, as in a whisper.
     """
     import parselmouth
 
@@ -82,7 +82,7 @@ def measure(samples: NDArray[np.float32]) -> Prosody:
 
 
 def _bridge_gaps(active: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Frames of speech: active ones, and gaps too short to be a pause (stops, weak consonants)."""
+    """Mark the frames of speech: active frames, and gaps too short to be a pause (stops, weak consonants)."""
     speech = active.copy()
     on = np.flatnonzero(active)
     for before, after in zip(on[:-1], on[1:], strict=True):
@@ -102,8 +102,8 @@ def measure_prosody(audio: Path, out: Path) -> None:
     """Measure every clip of ``audio`` (schema ``audio``) and write ``out`` (schema ``prosody``).
 
     Raises:
-        AudioError: a clip cannot be decoded any more.
-        ArtifactError: ``audio`` is not such an artifact.
+        AudioError: A clip cannot be decoded any more.
+        ArtifactError: ``audio`` does not have its schema.
     """
     clips = artifacts.read_rows(audio, "audio")
     figures = [measure(load_audio(clip["audio_path"], math.inf)) for clip in track(clips, "measuring prosody")]

@@ -1,11 +1,12 @@
-"""Measured voice quality: how much noise is in a voice and how bright it is, and the timbre that this makes.
+"""Measured voice quality: the noise and the brightness of a voice, and the timbre that follows from them.
 
-Harmonics-to-noise ratio follows Boersma (1993): ``10 log10(r / (1 - r))`` of the strength ``r`` of Praat's pitch
-(autocorrelation, three periods), through praat-parselmouth; brightness is the alpha ratio, the level above 1 kHz
-against that below it, of voiced frames. What they are named is ours: a noisy voice (lower third of the ratio) is
-``rough`` where it is bright and ``breathy`` where it is dull (upper and lower third), both against the speaker's own
-clips, because both depend on the vocal tract more than on the manner; a clip with hardly any voiced frame is
-``whispering``; all others are ``clear``. The clue tagger learns these names, nothing else reads them.
+The harmonics-to-noise ratio follows Boersma (1993): ``10 log10(r / (1 - r))`` of the strength ``r`` of Praat's pitch
+(autocorrelation, three periods), through praat-parselmouth. Brightness is the alpha ratio of voiced frames: the level
+above 1 kHz relative to that below it. The names of the timbres are ours. A noisy voice (lower tercile of the
+harmonics-to-noise ratio) is ``rough`` where it is bright and ``breathy`` where it is dull (upper and lower tercile).
+The terciles are taken within the speaker's clips, because both values depend more on the vocal tract than on the
+manner of speaking. A clip with hardly any voiced frame is ``whispering``; all others are ``clear``. Only the clue
+tagger uses these names.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ from aligncap.speech.prosody import (
 
 WINDOW_S = 0.04
 SPLIT_HZ, BAND_HZ = 1000.0, (50.0, 5000.0)
-PERIODIC = (0.001, 0.999)  # strengths are kept within, so that the ratio is finite: -30 to 30 dB
+PERIODIC = (0.001, 0.999)  # limits of the strength, which keep the harmonics-to-noise ratio within -30 to 30 dB
 SILENT = 1e-12
 
 
 @dataclass(frozen=True)
 class Timbre:
-    """Figures of one clip; the units are those of the schema ``timbre``."""
+    """The measured values of a clip; their units are those of the schema ``timbre``."""
 
     hnr_db: float | None
     alpha_db: float | None
@@ -46,13 +47,13 @@ class Timbre:
 
 
 def measure(samples: NDArray[np.float32]) -> Timbre:
-    """Measure one clip.
+    """Measure the voice quality of a clip.
 
     Args:
-        samples: ``[n]``, mono, 16 kHz, full scale 1, not silent.
+        samples: Samples ``[n]``, mono, 16 kHz, full scale 1, not silent.
 
     Returns:
-        The two levels are None where fewer than five frames are voiced, as in a whisper.
+        The measured values; both levels are None where fewer than five frames are voiced, as in a whisper.
     """
     import parselmouth
 
@@ -81,11 +82,11 @@ def measure(samples: NDArray[np.float32]) -> Timbre:
 
 
 def name_timbre(figures: Sequence[Timbre], groups: Sequence[str]) -> list[str]:
-    """One of ``aligncap.clues.TIMBRES`` for each clip.
+    """Name the timbre of each clip, one of ``aligncap.vocabulary.TIMBRES``.
 
     Args:
-        figures: one a clip.
-        groups: of ``aligncap.speech.groups.reference_groups``: what a clip is compared within.
+        figures: Measured values of each clip.
+        groups: Reference group of each clip, from ``aligncap.speech.groups.reference_groups``.
     """
     noise = terciles([f.hnr_db for f in figures], groups, ("noisy", "mid", "pure"))
     colour = terciles([f.alpha_db for f in figures], groups, ("dull", "mid", "bright"))
@@ -97,11 +98,11 @@ def name_timbre(figures: Sequence[Timbre], groups: Sequence[str]) -> list[str]:
 
 
 def measure_timbre(audio: Path, out: Path) -> None:
-    """Rule ``measure_timbre``: every clip of ``audio`` (schema ``audio``), as the artifact ``timbre``.
+    """Measure every clip of ``audio`` (schema ``audio``) and write ``out`` (schema ``timbre``).
 
     Raises:
-        AudioError: a clip cannot be decoded any more.
-        ArtifactError: ``audio`` is not such an artifact.
+        AudioError: A clip cannot be decoded any more.
+        ArtifactError: ``audio`` does not have its schema.
     """
     clips = artifacts.read_rows(audio, "audio")
     figures = [measure(load_audio(clip["audio_path"], math.inf)) for clip in track(clips, "measuring timbre")]

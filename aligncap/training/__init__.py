@@ -1,1 +1,1 @@
-"""What every training stage shares: the plan, the data, the loop."""
+"""Code that all training stages share: the training plan, the training data and the training loop."""

@@ -1,4 +1,4 @@
-"""What a training stage reads: the artifacts of the training corpora, joined by utterance."""
+"""The training data: artifacts of the training corpora, joined by utterance into examples."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from aligncap.job import ByCorpus
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What every training stage reads; mappings are keyed by training corpus. Stages add what else they read.
+    """The input files of every training stage; mappings are keyed by training corpus. Subclasses add further files.
 
     Attributes:
-        plan: roles of the training utterances.
-        features: artifacts ``features``.
-        references: artifacts ``labels``, with captions.
-        gold: clues of the references.
-        predicted: clues as the tagger hears them.
-        llm: manifest of the base LLM.
+        plan: Artifact ``plan``, the roles of the training utterances.
+        features: Artifacts ``features``.
+        references: Artifacts ``labels``, which include the reference captions.
+        gold: Artifacts ``clues``, parsed from the reference captions.
+        predicted: Artifacts ``clues``, predicted by the tagger.
+        llm: Manifest of the base LLM.
     """
 
     plan: Path
@@ -34,7 +34,7 @@ class TrainingInputs:
     llm: Path
 
     def files(self) -> list[Path]:
-        """Every file of this object and of what a stage adds, for the digest that resume state is kept under."""
+        """List all input files, including those of subclasses; their digest names the folder of the resume state."""
         found: list[Path] = []
         for field in fields(self):
             value = getattr(self, field.name)
@@ -48,11 +48,16 @@ class TrainingInputs:
 
 
 def load_examples(inputs: TrainingInputs, roles: Sequence[str], *, may_lack: bool = False) -> list[Example]:
-    """Examples of these roles, in a fixed order that mixes corpora and speakers (by hash of their key).
+    """Load the examples of the given roles, sorted by the hash of their key, which mixes corpora and speakers.
+
+    Args:
+        inputs: Artifacts of the training corpora.
+        roles: Roles of the plan to load.
+        may_lack: Whether an empty result is allowed.
 
     Raises:
-        ArtifactError: an utterance of the plan is missing from another artifact, or no utterance has such a role
-            (unless it ``may_lack``).
+        ArtifactError: An utterance of the plan is missing from another artifact, or no utterance has one of the
+            roles and ``may_lack`` is false.
     """
     from aligncap.speech.features import load_features
 

@@ -1,11 +1,12 @@
-"""The one training loop: every stage (warm start, teacher adaptation, alignment, preference) runs through it.
+"""The training loop of all stages: warm start, teacher adaptation, alignment and preference optimisation.
 
-A stage says what its items are, how much each weighs and what a batch of them costs; the loop does the rest: order,
-schedule, accumulation, clipping, dev measurements. ``recording`` keeps its log, its live curves and its resume points.
-It runs on accelerate, so the same code serves one CPU and several GPUs.
+A stage defines its items, the weight of each item and the loss of a batch. The loop does the rest: order of the
+batches, learning rate schedule, gradient accumulation, clipping and dev measurements. The module ``recording`` writes
+the log, the live curves and the resume points. The loop uses accelerate, so the same code runs on one CPU and on
+several GPUs.
 
-Each step seeds torch from (seed, step, process), so a resumed run needs no generator state: it gives the same bytes as
-an undisturbed one (on CPU with a fixed number of threads).
+Each step seeds torch from (seed, step, process), so a resumed run needs no generator state. It gives the same bytes as
+an uninterrupted run (on CPU with a fixed number of threads).
 """
 
 from __future__ import annotations
@@ -32,41 +33,41 @@ logger = logging.getLogger(__name__)
 
 
 class Stage(nn.Module):
-    """What a training stage must say. ``forward`` is the loss, so that DDP sees it."""
+    """Base class of the training stages. The loss is computed in ``forward``, so that DDP can hook into it."""
 
     @abstractmethod
     def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
-        """Parameters that train, by name, with the learning rate of each group."""
+        """Return the parameter groups to train: for each, its learning rate and its parameters by name."""
 
     @abstractmethod
     def items(self, split: str) -> int:
-        """Number of items of a split, ``train`` or ``dev``."""
+        """Return the number of items of a split, ``train`` or ``dev``."""
 
     @abstractmethod
     def length(self, item: int) -> int:
-        """Rough length of a train item; items of like length share a batch."""
+        """Return the approximate length of a training item; items of similar length share a batch."""
 
     @abstractmethod
     def weight(self, split: str, item: int) -> float:
-        """What the item counts for in the mean: its response tokens, or 1."""
+        """Return the weight of an item in the mean loss: its number of response tokens, or 1."""
 
     @abstractmethod
     def forward(self, split: str, items: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Weighted sum of the loss over the items, and weighted sums of whatever is to be logged.
+        """Return the weighted sum of the loss over the items, and weighted sums of the logged metrics.
 
-        A value of some items only is logged as ``name/part`` beside ``share/part``, the sum of their weights.
+        A metric of only some items is logged as ``name/part`` together with ``share/part``, the sum of their weights.
         """
 
     def begin_step(self, step: int) -> None:
-        """Told before each step, counted from 1, for what changes over a run."""
+        """Prepare the stage for a step, counted from 1; called by the loop before each step."""
 
     def stop(self, dev: Mapping[str, float]) -> str | None:
-        """A reason to stop after a dev measurement, or None."""
+        """Return a reason to stop training after a dev measurement, or None to continue."""
         return None
 
 
 def draw_batches(stage: Stage, settings: Optimisation, seed: int) -> list[list[int]]:
-    """The items of every step, drawn before training starts: epoch by epoch, like lengths together."""
+    """Draw the items of all steps before training starts, epoch by epoch, with similar lengths in one batch."""
     generator = random.Random(seed)
     size = settings.batch_size * settings.accumulate
     batches: list[list[int]] = []
@@ -78,14 +79,20 @@ def draw_batches(stage: Stage, settings: Optimisation, seed: int) -> list[list[i
             pool = sorted(order[start : start + 8 * size], key=stage.length)
             epoch += [pool[i : i + size] for i in range(0, len(pool), size)]
         generator.shuffle(epoch)
-        # A short batch at the end of an epoch would count its items more; it is left for the next epoch's shuffle.
+        # In a batch that is not full each item would count more, so such a batch is dropped; the next epoch draws anew.
         full = [batch for batch in epoch if len(batch) == size]
         batches += full or epoch
     return batches[: settings.steps]
 
 
 def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
-    """Linear warm-up over ``warmup`` of the steps, then a cosine from 1 to 0.1; ``step`` counts from 1."""
+    """Return the factor of the learning rate at a step: linear warm-up, then a cosine from 1 to 0.1.
+
+    Args:
+        step: Step, counted from 1.
+        steps: Number of steps of the training.
+        warmup: Share of the steps that the warm-up takes.
+    """
     rise = max(1, round(warmup * steps))
     if step <= rise:
         return step / rise
@@ -93,7 +100,7 @@ def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
 
 
 def _means(sums: Mapping[str, float], total: float) -> dict[str, float]:
-    """Means over the items' weights; ``name/part`` is over the items of that part, which ``share/part`` counts."""
+    """Divide sums by the total weight; a metric ``name/part`` is divided by the weight of its part, ``share/part``."""
     means = {}
     for name, value in sums.items():
         measure, _, part = name.partition("/")
@@ -102,7 +109,7 @@ def _means(sums: Mapping[str, float], total: float) -> dict[str, float]:
 
 
 def _measure(model: nn.Module, stage: Stage, settings: Optimisation) -> dict[str, float]:
-    """Weighted means over the dev items."""
+    """Return the weighted means of the loss and the logged metrics over the dev items."""
     stage.eval()
     items = list(range(min(stage.items("dev"), settings.dev_limit)))
     sums: dict[str, float] = defaultdict(float)
@@ -117,7 +124,7 @@ def _measure(model: nn.Module, stage: Stage, settings: Optimisation) -> dict[str
 
 
 def _optimizer(stage: Stage, settings: Optimisation) -> tuple[dict[str, nn.Parameter], torch.optim.Optimizer]:
-    """What trains, by name, and AdamW over it; everything else is frozen."""
+    """Freeze all parameters but those to train; return the latter by name, and an AdamW optimizer of them."""
     groups = stage.groups()
     parameters: dict[str, Any] = {name: p for _, group in groups for name, p in group.items()}
     stage.requires_grad_(False)
@@ -133,7 +140,7 @@ def _optimizer(stage: Stage, settings: Optimisation) -> tuple[dict[str, nn.Param
 def _backward(
     model: nn.Module, stage: Stage, batch: Sequence[int], size: int, accelerator: Accelerator
 ) -> dict[str, float]:
-    """Gradients of the mean loss over a step's items, ``size`` of them at a time; means of what is logged."""
+    """Accumulate the gradients of a step's mean loss, ``size`` items at a time, and return the means of its metrics."""
     world, process = accelerator.num_processes, accelerator.process_index
     total = sum(stage.weight("train", item) for item in batch)
     sums: dict[str, float] = defaultdict(float)
@@ -148,17 +155,17 @@ def _backward(
 
 
 def train(stage: Stage, settings: Optimisation, seed: int, compute: Compute, run: Run) -> None:
-    """Train ``stage`` in place, write its log and save what came of it.
+    """Train ``stage`` in place, write its log and save its weights.
 
     Args:
-        stage: what to train.
-        settings: steps, learning rates, batch.
-        seed: of the order and of dropout.
-        compute: device and threads; the captioner knows its own precision.
-        run: what the result depends on, and where it goes.
+        stage: Stage to train.
+        settings: Steps, schedule, batch size, accumulation and measurement on dev.
+        seed: Seed of the order of the items and of dropout.
+        compute: Device and threads; the precision is set in the captioner.
+        run: Dependencies of the result, and its output files.
 
     Raises:
-        ModelError: the loss is not finite.
+        ModelError: The loss is not finite.
     """
     accelerator = Accelerator(cpu=pick_device(compute).type == "cpu")
     parameters, optimizer = _optimizer(stage.to(accelerator.device), settings)

@@ -1,4 +1,4 @@
-"""Who is used for what: roles and tagger folds of the training utterances, drawn once and read by every stage."""
+"""The training plan: roles and tagger folds of the training utterances, drawn once and read by every stage."""
 
 from __future__ import annotations
 
@@ -22,23 +22,25 @@ def plan_training(
     references: Mapping[str, Path],
     out: Path,
 ) -> None:
-    """Draw a role and a tagger fold for every training utterance, so that none is read by what trained on it (ours).
+    """Draw a role and a tagger fold for every training utterance, so that no model predicts its training data (ours).
 
-    Whole speakers move together; where a corpus has none, whole sessions, else all utterances of one caption. In each
-    corpus the groups are shuffled and dealt to ``dev``, ``preference`` and ``adapt`` until each has its share of the
-    clips; the rest aligns. A corpus of ``splits.preference_corpora`` aligns and adapts nothing, and is one fold: a
-    tagger that has not heard it reads it, as it is with a test corpus.
+    All utterances of a speaker get the same role. A corpus without speakers is split by session, and one without
+    sessions by caption. In each corpus the groups are shuffled and dealt to ``dev``, ``preference`` and ``adapt`` until
+    each role has its share of the clips; the remaining groups get the role ``align``. The corpora of
+    ``splits.preference_corpora`` have only the roles ``dev`` and ``preference``. Each of them is one fold, so its tags
+    are predicted by a tagger that was not trained on it, as for a test corpus.
 
     Args:
-        splits: the shares.
-        tagger: whether folds are speakers or corpora, and how many.
-        seed: of the shuffle.
-        audio: audio artifact of each training corpus.
-        references: references artifact of each training corpus.
-        out: the plan.
+        splits: Share of each role.
+        tagger: Kind and number of folds.
+        seed: Seed of the shuffle.
+        audio: Artifact ``audio`` of each training corpus.
+        references: Artifact ``labels`` of each training corpus.
+        out: Artifact ``plan`` to write.
 
     Raises:
-        CorpusError: a corpus has too few groups to give every role one, or none is left to align.
+        CorpusError: A corpus has too few groups to give one to every role, no corpus is left to align, or all
+            utterances are in one fold.
     """
     kept = set(splits.preference_corpora)
     if kept - set(audio) or not set(audio) - kept:
@@ -88,7 +90,7 @@ def _deal(corpus: str, keys: list[str], sizes: Mapping[str, int], splits: Splits
     roles: dict[str, str] = {}
     remaining = list(keys)
     for role, clips in wanted.items():
-        # At least one group each; then as many as bring the role nearest to its share.
+        # Each role gets at least one group, then as many as bring it nearest to its share.
         dealt = 0
         while remaining and (dealt == 0 or dealt + sizes[remaining[0]] / 2 <= clips):
             if len(remaining) <= 1 + len([r for r in wanted if r not in roles.values() and r != role]):

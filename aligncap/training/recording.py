@@ -1,4 +1,4 @@
-"""What is kept of a training while it runs: its log, its live curves, and what it goes on from after a kill."""
+"""Recording of a training run: its log, its live curves, and the resume points after an interruption."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """One training: what its result depends on, and where the result goes.
+    """A training run: the settings and files that its result depends on, and its outputs.
 
     Attributes:
-        rule: workflow rule, for the resume folder and the tracked run.
-        name: system or variant, likewise.
-        described: settings that the result depends on; also the tracked parameters.
-        inputs: files that the result depends on.
-        log: the ``training`` artifact.
-        save: writes the trained weights.
+        rule: Workflow rule, which names the resume folder and the tracked run.
+        name: System or variant, which names the resume folder and the tracked run.
+        described: Settings that the result depends on, which are also the tracked parameters.
+        inputs: Files that the result depends on.
+        log: Artifact ``training`` to write.
+        save: Function that writes the trained weights.
     """
 
     rule: str
@@ -87,11 +87,11 @@ class Recording:
     """The log of a training, written row by row into the tracked run, and its resume points.
 
     Args:
-        done: steps that an interrupted run has taken.
-        log: rows of these steps.
-        recorder: of the tracked run.
-        total: steps of the whole training.
-        keep: writes a resume point of a step, where one is due.
+        done: Number of steps that an interrupted run has taken.
+        log: Log rows of these steps.
+        recorder: Recorder of the tracked run.
+        total: Number of steps of the whole training.
+        keep: Function that writes a resume point of a step, where one is due.
     """
 
     def __init__(
@@ -101,12 +101,12 @@ class Recording:
         self._recorder = recorder
 
     def steps(self, name: str) -> Iterator[int]:
-        """The steps that are left, counted from 1, with a progress bar."""
+        """Iterate over the remaining steps, counted from 1, with a progress bar."""
         left = range(self.done + 1, self.total + 1)
         return track(left, name, len(left))
 
     def log(self, step: int, split: str, values: Mapping[str, float]) -> None:
-        """Keep what was measured at a step."""
+        """Log the metrics of a step."""
         for metric, value in values.items():
             self.rows.append({"step": step, "split": split, "metric": metric, "value": value})
             self._recorder.metric(step, split, metric, value)
@@ -121,18 +121,18 @@ def recording(
     optimizer: torch.optim.Optimizer,
     main: bool,
 ) -> Iterator[Recording]:
-    """Go on from the resume point of an interrupted run; write log and weights once the loop is through.
+    """Continue from the resume point of an interrupted run; write log and weights when the loop has finished.
 
-    The resume point lies in ``work/{rule}/…`` under the digest of the run's settings, ``compute``, the rule's code and
-    the inputs' bytes; it goes once the outputs are whole, so that a forced rerun trains again.
+    The resume point is stored in ``work/{rule}/…`` under the digest of the run's settings, ``compute``, the rule's code
+    and the inputs' bytes. It is deleted when the outputs are complete, so that a forced rerun trains again.
 
     Args:
-        run: the training.
-        settings: number of steps, and how often a resume point is written.
-        compute: part of what the result depends on.
-        parameters: what trains, by name.
-        optimizer: of these parameters.
-        main: whether this process writes; others only count steps.
+        run: Training run to record.
+        settings: Number of steps, and how often a resume point is written.
+        compute: Device and threads, which the result depends on.
+        parameters: Trained parameters by name.
+        optimizer: Optimizer of these parameters.
+        main: Whether this process writes files; other processes only count steps.
     """
     digested = {"name": run.name, "compute": compute.model_dump(), **run.described}
     work = artifacts.work_directory(run.rule, digested, run.inputs)

@@ -1,1 +1,1 @@
-"""The emotion grammar parser: captions to clues."""
+"""The emotion grammar parser, which finds the clues in captions."""

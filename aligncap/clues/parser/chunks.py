@@ -1,4 +1,7 @@
-"""The chunk grammar: lexicon words with their modifiers, and scale words with the dimension they belong to."""
+"""The chunk grammar of the parser: it joins lexicon words with their modifiers, and scale words with dimensions.
+
+A scale word is a word such as "high"; its dimension is level, pitch or rate, by a noun such as "volume" near it.
+"""
 
 from __future__ import annotations
 
@@ -19,18 +22,18 @@ ATTRIBUTES = ("level", "pitch", "rate", "timbre", "pause")
 _FEELING = frozenset(words.FEELING_NOUNS.split())
 _VOICE = frozenset({"voice", "voices"})
 _TONE = frozenset({"tone", "tones", "speech"})
-_BARE = frozenset("high low deep raised".split())  # read as the voice's even with no noun near: "High and quick"
+_BARE = frozenset("high low deep raised".split())  # read as pitch even without a noun near: "High and quick"
 _WITH_VOICE = frozenset(
     "high higher low lower deep deeper raise raised heightened lowered drop rise rising soar medium mid".split()
 )
 _RATES = {"high": "fast", "low": "slow", "mid": "mid"}
-WINDOW = 4  # tokens that a modifier may stand before what it modifies
-REACH = 6  # tokens between a scale word and its dimension
+WINDOW = 4  # most tokens from a modifier to the clue behind it
+REACH = 6  # most tokens from a scale word to its dimension noun
 
 
 @dataclass(frozen=True)
 class Token:
-    """A word: text, lemma, all forms it may be looked up by (likeliest first), spaCy tags, character offsets."""
+    """A word with its text, lemma, forms for the lexicon (likeliest first), spaCy tags and character offsets."""
 
     text: str
     lemma: str
@@ -39,12 +42,15 @@ class Token:
     tag: str
     begin: int
     finish: int
-    joined: bool = False  # a hyphen ties it to the word before: "low-pitched"
+    joined: bool = False  # whether a hyphen joins it to the word before: "low-pitched"
 
 
 @dataclass
 class Mention:
-    """A clue where it stands: tokens ``start:end``, characters ``begin:finish``; ``modifier``: its degree word's."""
+    """A clue at its place in the text: tokens ``start:end`` and characters ``begin:finish``.
+
+    ``modifier`` are the characters of its degree word. ``background`` is true of a clue that is set aside.
+    """
 
     kind: str
     value: str
@@ -61,29 +67,29 @@ class Mention:
 
     @property
     def is_manner(self) -> bool:
-        """A neutral cue ("polite", "gentle"): how somebody speaks, which does not say what they feel."""
+        """Whether the mention is a neutral cue ("polite", "gentle"), which tells the manner but not the emotion."""
         return self.weight <= CUE and canonical(self.value) == "neutral"
 
 
 def yields(aside: Sequence[Mention], to: Sequence[Mention]) -> bool:
-    """Whether what is set aside yields to the other emotions: not to mere manners, unless it is but a cue itself."""
+    """Whether emotions set aside yield to the others; they do not yield to mere manners, unless they are only cues."""
     return bool(to) and (not all(m.is_manner for m in to) or all(m.weight <= CUE for m in aside))
 
 
 def set_aside(before: Sequence[Mention], behind: Sequence[Mention]) -> None:
-    """Put what stands before a contrast behind what follows it; an emotion that stands on both sides is no contrast."""
+    """Set aside the emotions before a contrast, except those of a class that also stands behind it."""
     classes = {canonical(m.value) for m in behind}
     for mention in before:
         mention.background |= canonical(mention.value) not in classes
 
 
 def is_break(token: Token) -> bool:
-    """Punctuation that ends a clause segment."""
+    """Whether a token is punctuation that ends a segment of a clause."""
     return token.text in BREAKS
 
 
 def segment(tokens: Sequence[Token], at: int, joints: bool = False) -> tuple[int, int]:
-    """The stretch of tokens around ``at`` between punctuation marks (with ``joints``, conjunctions too)."""
+    """Return start and end of the segment around ``at``, between punctuation or (with ``joints``) conjunctions."""
 
     def stops(i: int) -> bool:
         return is_break(tokens[i]) or (joints and tokens[i].text in JOINTS)
@@ -97,7 +103,7 @@ def segment(tokens: Sequence[Token], at: int, joints: bool = False) -> tuple[int
 
 
 def mentions(tokens: Sequence[Token]) -> list[Mention]:
-    """All clues of a token sequence with their own intensity, not yet negated or set aside."""
+    """Find all clues of a token sequence with their intensity; negation and setting aside are later steps."""
     forms = [token.forms for token in tokens]
     pos = [token.pos for token in tokens]
     emotions = _matches("emotion", tokens, forms, pos, set())
@@ -123,21 +129,21 @@ def _mention(entry: Entry, tokens: Sequence[Token], start: int, end: int) -> Men
 
 
 def _tightest(tokens: Sequence[Token], found: Sequence[Mention]) -> list[Mention]:
-    """Of phrases of different kinds that share a word, the one held together by hyphens: "the voice is low-pitched"."""
+    """Remove phrases that share a word with a hyphenated phrase of another kind: "the voice is low-pitched"."""
     compounds = [m for m in found if m.end - m.start > 1 and all(t.joined for t in tokens[m.start + 1 : m.end])]
     inside = {i: m for m in compounds for i in range(m.start, m.end)}
 
     def cut(mention: Mention) -> bool:
         return any(i in inside and inside[i].kind != mention.kind for i in range(mention.start, mention.end))
 
-    # a name of a dimension has a stem that is a value of it: "loudness"
+    # the name of a dimension may have a stem that is one of its values: "loudness"
     return [
         m for m in found if not (cut(m) or _names_what_follows(tokens, m)) and tokens[m.start].text not in _DIMENSION
     ]
 
 
 def _names_what_follows(tokens: Sequence[Token], mention: Mention) -> bool:
-    """'The voice is low in pitch': a phrase that would say the level, if its scale word had no noun of its own."""
+    """Whether the scale word of a phrase belongs to a dimension noun behind it: "the voice is low in pitch"."""
     after = [token.text for token in tokens[mention.end : mention.end + 3]]
     of_scale = mention.end - mention.start > 1 and tokens[mention.end - 1].text in _SCALE
     return of_scale and after[:1] == ["in"] and any(text in _DIMENSION for text in after[1:])
@@ -162,7 +168,7 @@ def _covered(found: Sequence[Mention]) -> set[int]:
 
 
 def _feelings(tokens: Sequence[Token], found: Sequence[Mention]) -> list[Mention]:
-    """Words for feeling as such: nothing in themselves, neutral when denied."""
+    """Find words for feeling as such ("emotion"): they are no clue by themselves, but neutral when denied."""
     covered = _covered(found)
     entry = Entry("emotion", "feeling")
     return [_mention(entry, tokens, i, i + 1) for i, t in enumerate(tokens) if t.text in _FEELING and i not in covered]
@@ -181,7 +187,7 @@ def _from_nrc(tokens: Sequence[Token], found: Sequence[Mention]) -> list[Mention
 
 
 def _scales(tokens: Sequence[Token], emotions: Sequence[Mention], taken: set[int]) -> list[Mention]:
-    """High, low, raised, moderate … with the dimension nouns they belong to."""
+    """Find scale words (high, low, raised, moderate …) and the dimension nouns that they belong to."""
     found = []
     for at, token in enumerate(tokens):
         scale = _SCALE.get(token.text) or _SCALE.get(token.lemma)
@@ -196,7 +202,7 @@ def _scales(tokens: Sequence[Token], emotions: Sequence[Mention], taken: set[int
 
 
 def _is_about_emotion(tokens: Sequence[Token], at: int, emotions: Sequence[Mention]) -> bool:
-    """Whether "deep" or "great" at ``at`` measures an emotion that follows: "deep, consuming fear"."""
+    """Whether a word such as "deep" at ``at`` is the degree of an emotion that follows: "deep, consuming fear"."""
     if tokens[at].text not in ("deep", "deeper", "strong", "great", "highly", "little", "up"):
         return False
     nouns = {"voice", "pitch", *_TONE}
@@ -209,7 +215,7 @@ def _is_about_emotion(tokens: Sequence[Token], at: int, emotions: Sequence[Menti
 
 
 def _dimensions(tokens: Sequence[Token], at: int, scale: str) -> list[tuple[str, str, int]]:
-    """(kind, value, index of the noun) for a scale word: nearest noun in its segment, and those coordinated with it."""
+    """Return (kind, value, index) of the nearest dimension noun of a scale word, and of nouns coordinated with it."""
     start, end = segment(tokens, at)
     text = tokens[at].text
     near = [i for i in range(max(start, at - REACH), min(end, at + REACH + 1)) if tokens[i].text in _DIMENSION]
@@ -236,13 +242,13 @@ def _dimensions(tokens: Sequence[Token], at: int, scale: str) -> list[tuple[str,
 
 
 def _has_voice(tokens: Sequence[Token], start: int, at: int) -> bool:
-    """'The tone is not high and the pace not slow': what is high stands before, and is not sought behind the 'and'."""
+    """Whether a voice or tone noun stands before the scale word: "the tone is not high and the pace not slow"."""
     nouns = _VOICE | _TONE
     return any(tokens[i].text in nouns and not _blocked(tokens, at, i) for i in range(start, at))
 
 
 def _stands_alone(tokens: Sequence[Token], at: int) -> bool:
-    """An adjective with no noun of its own: the end of a segment or a conjunction follows."""
+    """Whether an adjective has no noun, because the end of a segment or a conjunction follows it."""
     return at + 1 >= len(tokens) or is_break(tokens[at + 1]) or tokens[at + 1].text in ("and", "or", "but", "yet")
 
 
@@ -263,7 +269,7 @@ def _modify(
     forms: Sequence[tuple[str, ...]],
     pos: Sequence[str],
 ) -> None:
-    """Set the intensity of ``mention`` from the nearest degree word before it, or a phrase just after it."""
+    """Set the intensity of ``mention`` by the nearest degree word before it, or by a degree phrase just after it."""
     heads = {m.start for m in found if m.kind == mention.kind and m is not mention}
     candidates: list[tuple[int, Entry, int]] = []
     at = mention.start - 1

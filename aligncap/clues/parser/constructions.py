@@ -1,17 +1,17 @@
-"""The construction table: patterns of words, parts of speech and emotions, and what each does to the clues in it.
+"""The construction table: patterns of words, parts of speech and emotions, with their effects on the clues in them.
 
-Data that ``constructions_at`` interprets, and that docs/parser.md shows row by row with the reading of its example; a
-test parses every example. All of it is ours. A pattern is a row of elements separated by blanks:
+``apply_constructions`` interprets the table, and docs/parser.md shows it with the readings of its examples (ours). A
+pattern is a sequence of elements separated by blanks:
 
 - ``beside``: this word, by its text, lemma or stem; ``grief|rage``: one of these words;
-- ``EMOTION``: an emotion that the lexicon found, ``EMOTION.JJR`` only in this Penn tag (happier);
+- ``EMOTION``: an emotion that the lexicon found; ``EMOTION.JJR``: one with this Penn tag (happier);
 - ``FEELING``: a word for feeling as such ("emotion", "sentiment"); ``PRON``, ``ADJ|NOUN``: universal parts of speech;
-- ``x?``: may be absent; ``..``: up to three words of any kind, none of them punctuation;
-- ``x=effect+effect``: what happens to the clue that begins at this element.
+- ``x?``: an element that may be absent; ``..``: up to three words of any kind, none of them punctuation;
+- ``x=effect+effect``: the effects on the clue that begins at this element.
 
-Effects: ``strong``, ``normal`` and ``weak`` set the intensity, ``denied`` and ``asserted`` the negation, ``aside`` puts
-an emotion behind the others, ``fore`` puts the others behind it, ``void`` takes a clue away (the word is meant
-otherwise), ``kind.value`` asserts a vocal attribute.
+The effects ``strong``, ``normal`` and ``weak`` set the intensity, ``denied`` and ``asserted`` the negation. ``aside``
+puts an emotion behind the others, and ``fore`` puts the others behind it. ``void`` removes a clue whose word has
+another meaning here. ``kind.value`` asserts a vocal attribute.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ FEELING = frozenset(words.FEELING_NOUNS.split())
 
 @dataclass(frozen=True)
 class Construction:
-    """One row of the table.
+    """A construction, one row of the table.
 
     Attributes:
-        group: negation, intensity, contrast, voice.
-        pattern: see the module's text.
-        example: a caption of ours in which it applies.
+        group: ``negation``, ``intensity``, ``contrast`` or ``voice``.
+        pattern: Pattern in the notation that the module's docstring explains.
+        example: Caption of ours in which the pattern applies.
     """
 
     group: str
@@ -139,7 +139,7 @@ CONSTRUCTIONS = tuple(
 
 @dataclass(frozen=True)
 class Element:
-    """One element of a pattern: the words, tags or clue it takes, whether it may be absent, and its effects."""
+    """An element of a pattern: the words, tags or clue that it matches, whether it is optional, and its effects."""
 
     words: frozenset[str]
     tags: frozenset[str]
@@ -150,15 +150,15 @@ class Element:
 
     @property
     def needed(self) -> bool:
-        """Whether one of its words must stand in a caption that the pattern applies in."""
+        """Whether the pattern can match only captions that have one of this element's words."""
         return bool(self.words) and not (self.tags or self.optional or GAP in self.words)
 
 
-Path = list[tuple[Element, int, int]]  # what each element of a pattern took: tokens from, to
+Path = list[tuple[Element, int, int]]  # the tokens that each element of a pattern matched: start and end
 
 
 def parse_element(text: str) -> Element:
-    """Read one element, such as ``could|can``, ``DET?`` or ``EMOTION.JJR=strong``."""
+    """Parse an element such as ``could|can``, ``DET?`` or ``EMOTION.JJR=strong``."""
     body, _, effects = text.partition("=")
     optional = body.endswith("?")
     alternatives = body.removesuffix("?").split("|") if body != GAP else [GAP]
@@ -171,7 +171,7 @@ def parse_element(text: str) -> Element:
 
 @lru_cache(maxsize=1)
 def compiled() -> tuple[tuple[Element, ...], ...]:
-    """The elements of every row of ``CONSTRUCTIONS``, in its order."""
+    """Parse the patterns of all rows of ``CONSTRUCTIONS`` into elements, in the order of the table."""
     return tuple(tuple(map(parse_element, row.pattern.split())) for row in CONSTRUCTIONS)
 
 
@@ -181,7 +181,7 @@ class _Matcher:
     emotions: dict[int, Mention]  # first token -> mention
 
     def paths(self, pattern: Sequence[Element], at: int) -> Iterator[Path]:
-        """Every way ``pattern`` fits at token ``at``: (element, start, end) of what each element took."""
+        """Iterate over the matches of ``pattern`` at token ``at``: (element, start, end) for each element."""
         if not pattern:
             yield []
             return
@@ -214,7 +214,7 @@ class _Matcher:
 
 
 def matching(tokens: Sequence[Token], found: Sequence[Mention]) -> list[tuple[Construction, Path]]:
-    """The constructions that apply in a caption, in the order of the table, each with the first way it fits a token."""
+    """Find the constructions that apply in a caption, in the order of the table, with the first match at each token."""
     matcher = _Matcher(tokens, {m.start: m for m in reversed(found) if m.kind == "emotion"})
     forms = frozenset(form for token in tokens for form in token.forms)
     applying = []
@@ -227,14 +227,14 @@ def matching(tokens: Sequence[Token], found: Sequence[Mention]) -> list[tuple[Co
 
 
 def apply_constructions(tokens: Sequence[Token], found: list[Mention]) -> list[Mention]:
-    """Let every construction of the table act on the clues of a caption.
+    """Apply every construction of the table to the clues of a caption.
 
     Args:
-        tokens: the caption's.
-        found: its mentions, negation and background already marked; changed in place.
+        tokens: Tokens of the caption.
+        found: Mentions of the caption with negation and background marked, which are changed in place.
 
     Returns:
-        The mentions that are left, and those that a construction asserts.
+        The remaining mentions, and those that a construction asserts.
     """
     for _, path in matching(tokens, found):
         span = {i for _, start, end in path for i in range(start, end)}

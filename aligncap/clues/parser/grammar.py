@@ -1,8 +1,8 @@
-"""The emotion grammar parser: a caption's emotions, vocal attributes, intensity, negation and contrast.
+"""The emotion grammar parser: it finds a caption's emotions and vocal attributes, with intensity and negation.
 
-The paper names a parser of this kind; its rules are ours. spaCy gives words, lemmas and parts of speech (no dependency
-parse: captions are fragments as often as sentences), ``lexicon.py`` gives meanings, and the grammar below reads
-modifiers and scopes off the token sequence. What stands behind a contrast dominates ("calm, but furious"); what is
+The paper names a parser of this kind; its rules are ours. spaCy gives words, lemmas and parts of speech, but no
+dependency parse, because many captions are fragments. ``lexicon.py`` gives meanings, and the grammar finds modifiers
+and scopes in the token sequence. An emotion behind a contrast dominates ("calm, but furious"). An emotion that is
 conceded, only shown or only attempted is set aside ("though tired", "outwardly polite", "trying to sound cheerful").
 """
 
@@ -37,7 +37,7 @@ def _pipeline() -> Any:
 
 
 def _tokens(doc: Any) -> list[Token]:
-    """Words of a spaCy document; hyphens inside a word are dropped, so that "matter-of-fact" is three tokens."""
+    """Make tokens of a spaCy document without the hyphens in words, so that "matter-of-fact" is three tokens."""
     kept: list[Token] = []
     joined = False
     for token in doc:
@@ -60,7 +60,7 @@ def _analyse(tokens: Sequence[Token]) -> tuple[Mention, ...]:
 
 
 def _resolved(found: list[Mention]) -> list[Mention]:
-    """Neutral for denied feeling, mid for two denied extremes, one mention of each attribute value; ranked emotions."""
+    """Resolve mentions: denied feeling is neutral, two denied extremes are mid; rank emotions, remove repetitions."""
     emotions = [m for m in found if m.kind == "emotion"]
     for mention in emotions:
         if mention.value == "feeling":
@@ -84,7 +84,7 @@ def _resolved(found: list[Mention]) -> list[Mention]:
 
 
 def _ranked(asserted: Sequence[Mention]) -> list[Mention]:
-    """Asserted emotions, the firmest first; what is set aside is weak and last, where it yields to the others."""
+    """Rank asserted emotions, the firmest first; those set aside become weak and last if they yield to the others."""
     aside, others = [m for m in asserted if m.background], [m for m in asserted if not m.background]
     yielding = yields(aside, others)
     if yielding:
@@ -94,13 +94,13 @@ def _ranked(asserted: Sequence[Mention]) -> list[Mention]:
 
 
 def is_chinese(text: str) -> bool:
-    """Whether a text has a Han character in it."""
+    """Whether a text contains a Han character."""
     return any("\u4e00" <= character <= "\u9fff" for character in text)
 
 
 @lru_cache(maxsize=8)
 def _plugin(language: str) -> Any:
-    """The grammar of a language other than English, which a package of its own brings."""
+    """Load the grammar of a language other than English from an installed plugin."""
     found = {point.name: point for point in entry_points(group=PLUGINS)}
     if language not in found:
         there = ", ".join(sorted({"en", *found}))
@@ -118,10 +118,10 @@ def _remember(caption: str, language: str, found: Sequence[Mention]) -> None:
 
 
 def find_mentions(caption: str, language: str = "en") -> tuple[Mention, ...]:
-    """Every clue of a caption with its place in the text: emotions first, the firmest in front, then attributes.
+    """Find the clues of a caption with their places in the text: emotions first, the firmest in front, then attributes.
 
     Raises:
-        ConfigError: no grammar for this language is installed.
+        ConfigError: No grammar for this language is installed.
     """
     if (caption, language) not in _KNOWN:
         if language == "en":
@@ -148,24 +148,24 @@ def _clues(caption: str, language: str) -> tuple[Clue, ...]:
 
 
 def parse_clues(caption: str, language: str = "en") -> list[Clue]:
-    """The clues of a caption, in English or the language of a plugin: ``c = G_parser(y)``.
+    """Parse the clues of a caption, ``c = G_parser(y)``, in English or the language of a plugin.
 
-    Emotions come first. Those that are asserted stand in the order of their firmness (weight x intensity, then the
-    order of the caption), and behind them, weak, those that a contrast, a concession or an appearance sets aside.
-    Then come vocal attributes, then one clue of kind ``intensity`` where the dominant emotion is weak or strong. An
-    emotion's lemma is an ``EMOTIONS`` label, an attribute's its canonical value. An empty caption has no clues.
+    Emotions come first. Asserted ones are in the order of their firmness (weight x intensity, then the order of the
+    caption). Those that a contrast, a concession or an appearance sets aside follow them with weak intensity. Then come
+    vocal attributes, and one clue of kind ``intensity`` where the dominant emotion is weak or strong. The lemma of an
+    emotion is an ``EMOTIONS`` label, that of an attribute its canonical value. An empty caption has no clues.
 
     Raises:
-        ConfigError: no grammar for this language is installed.
+        ConfigError: No grammar for this language is installed.
     """
     return list(_clues(caption.strip(), language))
 
 
 def parse_many(captions: Iterable[str], language: str = "en") -> list[list[Clue]]:
-    """``parse_clues`` of many captions; each distinct caption is parsed once, English ones in batches.
+    """Parse the clues of many captions; each distinct caption is parsed once, English ones in batches.
 
     Raises:
-        ConfigError: no grammar for this language is installed.
+        ConfigError: No grammar for this language is installed.
     """
     texts = [caption.strip() for caption in captions]
     if language == "en":
@@ -181,23 +181,24 @@ def _score(clue: Clue) -> float:
 
 
 def _dominant(clues: Sequence[Clue]) -> int | None:
-    """Index of the emotion that dominates, None where there is none or three or more classes tie."""
+    """Return the index of the dominant emotion, or None where there is none or three or more classes tie."""
     asserted = [i for i, c in enumerate(clues) if c.kind == "emotion" and not c.negated and canonical(c.lemma)]
     if not asserted:
         return None
     first = clues[asserted[0]]
-    # the same degree as well: what is set aside is weak and ties with nothing
+    # a tie needs equal intensity too, so that an emotion set aside, which is weak, does not tie with others
     firmest = _score(first), first.intensity
     tied = {canonical(clues[i].lemma) for i in asserted if (_score(clues[i]), clues[i].intensity) == firmest}
     return None if len(tied) > 2 else asserted[0]
 
 
 def dominant_emotion(clues: Sequence[Clue] | str, language: str = "en") -> str | None:
-    """The one class of ``CLASSES`` that a caption, or its clues, assert; None where none or several unresolved.
+    """Return the dominant emotion of a caption or of its clues, one of ``CLASSES``, or None (ours).
 
-    Clues are in the order of ``parse_clues``, so the first asserted emotion dominates: plain emotion words before calm
-    ones before mere cues ("stern", "curious"), intense before weak, what is set aside last, and of two that tie the
-    first of the caption (English puts the main predicate first). Three or more classes that tie are unresolved. Ours.
+    The first asserted emotion in the order of ``parse_clues`` dominates. This order has plain emotion words before calm
+    ones and cues ("stern", "curious") last, intense before weak, and emotions that are set aside at the end. Of two
+    that tie, the first in the caption dominates, because English puts the main predicate first. If three or more
+    classes tie, the result is None.
     """
     if isinstance(clues, str):
         clues = parse_clues(clues, language)

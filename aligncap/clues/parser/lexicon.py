@@ -1,8 +1,8 @@
-"""The emotion and voice lexicon: phrases of ``words.py``, widened by the NRC emotion words of ``nrclex``.
+"""The lexicon of emotion and voice words: the phrases of ``words.py``, and the NRC emotion words of ``nrclex``.
 
-The project's own entries win. An NRC word counts only as an adjective, only when NRC gives it exactly one of its six
-basic emotions, and only as a cue that yields to a curated word: NRC was crowd-sourced word by word and lists nouns and
-verbs ("music", "fighting") for what they evoke, not for what a speaker feels.
+The entries of ``words.py`` have priority. An NRC word is used only as an adjective, only when NRC gives it exactly one
+of six basic emotions, and only as a cue that yields to a word of ``words.py``. The reason is that NRC was crowd-sourced
+word by word, and lists nouns and verbs ("music", "fighting") for what they evoke, not for what a speaker feels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NRC_CLASSES = {
     "surprise": "surprised",
 }
 NRC_POS = "ADJ"
-# NRC has an emotion for these, a caption of a voice has not.
+# NRC words that express no emotion in a caption of a voice.
 NRC_STOP = frozenset(
     "young white green black dark deep small weak sharp sudden good clean true perfect pretty clear sweet cold hard "
     "evident ready close well full even thin strange sick ill open sure blunt crude faint cutting rising falling "
@@ -33,19 +33,19 @@ NRC_STOP = frozenset(
     "absent special unknown unimportant moral beautiful excellent".split()
 )
 
-NORMAL, CALM, CUE = 1.0, 0.8, 0.4  # weight of an emotion word; a real emotion beats calm, everything beats a cue
+NORMAL, CALM, CUE = 1.0, 0.8, 0.4  # weights of emotion words: other emotions outweigh calm ones, and both outweigh cues
 GAP = "~"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One lexicon entry.
+    """An entry of the lexicon: the meaning of a word or phrase.
 
     Attributes:
-        kind: a clue kind.
-        value: canonical value: an ``EMOTIONS`` label, "high", "trembling" …
+        kind: Clue kind.
+        value: Canonical value: an ``EMOTIONS`` label, "high", "trembling" …
         intensity: "strong" for words that are intense by themselves, else "normal".
-        weight: how firmly an emotion word asserts its emotion, 0-1; 1 for other kinds.
+        weight: Firmness with which an emotion word asserts its emotion, 0-1; 1 for other kinds.
     """
 
     kind: str
@@ -56,7 +56,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A phrase: its words (``~`` = up to two others), the part of speech it is kept to, and what it means."""
+    """A phrase of the lexicon: its words (``~`` is up to two others), its required part of speech, and its entry."""
 
     words: tuple[str, ...]
     pos: str | None
@@ -89,7 +89,7 @@ def _entries() -> Iterator[tuple[str, Pattern]]:
 
 @lru_cache(maxsize=1)
 def patterns() -> dict[str, dict[str, list[Pattern]]]:
-    """Kind -> first word -> patterns, longest first."""
+    """Return the patterns by kind and first word, the longest first."""
     index: dict[str, dict[str, list[Pattern]]] = {}
     for kind, pattern in _entries():
         index.setdefault(kind, {}).setdefault(pattern.words[0], []).append(pattern)
@@ -101,7 +101,7 @@ def patterns() -> dict[str, dict[str, list[Pattern]]]:
 
 @lru_cache(maxsize=1)
 def nrc() -> Mapping[str, str]:
-    """NRC word -> emotion class, the unambiguous ones that the curated lists do not know."""
+    """Return the emotion class of each NRC word that is unambiguous and not in ``words.py``."""
     text = (importlib.resources.files("nrclex") / "data" / "nrc_en.json").read_text(encoding="utf-8")
     known = {word for by_first in patterns().values() for first in by_first.values() for p in first for word in p.words}
     scale = {
@@ -116,7 +116,7 @@ def nrc() -> Mapping[str, str]:
 
 
 def stems(word: str) -> list[str]:
-    """``word`` and what is left of it without common endings, likeliest first: "angrily" gives "angry"."""
+    """Return ``word`` and its possible stems without common endings, likeliest first: "angrily" gives "angry"."""
     found = [word]
     for ending, replacements in (
         ("iest", ("y",)),
@@ -136,13 +136,13 @@ def stems(word: str) -> list[str]:
 
 
 def match(kind: str, forms: Sequence[tuple[str, ...]], pos: Sequence[str], start: int) -> tuple[Entry, int] | None:
-    """The longest pattern of ``kind`` that begins at token ``start``.
+    """Find the longest pattern of ``kind`` that begins at token ``start``.
 
     Args:
-        kind: a clue kind.
-        forms: for each token its lowercased text, lemma and stems, in this order; of equal patterns the first counts.
-        pos: universal part-of-speech tags.
-        start: token index.
+        kind: Clue kind.
+        forms: Text in lower case, lemma and stems of each token, in this order; the first match has priority.
+        pos: Universal part-of-speech tag of each token.
+        start: Index of the token.
 
     Returns:
         The entry and the index after its last token, or None.
@@ -173,7 +173,7 @@ def _end(phrase: Sequence[str], forms: Sequence[tuple[str, ...]], start: int) ->
 
 @lru_cache(maxsize=4096)
 def emotion_weight(word: str) -> float:
-    """Weight of an emotion word as it stands in a caption; 1 for a tag or a word that is not in the lexicon."""
+    """Return the weight of an emotion word of a caption; it is 1 for a tag or a word that is not in the lexicon."""
     tokens = word.lower().replace("-", " ").split()
     forms = [tuple(stems(token)) for token in tokens]
     found = [

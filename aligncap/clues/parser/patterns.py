@@ -1,8 +1,9 @@
-"""The grammar as tables: every pattern of the parser with an example and how it is read, for docs/parser.md.
+"""The grammar as tables for docs/parser.md: every pattern of the parser with an example and its reading.
 
-``CONSTRUCTIONS`` is interpreted; the rules of ``WRITTEN`` are code of the module that each names, in the notation of
-``constructions.py``. ``render`` makes the tables of docs/parser.md out of both, with the readings that the parser gives
-now; a test compares the page with them, so it cannot go stale. `python -m aligncap.clues.parser.patterns` writes it.
+``CONSTRUCTIONS`` is the table that the parser interprets. ``WRITTEN`` describes the rules that are code, each with the
+module that has it, in the notation of ``constructions.py``. ``render`` makes the tables of docs/parser.md from both,
+with the parser's current readings, and a test compares the page with them. `python -m aligncap.clues.parser.patterns`
+writes the page.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ PAGE = Path("docs") / "parser.md"
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule that is code: where it is, the pattern, what it does, and an example of ours."""
+    """A rule that is code: its module, its pattern, its effect, and an example of ours."""
 
     where: str
     pattern: str
@@ -99,7 +100,7 @@ WRITTEN = (
 
 
 def reading(clues: Sequence[Clue]) -> str:
-    """A parse in a line: "sad strong, not angry, pitch low"; in brackets the dominant emotion if there are others."""
+    """Format clues as a line, "sad strong, not angry, pitch low", with the dominant of several emotions in brackets."""
     parts = []
     for clue in clues:
         if clue.kind == "intensity":
@@ -117,7 +118,7 @@ def _row(*cells: str) -> str:
 
 
 def words_table(emotions: Mapping[str, str], attributes: Mapping[tuple[str, str], str]) -> list[str]:
-    """Lines that say how many words the lists have."""
+    """Make the lines of a table with the number of words in each list."""
     lines = ["### Words", "", _row("list", "words"), "|---|---:|"]
     lines += [_row(label, str(len(text.split()))) for label, text in emotions.items()]
     for kind in ("level", "pitch", "rate", "timbre", "pause"):
@@ -126,7 +127,7 @@ def words_table(emotions: Mapping[str, str], attributes: Mapping[tuple[str, str]
 
 
 def rules_table(rules: Sequence[Rule], language: str) -> list[str]:
-    """Lines that show rules with what the parser makes of their examples."""
+    """Make the lines of a table of rules with the parser's readings of their examples."""
     lines = ["### Rules that are code", "", _row("module", "pattern", "effect", "example", "read as")]
     lines.append("|---|---|---|---|---|")
     for rule in rules:
@@ -136,7 +137,7 @@ def rules_table(rules: Sequence[Rule], language: str) -> list[str]:
 
 
 def render() -> str:
-    """The generated part of docs/parser.md."""
+    """Make the generated part of docs/parser.md."""
     lines = [*words_table(words.EMOTION_WORDS, words.ATTRIBUTE_WORDS), "", *rules_table(WRITTEN, "en")]
     lines += ["", "### Constructions, interpreted", ""]
     lines += [_row("group", "pattern", "example", "read as"), "|---|---|---|---|"]
@@ -146,7 +147,7 @@ def render() -> str:
 
 
 def put_in(page: str, rendered: str) -> str:
-    """``page`` with ``rendered`` between its two markers."""
+    """Put ``rendered`` between the two markers of ``page``."""
     before, rest = page.split(BEGIN, 1)
     return f"{before}{BEGIN}\n\n{rendered}\n{END}{rest.split(END, 1)[1]}"
 

@@ -1,4 +1,4 @@
-"""Scopes: what a negation denies, and what a contrast, concession or mere appearance sets aside."""
+"""Scopes of the parser: clues that a negation denies, or that a contrast, concession or appearance sets aside."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aligncap.clues.parser.lexicon import CALM
 NEGATORS = frozenset(
     "not n't no never without neither nor none nothing cannot nobody lacking lack absence minus".split()
 )
-# first word -> second words that make the pair a negator
+# Negators of two words: the first word, and the second words that follow it.
 NEGATOR_PAIRS = {
     "far": {"from"},
     "free": {"of", "from"},
@@ -27,19 +27,19 @@ NEGATOR_PAIRS = {
     "opposed": {"to"},
 }
 HARDLY = frozenset("hardly barely scarcely".split())
-# A denial ends behind these verbs: "cannot hide the anger", "no mistaking the fear".
+# The scope of a negation ends behind these verbs: "cannot hide the anger", "no mistaking the fear".
 HIDING = frozenset(
     "hide conceal restrain disguise suppress stifle repress mask deny mistake stop control soften resist escape".split()
 )
-# Likewise what one would do and cannot; a voice that "does not hold any sadness" has none.
+# It also ends behind these verbs if one cannot do them ("cannot contain"), but "does not hold any sadness" denies it.
 HOLDING = frozenset("contain hold help miss bear believe shake overcome".split())
 KEPT_BACK = HIDING | {"contain", "hold"}
 PARTICLES = frozenset({("hold", "back"), ("hold", "in"), ("shake", "off")})
-CERTAIN = frozenset("doubt wonder question".split())  # "no doubt that she is angry": the doubt alone is denied
+CERTAIN = frozenset("doubt wonder question".split())  # only the doubt is denied: "no doubt that she is angry"
 ONLY = frozenset("only just merely simply".split())  # "not only sad"
 LINKING = frozenset("be sound seem appear feel look".split())
-LIFT_REACH = 6  # words from a negator to the one that its denial ends behind
-# first word -> second words with which it denies nothing: "no end of joy", "nothing but contempt"
+LIFT_REACH = 6  # most words from a negator to the word that ends its scope
+# Pairs of words in which the first word is no negator: "no end of joy", "nothing but contempt".
 NO_DENIAL = {"no": {"end", "matter"}, "nothing": {"but"}}
 ABLE = frozenset("can ca could cannot".split())
 WONDERING = frozenset("what how where why whether if which".split())
@@ -60,7 +60,7 @@ LIST_POS = frozenset("NOUN ADJ ADV DET CCONJ PROPN VERB".split())
 
 
 def mark_negated(tokens: Sequence[Token], found: Sequence[Mention]) -> None:
-    """Set ``negated`` on every mention that lies within an odd number of negations."""
+    """Set ``negated`` on every mention within an odd number of negation scopes, or denied by words behind it."""
     depth = [0] * len(tokens)
     for at in range(len(tokens)):
         start = _negation_start(tokens, at)
@@ -70,13 +70,13 @@ def mark_negated(tokens: Sequence[Token], found: Sequence[Mention]) -> None:
             depth[i] += 1
     for mention in found:
         inside = depth[mention.start] % 2 == 1
-        # a phrase that holds its own negator ("can not believe") is not denied by it
+        # a phrase that includes a negator ("can not believe") is not denied by it
         own = any(t.text in NEGATORS for t in tokens[mention.start : mention.end])
         mention.negated = (inside and not own) or _denied_after(tokens, mention)
 
 
 def _negation_start(tokens: Sequence[Token], at: int) -> int | None:
-    """Index where the scope of a negator at ``at`` begins, None where there is no negator."""
+    """Return the index where the scope of a negator at ``at`` begins, or None where there is no negator."""
     text = tokens[at].text
     following = tokens[at + 1].text if at + 1 < len(tokens) else ""
     if text in NEGATORS:
@@ -96,7 +96,7 @@ def _is_form(token: Token, words: frozenset[str]) -> bool:
 
 
 def _keeps_nothing_back(tokens: Sequence[Token], at: int) -> bool:
-    """'No anger is held back'."""
+    """Whether a clause with "no" says that nothing is held back, which asserts the emotion: "no anger is held back"."""
     clause = tokens[at : segment(tokens, at)[1]]
     return tokens[at].text == "no" and any(
         one.lemma == "be" and other.tag == "VBN" and _is_form(other, KEPT_BACK) and other.lemma != "contain"
@@ -105,10 +105,10 @@ def _keeps_nothing_back(tokens: Sequence[Token], at: int) -> bool:
 
 
 def _negation_end(tokens: Sequence[Token], negator: int, start: int) -> int:
-    """Index after the scope.
+    """Return the index after the scope of a negation.
 
-    It ends with its clause, at a contrast, behind a word that lifts the denial, or at a comma that is not part of a
-    list closed by or/nor.
+    The scope ends with its clause, at a contrast, behind a word that lifts the denial, or at a comma that is not part
+    of a list closed by or/nor.
     """
     so_much = [t.text for t in tokens[start : start + 2]] == ["so", "much"]
     at = start
@@ -121,7 +121,7 @@ def _negation_end(tokens: Sequence[Token], negator: int, start: int) -> int:
         if token.text != "," and is_break(token):
             return at
         if token.text == "nor":
-            return at  # it negates what follows by itself
+            return at  # "nor" is a negator with a scope of its own
         if token.text == "and" and (_new_predicate(tokens, at + 1) or _negated_anew(tokens, at + 1)):
             return at
         if at - negator <= LIFT_REACH and _lifts(tokens, negator, at):
@@ -131,7 +131,7 @@ def _negation_end(tokens: Sequence[Token], negator: int, start: int) -> int:
 
 
 def _lifts(tokens: Sequence[Token], negator: int, at: int) -> bool:
-    """Whether a denial ends behind the word at ``at``: what cannot be hidden, held back, doubted or calmed is there."""
+    """Whether a denial ends behind ``at``, since an emotion that cannot be hidden, doubted or calmed is present."""
     token, after = tokens[at], tokens[at + 1] if at + 1 < len(tokens) else None
     next_text, next_pos = (after.text, after.pos) if after else ("", "")
     if token.text in ONLY:
@@ -157,7 +157,7 @@ def _lifts(tokens: Sequence[Token], negator: int, at: int) -> bool:
 
 
 def _cannot(tokens: Sequence[Token], negator: int, at: int) -> bool:
-    """Whether it is said of one who would and cannot: "not try to hold", "not hold back", "not contain her joy"."""
+    """Whether an emotion is not held because one cannot or does not try to: "not try to hold", "not hold back"."""
     able = any(t.text in ABLE for t in tokens[max(0, negator - 1) : negator + 1])
     wanted = tokens[at - 1].text == "to" and tokens[at - 2].lemma not in LINKING
     own = any((tokens[at].lemma, t.text) in PARTICLES or t.tag == "PRP$" for t in tokens[at + 1 : at + 2])
@@ -165,7 +165,7 @@ def _cannot(tokens: Sequence[Token], negator: int, at: int) -> bool:
 
 
 def _is_dared(tokens: Sequence[Token], at: int) -> bool:
-    """'Does not dare to show her anger', but not 'does not dare to be happy'."""
+    """Whether the verb at ``at`` follows "dare" and does not link: "does not dare to show", not "dare to be happy"."""
     before = [t for t in tokens[max(0, at - 3) : at] if t.text not in ("to", "not", "n't")]
     return bool(before) and "dare" in before[-1].forms and tokens[at].lemma not in LINKING
 
@@ -182,12 +182,12 @@ def _new_predicate(tokens: Sequence[Token], at: int) -> bool:
 
 
 def _negated_anew(tokens: Sequence[Token], at: int) -> bool:
-    """'No effort and no anger', 'the tone is not high and the pace not slow': each has a negator of its own."""
+    """Whether the part from ``at`` has a negator of its own: "the tone is not high and the pace not slow"."""
     return any(token.text in NEGATORS for token in tokens[at : segment(tokens, at)[1]])
 
 
 def _is_list(tokens: Sequence[Token], comma: int) -> bool:
-    """Whether "or"/"nor" follows the comma at ``comma`` with nothing but a list between."""
+    """Whether "or" or "nor" follows the comma at ``comma`` with only a list between them."""
     for token in tokens[comma + 1 : comma + 9]:
         if token.text in ("or", "nor"):
             return True
@@ -197,7 +197,7 @@ def _is_list(tokens: Sequence[Token], comma: int) -> bool:
 
 
 def _denied_after(tokens: Sequence[Token], mention: Mention) -> bool:
-    """'Anger is absent', 'joy is not to be heard'."""
+    """Whether words behind a mention deny it: "anger is absent", "joy is not to be heard"."""
     negator = False
     for token in tokens[mention.end : mention.end + 6]:
         if is_break(token) or token.text in ENDS_SCOPE or token.text == "and":
@@ -209,7 +209,7 @@ def _denied_after(tokens: Sequence[Token], mention: Mention) -> bool:
 
 
 def mark_background(tokens: Sequence[Token], found: Sequence[Mention]) -> None:
-    """Set ``background`` on mentions that are conceded, superficial, feigned, attempted, or before a contrast."""
+    """Set ``background`` on mentions that are conceded, superficial, feigned, attempted or before a contrast."""
     aside = [False] * len(tokens)
 
     def put_aside(start: int, end: int) -> None:
@@ -240,7 +240,7 @@ def mark_background(tokens: Sequence[Token], found: Sequence[Mention]) -> None:
 
 
 def _modifies_next(mention: Mention, found: Sequence[Mention]) -> bool:
-    """Whether an emotion word only colours the one that follows: "blissfully calm", "horrified disgust"."""
+    """Whether an emotion word only modifies the one that follows it: "blissfully calm", "horrified disgust"."""
     if mention.kind != "emotion" or mention.pos not in ("ADV", "ADJ", "VERB"):
         return False
     heads = ("ADJ", "VERB") if mention.pos == "ADV" else ("NOUN",)
@@ -249,31 +249,31 @@ def _modifies_next(mention: Mention, found: Sequence[Mention]) -> bool:
 
 
 def _is_to(tokens: Sequence[Token], at: int) -> bool:
-    """'close to the surface' is no disguise."""
+    """Whether "the surface" follows a word that makes it no disguise: "close to the surface"."""
     return at >= 2 and tokens[at - 2].text in ("to", "below", "beneath", "under")
 
 
 def _covers(tokens: Sequence[Token], at: int) -> bool:
-    """'Furious underneath a calm manner'; not the adverb: "cheerful, underneath tense"."""
+    """Whether "under" is a preposition: "furious underneath a calm manner", but not "cheerful, underneath tense"."""
     following = [t.pos for t in tokens[at + 1 : segment(tokens, at)[1]]]
     return following[:1] in (["DET"], ["NOUN"], ["PRON"]) or (following[:1] == ["ADJ"] and "NOUN" in following)
 
 
 def _concedes(tokens: Sequence[Token], at: int) -> bool:
-    """'Though nervous'; a "while" inside a clause is a matter of time: "laughing while angry"."""
+    """Whether a concession begins at ``at``: "though nervous", but not "laughing while angry", which is about time."""
     if tokens[at].text == "while" and at > 0 and not is_break(tokens[at - 1]):
         return False
     return tokens[at].text in CONCESSION or _is_mild_if(tokens, at)
 
 
 def _is_mild_if(tokens: Sequence[Token], at: int) -> bool:
-    """'peaceful, if a touch wistful'."""
+    """Whether "if" introduces a mild concession: "peaceful, if a touch wistful"."""
     following = [t.text for t in tokens[at + 1 : at + 3]]
     return tokens[at].text == "if" and (following[:1] == ["a"] or following[:1] in (["slightly"], ["somewhat"]))
 
 
 def _attempt_end(tokens: Sequence[Token], at: int) -> int:
-    """The clause's end, or the verb of what is kept back: one who tries to hide her anger has it."""
+    """Return the end of an attempt: the clause's end, or a verb as in "trying to hide her anger", which asserts it."""
     end = at + 1
     while end < len(tokens) and not is_break(tokens[end]) and tokens[end].text not in ENDS_SCOPE:
         if tokens[end].pos == "VERB" and _is_form(tokens[end], KEPT_BACK):
@@ -283,7 +283,7 @@ def _attempt_end(tokens: Sequence[Token], at: int) -> int:
 
 
 def _concession_end(tokens: Sequence[Token], at: int) -> int:
-    """Up to the comma where the concession opens the sentence, else to its end or a contrast."""
+    """Return the end of a concession: the comma where it opens the sentence, else the sentence's end or a contrast."""
     opens = at == 0 or tokens[at - 1].text in (".", ";") or (at == 1 and tokens[0].text in ("even", "and"))
     end = at + 1
     while end < len(tokens):
@@ -304,7 +304,7 @@ def _is_contrast(tokens: Sequence[Token], at: int) -> bool:
 
 
 def _contrast(tokens: Sequence[Token], at: int, found: Sequence[Mention]) -> None:
-    """What stands before the contrast in its sentence is set aside, but not for a mere manner."""
+    """Set aside the emotions before a contrast in its sentence, unless only a manner follows."""
     start = at
     while start > 0 and tokens[start - 1].text not in (".", "!", "?"):
         start -= 1

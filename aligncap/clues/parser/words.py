@@ -1,8 +1,8 @@
-"""The project's word lists, read by ``lexicon.py``. Ours: written by hand from general English.
+"""The word lists of the parser, read by ``lexicon.py`` and written by hand from general English (ours).
 
-Entries are separated by blanks. ``_`` joins the words of a phrase, ``~`` in a phrase stands for up to two words of any
-kind, ``/ADJ`` keeps an entry to one part of speech, a final ``!`` marks an emotion that is intense by itself
-("furious") and a final ``?`` a mere cue, which yields to every plainer word ("stern").
+Entries are separated by blanks. ``_`` joins the words of a phrase, and ``~`` in a phrase stands for up to two words of
+any kind. ``/ADJ`` restricts an entry to one part of speech. A final ``!`` marks an emotion that is intense by itself
+("furious"), and a final ``?`` marks a cue, which yields to every plainer word ("stern").
 """
 
 EMOTION_WORDS = {
@@ -168,7 +168,7 @@ EMOTION_WORDS = {
     """,
 }
 
-# A nearby "emotion" that is denied makes the speaker neutral: "no emotion", "devoid of feeling".
+# Words for feeling as such; when one is denied, the speaker is neutral: "no emotion", "devoid of feeling".
 FEELING_NOUNS = """
     emotion emotions emotional emotionally feeling feelings sentiment mood expression drama passion involvement
     engagement excitement agitation warmth personal_feeling affect

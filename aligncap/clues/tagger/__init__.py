@@ -1,1 +1,1 @@
-"""The clue tagger: speech features to clues."""
+"""The clue tagger, which predicts clues from speech features."""

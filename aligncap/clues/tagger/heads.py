@@ -1,4 +1,4 @@
-"""Fitting the clue tagger: linear heads on principal components, out-of-fold predictions, calibration. Ours."""
+"""Fitting of the clue tagger: linear heads on principal components, out-of-fold predictions, and calibration (ours)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Statistics = tuple[Array, Array]  # mean [F], scale [F]
 
 
 def statistics(rows: Array) -> Statistics:
-    """Mean and scale of each column of [N, F], without NaN (not measurable); the scale of a constant column is 1."""
+    """Compute mean and scale of each column of [N, F], ignoring NaN; the scale of a constant column is 1."""
     known = np.maximum((~np.isnan(rows)).sum(axis=0), 1)
     mean = (np.nansum(rows, axis=0) / known).astype(np.float32)
     scale = np.sqrt(np.nansum((rows - mean) ** 2, axis=0) / known)
@@ -35,12 +35,12 @@ def statistics(rows: Array) -> Statistics:
 
 
 def standardise(rows: Array, mean: Array, scale: Array) -> Array:
-    """Rows [N, F] in units of the scale from the mean; what could not be measured is as if it were the mean."""
+    """Standardise rows [N, F] by mean and scale; NaN (not measurable) becomes 0, the mean."""
     return np.nan_to_num((rows - mean) / scale)
 
 
 def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
-    """Row-wise softmax of [N, C] in float64."""
+    """Compute the row-wise softmax of [N, C] in float64."""
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     exponentials = np.exp(shifted)
     return exponentials / exponentials.sum(axis=1, keepdims=True)
@@ -56,22 +56,22 @@ class Head:
     temperature: float = 1.0
 
     def logits(self, standardised: Array) -> NDArray[Any]:
-        """[N, F] -> [N, C], not divided by the temperature."""
+        """Compute the logits [N, C] of rows [N, F], not divided by the temperature."""
         return standardised @ self.weight.T + self.bias
 
 
 def fit_heads(
     rows: Array, targets: Mapping[str, Sequence[str]], settings: TaggerSettings, seed: int
 ) -> dict[str, Head]:
-    """Fit one head a kind on standardised rows.
+    """Fit one head for each clue kind on standardised rows.
 
     Args:
-        rows: [N, F], standardised; the last columns are the figures of ``settings.measured``, in its order. The head
-            of such a kind reads its figure alone, without a penalty.
-        targets: kind -> label of each row, "" where unknown.
-        settings: ``l2`` is the inverse strength C; ``prior: uniform`` weighs every class alike, ``train`` as often as
-            it comes.
-        seed: of the randomised PCA.
+        rows: Standardised rows [N, F], whose last columns are the measured values of ``settings.measured``, in its
+            order. The head of such a kind has only this column as input, and no penalty.
+        targets: Label of each row by kind, "" where unknown.
+        settings: Section ``tagger``: ``l2`` is the inverse strength C; ``prior: uniform`` gives all classes the same
+            weight, ``prior: train`` their frequency.
+        seed: Seed of the randomised PCA.
 
     Returns:
         Heads of the kinds that have at least two labels among these rows, at temperature 1.
@@ -79,7 +79,7 @@ def fit_heads(
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
 
-    figures = rows.shape[1] - len(settings.measured)  # column of the first
+    figures = rows.shape[1] - len(settings.measured)  # first column of the measured values
     heard = rows[:, :figures]
     pca = PCA(min(COMPONENTS, *heard.shape), svd_solver="randomized", random_state=seed).fit(heard)
     reduced = pca.transform(heard)
@@ -111,15 +111,15 @@ def fit_heads(
 
 
 def fit_temperature(logits: NDArray[Any], wanted: NDArray[np.int64], prior: str = "train") -> float:
-    """The temperature T of ``softmax(logits / T)`` that minimises the negative log-likelihood (Guo et al. 2017).
+    """Fit the temperature T of ``softmax(logits / T)`` that minimises the negative log-likelihood (Guo et al. 2017).
 
     Args:
-        logits: [N, C].
-        wanted: [N], index of the right label.
-        prior: "uniform" counts every class alike, "train" every clip.
+        logits: Logits [N, C].
+        wanted: Index of the right label, [N].
+        prior: "uniform" gives all classes the same weight, "train" all clips.
 
     Returns:
-        Within 0.05-20.
+        The temperature, within 0.05-20.
     """
     from scipy.optimize import minimize_scalar
 
@@ -134,12 +134,12 @@ def fit_temperature(logits: NDArray[Any], wanted: NDArray[np.int64], prior: str 
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What models say of rows that they did not see, by kind.
+    """Out-of-fold predictions: each row is predicted by a model that was not trained on its fold. Keys are clue kinds.
 
     Attributes:
-        labels: order of the columns.
-        logits: [N, C], not divided by the temperature; NaN where no other fold has two labels of the kind.
-        temperatures: fitted on these logits.
+        labels: Labels in the order of the columns.
+        logits: Logits [N, C], not divided by the temperature; NaN where the other folds lack two labels of the kind.
+        temperatures: Temperatures fitted on these logits.
     """
 
     labels: dict[str, tuple[str, ...]]
@@ -147,11 +147,11 @@ class OutOfFold:
     temperatures: dict[str, float]
 
     def probabilities(self, kind: str) -> NDArray[np.float64]:
-        """Calibrated, [N, C]; NaN where there is no prediction."""
+        """Return the calibrated probabilities of a kind, [N, C]; NaN where there is no prediction."""
         return softmax(self.logits[kind] / self.temperatures[kind])
 
     def scored(self, kind: str, targets: Sequence[str]) -> NDArray[np.intp]:
-        """Rows that have a target and a prediction."""
+        """Return the indices of the rows that have a target and a prediction."""
         known = np.array([target in self.labels[kind] for target in targets], dtype=bool)
         return np.flatnonzero(known & ~np.isnan(self.logits[kind][:, 0]))
 
@@ -164,15 +164,15 @@ def out_of_fold(
     settings: TaggerSettings,
     seed: int,
 ) -> OutOfFold:
-    """Predict every row by a model that did not see its fold.
+    """Predict every row by a model that was not trained on its fold.
 
     Args:
-        rows: [N, F], of ``read_corpus``.
-        targets: kind -> label of each row, "" where unknown.
-        folds: [N], who is predicted by whom.
-        groups: of each row, whose own statistics ``normalise: corpus | speaker`` uses.
-        settings: the tagger's section.
-        seed: of the PCA.
+        rows: Rows [N, F], stacked from ``read_corpus``.
+        targets: Label of each row by kind, "" where unknown.
+        folds: Fold of each row, [N].
+        groups: Group of each row, whose statistics ``normalise: corpus | speaker`` uses.
+        settings: Section ``tagger``.
+        seed: Seed of the PCA.
     """
     labels = {k: tuple(x for x in LABELS[k] if x in set(t)) for k, t in targets.items() if len(set(t) - {""}) > 1}
     logits = {kind: np.full((len(rows), len(names)), np.nan) for kind, names in labels.items()}
@@ -195,7 +195,7 @@ def out_of_fold(
 
 
 def standardised_rows(rows: Array, groups: Sequence[str], normalise: str, training: NDArray[np.intp]) -> Array:
-    """Rows [N, F] standardised by the training rows' statistics, or each group of clips by its own."""
+    """Standardise rows [N, F] by the statistics of the training rows, or each group of clips by those of the group."""
     if normalise == "train":
         return standardise(rows, *statistics(rows[training]))
     result = np.empty_like(rows)

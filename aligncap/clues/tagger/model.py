@@ -1,11 +1,11 @@
-"""The clue tagger: from a clip's sound to clue tags, one calibrated linear classifier a kind. Ours.
+"""The clue tagger: one calibrated linear classifier (head) for each clue kind predicts tags from speech (ours).
 
-Frozen speech features are pooled to the mean (and deviation) over frames of each kept layer and standardised;
-multinomial logistic regression on their first principal components, folded back into one weight matrix a head, gives
-logits z; ``p = softmax(z / T)`` with one temperature T a head, fitted on out-of-fold logits. The kinds of
-``tagger.measured`` read the clip's own figure instead (pitch, level, rate of ``speech/prosody.py``), whose scale is the
-same in a new corpus. A tag below its threshold is left out. Weights are safetensors with JSON metadata.
-``clues/training.py`` fits it.
+Frozen speech features are standardised after pooling to the mean (and standard deviation) over the frames of each
+layer. Multinomial logistic regression on their first principal components gives logits z; each head is stored as one
+weight matrix on the features. The probabilities are ``p = softmax(z / T)``, with a temperature T for each head that is
+fitted on out-of-fold logits. The kinds of ``tagger.measured`` use the clip's measured value instead (pitch, level, rate
+of ``speech/prosody.py``), whose scale is the same in a new corpus. A tag below the threshold is left out. Weights are
+safetensors with JSON metadata. ``clues/tagger/training.py`` trains the tagger.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ Tags = dict[str, dict[str, float]]  # kind -> label -> probability
 
 
 def pooled(features: NDArray[Any], pooling: str) -> Array:
-    """Mean, or mean and standard deviation, over frames: [L, T, D] -> [L D] or [2 L D], float32, all means first.
+    """Pool features over frames to the mean, [L D], or to mean and standard deviation, [2 L D], float32, means first.
 
     Args:
-        features: of one clip.
+        features: Features of a clip, [L, T, D].
         pooling: "mean" or "mean_std".
 
     Raises:
-        ArtifactError: another shape, or no frame.
+        ArtifactError: The features have another shape or no frame.
     """
     if features.ndim != 3 or features.shape[1] == 0:
         raise ArtifactError(f"tagger: features must be [layers, frames, dim] with a frame, got {features.shape}")
@@ -53,12 +53,12 @@ def pooled(features: NDArray[Any], pooling: str) -> Array:
 
 
 def figures(prosody: Mapping[str, Any], measured: Sequence[str]) -> Array:
-    """What was measured on a clip, as the tagger reads it: [K] float32, pitch in octaves; NaN where there is no pitch.
+    """Return the measured values of a clip for the tagger, [K] float32: pitch in octaves, or NaN where there is none.
 
-    Nothing else of the row is read: not the thirds that it names, which compare a clip with others of its speaker.
+    The terciles of the row are not used, because they compare a clip with others of its speaker.
 
     Args:
-        prosody: a row of the artifact ``prosody``, or the fields of ``speech.prosody.Prosody``.
+        prosody: Row of the artifact ``prosody``, or the fields of ``speech.prosody.Prosody``.
         measured: K kinds of ``tagger.measured``.
     """
 
@@ -72,21 +72,21 @@ def figures(prosody: Mapping[str, Any], measured: Sequence[str]) -> Array:
 
 
 def clip_row(features: NDArray[Any], prosody: Mapping[str, Any], pooling: str, measured: Sequence[str]) -> Array:
-    """What the tagger reads of a clip: ``pooled`` features, then its ``figures``; [F] float32."""
+    """Return the tagger's input for a clip, [F] float32: its ``pooled`` features, then its measured ``figures``."""
     return np.concatenate([pooled(features, pooling), figures(prosody, measured)])
 
 
 def read_corpus(features: str | Path, prosody: str | Path, pooling: str, measured: Sequence[str]) -> dict[str, Array]:
-    """Utterance id -> ``clip_row`` [F].
+    """Read the tagger's inputs for a corpus: the ``clip_row`` [F] of each utterance id.
 
     Args:
-        features: artifact ``features``.
-        prosody: artifact ``prosody``, with a row for each of its clips.
-        pooling: as in ``pooled``.
-        measured: as in ``figures``.
+        features: Artifact ``features``.
+        prosody: Artifact ``prosody``, with a row for each clip of ``features``.
+        pooling: As for ``pooled``.
+        measured: As for ``figures``.
 
     Raises:
-        ArtifactError: a clip has no row of prosody.
+        ArtifactError: A clip has no row of prosody.
     """
     from aligncap.speech.features import load_features
 
@@ -98,7 +98,7 @@ def read_corpus(features: str | Path, prosody: str | Path, pooling: str, measure
 
 
 class Tagger:
-    """A clip's speech features and measured figures -> probabilities of each clue kind's tags."""
+    """The clue tagger: it predicts probabilities of each kind's tags from a clip's features and measured values."""
 
     def __init__(
         self,
@@ -109,27 +109,30 @@ class Tagger:
         pooling: str,
         measured: Sequence[str] = (),
     ) -> None:
-        """Build from what training fitted.
+        """Make a tagger from its fitted parts.
 
         Args:
-            mean: [F], of the training clips.
-            scale: [F], likewise.
-            heads: one a kind.
+            mean: Mean of the training clips, [F].
+            scale: Scale of the training clips, [F].
+            heads: Head of each clue kind.
             normalise: ``train``, ``corpus`` or ``speaker``, as in training.
             pooling: ``mean`` or ``mean_std``, as in training.
-            measured: kinds whose figures are the last columns.
+            measured: Kinds whose measured values are the last columns.
         """
         self.mean, self.scale, self.heads = mean, scale, dict(heads)
         self.normalise, self.pooling = normalise, pooling
         self.measured = tuple(measured)
 
     def predict_pooled(self, rows: Array, groups: Sequence[str] | None = None) -> dict[str, NDArray[np.float64]]:
-        """Kind -> calibrated probabilities [N, C] of rows [N, F].
+        """Compute the calibrated probabilities [N, C] of each kind for rows [N, F].
 
         Args:
-            rows: output of ``read_corpus``, stacked.
-            groups: which rows are normalised together, by their own statistics (``normalise: corpus | speaker``); the
-                stored ones are used where None.
+            rows: Rows of ``read_corpus``, stacked.
+            groups: Group of each row; a group is standardised by its own statistics (``normalise: corpus | speaker``).
+                With None the stored statistics are used.
+
+        Raises:
+            ArtifactError: The rows have another width than those of the training.
         """
         if rows.shape[1] != len(self.mean):
             raise ArtifactError(
@@ -143,11 +146,11 @@ class Tagger:
         return {kind: softmax(head.logits(standardised) / head.temperature) for kind, head in self.heads.items()}
 
     def predict(self, features: NDArray[Any], prosody: Mapping[str, Any]) -> Tags:
-        """Kind -> label -> calibrated probability for one clip, by the stored statistics.
+        """Compute the calibrated probability of each kind's labels for one clip, with the stored statistics.
 
         Args:
-            features: [L, T, D].
-            prosody: as in ``figures``; may be empty where ``measured`` is.
+            features: Features of the clip, [L, T, D].
+            prosody: As for ``figures``; may be empty where ``measured`` is.
         """
         found = self.predict_pooled(clip_row(features, prosody, self.pooling, self.measured)[None])
         return {
@@ -156,14 +159,14 @@ class Tagger:
 
     @staticmethod
     def clues(probabilities: Mapping[str, Mapping[str, float]], threshold: float) -> list[Clue]:
-        """The likeliest tag of each kind as a clue, unless it is less probable than the threshold.
+        """Return the likeliest tag of each kind as a clue, unless its probability is below the threshold.
 
-        A likeliest tag of "mid" (level, pitch, rate), "normal" (intensity) or "clear" (timbre) says nothing and gives
-        no clue. An intensity is one of the tagged emotion's: without an emotion, or of "neutral", there is none.
+        The tags "mid" (level, pitch, rate), "normal" (intensity) and "clear" (timbre) give no clue. The intensity is
+        that of the tagged emotion, so there is none without an emotion or with "neutral".
 
         Args:
-            probabilities: kind -> label -> probability.
-            threshold: least probability of a tag that is kept.
+            probabilities: Probability of each label by kind.
+            threshold: Least probability of a tag.
         """
         best = {kind: max(tags.items(), key=lambda tag: tag[1]) for kind, tags in probabilities.items()}
         sure = {kind: tag for kind, tag in best.items() if tag[1] >= threshold and tag[0] not in UNINFORMATIVE}
@@ -178,9 +181,9 @@ class Tagger:
         ]
 
     def to_tensors(self) -> dict[str, NDArray[Any]]:
-        """``mean``, ``scale``, ``{kind}.weight``, ``{kind}.bias``, and ``meta``: a JSON text as bytes (uint8).
+        """Return the tensors ``mean``, ``scale``, ``{kind}.weight``, ``{kind}.bias`` and ``meta`` (JSON as uint8).
 
-        The metadata travels as a tensor, so that a checkpoint can hold the tagger beside other weights.
+        The metadata is a tensor, so that a checkpoint can hold the tagger together with other weights.
         """
         tensors: dict[str, NDArray[Any]] = {"mean": self.mean, "scale": self.scale}
         for kind, head in self.heads.items():
@@ -193,10 +196,10 @@ class Tagger:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Any]) -> Tagger:
-        """The inverse of ``to_tensors``; torch tensors will do as well.
+        """Make a tagger from the result of ``to_tensors``, as arrays or as torch tensors.
 
         Raises:
-            ArtifactError: the metadata is missing or another format's, or a tensor is missing.
+            ArtifactError: The metadata is missing or has another format, or a tensor is missing.
         """
         meta = json.loads(np.asarray(tensors.get("meta", []), dtype=np.uint8).tobytes() or b"{}")
         if meta.get("format") != FORMAT:
@@ -213,7 +216,7 @@ class Tagger:
             raise ArtifactError(f"tagger: {error} is missing from the weights; train it again") from error
 
     def save(self, path: str | Path) -> None:
-        """Write ``to_tensors`` as safetensors, atomically; equal taggers give equal bytes."""
+        """Write the tagger as safetensors, atomically; equal taggers give equal bytes."""
         from safetensors.numpy import save_file
 
         with artifacts.atomic_path(path) as temporary:
@@ -221,10 +224,10 @@ class Tagger:
 
     @classmethod
     def load(cls, path: str | Path) -> Tagger:
-        """Read what ``save`` wrote.
+        """Load a tagger that ``save`` wrote.
 
         Raises:
-            ArtifactError: no such file, or not a tagger.
+            ArtifactError: The file is missing or not a tagger.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
@@ -236,10 +239,9 @@ class Tagger:
 
 
 def normalisation_groups(normalise: str, audio: Sequence[Mapping[str, Any]], corpus: str) -> dict[str, str]:
-    """Utterance id -> the group of clips that its features are normalised with.
+    """Return the normalisation group of each utterance id, whose clips are standardised together.
 
-    The corpus; for ``normalise: speaker`` the speaker where it has six clips, else the session where that has six,
-    else the corpus.
+    The group is the corpus. With ``normalise: speaker`` it is the speaker or session if that has at least six clips.
     """
     from aligncap.speech.groups import reference_groups
 
@@ -249,13 +251,13 @@ def normalisation_groups(normalise: str, audio: Sequence[Mapping[str, Any]], cor
 
 @dataclass(frozen=True)
 class PredictionSettings:
-    """What predicted clues depend on beside files.
+    """Settings of the predicted clues of a corpus.
 
     Attributes:
-        corpus: its name.
-        role: "train" reads the out-of-fold predictions, "test" the weights.
-        tagger: how tags become clues.
-        prompts: ``max_semantic_tokens`` is used.
+        corpus: Name of the corpus.
+        role: "train" to use the out-of-fold predictions, "test" to predict with the weights.
+        tagger: Section ``tagger``, such as the threshold.
+        prompts: Section ``prompts``, of which ``max_semantic_tokens`` is used.
     """
 
     corpus: str
@@ -266,17 +268,17 @@ class PredictionSettings:
 
 @dataclass(frozen=True)
 class PredictionInputs:
-    """What predicted clues are made of.
+    """Input files of the predicted clues of a corpus.
 
     Attributes:
-        weights: safetensors of ``train_tagger``.
-        features: artifact ``features``.
-        prosody: artifact ``prosody``, for the figures of ``tagger.measured``.
-        audio: artifact ``audio``; whose clips are normalised together.
-        transcripts: artifact ``transcripts``; one row of output for each of its utterances.
-        out_of_fold: artifact ``tagger_predictions``, for role "train".
-        llm: manifest of the LLM, for its tokenizer.
-        encoder: manifest of the sentence encoder, where ``text_clue: join``.
+        weights: Safetensors that ``train_tagger`` wrote.
+        features: Artifact ``features``.
+        prosody: Artifact ``prosody``, with the values of ``tagger.measured``.
+        audio: Artifact ``audio``, with speakers and sessions for the normalisation groups.
+        transcripts: Artifact ``transcripts``; the output has a row for each of its utterances.
+        out_of_fold: Artifact ``tagger_predictions``, needed for role "train".
+        llm: Manifest of the LLM, whose tokenizer is used.
+        encoder: Manifest of the sentence encoder, needed for ``text_clue: join``.
     """
 
     weights: Path
@@ -290,15 +292,15 @@ class PredictionInputs:
 
 
 def predict_clues(settings: PredictionSettings, inputs: PredictionInputs, out: str | Path) -> None:
-    """Rule ``predict_clues``: what the tagger hears in each utterance of a corpus, and its two prompts.
+    """Write the predicted clues of each utterance of a corpus and its two prompts (rule ``predict_clues``).
 
     Args:
-        settings: the corpus and its role, and how tags become clues.
-        inputs: the tagger and the corpus.
-        out: artifact ``clues``; the notes say whether statistics of the corpus's own audio were used.
+        settings: Corpus and its role, tagger and prompts.
+        inputs: Tagger and artifacts of the corpus.
+        out: Artifact ``clues`` to write; its notes tell whether statistics of the corpus's audio were used.
 
     Raises:
-        CorpusError: role "train" without out-of-fold predictions, or ``text_clue: join`` without an encoder.
+        CorpusError: Role "train" lacks out-of-fold predictions, or ``text_clue: join`` lacks a sentence encoder.
     """
     tagger, corpus = settings.tagger, settings.corpus
     if settings.role == "train":
@@ -329,10 +331,10 @@ def predict_clues(settings: PredictionSettings, inputs: PredictionInputs, out: s
 def join_text(
     predicted: Mapping[str, Tags], said: Mapping[str, str], weight: float, encoder_manifest: str | Path | None
 ) -> dict[str, Tags]:
-    """Predictions by utterance with the text clue joined to the emotion; utterances without one stay as they are.
+    """Join the text clue to the emotion predictions of each utterance; those without emotion are not changed.
 
     Raises:
-        CorpusError: no sentence encoder.
+        CorpusError: No sentence encoder is given.
     """
     from aligncap.models.sentence_encoder import SentenceEncoder
     from aligncap.models.sources import model_folder
@@ -347,7 +349,7 @@ def join_text(
 
 
 def read_out_of_fold(path: str | Path, corpus: str) -> dict[str, Tags]:
-    """Utterance id -> calibrated out-of-fold probabilities, of the utterances that have any."""
+    """Read the calibrated out-of-fold probabilities of a corpus by utterance id, where there are any."""
     predicted: dict[str, Tags] = {}
     for row in artifacts.read_rows(path, "tagger_predictions"):
         if row["corpus"] == corpus and row["labels"]:
@@ -359,10 +361,10 @@ def read_out_of_fold(path: str | Path, corpus: str) -> dict[str, Tags]:
 def predict_corpus(
     model: Tagger, features: str | Path, prosody: str | Path, audio: str | Path, corpus: str, normalise: str
 ) -> dict[str, Tags]:
-    """Utterance id -> calibrated probabilities of every clip of a corpus.
+    """Compute the calibrated probabilities of every clip of a corpus by utterance id.
 
     Raises:
-        ArtifactError: the tagger was trained with another normalisation, or on other features.
+        ArtifactError: The tagger was trained with another normalisation or on other features.
     """
     if model.normalise != normalise:
         raise ArtifactError(

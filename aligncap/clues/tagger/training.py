@@ -1,7 +1,7 @@
-"""Training the clue tagger: targets, predictions out of fold by speaker and by corpus, weights. Ours.
+"""Training of the clue tagger: targets, out-of-fold predictions by speaker and by corpus, and weights (ours).
 
-Out of fold, a clip is predicted by a model that saw neither the clip nor its fold. Folds of speakers are what the
-tagger is worth on new people of a known corpus, folds of corpora what it is worth on a new one.
+An out-of-fold prediction of a clip comes from a model that was not trained on the clip's fold. Folds of speakers
+measure the tagger on new speakers of a known corpus, folds of corpora on a new corpus.
 """
 
 from __future__ import annotations
@@ -35,25 +35,27 @@ from aligncap.vocabulary import SCALES, canonical
 log = logging.getLogger(__name__)
 
 Planned = Sequence[Mapping[str, Any]]
-Tables = Mapping[str, Path]  # corpus -> file
+Tables = Mapping[str, Path]  # file of each corpus
 Unlabelled = Annotated[Mapping[str, Path], By("unlabelled")]
 
 
 @dataclass(frozen=True)
 class TaggerSources:
-    """What the tagger learns from: artifacts of the training corpora, and of those that it only hears.
+    """Input files of the tagger's training: artifacts of the training corpora and of the unlabelled corpora.
+
+    Unlabelled corpora (role ``unlabelled``) show the tagger how further corpora sound; there may be none.
 
     Attributes:
-        plan: its ``fold`` says who is predicted by whom.
-        features: artifacts ``features``.
-        audio: artifacts ``audio``.
-        references: artifacts ``labels``.
-        prosody: artifacts ``prosody``.
-        timbre: artifacts ``timbre``.
-        heard_features: of corpora of role ``unlabelled``, whose sound teaches it how a new corpus sounds; may be empty.
-        heard_audio: likewise.
-        heard_prosody: likewise.
-        heard_timbre: likewise.
+        plan: Artifact ``plan``, with the fold of each utterance.
+        features: Artifacts ``features`` of the training corpora.
+        audio: Artifacts ``audio`` of the training corpora.
+        references: Artifacts ``labels`` of the training corpora.
+        prosody: Artifacts ``prosody`` of the training corpora.
+        timbre: Artifacts ``timbre`` of the training corpora.
+        heard_features: Artifacts ``features`` of the unlabelled corpora.
+        heard_audio: Artifacts ``audio`` of the unlabelled corpora.
+        heard_prosody: Artifacts ``prosody`` of the unlabelled corpora.
+        heard_timbre: Artifacts ``timbre`` of the unlabelled corpora.
     """
 
     plan: Path
@@ -69,13 +71,13 @@ class TaggerSources:
 
 
 class TrainedTagger(NamedTuple):
-    """What training the tagger writes.
+    """Output files of the tagger's training.
 
     Attributes:
-        weights: safetensors.
-        predictions: artifact ``tagger_predictions``, by the plan's folds.
-        others: likewise, by the other kind of fold (corpora where the plan has speakers, speakers where it has
-            corpora); without predictions where there is one corpus only.
+        weights: Weights as safetensors.
+        predictions: Artifact ``tagger_predictions`` by the plan's folds.
+        others: Artifact ``tagger_predictions`` by the other kind of fold (corpora where the plan has speakers, and the
+            other way round). With a single corpus, folds of corpora give no predictions.
     """
 
     weights: Path
@@ -84,20 +86,21 @@ class TrainedTagger(NamedTuple):
 
 
 def train_tagger(tagger: TaggerSettings, seed: int, inputs: TaggerSources, outputs: TrainedTagger) -> None:
-    """Rule ``train_tagger``: out-of-fold predictions of every planned utterance, then the weights, from all of them.
+    """Train the tagger on all planned utterances, and write its weights and out-of-fold predictions.
 
-    Heads: emotion (seven classes of the references' labels), level, pitch, rate (prosody terciles), timbre, and
-    intensity where a corpus labels it. A predictions table has a row for each utterance and kind, with no labels
-    where no other fold could predict it; its notes carry folds, accuracy and temperature by kind.
+    It is the rule ``train_tagger``. The heads are emotion (the seven classes of the labels), level, pitch and rate
+    (prosody terciles), timbre, and intensity where a corpus labels it. A table of predictions has a row for each
+    utterance and kind, without labels where no other fold could predict it. Its notes hold folds, accuracy and
+    temperature by kind.
 
     Args:
-        tagger: settings.
-        seed: of the PCA.
-        inputs: what it learns from.
-        outputs: weights and predictions.
+        tagger: Section ``tagger``.
+        seed: Seed of the PCA.
+        inputs: Artifacts to learn from.
+        outputs: Files to write.
 
     Raises:
-        CorpusError: a planned utterance has no features, or no kind has two labels.
+        CorpusError: A planned utterance has no features, or no kind has two labels.
     """
     planned = artifacts.read_rows(inputs.plan, "plan")
     rows = _planned_rows(planned, _read_all(inputs.features, inputs.prosody, tagger))
@@ -114,7 +117,8 @@ def train_tagger(tagger: TaggerSettings, seed: int, inputs: TaggerSources, outpu
         folds: out_of_fold(rows, targets, fold_numbers(planned, folds, tagger), groups, tagger, seed)
         for folds in ("speaker", "corpus")
     }
-    # What new speech is like: a new speaker or a new corpus. A kind that only one corpus labels cannot be told by it.
+    # Folds that resemble new speech: new speakers or new corpora. With folds of corpora, a kind that only one corpus
+    # labels has no predictions to calibrate on.
     new = tagger.folds if tagger.calibrate == "folds" else "corpus"
     scored = {kind for kind in heads if len(by[new].scored(kind, targets[kind]))}
     source = {kind: new if kind in scored else tagger.folds for kind in heads}
@@ -150,7 +154,7 @@ def _fit(
 
 
 def fold_numbers(planned: Planned, folds: str, tagger: TaggerSettings) -> NDArray[np.int64]:
-    """The plan's own folds where it was drawn so, else corpora, or speakers dealt in turn within each corpus."""
+    """Return the fold of each utterance: the plan's folds if of this kind, else corpora, or speakers dealt in turn."""
     if folds == tagger.folds:
         return np.array([row["fold"] for row in planned], dtype=np.int64)
     corpora = sorted({row["corpus"] for row in planned})
@@ -224,12 +228,12 @@ def _groups(planned: Planned, audio: Tables, normalise: str) -> list[str]:
 
 
 def targets_of(references: Tables, prosody: Tables, timbre: Tables) -> dict[tuple[str, str], dict[str, str]]:
-    """(corpus, utterance id) -> kind -> label, "" where unknown: what a tag is right or wrong against.
+    """Read the targets of the tagger: the label of each kind by (corpus, utterance id), "" where unknown.
 
     Args:
-        references: corpus -> artifact ``labels``.
-        prosody: corpus -> artifact ``prosody``.
-        timbre: corpus -> artifact ``timbre``.
+        references: Artifact ``labels`` of each corpus.
+        prosody: Artifact ``prosody`` of each corpus.
+        timbre: Artifact ``timbre`` of each corpus.
     """
     known: dict[tuple[str, str], dict[str, str]] = {}
     for corpus, path in references.items():

@@ -1,7 +1,7 @@
-"""Judges: who scores captions, 1-5 for factuality and for faithfulness (docs/judge.md).
+"""Judges: they score captions from 1 to 5 for factuality and for faithfulness (docs/judge.md).
 
-``reference`` is embedded and needs no LLM; ``local`` asks a causal LM of this machine, ``openai`` a chat endpoint,
-``human`` reads what people answered. Others are modules of ``aligncap.extensions.judges``.
+The judge ``reference`` is built in and needs no LLM. ``local`` runs a causal LM on this machine, ``openai`` asks a chat
+endpoint, and ``human`` reads the answers of people. Further judges are modules of ``aligncap.extensions.judges``.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from aligncap.preference.judges.rubric import PROMPT
 
 logger = logging.getLogger(__name__)
 
-REASONS = 5  # that an artifact's notes hold of rows without a score
+REASONS = 5  # most reasons for missing scores in an artifact's notes
 
 
 def score(settings: Judge, compute: Compute, items: Sequence[Item], model_manifest: Path | None) -> list[Opinion]:
-    """Opinions of the judge that ``settings`` names, in the order of ``items``.
+    """Return the opinions of the judge that ``settings`` names, in the order of ``items``.
 
     Args:
-        settings: which judge, its weights and its own section.
-        compute: device and threads.
-        items: captions with what is known of their clips.
-        model_manifest: sentence encoder of ``reference``, LM of ``local``; None for the others.
+        settings: Name of the judge, its weights and its section.
+        compute: Device and threads.
+        items: Captions with the facts of their utterances.
+        model_manifest: Manifest of ``reference``'s sentence encoder or of ``local``'s LM; None for other judges.
 
     Raises:
-        JudgeError: the endpoint or the file of answers is of no use, or too many captions stay unscored.
-        ModelError: the model is missing, or cannot grade.
+        JudgeError: The endpoint or the file of answers cannot be used, or too many captions stay unscored.
+        ModelError: The model is missing or cannot score.
     """
     if settings.name == "openai":
         from aligncap.preference.judges import openai
@@ -70,7 +70,7 @@ def _row(settings: Judge, opinion: Opinion) -> dict[str, Any]:
 
 
 def _notes(settings: Judge, opinions: Sequence[Opinion]) -> dict[str, Any]:
-    """About the whole file; no address of an endpoint, which is a machine's name."""
+    """Make the notes of a scores artifact; they leave out the endpoint's address, which names a machine."""
     names = ("similarity_weight", "factuality_weight", "faithfulness_weight")
     notes: dict[str, Any] = {"judge": settings.name, "weights": {name: getattr(settings, name) for name in names}}
     if settings.name in ("local", "openai"):
@@ -83,15 +83,15 @@ def _notes(settings: Judge, opinions: Sequence[Opinion]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class CandidateFacts:
-    """What is read to score candidates, by training corpus where it is of corpora.
+    """Input files for scoring candidates; mappings are keyed by training corpus.
 
     Attributes:
-        candidates: the ``candidates`` artifact.
-        references: artifacts ``labels``.
-        gold: clues of the references.
-        transcripts: artifacts ``transcripts``.
-        prosody: measured prosody, against which level, pitch and rate may be checked.
-        model: as for ``score``.
+        candidates: Artifact ``candidates``.
+        references: Artifacts ``labels``.
+        gold: Artifacts ``clues``, parsed from the reference captions.
+        transcripts: Artifacts ``transcripts``.
+        prosody: Artifacts ``prosody``, against which level, pitch and rate are checked.
+        model: Manifest of the judge's model, as for ``score``.
     """
 
     candidates: Path
@@ -106,14 +106,14 @@ def score_candidates(judge: Judge, compute: Compute, inputs: CandidateFacts, out
     """Score every candidate caption.
 
     Args:
-        judge: which judge, and its settings.
-        compute: device and threads.
-        inputs: the candidates, and what is known of their clips.
-        out: the ``judge_scores`` artifact, in the order of the candidates.
+        judge: Name of the judge and its settings.
+        compute: Device and threads.
+        inputs: Candidates and the facts of their utterances.
+        out: Artifact ``judge_scores`` to write, in the order of the candidates.
 
     Raises:
-        ArtifactError: a candidate of an utterance that no training corpus has.
-        JudgeError, ModelError: as ``score``.
+        ArtifactError: A candidate belongs to an utterance that no training corpus has.
+        JudgeError, ModelError: As for ``score``.
     """
     facts = read_facts(inputs.references, inputs.gold, inputs.transcripts, inputs.prosody)
     rows = artifacts.read_rows(inputs.candidates, "candidates")
@@ -136,15 +136,15 @@ def score_candidates(judge: Judge, compute: Compute, inputs: CandidateFacts, out
 
 @dataclass(frozen=True)
 class CaptionFacts:
-    """What is read to score captions of one test corpus.
+    """Input files for scoring the captions of a test corpus.
 
     Attributes:
-        captions: system -> its ``captions`` artifact.
-        references: artifact ``labels``, with captions.
-        gold: clues of the references.
-        transcripts: artifact ``transcripts``.
-        prosody: measured prosody.
-        model: as for ``score``.
+        captions: Artifact ``captions`` of each system.
+        references: Artifact ``labels``, which includes the reference captions.
+        gold: Artifact ``clues``, parsed from the reference captions.
+        transcripts: Artifact ``transcripts``.
+        prosody: Artifact ``prosody``.
+        model: Manifest of the judge's model, as for ``score``.
     """
 
     captions: Annotated[Mapping[str, Path], By("systems")]
@@ -156,24 +156,24 @@ class CaptionFacts:
 
 
 class Judged(NamedTuple):
-    """What is written of one test corpus: system -> ``judged_captions`` artifact, in the order of its captions."""
+    """Output files for a test corpus: artifact ``judged_captions`` of each system, in the order of its captions."""
 
     judged: Annotated[Mapping[str, Path], By("systems")]
 
 
 def score_captions_of(corpus: str, judge: Judge, compute: Compute, inputs: CaptionFacts, outputs: Judged) -> None:
-    """Score what every system said about a test corpus, for win rates: scoring side, nothing trains on it.
+    """Score the captions of every system for a test corpus. They give win rates and are not used in training.
 
     Args:
-        corpus: the test corpus.
-        judge: which judge, and its settings.
-        compute: device and threads.
-        inputs: the captions, and what is known of their clips.
-        outputs: where the scores go.
+        corpus: Name of the test corpus.
+        judge: Name of the judge and its settings.
+        compute: Device and threads.
+        inputs: Captions and the facts of their utterances.
+        outputs: Artifacts to write.
 
     Raises:
-        ArtifactError: captions of an utterance that the references lack.
-        JudgeError, ModelError: as ``score``.
+        ArtifactError: A caption belongs to an utterance that the references lack.
+        JudgeError, ModelError: As for ``score``.
     """
     tables = (inputs.references, inputs.gold, inputs.transcripts, inputs.prosody)
     facts = read_facts(*({corpus: path} for path in tables))

@@ -1,4 +1,4 @@
-"""Answers of a chat endpoint: read out of its text, and kept on disk by the prompt that they answer."""
+"""Answers of a chat endpoint: they are parsed from its text and cached on disk by a digest of the request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Points = Annotated[float, Field(strict=True, ge=1, le=5)]
 
 
 class Answer(BaseModel):
-    """What the scoring prompt asks for: these three fields, no other, numbers as numbers."""
+    """The answer that the scoring prompt asks for: exactly these three fields, with scores as numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,11 +26,11 @@ class Answer(BaseModel):
 
 
 class BadAnswer(ValueError):
-    """A text that holds no answer, or more than one; says what is wrong with it."""
+    """Error for a text that has no answer or more than one; its message says what is wrong."""
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """Every whole JSON object in a text, outermost ones only."""
+    """Iterate over the complete JSON objects in a text, without those inside other objects."""
     decoder, position = json.JSONDecoder(), text.find("{")
     while position >= 0:
         try:
@@ -43,10 +43,10 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
 
 
 def read_answer(text: str) -> Answer:
-    """The one answer in a text; prose or a code fence around it does not matter.
+    """Parse the answer in a text, which may have prose or a code fence around it.
 
     Raises:
-        BadAnswer: no JSON object, one with other fields or values, or two that differ.
+        BadAnswer: The text has no JSON object, an object with other fields or values, or two different answers.
     """
     answers: dict[Answer, None] = {}
     problem = "it holds no JSON object"
@@ -64,17 +64,18 @@ def read_answer(text: str) -> Answer:
 
 
 def prompt_key(base_url: str, request: Mapping[str, Any]) -> str:
-    """sha256 of where a request goes and all that it says: what its answer is kept under."""
+    """Return the cache key of an answer: the sha256 of the endpoint's URL and of the whole request."""
     return hashlib.sha256(json.dumps([base_url, request], sort_keys=True).encode()).hexdigest()
 
 
 class AnswerCache:
-    """Answers on disk, a file each, written as they come: an interrupted run asks only for the rest.
+    """A cache of answers on disk, so that a run after an interruption asks only for the missing ones.
 
-    A file holds the three fields of the answer and nothing of the prompt, the endpoint or the key.
+    Each answer is written to a file as soon as it arrives. The file holds the three fields of the answer, and nothing
+    of the prompt, the endpoint or its key.
 
     Args:
-        folder: where the files lie; jobs that run side by side may share it.
+        folder: Folder of the files; jobs that run at the same time may share it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -84,12 +85,12 @@ class AnswerCache:
         return self._folder / key[:2] / f"{key}.json"
 
     def get(self, key: str) -> Answer | None:
-        """The answer kept under ``key``; None where there is none that can be read."""
+        """Return the answer with this cache key, or None where there is none that can be read."""
         try:
             return Answer.model_validate_json(self._path(key).read_text(encoding="utf-8"))
         except (OSError, ValueError):  # ValidationError is a ValueError
             return None
 
     def put(self, key: str, answer: Answer) -> None:
-        """Keep an answer."""
+        """Write an answer to the cache."""
         artifacts.write_json(answer.model_dump(), self._path(key))

@@ -1,7 +1,7 @@
-"""The judge ``human``: answers that people gave, from a file; docs/judge.md has its columns.
+"""The judge ``human``: it reads the answers of people from a file, whose columns docs/judge.md lists.
 
-A row either scores one caption or prefers one of two. Scores are averaged over people. Where a caption was only
-compared, its score is 1 + 4 × the share of comparisons that it won (a tie is half a win): ours.
+A row either scores one caption or states a preference between two. Scores are averaged over people. A caption that was
+only compared has the score 1 + 4 × the share of comparisons that it won, where a tie is half a win (ours).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Caption = tuple[str, str, str]  # (corpus, utterance id, caption with single bla
 
 
 class HumanAnswer(BaseModel):
-    """One row of the file; an empty field is as good as none."""
+    """An answer of a person: a row of the file, in which an empty field counts as missing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -59,7 +59,7 @@ class HumanAnswer(BaseModel):
 
 
 def _records(path: Path) -> Iterator[tuple[int, Any]]:
-    """Rows of the file with the number a reader would call them by."""
+    """Iterate over the rows of the file with the line or row numbers that error messages name."""
     if path.suffix == ".csv":
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
@@ -81,7 +81,7 @@ def read_human_answers(path: Path) -> list[HumanAnswer]:
     """Read a file of answers.
 
     Raises:
-        JudgeError: no such file, another format, or a row that is no answer; names file, row and value.
+        JudgeError: The file is missing or has another format, or a row is not an answer; the message names the row.
     """
     try:
         return [_answer(path, number, row) for number, row in _records(path)]
@@ -108,14 +108,14 @@ def _caption(corpus: str, utterance_id: str, text: str) -> Caption:
 
 
 def score(settings: Judge, items: Sequence[Item]) -> list[Opinion]:
-    """Opinions of people, in the order of ``items``; what nobody judged stays unscored.
+    """Return the opinions of people, in the order of ``items``; captions that nobody judged stay unscored.
 
     Args:
-        settings: the file of answers, and the weights of the two scores.
-        items: captions; facts are not looked at.
+        settings: File of answers, and weights of the two scores.
+        items: Captions, whose facts are not used.
 
     Raises:
-        JudgeError: the file cannot be read, or holds no answer about any of these captions.
+        JudgeError: The file cannot be read, or has no answer about any of these captions.
     """
     path = Path(settings.human.answers or "")
     answers = read_human_answers(path)
@@ -149,7 +149,7 @@ def score(settings: Judge, items: Sequence[Item]) -> list[Opinion]:
 
 
 def _read(answer: HumanAnswer) -> dict[Caption, dict[str, float]]:
-    """What an answer says: caption -> aspect -> points, or share won of the one comparison."""
+    """Return the points of each caption and aspect in an answer; in a comparison, the share won (0, a half or 1)."""
     where = (answer.corpus, answer.utterance_id)
     if answer.candidate is not None:
         own = {"factuality": answer.factuality, "faithfulness": answer.faithfulness}

@@ -1,7 +1,7 @@
-"""The judge ``local``: a causal LM of this machine reads the scoring prompt; nothing leaves the machine.
+"""The judge ``local``: a causal LM on this machine reads the scoring prompt, so that no data leave the machine.
 
 A score is the expectation of the digits 1-5 under the model's distribution of the answer's first token, renormalised
-over the five. All captions of a clip and both questions share one sequence, so rubric and facts are computed once.
+over these digits. The captions of a clip and both questions share a sequence, so rubric and facts are computed once.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DIGITS = "12345"
-CAPTIONS = 8  # of one clip that share a sequence: attention grows with the square of its length
-LITTLE = 0.1  # a model that gives the digits less of its probability does not follow the prompt
+CAPTIONS = 8  # captions of a clip in one sequence, because attention grows with the square of its length
+LITTLE = 0.1  # mean probability of all digits below which the model does not seem to follow the prompt
 
 
 def digit_tokens(tokenizer: Any) -> list[list[int]]:
-    """For each of 1-5, the tokens that read as this digit, with or without a blank before it.
+    """Return, for each digit 1-5, the tokens that decode to it, with or without white space around it.
 
     Raises:
-        ModelError: the tokenizer has no token for one of them.
+        ModelError: The tokenizer has no token for one of the digits.
     """
     found: dict[str, list[int]] = {digit: [] for digit in DIGITS}
     for token, text in enumerate(tokenizer.batch_decode([[i] for i in range(len(tokenizer))])):
@@ -51,14 +51,14 @@ def digit_tokens(tokenizer: Any) -> list[list[int]]:
 
 
 def digit_probabilities(logits: Tensor, tokens: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Distribution over the five digits, and how much of the whole distribution they hold.
+    """Compute the distribution over the five digits, and their total probability among all tokens.
 
     Args:
-        logits: [n, V].
-        tokens: of ``digit_tokens``.
+        logits: Logits [n, V] of the answers' first tokens.
+        tokens: Tokens of each digit, from ``digit_tokens``.
 
     Returns:
-        [n, 5] that adds up to 1, and [n] in 0-1.
+        Probabilities [n, 5], whose rows sum to 1, and total probabilities [n].
     """
     import torch
 
@@ -68,7 +68,7 @@ def digit_probabilities(logits: Tensor, tokens: Sequence[Sequence[int]]) -> tupl
 
 
 def _clips(items: Sequence[Item]) -> list[tuple[Facts, list[int]]]:
-    """Places in ``items`` by clip, at most ``CAPTIONS`` together."""
+    """Group the indices of ``items`` by clip, at most ``CAPTIONS`` in a group, with the facts of the clip."""
     clips: dict[tuple[str, str], list[int]] = defaultdict(list)
     for place, item in enumerate(items):
         clips[item.corpus, item.utterance_id].append(place)
@@ -82,9 +82,9 @@ def _clips(items: Sequence[Item]) -> list[tuple[Facts, list[int]]]:
 def _laid_out(
     model: CaptionModel, frame: Prompt, facts: Facts, items: Sequence[Item], filler: int
 ) -> tuple[Prompt, list[list[int]]]:
-    """One clip: rubric and facts as the prompt; a caption with one question each as a response.
+    """Lay out the prompt of a clip, its rubric and facts, and the responses: each a caption and one question.
 
-    The last token of a response is no input, so ``filler`` stands for the answer.
+    The last token of a response is not an input, so ``filler`` takes the place of the answer.
     """
     from aligncap.captioner.packing import Prompt
 
@@ -105,7 +105,7 @@ def _laid_out(
 
 
 def _answer_logits(model: CaptionModel, prompts: Sequence[Prompt], tails: Sequence[list[list[int]]]) -> Tensor:
-    """Logits of every response's last token, ``[n_responses, V]``; only these are projected."""
+    """Compute the logits of every response's last token, ``[n_responses, V]``, without those of other tokens."""
     import torch
 
     packed = model.pack(prompts, tails)
@@ -116,16 +116,16 @@ def _answer_logits(model: CaptionModel, prompts: Sequence[Prompt], tails: Sequen
 
 
 def score(settings: Judge, compute: Compute, items: Sequence[Item], model_manifest: Path) -> list[Opinion]:
-    """Opinions of a causal LM, in the order of ``items``.
+    """Return the opinions of a causal LM, in the order of ``items``.
 
     Args:
-        settings: clips at once, and the weights of the two scores.
-        compute: device, threads, precision.
-        items: captions with what is known of their clips.
-        model_manifest: the LM.
+        settings: Batch size in clips, and weights of the two scores.
+        compute: Device, threads and precision.
+        items: Captions with the facts of their utterances.
+        model_manifest: Manifest of the LM.
 
     Raises:
-        ModelError: its tokenizer has no digits, or its context is too short.
+        ModelError: The tokenizer lacks a digit, or the LM's context is too short.
     """
     import torch
 
@@ -141,7 +141,7 @@ def score(settings: Judge, compute: Compute, items: Sequence[Item], model_manife
         (places, *_laid_out(model, frame, facts, [items[place] for place in places], tokens[0][0]))
         for facts, places in clips
     ]
-    rows.sort(key=lambda row: len(row[1]) + sum(map(len, row[2])))  # alike lengths together
+    rows.sort(key=lambda row: len(row[1]) + sum(map(len, row[2])))  # similar lengths share a batch
     points = torch.arange(1.0, 6.0, dtype=torch.float64)
     opinions: list[Opinion | None] = [None] * len(items)
     held = []
@@ -163,7 +163,7 @@ def score(settings: Judge, compute: Compute, items: Sequence[Item], model_manife
 
 
 def _reasons(shares: Tensor, mass: Tensor) -> str:
-    """Why, for a judge without words: the distributions that the scores are expectations of."""
+    """Format the digit distributions as the rationale of the scores, because the LM gives none in words."""
     return "; ".join(
         f"{aspect} P(1..5) = {' '.join(f'{value:.2f}' for value in row)}, {float(own):.2f} of all"
         for aspect, row, own in zip(rubric.ASPECTS, shares.tolist(), mass, strict=True)

@@ -1,7 +1,7 @@
 """The judge ``openai``: any OpenAI-compatible chat endpoint reads the scoring prompt and answers in JSON.
 
-An answer that cannot be used is asked for once more; after that the row is unscored, never guessed. The key comes from
-the environment variable that the config names, goes into the request's header and nowhere else.
+After an answer that cannot be used the endpoint is asked once more; if that fails, the caption stays unscored. The key
+is read from the environment variable that the config names, and is used only in the request's header.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from aligncap.progress import track
 logger = logging.getLogger(__name__)
 
 SECTION = "preference.judge.openai"
-# Not work/{rule}/{digest}: an answer belongs to its prompt, whichever rule or system asks for it.
+# The folder is not work/{rule}/{digest}, because an answer depends on its prompt, not on the rule or system that asks.
 CACHE = Path("work") / "judge_openai"
 TRIED_AGAIN = (408, 409, 425, 429)  # and 5xx
 EXCERPT = 160  # characters of an endpoint's message that are shown
@@ -41,15 +41,15 @@ Messages = list[dict[str, str]]
 
 
 class GaveUp(Exception):
-    """This row stays without a score; says why."""
+    """Error after which a caption stays unscored; its message is the reason."""
 
 
 class Stopped(Exception):
-    """The run ends; nothing more is asked."""
+    """Error that ends waiting requests when the run stops."""
 
 
 def retry_after(header: str | None, now: datetime | None = None) -> float:
-    """Seconds that a ``Retry-After`` header asks for, in either of its two forms; 0 for none or an unreadable one."""
+    """Parse a ``Retry-After`` header in either of its forms into seconds; 0 where it is missing or cannot be read."""
     text = (header or "").strip()
     if re.fullmatch(r"\d+(\.\d+)?", text):
         return float(text)
@@ -62,13 +62,13 @@ def retry_after(header: str | None, now: datetime | None = None) -> float:
 
 
 class Endpoint:
-    """A chat endpoint that is asked by several threads at once.
+    """A client of a chat endpoint for several threads.
 
     Args:
-        settings: where it is and how patiently it is asked.
+        settings: URL, key variable, retries and waiting times.
 
     Raises:
-        JudgeError: the environment variable of the key is not set.
+        JudgeError: The environment variable of the key is not set.
     """
 
     def __init__(self, settings: OpenAiJudge) -> None:
@@ -76,7 +76,7 @@ class Endpoint:
         self.tokens: Counter[str] = Counter()
         self._key = _key(settings)
         self._lock = threading.Lock()
-        self._open_at = 0.0  # told to wait, every thread waits
+        self._open_at = 0.0  # when the endpoint asks one thread to wait, all threads wait until then
         self._stop = threading.Event()
         self._client = httpx.Client(
             base_url=settings.base_url,
@@ -86,7 +86,7 @@ class Endpoint:
         )
 
     def stop(self) -> None:
-        """Ask nothing more: threads that wait raise ``Stopped``."""
+        """Stop all requests: waiting threads raise ``Stopped``."""
         self._stop.set()
 
     def close(self) -> None:
@@ -94,15 +94,15 @@ class Endpoint:
         self._client.close()
 
     def ask(self, request: Mapping[str, Any]) -> str:
-        """The text of an answer.
+        """Send a request and return the text of the answer.
 
         Args:
-            request: body of the request.
+            request: Body of the request.
 
         Raises:
-            GaveUp: the request was refused, or every try failed.
-            JudgeError: the endpoint refuses this client altogether.
-            Stopped: the run ends.
+            GaveUp: The request was refused, or every try failed.
+            JudgeError: The endpoint refuses all requests of this client.
+            Stopped: The run was stopped.
         """
         reason = ""
         for attempt in range(self.settings.retries + 1):
@@ -128,7 +128,7 @@ class Endpoint:
         raise GaveUp(f"{reason} ({self.settings.retries + 1} tries)")
 
     def _text_of(self, reply: httpx.Response) -> str | None:
-        """Content of the first choice, empty where the model said nothing; None for what is no chat completion."""
+        """Return the content of the first choice, "" where it is empty, or None where the reply is no completion."""
         try:
             body = reply.json()
             content = body["choices"][0]["message"].get("content")
@@ -145,7 +145,7 @@ class Endpoint:
             remedy = f"check the key in ${self.settings.key_variable}" if self._key else f"set {SECTION}.key_variable"
         elif reply.status_code == 404:
             remedy = f"check {SECTION}.base_url and {SECTION}.model"
-        else:  # such as 400 for a caption that a content filter stops: one row's trouble
+        else:  # this caption alone fails, for example with 400 from a content filter
             raise GaveUp(told)
         raise JudgeError(f"{self.settings.base_url}: {told}; {remedy}")
 
@@ -173,7 +173,7 @@ class Endpoint:
             raise Stopped
 
     def _shown(self, text: str) -> str:
-        """One short line of an endpoint's words; should it repeat the key, not that."""
+        """Shorten an endpoint's message to one line, with the key replaced should it contain it."""
         text = text.replace(self._key, "***") if self._key else text
         return " ".join(text.split())[:EXCERPT]
 
@@ -193,13 +193,13 @@ def _key(settings: OpenAiJudge) -> str:
 
 
 def request_of(settings: OpenAiJudge, messages: Messages) -> dict[str, Any]:
-    """Body of a request."""
+    """Return the body of a request."""
     extra = {name: value for name, value in settings.request.items() if value is not None}
     return {**extra, "model": settings.model, "messages": messages}
 
 
 def _answer(endpoint: Endpoint, messages: Messages) -> Answer:
-    """Ask, and once more where the answer cannot be used."""
+    """Ask for an answer, and ask once more where it cannot be used."""
     text = endpoint.ask(request_of(endpoint.settings, messages))
     try:
         return read_answer(text)
@@ -215,15 +215,15 @@ def _answer(endpoint: Endpoint, messages: Messages) -> Answer:
 
 
 def score(settings: Judge, items: Sequence[Item]) -> list[Opinion]:
-    """Opinions of an endpoint's model, in the order of ``items``; equal prompts are asked for once.
+    """Return the opinions of an endpoint's model, in the order of ``items``; equal prompts are sent only once.
 
     Args:
-        settings: the endpoint, and the weights of the two scores.
-        items: captions with what is known of their clips; this text leaves the process, and nothing else does.
+        settings: Endpoint, and weights of the two scores.
+        items: Captions with the facts of their utterances. Only this text is sent to the endpoint.
 
     Raises:
-        JudgeError: no key, the endpoint refuses it, or more rows than ``max_unscored`` stay without a score. What was
-            answered until then is kept, so a rerun asks only for the rest.
+        JudgeError: The key is missing, the endpoint refuses it, or more captions than ``max_unscored`` stay unscored.
+            Answers received before are cached, so that a rerun asks only for the rest.
     """
     own = settings.openai
     prompts = [rubric.messages(item) for item in items]
@@ -251,7 +251,7 @@ def _ask_all(
     cache: AnswerCache,
     answers: dict[str, Answer],
 ) -> dict[str, str]:
-    """Fill ``answers``, each kept on disk as it comes; the reasons of prompts that stay without one."""
+    """Fill ``answers`` and cache each when it arrives; return the reasons of the prompts that stay without one."""
     endpoint = Endpoint(settings)
     allowed = settings.max_unscored * rows.total()
     reasons: dict[str, str] = {}
@@ -278,7 +278,7 @@ def _ask_all(
         try:
             return ask(key)
         except JudgeError:
-            endpoint.stop()  # not first where the error arrives: this thread would take the next prompt before that
+            endpoint.stop()  # stop here: this thread would take the next prompt before the caller sees the error
             raise
 
     with ThreadPoolExecutor(settings.concurrency) as pool:
@@ -287,7 +287,7 @@ def _ask_all(
             for future in track(as_completed(futures), "judge", len(futures)):
                 try:
                     answer = future.result()
-                except Stopped:  # why, the thread that stopped the others says
+                except Stopped:  # the thread that stopped the others raises the reason
                     continue
                 if answer is not None:
                     answers[futures[future]] = answer

@@ -1,7 +1,7 @@
-"""The embedded judge: compares a candidate with label, gold clues, measured prosody and reference, without an LLM.
+"""The judge ``reference``: without an LLM it compares a caption with label, gold clues, prosody and references.
 
-The scale is that of the rubric in docs/judge.md, 1 to 5 for factuality and for faithfulness; numbers and weights are
-ours. Candidates are judged by what training corpora say; captions of a test corpus on the scoring side only.
+The scale is that of the rubric in docs/judge.md, 1 to 5 for factuality and for faithfulness; points and weights are
+ours. Candidates are judged by facts of training corpora. Facts of a test corpus are used only to score its captions.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from aligncap.preference.facts import Facts, Item, Opinion
 from aligncap.progress import track
 from aligncap.vocabulary import Clue
 
-SILENT = 2.0  # a caption without any clue: as good as a wrong emotion of the right valence
+SILENT = 2.0  # factuality of a caption without any clue, equal to that of a wrong emotion of the right valence
 EMOTION_POINTS = {"right": 1.5, "among": 0.5, "silent": -0.5, "wrong": -1.5}
-CLUE_POINTS, CLUE_SHARE = 0.5, 1.0  # a supported or contradicted clue, and the most that all of them may move
+CLUE_POINTS, CLUE_SHARE = 0.5, 1.0  # points of a supported or contradicted clue, and the limit of their sum
 PENALTIES = {
     "transcript": 2.0,
     "unfinished": 2.0,
@@ -32,7 +32,7 @@ PENALTIES = {
     "gender": 1.0,
     "persona": 1.0,
 }
-LONG, SHORT = 1.5, 0.5  # ratios of words to the reference's from which length costs points
+LONG, SHORT = 1.5, 0.5  # ratios of the number of words to the reference's beyond which points are lost
 VALENCE = {"happy": 1, "surprised": 0, "neutral": 0, "angry": -1, "sad": -1, "fearful": -1, "disgusted": -1}
 
 
@@ -54,7 +54,7 @@ def _grade_emotion(clues: Sequence[Clue], emotion: str) -> tuple[float, str]:
 
 
 def _grade_clues(clues: Sequence[Clue], facts: Facts) -> tuple[float, list[str]]:
-    """Points for level, pitch, rate, timbre, pause and intensity, against gold clues first, then the measurement."""
+    """Compute the points of the vocal clues and intensity, compared with the gold clues, label and measurement."""
     gold = {(c.kind, c.lemma) for c in facts.gold if not c.negated and c.kind != "emotion"}
     measured = {(kind, getattr(facts.truth, kind)) for kind in ("level", "pitch", "rate")}
     wrong_kinds = {flag.split(":")[0] for flag in factuality_flags(clues, facts.truth)} - {"emotion"}
@@ -74,7 +74,7 @@ def _grade_clues(clues: Sequence[Clue], facts: Facts) -> tuple[float, list[str]]
 
 
 def grade_factuality(caption: str, facts: Facts) -> tuple[float, list[str]]:
-    """Factuality 1-5 with reasons: 3 plus points for the emotion and for every other clue."""
+    """Compute factuality, 1-5, with reasons: it is 3 plus the points of the emotion and of the other clues."""
     clues = parse_clues(caption)
     if not clues:
         return SILENT, ["asserts no clue"]
@@ -87,7 +87,7 @@ def grade_factuality(caption: str, facts: Facts) -> tuple[float, list[str]]:
 
 
 def grade_faithfulness(caption: str, facts: Facts, finished: bool) -> tuple[float, list[str]]:
-    """Faithfulness 1-5 with reasons: 5 less a penalty for each flag and for an unlike length."""
+    """Compute faithfulness, 1-5, with reasons: it is 5 minus penalties for flags and for an unusual length."""
     flags = faithfulness_flags(caption, facts.transcript, facts.references, finished)
     score = 5.0 - sum(PENALTIES[flag.split(":")[0]] for flag in flags)
     words = len(caption.split())
@@ -106,15 +106,15 @@ def grade_faithfulness(caption: str, facts: Facts, finished: bool) -> tuple[floa
 def judge(
     caption: str, facts: Facts, finished: bool, similarity: float | None, weights: tuple[float, float, float]
 ) -> Opinion:
-    """Score one candidate.
+    """Score one caption.
 
     Args:
-        caption: the candidate.
-        facts: of its utterance.
-        finished: the end token came.
-        similarity: mean cosine with the references, -1 to 1; None where there is no reference, and then its weight
-            goes to the other two.
-        weights: of similarity, factuality and faithfulness; they add up to 1.
+        caption: Text of the caption.
+        facts: Facts of its utterance.
+        finished: Whether the caption ended with the end token.
+        similarity: Mean cosine similarity to the references, -1 to 1; None without references, and then its weight is
+            shared by the other two.
+        weights: Weights of similarity, factuality and faithfulness, which sum to 1.
     """
     factuality, why = grade_factuality(caption, facts)
     faithfulness, found = grade_faithfulness(caption, facts, finished)
@@ -128,13 +128,13 @@ def judge(
 
 
 def score(settings: Judge, compute: Compute, items: Sequence[Item], encoder_manifest: Path) -> list[Opinion]:
-    """Opinions of the reference judge, in the order of ``items``.
+    """Return the opinions of the judge ``reference``, in the order of ``items``.
 
     Args:
-        settings: the weights.
-        compute: threads of the sentence encoder.
-        items: captions with what is known of their clips.
-        encoder_manifest: sentence encoder.
+        settings: Weights of the scores.
+        compute: Threads of the sentence encoder.
+        items: Captions with the facts of their utterances.
+        encoder_manifest: Manifest of the sentence encoder.
     """
     import torch
 

@@ -1,6 +1,6 @@
 """The scoring prompt: a versioned text file with the rubric, filled in for one caption.
 
-Figure 5 of the paper shows a scoring prompt, but its text was not at hand; ours is ``prompts/scoring_v1.txt``.
+Figure 5 of the paper shows a scoring prompt, but its text was not available to us; ours is ``prompts/scoring_v1.txt``.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def _fill(part: str, **values: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """One line without double quotes, so that nothing quoted can end its quotes."""
+    """Quote a text as one line, with its double quotes replaced so that they cannot end the quotation."""
     return '"' + " ".join(text.split()).replace('"', "'") + '"'
 
 
 def describe(facts: Facts) -> str:
-    """What is known of a clip, a line each; what is unknown is left out.
+    """Describe the known facts of an utterance, one on each line; unknown facts are left out.
 
-    Label and measurement say what is so; clues, transcript and references are what people wrote and said.
+    Label and measurement are the truth; clues, transcript and references are the words of people.
     """
     truth = facts.truth
     lines = []
@@ -55,37 +55,37 @@ def describe(facts: Facts) -> str:
 
 
 def rubric() -> str:
-    """The instruction: what the two scores mean."""
+    """Return the instruction, which explains the two scores."""
     return _parts()["rubric"]
 
 
 def facts_text(facts: Facts) -> str:
-    """The part of the prompt that all captions of a clip share."""
+    """Return the facts part of the prompt, which all captions of an utterance share."""
     return _fill("facts", facts=describe(facts))
 
 
 def caption_text(item: Item) -> str:
-    """The part that holds the caption."""
+    """Return the part of the prompt with the caption."""
     filled = _fill("caption", caption=_quoted(item.caption))
     return filled if item.finished else f"{filled}\n{_parts()['unfinished']}"
 
 
 def json_question() -> str:
-    """How to answer in JSON."""
+    """Return the question that asks for both scores in JSON."""
     return _parts()["json"]
 
 
 def again(problem: str) -> str:
-    """The one re-ask after an answer that cannot be used."""
+    """Return the message that asks again after an answer that cannot be used."""
     return _fill("again", problem=problem)
 
 
 def digit_question(aspect: str) -> str:
-    """How to answer in one digit; ``aspect`` is one of ``ASPECTS``."""
+    """Return the question that asks for one digit; ``aspect`` is one of ``ASPECTS``."""
     return _fill("digit", aspect=aspect)
 
 
 def messages(item: Item) -> list[dict[str, str]]:
-    """The chat that asks for one JSON answer."""
+    """Return the chat messages that ask for a JSON answer about one caption."""
     content = f"{facts_text(item.facts)}\n\n{caption_text(item)}\n\n{json_question()}"
     return [{"role": "system", "content": rubric()}, {"role": "user", "content": content}]

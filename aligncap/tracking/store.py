@@ -291,7 +291,7 @@ def save_served(checkpoint: Path, folder: Path, model_id: str, run_id: str) -> N
         params=ParamSchema([ParamSpec("max_new_tokens", DataType.long, 40)]),
     )
     with tempfile.TemporaryDirectory(prefix="aligncap-") as scratch, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*input example")  # it would be a recording, and would load the model
+        warnings.filterwarnings("ignore", message=".*input example")  # it would be a recording, and load the model
         data = Path(scratch) / "checkpoint"
         data.mkdir()
         for name in TRAINED_FILES:

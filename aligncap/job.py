@@ -1,4 +1,4 @@
-"""What every workflow script does first, and what the workflow gives it, as the typed objects that functions take."""
+"""The frame of every workflow script: logging, tracking, and the rule's files and parameters as typed objects."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ JOBS_LOCK = Path("work") / "jobs.lock"
 
 @contextlib.contextmanager
 def job(smk: Any) -> Iterator[Given]:
-    """A workflow script's work: logged, tracked as a run of its own, an error that the user can mend told in one line.
+    """Run the body of a workflow script with a log file, a tracking run and one-line messages for the user's errors.
 
     Enter it before anything imports torch or numpy: libraries read the thread variables when they are loaded, and
     another number of threads gives other float sums.
 
     Args:
-        smk: what the workflow gives a script: ``rule``, ``log``, ``wildcards``, ``params``, ``output``. The number of
-            threads is ``params.compute["threads"]``, 1 without; never what the scheduler has left over.
+        smk: Object that Snakemake gives a script: ``rule``, ``log``, ``wildcards``, ``params``, ``output``. The number
+            of threads is ``params.compute["threads"]``, or 1 without it; it never depends on the scheduler.
 
     Yields:
-        what the rule declares, for the function that the script calls.
+        The rule's files and parameters, for the function that the script calls.
     """
     threads = smk.params.compute["threads"] if "compute" in smk.params.keys() else 1  # noqa: SIM118 (not a dict)
     for variable in THREAD_VARIABLES:
@@ -76,7 +76,7 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
 
 
 def _hold_jobs_lock() -> None:
-    """A shared lock for the life of this process, so that a new run sees a job that outlived its run."""
+    """Hold a shared lock until this process ends, so that a new run notices a job that outlived its run."""
     with contextlib.suppress(OSError):  # a network file system may have no locks
         JOBS_LOCK.parent.mkdir(exist_ok=True)
         descriptor = os.open(JOBS_LOCK, os.O_RDWR | os.O_CREAT, 0o644)  # closed by the end of the process
@@ -85,10 +85,10 @@ def _hold_jobs_lock() -> None:
 
 @dataclass(frozen=True)
 class By:
-    """Whose files a list of a rule's input or output holds: names that a parameter of the rule lists, in that order.
+    """Names for the files in a list of a rule's input or output, taken from parameters of the rule in the same order.
 
     Args:
-        params: the parameter; of two, every name of the first with every name of the second.
+        params: Parameters that list the names. Two parameters stand for every pair of a first and a second name.
     """
 
     params: tuple[str, ...]
@@ -97,7 +97,7 @@ class By:
         object.__setattr__(self, "params", params)
 
     def names(self, params: Any) -> list[Any]:
-        """The names, in the order of the files."""
+        """Return the names in the order of the files."""
         listed = [[tuple(n) if isinstance(n, list | tuple) else n for n in getattr(params, p)] for p in self.params]
         return listed[0] if len(listed) == 1 else list(itertools.product(*listed))
 
@@ -106,29 +106,29 @@ ByCorpus = Annotated[Mapping[str, Path], By("corpora")]
 
 
 class Given:
-    """What the workflow gives a script, as typed objects: a field takes the input, output or parameter of its name.
+    """The files and parameters of a rule as typed objects, whose fields are filled by name.
 
-    A field of type ``Path | None`` is an input that a configuration may switch off; ``Mapping[…, Path]`` is annotated
-    with whose files they are (``By``); a section of the configuration is validated once more.
+    A field of type ``Path | None`` is an input that a configuration may switch off. A ``Mapping[…, Path]`` is annotated
+    with ``By``, which gives its keys. A section of the configuration is validated once more.
     """
 
     def __init__(self, smk: Any) -> None:
         self._smk = smk
 
     def settings(self, kind: type[Kind]) -> Kind:
-        """What the rule depends on beside its files: parameters, and wildcards."""
+        """Fill ``kind`` from the rule's parameters and wildcards."""
         return self._filled(kind, self._smk.params, self._smk.wildcards)
 
     def inputs(self, kind: type[Kind]) -> Kind:
-        """What the rule reads."""
+        """Fill ``kind`` from the rule's input files."""
         return self._filled(kind, self._smk.input)
 
     def by(self, param: str, files: Sequence[str]) -> dict[str, Path]:
-        """Files of a list, by the names that a parameter lists in the same order."""
+        """Return the files of a list, keyed by the names that the parameter ``param`` lists in the same order."""
         return dict(zip(By(param).names(self._smk.params), map(Path, files), strict=True))
 
     def outputs(self, kind: type[Kind]) -> Kind:
-        """What the rule writes."""
+        """Fill ``kind`` from the rule's output files."""
         return self._filled(kind, self._smk.output)
 
     def _filled(self, kind: type[Kind], *sources: Any) -> Kind:

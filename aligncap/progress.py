@@ -1,4 +1,4 @@
-"""Progress of long stages: a bar on a terminal, a line every tenth in a log."""
+"""Progress of long stages: a bar on a terminal, or a line for every tenth of the work in a log."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ logger = logging.getLogger(__name__)
 
 
 def track(iterable: Iterable[Item], description: str, total: int | None = None) -> Iterator[Item]:
-    """Yield from ``iterable`` and show how far it is on stderr.
+    """Yield the items of ``iterable`` and show the progress on stderr.
 
     Args:
-        iterable: what to go through.
-        description: two or three words.
-        total: number of items, where ``iterable`` has no length.
+        iterable: Items of the work.
+        description: Name of the work in two or three words.
+        total: Number of items, where ``iterable`` has no length.
     """
     count = total if total is not None else len(iterable)  # type: ignore[arg-type]
     if sys.stderr.isatty():
@@ -35,6 +35,6 @@ def track(iterable: Iterable[Item], description: str, total: int | None = None) 
 
 
 def batches(items: Sequence[Item], size: int, description: str) -> Iterator[Sequence[Item]]:
-    """``items`` in runs of ``size``, the last as long as is left, tracked run by run."""
+    """Yield ``items`` in batches of ``size``, the last one possibly smaller, and show the progress."""
     for start in track(range(0, len(items), size), description):
         yield items[start : start + size]

@@ -1,4 +1,4 @@
-"""What an experiment was made of: effective config, versions, commit and digests of the input files it names."""
+"""Provenance of an experiment: effective config, package versions, commit, and digests of the input files."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def package_versions() -> dict[str, str]:
-    """Name -> version of every installed package, sorted; names in lower case with hyphens."""
+    """Return the version of every installed package, sorted by name; names are in lower case with hyphens."""
     found = {d.metadata["Name"].lower().replace("_", "-"): d.version for d in distributions() if d.metadata["Name"]}
     return dict(sorted(found.items()))
 
 
 def git_state(folder: Path = PACKAGE) -> dict[str, Any]:
-    """Commit, and whether tracked files differ from it; both null where ``folder`` is in no git checkout."""
+    """Return the commit and whether tracked files differ from it; both are None outside a git checkout."""
 
     def git(*arguments: str) -> str | None:
         try:
@@ -36,7 +36,7 @@ def git_state(folder: Path = PACKAGE) -> dict[str, Any]:
 
 
 def _named_files(config: Mapping[str, Any]) -> Iterator[str]:
-    """Files (not folders, which would take long) that the config names as inputs."""
+    """Yield the files that the config names as inputs, without folders, whose digests would take long."""
     for corpus in config.get("corpora", {}).values():
         yield from filter(None, (corpus.get("root"), (corpus.get("captions") or {}).get("bank")))
     for system in config.get("systems", {}).values():
@@ -44,12 +44,12 @@ def _named_files(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def write_snapshot(config: Mapping[str, Any], out: Path) -> None:
-    """Write ``run.json``: no host name, time or path of this machine, so the same state gives the same bytes.
+    """Write ``run.json``, which holds no host name, time or local path, so that the same state gives the same bytes.
 
     Args:
-        config: the effective configuration as plain data; its ``tracking`` section is left out, for a store's address
-            may hold a password and changes no result.
-        out: target file. Keys: config, git, inputs (path as in the config -> sha256), packages, platform, python.
+        config: Effective configuration as plain data. Its ``tracking`` section is left out: the address of a store may
+            hold a password, and changes no result.
+        out: Target file. Keys: config, git, inputs (path as in the config -> SHA-256), packages, platform, python.
     """
     kept = {key: value for key, value in config.items() if key != "tracking"}
     inputs = {name: file_digest(name) for name in sorted(set(_named_files(config))) if Path(name).is_file()}

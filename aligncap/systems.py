@@ -1,6 +1,6 @@
-"""Systems: what each row of a table is, with what it inherits, its seeds, and which artifacts it shares with others.
+"""Systems, the rows of the tables: inheritance between them, their seeds, and the artifacts that they share.
 
-Further seeds of a system: ``systems.kd.seeds: [1, 2]`` are the systems ``kd@1`` and ``kd@2``.
+A system may have further seeds: ``systems.kd.seeds: [1, 2]`` adds the systems ``kd@1`` and ``kd@2``.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def _without_dropped(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse(raw: Mapping[str, Any]) -> AlignCapConfig:
-    """Validate a merged mapping; ``systems.{name}.seeds`` become systems ``{name}@{seed}`` here.
+    """Validate a merged mapping and add a system ``{name}@{seed}`` for each of ``systems.{name}.seeds``.
 
     Raises:
-        ConfigError: one line naming each key that is unknown, mistyped, out of bounds or contradictory.
+        ConfigError: A key is unknown, mistyped, out of bounds or contradictory; the message names each in one line.
     """
     config = validated(AlignCapConfig, _without_dropped(raw))
     config = expand_seeds(config)
@@ -52,7 +52,7 @@ def parse(raw: Mapping[str, Any]) -> AlignCapConfig:
 
 
 def load(*paths: str | Path) -> AlignCapConfig:
-    """Read one or more YAML files, each merged over the one before, and validate. Raises as ``parse``."""
+    """Read one or more YAML files, merge each over the one before, and validate. Raises as ``parse``."""
     merged: dict[str, Any] = {}
     for path in paths:
         try:
@@ -64,22 +64,22 @@ def load(*paths: str | Path) -> AlignCapConfig:
 
 
 def corpus_names(config: AlignCapConfig, role: str) -> list[str]:
-    """Names of the corpora with this role, in the order of the config."""
+    """Return the names of the corpora that have a role, in the order of the config."""
     return [name for name, corpus in config.corpora.items() if corpus.role == role]
 
 
 def judge_named(judge: Judge, name: JudgeName) -> Judge:
-    """Another judge with the settings written here."""
+    """Return a copy of the judge's settings that selects the judge ``name``."""
     return judge.model_copy(update={"name": name})
 
 
 def keys_of_judge(judge: Judge) -> set[str]:
-    """The keys that this judge depends on: not the sections of the others."""
+    """Return the keys that the selected judge depends on, without the sections of the other judges."""
     return set(Judge.model_fields) - ({"local", "openai", "human"} - {judge.name})
 
 
 def lineage(config: AlignCapConfig, name: str) -> System:
-    """A system with ``extends`` followed to its end: stage, parent, captions and overrides merged."""
+    """Return a system merged with all that it extends: stage, parent, captions and overrides."""
     seen = [name]
     system = config.systems[name]
     while system.extends is not None:
@@ -98,10 +98,10 @@ def lineage(config: AlignCapConfig, name: str) -> System:
 
 
 def ancestry(config: AlignCapConfig, name: str) -> list[str]:
-    """Parents of a preference system, the nearest first: rounds of preference, then the aligned system.
+    """Return the parents of a preference system, nearest first, up to the aligned system where training started.
 
     Raises:
-        ConfigError: a parent that is missing, of another stage, or its own ancestor.
+        ConfigError: A parent is missing, has another stage, or descends from the system.
     """
     found: list[str] = []
     child, system = name, lineage(config, name)
@@ -120,10 +120,10 @@ def ancestry(config: AlignCapConfig, name: str) -> list[str]:
 
 
 def resolve_system(config: AlignCapConfig, name: str) -> AlignCapConfig:
-    """The effective configuration of one system: its overrides, and those of all its parents, applied.
+    """Return the effective configuration of a system, with the overrides of the system and its parents applied.
 
     Raises:
-        ConfigError: the system has no stage, an unknown parent, an override that is not allowed, or an invalid value.
+        ConfigError: The system has no stage, an unknown parent, an override that is not allowed, or an invalid value.
     """
     if name not in config.systems:
         raise ConfigError(f"systems: no '{name}'; there are {', '.join(config.systems)}")
@@ -166,9 +166,10 @@ def _effective(settings: AlignCapConfig, sections: Sequence[str]) -> list[Any]:
 
 
 def variant(config: AlignCapConfig, name: str, sections: Sequence[str]) -> str:
-    """Name of the artifact that system ``name`` shares with all whose effective ``sections`` are equal.
+    """Return the name of the artifact that ``name`` shares with every system whose effective ``sections`` are equal.
 
-    ``base`` where they equal the experiment's own, else the first such system. A dotted section is a part of one.
+    The name is ``base`` where they equal the experiment's settings, else that of the first such system. A section may
+    be a dotted path such as ``preference.judge``.
     """
     wanted = _effective(resolve_system(config, name), sections)
     if wanted == _effective(config, sections):
@@ -180,19 +181,20 @@ PAIR_SECTIONS = ("preference.candidates", "preference.judge", "preference.pairs"
 
 
 def pairs_name(config: AlignCapConfig, name: str) -> str:
-    """Name of the judge scores, pairs and reference log-probs that a preference system trains on."""
+    """Return the name of the judge scores, pairs and reference log-probs that a preference system trains on."""
     return _name_below_parent(config, name, PAIR_SECTIONS)
 
 
 def candidates_name(config: AlignCapConfig, name: str) -> str:
-    """Name of the candidates that a preference system's pairs are made of."""
+    """Return the name of the candidates from which a preference system's pairs are made."""
     return _name_below_parent(config, name, PAIR_SECTIONS[:1])
 
 
 def _name_below_parent(config: AlignCapConfig, name: str, sections: Sequence[str]) -> str:
-    """The parent where the settings are the experiment's own, else the first system that shares parent and settings.
+    """Return the parent's name where ``sections`` equal the experiment's settings, else the first equal system's name.
 
-    A parent that is a preference system itself gets a dash, because its own name may name what it was trained on.
+    Equal systems share the parent and the settings. A parent that is itself a preference system gets the suffix
+    ``-next``, because its plain name may already name the artifacts that it was trained on.
     """
     parent = lineage(config, name).parent
     assert parent is not None  # resolve_system refuses a preference system without one
@@ -204,17 +206,17 @@ def _name_below_parent(config: AlignCapConfig, name: str, sections: Sequence[str
 
 
 def plain_name(member: str) -> str:
-    """The system that ``member`` is a seed of: ``kd`` of ``kd@1`` and of ``kd``."""
+    """Return the system's name without its seed: ``kd`` for ``kd@1`` and for ``kd``."""
     return member.partition(SEPARATOR)[0]
 
 
 def expand_seeds(config: AlignCapConfig) -> AlignCapConfig:
-    """Add ``{name}@{seed}`` behind every system that asks for further seeds; an entry of that name in the file wins.
+    """Add ``{name}@{seed}`` for every further seed of a system; an entry of that name in the file wins.
 
-    ``{name}@{seed}`` extends ``{name}`` with that seed; one of stage preference continues ``{parent}@{seed}``.
+    ``{name}@{seed}`` extends ``{name}`` with that seed. A system of stage ``preference`` continues ``{parent}@{seed}``.
 
     Raises:
-        ConfigError: seeds of a system that is not trained, a seed given twice, or a parent that lacks the seed.
+        ConfigError: The system is not trained, a seed is given twice, or the parent lacks the seed.
     """
     systems: dict[str, System] = {}
     for name, system in config.systems.items():
@@ -244,7 +246,7 @@ def expand_seeds(config: AlignCapConfig) -> AlignCapConfig:
 
 
 def seed_members(config: AlignCapConfig) -> dict[str, dict[str, int]]:
-    """Of every trained system by its plain name: its members, the system itself first, and the seed of each."""
+    """Return the members of each trained system with their seeds, by its plain name; the system itself comes first."""
     members: dict[str, dict[str, int]] = {}
     for name in config.systems:
         if lineage(config, name).stage in TRAINED:

@@ -1,7 +1,7 @@
-"""Digest of the code that a script runs: its own and that of every module of aligncap and its plugins it can import.
+"""Digest of the code that a script runs: the script and every module of aligncap and its plugins that it can import.
 
-Snakemake sees only the script file, and by its mtime; a digest in ``params`` sees the whole closure, by content. It is
-taken over the syntax trees without docstrings, so a comment does not cost an hour of training.
+Snakemake sees only the script file, and by its mtime; a digest in ``params`` sees the whole import closure, by content.
+It is computed from the syntax trees without docstrings, so that editing a comment does not cost an hour of training.
 """
 
 import ast
@@ -23,12 +23,12 @@ NOT_IN_ARTIFACTS = (PACKAGE, f"{PACKAGE}.config", f"{PACKAGE}.tracking.runs")
 
 
 def reaches_artifacts(dotted: str) -> bool:
-    """Whether an edit in this module may change an artifact of a rule that can import it."""
+    """Return whether an edit in this module may change an artifact of a rule that can import it."""
     return dotted not in NOT_IN_ARTIFACTS and not dotted.startswith(f"{PACKAGE}.config.")
 
 
 def remembered(function):
-    """Remember what a function said of a file, and its further arguments, for as long as the file stays as it is."""
+    """Cache a function's results by file and further arguments, for as long as the file does not change."""
     known = {}
 
     @wraps(function)
@@ -44,7 +44,7 @@ def remembered(function):
 
 @cache
 def package_folder(package: str) -> Path:
-    """Folder of a package that scripts will import: aligncap itself, or that of a plugin."""
+    """Return the folder of a package that scripts will import: aligncap itself, or that of a plugin."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError(f"{package} is not installed; run `make setup` (pip install -e .)")
@@ -53,7 +53,7 @@ def package_folder(package: str) -> Path:
 
 @cache
 def plugins() -> dict[str, list[str]]:
-    """Modules of installed plugins, by the group of entry points (aligncap.…) that code finds them by."""
+    """Return the modules of installed plugins, by the group of entry points (aligncap.…) in which code finds them."""
     find = importlib.metadata.entry_points
     groups = [group for group in find().groups if group.startswith(f"{PACKAGE}.")]
     return {group: sorted(point.module for point in find(group=group)) for group in groups}
@@ -61,7 +61,7 @@ def plugins() -> dict[str, list[str]]:
 
 @cache
 def module_file(dotted: str) -> Path | None:
-    """The file of a dotted module of the package or a plugin, None where there is no such module."""
+    """Return the file of a dotted module of the package or a plugin, or None where there is no such module."""
     package, *rest = dotted.split(".")
     if package not in {PACKAGE, *(module.split(".")[0] for group in plugins().values() for module in group)}:
         return None
@@ -71,7 +71,7 @@ def module_file(dotted: str) -> Path | None:
 
 @remembered
 def parsed(path: Path) -> ast.Module:
-    """Syntax tree without docstrings and without what only a type checker reads."""
+    """Return the syntax tree without docstrings and without code that only a type checker reads."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         for field in ("body", "orelse"):
@@ -91,7 +91,7 @@ def _is_type_checking(statement: ast.stmt) -> bool:
 
 @remembered
 def imported(path: Path, dotted: str) -> tuple[str, ...]:
-    """Modules that this one imports anywhere in it, or names in a string: for importlib, or a group of plugins."""
+    """Return the modules that this one imports anywhere, or names in a string for importlib or as a plugin group."""
     return tuple(_imported(parsed(path), dotted, path.name == "__init__.py"))
 
 
@@ -120,7 +120,7 @@ def _imported(tree: ast.Module, dotted: str, is_package: bool) -> Iterator[str]:
 
 
 def closure(script: Path) -> dict[str, Path]:
-    """Every module of the package and its plugins that the script can reach, by name."""
+    """Return every module of the package and its plugins that the script can reach, by name."""
     found: dict[str, Path] = {}
     pending = list(imported(script, ""))
     while pending:
@@ -142,7 +142,7 @@ def _texts(path: Path) -> frozenset[str]:
 
 @remembered
 def _schemas_digest(path: Path, named: frozenset[str]) -> str:
-    """Of the artifact schemas, those alone that some code names; a new one changes nothing else."""
+    """Return the digest of those artifact schemas that some code names, so that a new schema changes nothing else."""
     tree = copy.copy(parsed(path))  # shallow, as what is changed below: the parsed tree is shared
     (place,) = (
         n for n, s in enumerate(tree.body) if isinstance(s, ast.AnnAssign) and ast.unparse(s.target) == "SCHEMAS"
@@ -156,7 +156,7 @@ def _schemas_digest(path: Path, named: frozenset[str]) -> str:
 
 @remembered
 def module_digest(path: Path) -> str:
-    """Of one module: its syntax, and the bytes of files beside it that it names (word lists, templates)."""
+    """Return the digest of a module's syntax and of the files beside it that it names (word lists, templates)."""
     tree = parsed(path)
     digest = hashlib.sha256(ast.dump(tree).encode())
     for name in sorted(n for n in _texts(path) if re.fullmatch(r"[\w/-]+(\.\w+)+", n)):
@@ -167,7 +167,7 @@ def module_digest(path: Path) -> str:
 
 
 def code_digest(script: str | Path) -> str:
-    """sha256 over the script and its import closure in the package and its plugins, 16 hexadecimal digits."""
+    """Return SHA-256 over the script and its import closure in the package and its plugins, 16 hexadecimal digits."""
     modules = closure(Path(script))
     schemas = modules.pop(SCHEMAS, None)
     parts = [module_digest(Path(script)), *(f"{name} {module_digest(modules[name])}" for name in sorted(modules))]

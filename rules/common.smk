@@ -1,4 +1,4 @@
-"""What the other files of rules/ share: the typed config, names of systems and corpora, params and paths."""
+"""Common parts of the other files in rules/: the typed config, names of systems and corpora, params and paths."""
 
 import json
 import os
@@ -97,7 +97,7 @@ wildcard_constraints:
 
 
 def plain(section, only=None, without=None):
-    """A config section as a sorted plain dict, or the part of it that a rule depends on."""
+    """Return a config section, or the part of it that a rule depends on, as a sorted plain dict."""
     return json.loads(json.dumps(section.model_dump(mode="json", include=only, exclude=without), sort_keys=True))
 
 
@@ -106,7 +106,7 @@ def digest(script):
 
 
 def existing(*files):
-    """Files outside the project that a rule reads; the DAG must build on a machine that lacks them."""
+    """Return those files outside the project that exist, because the DAG must build on a machine that lacks them."""
     return [file for file in files if file and Path(file).is_file()]
 
 
@@ -115,32 +115,32 @@ def model(role):
 
 
 def of_train(path):
-    """The artifact of every training corpus, in the order of the config."""
+    """Return the artifact's path for every training corpus, in the order of the config."""
     return [path.replace("{corpus}", corpus) for corpus in TRAIN]
 
 
 def of_test(path):
-    """The artifact of every test corpus: for scoring and the report."""
+    """Return the artifact's path for every test corpus, for scoring and the report."""
     return [path.replace("{corpus}", corpus) for corpus in TEST]
 
 
 def of_unlabelled(path):
-    """The artifact of every corpus that only self-training hears."""
+    """Return the artifact's path for every corpus that only self-training uses."""
     return [path.replace("{corpus}", corpus) for corpus in UNLABELLED]
 
 
 def of_all(path):
-    """The artifact of every corpus, training corpora first: for scoring."""
+    """Return the artifact's path for every corpus, training corpora first, for scoring."""
     return of_train(path) + of_test(path)
 
 
 def text_clue_encoder():
-    """The sentence encoder, where the text clue joins the tagger's."""
+    """Return the sentence encoder, where the text clue is joined with the tagger's."""
     return [model("sentence_encoder")] if settings.tagger.text_clue == "join" else []
 
 
 def checkpoint_of(system="{system}"):
-    """The four files of a checkpoint, in the order of `CheckpointPaths`."""
+    """Return the four files of a checkpoint, in the order of `CheckpointPaths`."""
     files = ("adapter.safetensors", "lora.safetensors", "system.json", "training.parquet")
     return [f"<results>/checkpoints/{system}/{file}" for file in files]
 
@@ -158,7 +158,7 @@ def teacher_lora():
 
 
 def training_inputs():
-    """What every training stage reads; `aligncap.training.data.training_inputs` puts it together again."""
+    """Return the inputs of every training stage, which `aligncap.training.data.training_inputs` reassembles."""
     return {
         "plan": "<results>/plan.parquet",
         "features": of_train("<results>/features/{corpus}.parquet"),
@@ -169,20 +169,20 @@ def training_inputs():
 
 
 def own_text(corpus):
-    """Labels that hold a corpus's own transcripts: read for training corpora only."""
+    """Return the labels with a corpus's published transcripts, which are read for training corpora only."""
     if settings.corpora[corpus].role == "train" and settings.transcripts.train_source == "corpus":
         return [f"<results>/corpora/{corpus}/labels.parquet"]
     return []
 
 
 def asr_of(corpus):
-    """The ASR, where there is something for it to do: a corpus may lack text, and a translation is its work."""
+    """Return the ASR model where it is needed: a corpus may lack text, or transcripts are to be translated."""
     may_lack = not traits_of(settings.corpora[corpus].adapter).transcribed or settings.transcripts.task == "translate"
     return [model("asr")] if may_lack or not own_text(corpus) else []
 
 
 def teacher_logits_of(system):
-    """Cached teacher distributions of a system; none where it learns from responses alone or the teacher runs live."""
+    """Return a system's cached teacher distributions; none without distillation or with a live teacher."""
     if EFFECTIVE[system].alignment.kd_weight == 0 or EFFECTIVE[system].teacher.live:
         return []
     name = variant(settings, system, TEACHER_SECTIONS)
@@ -190,18 +190,18 @@ def teacher_logits_of(system):
 
 
 def candidates_of(pairs):
-    """What these pairs are made of; pairs that differ in nothing but how they are judged or built share it."""
+    """Return the candidates of these pairs, which pairs that differ only in judge or construction share."""
     return f"<results>/candidates/{candidates_name(settings, PAIRS[pairs])}.parquet"
 
 
 def judge_of(pairs, name=None):
-    """The judge of this name, else the one that makes these pairs, with the settings of these pairs."""
+    """Return the judge of this name, else the one that makes these pairs, with the settings of these pairs."""
     own = EFFECTIVE[PAIRS[pairs]].preference.judge
     return judge_named(own, name) if name else own
 
 
 def judge_model(judge):
-    """Weights that a judge needs."""
+    """Return the models that a judge needs."""
     local = "judge" if settings.models.judge else "llm"
     return {"reference": [model("sentence_encoder")], "local": [model(local)]}.get(judge.name, [])
 
@@ -211,12 +211,12 @@ def judge_answers(judge):
 
 
 def gpu_of(judge):
-    """Only a judge that is an LLM of this machine has use for the accelerator."""
+    """Return the accelerators that a judge uses; only an LLM on this machine uses one."""
     return GPU if judge.name == "local" else 0
 
 
 def teacher_responses_of(system, corpus=None):
-    """The teacher's own responses that a system trains on, of one corpus or of all; none where it learns from captions."""
+    """Return the teacher's responses for a system, of one corpus or of all; none where it learns from captions."""
     if EFFECTIVE[system].teacher.responses == "reference":
         return []
     name = variant(settings, system, RESPONSES_SECTIONS)
@@ -225,7 +225,7 @@ def teacher_responses_of(system, corpus=None):
 
 
 def warm_start_of(system):
-    """The warm-started adapter of a system; none where it has no adapter."""
+    """Return the warm-started adapter of a system; none where it has no adapter."""
     if EFFECTIVE[system].adapter.type == "none":
         return []
     return [f"<results>/warm_start/{variant(settings, system, WARM_START_SECTIONS)}/adapter.safetensors"]
@@ -244,7 +244,7 @@ DESCRIPTION = {
 
 
 def evaluations():
-    """{(system, test corpus): evaluation}; an external system may have captions of some corpora only."""
+    """Return {(system, test corpus): evaluation}; an external system may have captions of some corpora only."""
     return {
         (system, corpus): f"<results>/evaluation/{system}/{corpus}.parquet"
         for system in settings.systems
@@ -254,7 +254,7 @@ def evaluations():
 
 
 def mark(system):
-    """What kind of row it is; statistics of unlabelled test audio make every reader of predicted clues transductive."""
+    """Return a row's mark; with statistics of unlabelled test audio, readers of predicted clues are transductive."""
     if STAGES[system] == "external":
         return "external"
     reads_clues = STAGES[system] in ("tag_template", "alignment", "preference")
@@ -262,7 +262,7 @@ def mark(system):
 
 
 def mark_of_corpus(corpus):
-    """What kind of test it is: computer-made speech, or another part of a corpus that models were trained on."""
+    """Return a test corpus's mark: synthetic speech, or another part of a corpus that models were trained on."""
     own = settings.corpora[corpus]
     traits = traits_of(own.adapter)
 
@@ -285,37 +285,37 @@ MARKS = {system: mark(system) for system in settings.systems} | {
 
 
 def captions_of(corpus):
-    """Captions that systems, of other people too, wrote for a test corpus."""
+    """Return the captions of a test corpus by all systems but chance, external ones included."""
     return [f"<results>/captions/{s}/{c}.parquet" for s, c in evaluations() if c == corpus and STAGES[s] != "chance"]
 
 
 def rows_of(table):
-    """Systems of a table that this experiment has, by their plain names."""
+    """Return the systems of a table that this experiment has, by their plain names."""
     wanted = getattr(settings.tables, table).systems
     plain_names = list(dict.fromkeys(map(plain_name, settings.systems)))
     return plain_names if wanted is None else [system for system in wanted if system in plain_names]
 
 
 def compared(table):
-    """{(system or one seed of it, test corpus): evaluation} of a table's rows and its baseline."""
+    """Return {(system or one seed of it, test corpus): evaluation} of a table's rows and its baseline."""
     systems = {*rows_of(table), getattr(settings.tables, table).against}
     return {key: path for key, path in evaluations().items() if plain_name(key[0]) in systems}
 
 
 def claimed():
-    """{(system or one seed of it, test corpus): evaluation} of the systems that the claims are about."""
+    """Return {(system or one seed of it, test corpus): evaluation} of the systems that the claims are about."""
     about = {system for pair in CLAIMS for system in pair}
     return {key: path for key, path in evaluations().items() if plain_name(key[0]) in about}
 
 
 def judged(table):
-    """{(system or one seed of it, test corpus): judged captions}; only table 4 has win rates."""
+    """Return {(system or one seed of it, test corpus): judged captions}; only table 4 has win rates."""
     keys = [key for key in compared(table) if key[0] in JUDGED] if table == "table4" else []
     return {(system, corpus): f"<results>/judged/{system}/{corpus}.parquet" for system, corpus in keys}
 
 
 def drawn(number, *data):
-    """Pictures of a figure and its data, each as Parquet and CSV, by the names of its `…Files`."""
+    """Return a figure's pictures and its data as Parquet and CSV, by the names of its `…Files`."""
     head = f"<results>/figures/figure{number}"
     shown = report(f"{head}.svg", caption=f"../report/figure{number}.rst", category="Figures")
     pictures = {"svg": shown, "png": f"{head}.png"}

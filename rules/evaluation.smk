@@ -1,4 +1,4 @@
-"""Captions of the test corpora, their scores and the table."""
+"""Captions of the test corpora, their scores, and the zero-shot table."""
 
 
 rule probe_metrics:

@@ -1,4 +1,4 @@
-"""Figures 1 to 3, with what only they need: dev utterances in-domain, and hidden states for speech and text input."""
+"""Figures 1 to 3 and their special inputs: in-domain dev utterances, and hidden states for speech and text input."""
 
 DROP = [system for system in settings.figures.drop if system in of_stage("alignment", "preference")]
 REPRESENTED = [

@@ -1,4 +1,4 @@
-"""Judges beside the one that makes the pairs: of test captions, and how far judges agree."""
+"""Further judges besides the one that makes the pairs: judgement of test captions, and agreement of judges."""
 
 CAPTION_JUDGE = judge_named(settings.preference.judge, settings.judging.captions)
 # Captions of other people's models join where they cover every test corpus.

@@ -1,4 +1,4 @@
-"""Weights."""
+"""Download of the model weights."""
 
 
 rule fetch_model:

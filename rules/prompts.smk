@@ -1,4 +1,4 @@
-"""Clues and prompts: parsed from captions on the text side, predicted from speech on the other."""
+"""Clues and prompts: parsed from captions for text input, and predicted from speech for speech input."""
 
 
 rule parse_clues:

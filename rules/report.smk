@@ -1,4 +1,4 @@
-"""Report and provenance."""
+"""The report, and the snapshot of the experiment's provenance."""
 
 
 rule snapshot:

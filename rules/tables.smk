@@ -1,4 +1,4 @@
-"""Tables 1 to 4: rows of the zero-shot table, tested against a baseline; which rows is the config's."""
+"""Tables 1 to 4: rows of the zero-shot table that the config selects, tested against a baseline."""
 
 # A table of one row compares nothing.
 TABLES = [

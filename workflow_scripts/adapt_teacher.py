@@ -4,7 +4,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.alignment.teacher import AdaptationSettings, AdaptedTeacher, adapt_teacher
         from aligncap.training.data import TrainingInputs

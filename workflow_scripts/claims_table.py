@@ -1,10 +1,10 @@
-"""Test the claims of the paper."""
+"""Test the claims of the paper on every test corpus."""
 
 from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Evaluation
         from aligncap.evaluation.tables import ClaimsFiles, write_claims

@@ -4,7 +4,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.evaluation.tables import ComparisonInputs, ComparisonSettings, TableFiles, write_comparison
 

@@ -1,10 +1,10 @@
-"""Keep some dev utterances of a training corpus."""
+"""Select dev utterances of a training corpus for in-domain measurement."""
 
 from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.evaluation.in_domain import DevFiles, DevInputs, write_devset
 

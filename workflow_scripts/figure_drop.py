@@ -1,10 +1,10 @@
-"""Draw figure 1."""
+"""Draw figure 1: hallucinations, and the loss on corpora outside the training."""
 
 from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Evaluation
         from aligncap.evaluation.figures.drop import DropInputs, FigureFiles, draw_drop

@@ -1,4 +1,4 @@
-"""Draw figure 2."""
+"""Draw figure 2: the alignment methods side by side."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.evaluation.figures.methods import MethodsFiles, draw_methods
 

@@ -1,10 +1,10 @@
-"""Draw figure 3."""
+"""Draw figure 3: t-SNE of speech and text input in the LLM."""
 
 from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Evaluation, Figures
         from aligncap.evaluation.figures.tsne import TsneFiles, draw_tsne

@@ -1,4 +1,4 @@
-"""Take over captions that another model wrote."""
+"""Import captions of another model."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk):
         from aligncap.evaluation.baselines import import_captions
 

@@ -1,4 +1,4 @@
-"""Say how far judges agree about the same candidates."""
+"""Measure the agreement of judges on the same candidates."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Evaluation
         from aligncap.evaluation.tables.judge_agreement import write_agreement

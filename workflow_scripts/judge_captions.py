@@ -1,10 +1,10 @@
-"""Let a judge score what every system said about one test corpus."""
+"""Let a judge score every system's captions of one test corpus."""
 
 from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Compute, Judge
         from aligncap.preference.judges import CaptionFacts, Judged, score_captions_of

@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Compute, Judge
         from aligncap.preference.judges import CandidateFacts, score_candidates

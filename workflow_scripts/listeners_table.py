@@ -1,4 +1,4 @@
-"""Compare what people write of voices with what was measured on them."""
+"""Compare human descriptions of voices with the measured prosody."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Evaluation
         from aligncap.evaluation.tables.listeners import write_listeners_table

@@ -1,4 +1,4 @@
-"""Parse the clues out of reference captions."""
+"""Parse the clues of reference captions."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk):
         from aligncap.clues.prompts import write_gold_clues
         from aligncap.config import Prompts

@@ -1,4 +1,4 @@
-"""Draw which training utterance is used for what."""
+"""Plan which training utterance is used for which stage."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Splits, Tagger
         from aligncap.training.plan import plan_training

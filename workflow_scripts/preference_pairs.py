@@ -1,4 +1,4 @@
-"""Build (better, worse) pairs from scored candidates."""
+"""Build (better, worse) preference pairs from scored candidates."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.preference.pairs import PairInputs, PairSettings, build_pairs
 

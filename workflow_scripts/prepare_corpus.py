@@ -1,4 +1,4 @@
-"""Read a corpus: its clips, its labels, and what was skipped."""
+"""Read a corpus into tables of clips, labels and skipped rows."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk):
         from aligncap.config import Corpus
         from aligncap.corpora.prepare import prepare_corpus

@@ -1,4 +1,4 @@
-"""Look up which metrics can be had here, before anything is trained."""
+"""Check which metrics are available here, before anything is trained."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk):
         from aligncap.config import Evaluation
         from aligncap.evaluation.probe import probe_metrics

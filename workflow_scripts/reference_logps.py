@@ -1,4 +1,4 @@
-"""Log-probabilities of the pairs under the reference policy."""
+"""Compute log-probabilities of the preference pairs under the reference policy."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Compute
         from aligncap.preference.train import PairedInputs, write_reference_logps

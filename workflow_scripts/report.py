@@ -7,7 +7,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Report
         from aligncap.evaluation.report import ReportInputs, write_report

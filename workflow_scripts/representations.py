@@ -1,4 +1,4 @@
-"""Collect what the LLM makes of speech and of the paired text."""
+"""Collect the LLM's representations of speech and of the paired text."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Compute, Representations
         from aligncap.evaluation.figures.representations import RepresentationInputs, collect_representations

@@ -1,10 +1,10 @@
-"""Score captions of one corpus."""
+"""Score the captions of all systems on one test corpus."""
 
 from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.evaluation.score import Evaluations, ScoringInputs, ScoringSettings, score_captions
 

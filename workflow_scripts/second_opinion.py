@@ -1,4 +1,4 @@
-"""Let the second instrument read captions."""
+"""Find the emotion of captions with the second instrument."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk):
         from aligncap.config import Compute
         from aligncap.evaluation.second_instrument import second_opinion

@@ -1,4 +1,4 @@
-"""Record what this experiment was made of."""
+"""Record config, code version and inputs of this experiment."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk):
         from aligncap.provenance import write_snapshot
 

@@ -1,4 +1,4 @@
-"""Measure how far captions repeat the predicted emotion tag, and what they gain where they do not."""
+"""Measure how often captions repeat the predicted emotion tag, and their gain where they do not."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Evaluation
         from aligncap.evaluation.tables.tag_reliance import write_tag_reliance

@@ -1,4 +1,4 @@
-"""Cache the distributions of the teacher over every response."""
+"""Cache the teacher's token distributions over every response."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.alignment.teacher import LogitsInputs, LogitsSettings, write_teacher_logits
 

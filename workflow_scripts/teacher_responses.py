@@ -1,4 +1,4 @@
-"""Let the teacher answer the text input of every utterance."""
+"""Let the teacher generate a response to the text input of every utterance."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.alignment.training_items import ResponsesInputs, ResponsesSettings, write_teacher_responses
 

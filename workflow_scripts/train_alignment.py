@@ -1,10 +1,10 @@
-"""Align speech with text: KD-Regularization, or a rival."""
+"""Align speech with text by KD-Regularization or a rival method."""
 
 from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.alignment.train import AlignmentInputs, AlignmentSettings, train_alignment
         from aligncap.captioner.checkpoint import CheckpointPaths

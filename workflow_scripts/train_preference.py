@@ -4,7 +4,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.captioner.checkpoint import CheckpointPaths
         from aligncap.preference.train import PreferenceInputs, PreferenceSettings, train_preference

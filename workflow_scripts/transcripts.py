@@ -1,4 +1,4 @@
-"""Transcribe a corpus, or take its own text."""
+"""Transcribe a corpus, or take its published transcripts."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.speech.asr import TranscriptInputs, TranscriptSettings, write_transcripts
 

@@ -1,10 +1,10 @@
-"""Teach a new adapter the clue tags, with no LLM in the loop."""
+"""Warm-start an adapter on the clue tags, without an LLM."""
 
 from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.alignment.warm_start import WarmAdapter, WarmStartInputs, WarmStartSettings, warm_start
 

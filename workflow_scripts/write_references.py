@@ -6,7 +6,7 @@ from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk):
         from aligncap.config import Corpus
         from aligncap.corpora.captions import write_references

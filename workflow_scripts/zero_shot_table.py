@@ -1,10 +1,10 @@
-"""Put every system and test corpus into one table."""
+"""Write the zero-shot table of every system on every test corpus."""
 
 from aligncap.job import job
 
 
 def main(smk):
-    """Run with what the rule declares."""
+    """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Evaluation
         from aligncap.evaluation.tables import ZeroShotFiles, write_zero_shot

@@ -1,4 +1,4 @@
-"""Every Parquet artifact of the pipeline: the only way to read and write it, and the columns that it has."""
+"""The Parquet artifacts of the pipeline: their columns, and the only functions that read and write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several schemas of ``schemas`` share: how a column is declared, short names, and runs of columns."""
+"""Building blocks of the artifact schemas: the declaration of a column, short type names, and columns used together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pyarrow as pa
 
 
 def field(name: str, kind: pa.DataType, meaning: str, unit: str = "", nullable: bool = False) -> pa.Field:
-    """A column with its meaning and unit as metadata."""
+    """Declare a column with its meaning and unit as metadata."""
     metadata = {"meaning": meaning} | ({"unit": unit} if unit else {})
     return pa.field(name, kind, nullable=nullable, metadata=metadata)
 

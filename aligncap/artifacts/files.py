@@ -1,9 +1,9 @@
-"""Every Parquet artifact of the pipeline: the only way to read and write it; ``schemas`` declares the columns.
+"""Reading and writing of artifacts: typed Parquet files whose columns ``schemas`` declares.
 
 A schema is a ``pyarrow.schema`` whose fields carry ``unit`` and ``meaning`` metadata. ``write`` is atomic (temporary
-file in the same folder, fsync, rename) and stamps the file with the schema's name, its version and the producing rule;
-``read`` refuses a file whose schema or version is another. No artifact holds a wall time, host name or absolute path,
-so equal inputs give equal bytes.
+file in the same folder, fsync, rename) and stamps the file with the schema's name, its version and the producing rule.
+``read`` refuses a file of another schema or version. No artifact holds a wall time, host name or absolute path, so
+equal inputs give equal bytes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CODE_VARIABLE = "ALIGNCAP_CODE"  # digest of the code of the rule at work; `alig
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it is fsynced and renamed onto ``path``, else removed."""
+    """Yield a temporary path beside ``path``, which replaces ``path`` on success and is removed on failure."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
@@ -64,17 +64,17 @@ def write(
     rule: str,
     notes: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write ``rows`` as the artifact ``schema`` (a key of ``SCHEMAS``) produced by ``rule``.
+    """Write ``rows`` as an artifact of the schema ``schema``, produced by ``rule``.
 
     Args:
-        rows: one mapping a row, or a data frame; every column of the schema and no other.
-        path: target file.
-        schema: key of ``SCHEMAS``.
-        rule: the workflow rule that makes this file, kept in the metadata.
-        notes: JSON-able facts about the whole file (corpus figures, settings it depends on), read by ``read_notes``.
+        rows: One mapping a row, or a data frame, with every column of the schema and no other.
+        path: Target file.
+        schema: Key of ``SCHEMAS``.
+        rule: Workflow rule that makes this file, kept in the metadata.
+        notes: JSON-able facts about the whole file, such as corpus figures or settings; read with ``read_notes``.
 
     Raises:
-        ArtifactError: a column is missing, unknown or of another type, or a required value is null.
+        ArtifactError: A column is missing, unknown or of another type, or a required value is null.
     """
     records: Any = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows)
     write_batches([records], path, schema, rule, notes)
@@ -87,7 +87,7 @@ def write_batches(
     rule: str,
     notes: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write an artifact that does not fit into memory as rows, batch by batch. Arguments and errors as ``write``."""
+    """Write an artifact batch by batch, where its rows do not fit into memory. Arguments and errors as ``write``."""
     metadata = {
         "aligncap.schema": schema,
         "aligncap.version": str(SCHEMA_VERSION),
@@ -103,7 +103,7 @@ def write_batches(
 
 
 def _table(records: Sequence[Mapping[str, Any]], path: str | Path, schema: str, first: int) -> pa.Table:
-    """Checked rows; ``first`` is the number of the first one, for messages."""
+    """Check rows against a schema and return them as a table; ``first`` is the first row's number, for messages."""
     declared = SCHEMAS[schema]
     for number, record in enumerate(records, start=first):
         if set(record) != set(declared.names):
@@ -145,7 +145,7 @@ def read_rows(path: str | Path, schema: str) -> list[dict[str, Any]]:
     """Read an artifact as a list of plain dicts, in file order.
 
     Raises:
-        ArtifactError: no such file, not Parquet, or another schema or version.
+        ArtifactError: The file is missing, is not Parquet, or has another schema or version.
     """
     return _open(path, schema).read().to_pylist()
 
@@ -156,27 +156,27 @@ def read(path: str | Path, schema: str) -> pd.DataFrame:
 
 
 def read_table(path: str | Path, schema: str) -> pa.Table:
-    """Read an artifact as an Arrow table (no copies: for features and teacher logits). Raises as ``read_rows``."""
+    """Read an artifact as an Arrow table without copies, for features and teacher logits. Raises as ``read_rows``."""
     return _open(path, schema).read()
 
 
 def read_notes(path: str | Path, schema: str) -> dict[str, Any]:
-    """Read the whole-file facts that ``write`` was given. Raises as ``read_rows``."""
+    """Read the ``notes`` about the whole file that ``write`` stored. Raises as ``read_rows``."""
     metadata = _open(path, schema).schema_arrow.metadata
     return json.loads(metadata[b"aligncap.notes"])
 
 
 def file_digest(path: str | Path) -> str:
-    """sha256 of a file's bytes, hexadecimal."""
+    """Return the SHA-256 of a file's bytes, hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def work_directory(rule: str, settings: Mapping[str, Any], inputs: Sequence[str | Path]) -> Path:
-    """Where a rule keeps its resume state: ``work/{rule}/{digest of settings, code and the inputs' bytes}``.
+    """Return the folder of a rule's resume state: ``work/{rule}/{digest of settings, code and the inputs' bytes}``.
 
-    It lies outside the rule's outputs because Snakemake deletes those before a rerun; another setting, an edit in the
-    rule's code or another input starts afresh.
+    The folder lies outside the rule's outputs, because Snakemake deletes those before a rerun. Other settings, edited
+    code of the rule or other inputs give another folder, so the rule starts afresh.
     """
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     digest.update(os.environ.get(CODE_VARIABLE, "").encode())

@@ -1,6 +1,6 @@
-"""The schema of every Parquet artifact, declared once: columns with type, unit and meaning.
+"""The schemas of all Parquet artifacts: columns with type, unit and meaning.
 
-``aligncap.artifacts`` is the only way to read and write them.
+Artifacts are read and written only through ``aligncap.artifacts``.
 """
 
 from __future__ import annotations

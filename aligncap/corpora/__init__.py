@@ -1,1 +1,1 @@
-"""Corpora: one adapter each, and the captions of those that have labels only."""
+"""Corpora: one adapter per format, and written captions for corpora that have labels only."""

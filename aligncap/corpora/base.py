@@ -1,4 +1,4 @@
-"""What every corpus looks like to the pipeline: one adapter interface, and the tables that adapters read."""
+"""The adapter interface that every corpus has in the pipeline, and the tables that adapters read."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from aligncap.vocabulary import EMOTIONS
 LEVELS = ("low", "mid", "high")
 INTENSITIES = ("normal", "strong")
 VALUES = {"emotion": (*EMOTIONS, "other"), "intensity": INTENSITIES, "valence": LEVELS, "arousal": LEVELS}
-# Names that published corpora give to the same emotions, and to those that are none of ours.
+# Names of published corpora for our emotions, and for emotions outside our set.
 ALIASES = {
     "anger": "angry",
     "happiness": "happy",
     "joy": "happy",
-    "excited": "happy",  # as most work on IEMOCAP merges them
+    "excited": "happy",  # merged as in most work on IEMOCAP
     "excitement": "happy",
     "sadness": "sad",
     "surprise": "surprised",
@@ -55,62 +55,62 @@ class Utterance:
     valence: str | None = None  # low, mid or high
     arousal: str | None = None  # low, mid or high
     transcript: str | None = None
-    stored: Callable[[], bytes] | None = None  # audio inside an archive: what ``prepare_corpus`` lays at audio_path
+    stored: Callable[[], bytes] | None = None  # reads audio inside an archive, for ``prepare_corpus`` to write
 
     def unlabelled(self) -> Utterance:
-        """The clip, its speaker and language, without a word of what people said or heard."""
+        """Return the clip with speaker and language, without captions, labels and transcript."""
         place = self.utterance_id, self.audio_path, self.where
         return Utterance(*place, self.speaker, self.session, self.language, stored=self.stored)
 
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that cannot be used; ``on_error`` of the corpus decides what becomes of it."""
+    """A row that cannot be used; ``on_error`` of the corpus decides whether it is skipped or an error."""
 
     utterance_id: str
     audio_path: str
-    reason: str  # one line: what, where, the value got, the remedy
+    reason: str  # one line: problem, place, value and remedy
 
 
 class Adapter(Protocol):
-    """One corpus format. An adapter decodes no audio: ``prepare_corpus`` does, for all of them."""
+    """The reader of one corpus format. It decodes no audio, which ``prepare_corpus`` does for all adapters."""
 
     has_captions: bool  # every utterance must carry captions of its own
 
     def iter_utterances(self) -> Iterator[Utterance | BadRow]:
-        """Every clip in the order of the corpus, or what is wrong with its row.
+        """Yield every clip in the order of the corpus, or the problem of its row.
 
         Raises:
-            CorpusError: the corpus as a whole is unusable: no such folder, no such column, nothing in it.
+            CorpusError: The corpus as a whole is unusable: the folder or a column is missing, or it is empty.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table, or what is wrong with it."""
+    """One row of a table, or its problem."""
 
     where: str  # "folder/table.csv: row 3"
     values: Mapping[str, Any]
     problem: str | None = None
 
     def text(self, column: str | None) -> str:
-        """The stripped text of a cell; empty where the column or the value is absent."""
+        """Return the stripped text of a cell; empty where the column or the value is absent."""
         value = self.values.get(column) if column is not None else None
         return "" if value is None else str(value).strip()
 
     def bad(self, reason: str, utterance_id: str = "", audio_path: str = "") -> BadRow:
-        """This row as one that cannot be used."""
+        """Return this row as an unusable one."""
         return BadRow(utterance_id, audio_path, f"{self.where}: {reason}")
 
 
 def display(path: str | Path) -> str:
-    """A path for messages and artifacts: relative to the working directory, so that none is absolute."""
+    """Return a path for messages and artifacts, relative to the working directory, so that none is absolute."""
     return os.path.relpath(path)
 
 
 def _undecodable(text: str) -> str | None:
-    """The first byte of a surrogate-escaped text that is not UTF-8, as a message; None where all of it is."""
+    """Return a message about the first byte of a surrogate-escaped text that is not UTF-8, or None if there is none."""
     wrong = next((character for character in text if "\udc80" <= character <= "\udcff"), None)
     if wrong is None:
         return None
@@ -123,15 +123,15 @@ def read_table(
     """Read a CSV, TSV, JSONL or Parquet table.
 
     Args:
-        path: its extension says which of the four it is.
-        quoting: of the csv module; ``csv.QUOTE_NONE`` for tables that use quotation marks as plain text.
-        delimiter: between cells of a CSV; None: a comma, a tab in a TSV.
+        path: Table, whose extension determines the format.
+        quoting: Constant of the csv module; ``csv.QUOTE_NONE`` for tables that use quotation marks as plain text.
+        delimiter: Text between the cells of a CSV; None stands for a comma, or a tab in a TSV.
 
     Returns:
-        The column names, and the rows. A row that is broken on its own carries its ``problem``.
+        The column names, and the rows. A single broken row carries its ``problem``.
 
     Raises:
-        CorpusError: no such file, an unknown format, or one that is broken as a whole.
+        CorpusError: The file is missing, of an unknown format, or broken as a whole.
     """
     name = display(path)
     if not path.is_file():
@@ -224,10 +224,10 @@ def require_columns(path: Path, columns: Sequence[str], wanted: Sequence[str]) -
 
 
 def label(row: Row, kind: str, column: str | None) -> str | None:
-    """A label of ``VALUES`` from a cell: lower-cased, aliases resolved; None where the cell is empty.
+    """Return a label of ``VALUES`` from a cell, lower-cased and with aliases resolved; None where the cell is empty.
 
     Raises:
-        ValueError: another value, with a message that names it and what is possible.
+        ValueError: The cell has another value; the message names it and the possible ones.
     """
     value = row.text(column).lower()
     value = ALIASES.get(value, value) if kind == "emotion" else value
@@ -237,10 +237,10 @@ def label(row: Row, kind: str, column: str | None) -> str | None:
 
 
 def third(row: Row, column: str) -> str | None:
-    """Low, mid or high for a rating from 1 to 5 in a cell; None where the cell is empty. The thirds are ours.
+    """Return low, mid or high for a rating from 1 to 5 in a cell; None where the cell is empty. The thirds are ours.
 
     Raises:
-        ValueError: not a number from 1 to 5.
+        ValueError: The cell is not a number from 1 to 5.
     """
     text = row.text(column)
     try:
@@ -255,7 +255,7 @@ def third(row: Row, column: str) -> str | None:
 
 
 def each_row(rows: Sequence[Row], read: Callable[[Row], Utterance | BadRow]) -> Iterator[Utterance | BadRow]:
-    """Apply ``read`` to every sound row; a broken one, or one that ``read`` refuses by ``ValueError``, is a bad row."""
+    """Apply ``read`` to every row; a broken row, or one for which ``read`` raises ``ValueError``, becomes a bad row."""
     for row in rows:
         if row.problem is not None:
             yield row.bad(row.problem)
@@ -267,13 +267,13 @@ def each_row(rows: Sequence[Row], read: Callable[[Row], Utterance | BadRow]) -> 
 
 
 def held_out(utterances: Sequence[Utterance], share: float, seed: int) -> set[str]:
-    """Ids of a part that shares no speaker, session, caption group or caption text with the rest (leakage rule 3).
+    """Return ids of a part that shares no speaker, session, caption group or caption with the rest (leakage rule 3).
 
-    Whole connected components of those four move together; they are shuffled, and taken while that brings the part
-    nearer to its share. At least one is taken and one left.
+    Utterances that are connected by one of those four stay together. The connected components are shuffled, and taken
+    while that brings the part nearer to its share. At least one is taken and one left.
 
     Raises:
-        CorpusError: everything hangs together.
+        CorpusError: All utterances are connected.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -302,9 +302,9 @@ def held_out(utterances: Sequence[Utterance], share: float, seed: int) -> set[st
 
 
 def draw(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:
-    """All utterances in an order of which every beginning is spread evenly over emotions, then speakers.
+    """Return all utterances in an order in which every beginning is spread evenly over emotions, then speakers.
 
-    A speaker is the session where no speaker is known. Equal inputs and seeds give equal orders.
+    The session stands for the speaker where no speaker is known. Equal inputs and seeds give equal orders.
     """
     generator = random.Random(seed)
     waiting: dict[tuple[str, str], list[Utterance]] = defaultdict(list)

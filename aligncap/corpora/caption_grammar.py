@@ -1,6 +1,6 @@
-"""Write a caption from what is known of a clip: emotion, intensity, and how the voice is.
+"""The caption grammar: captions from the known facts of a clip, which are emotion, intensity and voice. Ours.
 
-Ours. The words are in ``wording.py``. A caption has 5 to 16 words, names the emotion once, and at most two vocal
+The words are in ``wording.py``. A caption has 5 to 16 words. It names the emotion once and at most two vocal
 attributes, none of which is "mid".
 """
 
@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from aligncap.corpora.wording import GRAMMARS, EmotionWords, Grammar
 
 WORDS = (5, 16)
-SILENT_SHARE = 0.2  # captions that say nothing of the voice although there is something to say
+SILENT_SHARE = 0.2  # captions that omit the voice although something is known of it
 SINGLE_SHARE = 0.4  # captions that name one attribute of several
 STRONG_NOUN = ("intense", "great")
 WEAK_NOUN = ("a hint of", "a touch of", "a trace of")
-WHOLLY = "completely"  # for a phrase: "completely taken aback"
+WHOLLY = "completely"  # adverb for a phrase: "completely taken aback"
 PREPOSITIONS = ("in ", "at ", "with ")
 ATTRIBUTES = ("level", "rate", "pitch", "timbre")  # in the order that reads best
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a caption may say. None or a middle value is not mentioned."""
+    """The facts that a caption may mention; None or a middle value is not mentioned."""
 
     emotion: str
     intensity: str = "normal"  # weak, normal or strong
@@ -39,9 +39,9 @@ def write_caption(facts: Facts, grammar: str, generator: random.Random) -> str:
     """Write one caption.
 
     Args:
-        facts: emotion and vocal attributes; the emotion is one that the grammar has words for.
-        grammar: key of ``wording.GRAMMARS``.
-        generator: chooses words and frames; equal states give equal captions.
+        facts: Emotion and vocal attributes; the grammar must have words for the emotion.
+        grammar: Key of ``wording.GRAMMARS``.
+        generator: Random generator that chooses words and frames; equal states give equal captions.
     """
     words = GRAMMARS[grammar]
     while True:
@@ -52,7 +52,7 @@ def write_caption(facts: Facts, grammar: str, generator: random.Random) -> str:
 
 def _draw(facts: Facts, grammar: Grammar, generator: random.Random) -> str:
     known = [(kind, getattr(facts, kind)) for kind in ATTRIBUTES if getattr(facts, kind) not in (None, "mid")]
-    if facts.timbre == "whispering":  # a whisper is quiet and has no pitch: neither need be said
+    if facts.timbre == "whispering":  # a whisper is always quiet and has no pitch
         known = [item for item in known if item[0] not in ("level", "pitch")]
     if len(known) > 1:
         count = 1 if generator.random() < SINGLE_SHARE else 2
@@ -95,7 +95,7 @@ def _noun(words: EmotionWords, intensity: str, generator: random.Random) -> str:
 
 
 def _join(phrases: Sequence[str], before_preposition: str) -> str:
-    """One or two phrases as one; the second follows ``before_preposition`` where it starts with one, else "and"."""
+    """Join one or two phrases, by ``before_preposition`` where the second starts with a preposition, else by "and"."""
     return (before_preposition if phrases[-1].startswith(PREPOSITIONS) else " and ").join(phrases)
 
 
@@ -105,5 +105,5 @@ def _finish(text: str) -> str:
 
 
 def emotions(grammar: str) -> Sequence[str]:
-    """Emotions that a grammar has words for."""
+    """Return the emotions for which a grammar has words."""
     return tuple(GRAMMARS[grammar].emotions)

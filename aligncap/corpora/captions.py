@@ -1,7 +1,7 @@
-"""References: the captions that a corpus carries, or captions written for a corpus that has labels only.
+"""Reference captions: those of the corpus, or captions written for a corpus that has labels only.
 
-Written captions say the label and the measured prosody. They come from the project's caption grammar, or from a bank
-file whose captions are dealt out so that each is used about equally.
+Written captions express the label and the measured prosody. They come from the project's caption grammar, or from a
+bank file whose captions are distributed so that each is used about equally.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from aligncap.vocabulary import SCALES
 
 logger = logging.getLogger(__name__)
 
-WRITTEN_BY = "labels"  # the grammar for corpora that have labels only
-ATTEMPTS = 20  # for a second caption of an utterance that is not the first one again
+WRITTEN_BY = "labels"  # grammar for corpora that have labels only
+ATTEMPTS = 20  # tries per wanted caption, each of which must differ from the earlier ones
 
 
 @dataclass(frozen=True)
 class BankCaption:
-    """One caption of a bank and what it says; "any" fits every clip."""
+    """One caption of a bank and the facts that it expresses; "any" fits every clip."""
 
     caption: str
     emotion: str
@@ -39,7 +39,7 @@ class BankCaption:
     rate: str
 
     def fits(self, facts: Facts) -> bool:
-        """Whether it contradicts nothing known of a clip."""
+        """Return whether the caption contradicts no known fact of a clip."""
         measured = all(getattr(self, kind) in ("any", getattr(facts, kind)) for kind in SCALES)
         return measured and self.emotion == facts.emotion and self.intensity in ("any", facts.intensity)
 
@@ -48,7 +48,7 @@ def read_bank(path: Path) -> list[BankCaption]:
     """Read a caption bank: a table with caption, emotion, intensity, level, pitch and rate.
 
     Raises:
-        CorpusError: no such file or column, an empty caption, or a value that is none of the vocabulary.
+        CorpusError: The file or a column is missing, a caption is empty, or a value is outside the vocabulary.
     """
     columns, rows = read_table(path)
     allowed: dict[str, tuple[str, ...]] = {
@@ -73,17 +73,17 @@ def read_bank(path: Path) -> list[BankCaption]:
 def deal_captions(
     facts: Mapping[str, Facts], bank: Sequence[BankCaption], per_utterance: int, seed: int, source: str
 ) -> dict[str, list[str]]:
-    """Deal the captions of a bank to clips that they fit, each used about equally.
+    """Distribute the captions of a bank to clips that they fit, each used about equally.
 
     Args:
-        facts: utterance_id -> what is known.
-        bank: captions.
-        per_utterance: captions a clip gets, all different.
-        seed: of the order in which clips are served and ties are broken.
-        source: the bank's name, for messages.
+        facts: Utterance id -> known facts.
+        bank: Captions of the bank.
+        per_utterance: Number of captions per clip, all different.
+        seed: Seed of the order of clips, and of ties.
+        source: Name of the bank, for messages.
 
     Raises:
-        CorpusError: fewer than ``per_utterance`` captions fit a clip.
+        CorpusError: Fewer than ``per_utterance`` captions fit a clip.
     """
     generator = random.Random(seed)
     shuffled = generator.sample(list(bank), len(bank))
@@ -100,7 +100,7 @@ def deal_captions(
                 f"{source}: {len(fitting)} captions fit {utterance} ({known}), {per_utterance} are needed; "
                 "add captions with value 'any', or use captions.source: grammar"
             )
-        # The least used first; of those the narrowest, which have the fewest clips to go to.
+        # The least used come first, and among them the narrowest, which fit the fewest clips.
         chosen = sorted(fitting, key=lambda entry: (used[entry], _width(entry)))[:per_utterance]
         used.update(chosen)
         dealt[utterance] = [entry.caption for entry in chosen]
@@ -114,10 +114,10 @@ def _width(entry: BankCaption) -> int:
 def write_from_grammar(facts: Mapping[str, Facts], per_utterance: int, seed: int) -> dict[str, list[str]]:
     """Write captions with the project's grammar.
 
-    A caption depends on the seed, its utterance and what is known of it, so it stays when other clips come or go.
+    A caption depends on the seed, its utterance and the facts, so it does not change when other clips come or go.
 
     Raises:
-        CorpusError: the grammar has no words for an emotion.
+        CorpusError: The grammar has no words for an emotion.
     """
     written: dict[str, list[str]] = {}
     for utterance, known in facts.items():
@@ -139,7 +139,7 @@ def write_from_grammar(facts: Mapping[str, Facts], per_utterance: int, seed: int
 
 
 def facts_of(label: Mapping[str, Any], prosody: Mapping[str, Any]) -> Facts:
-    """What is known of a clip without captions: its label and its measured prosody."""
+    """Return the facts about a clip without captions: its label and its measured prosody."""
     if label["emotion"] in (None, "other"):
         raise CorpusError(
             f"{label['utterance_id']}: emotion {label['emotion']!r}, but captions are to be written from it; "
@@ -152,16 +152,16 @@ def write_references(cfg: Corpus, audio: Path, labels: Path, prosody: Path, out:
     """Write the references of a corpus: its labels with captions filled in.
 
     Args:
-        cfg: the corpus; ``captions`` says where captions come from.
-        audio: schema ``audio``; the utterances, in order.
-        labels: schema ``labels``.
-        prosody: schema ``prosody``.
-        out: schema ``labels``, every row with at least one caption.
-        rule: producing rule, for the metadata.
+        cfg: Settings of the corpus, whose ``captions`` name the source of captions.
+        audio: ``audio`` artifact with the utterances in order.
+        labels: ``labels`` artifact.
+        prosody: ``prosody`` artifact.
+        out: ``labels`` artifact, every row with at least one caption.
+        rule: Producing rule, for the metadata.
 
     Raises:
-        CorpusError: captions are wanted from the corpus, the bank or a label, and are not there.
-        ArtifactError: an input is not the artifact it should be.
+        CorpusError: Captions are wanted from the corpus, the bank or a label, and are missing.
+        ArtifactError: An input is not the artifact it should be.
     """
     rows = {row["utterance_id"]: row for row in artifacts.read_rows(labels, "labels")}
     measured = {row["utterance_id"]: row for row in artifacts.read_rows(prosody, "prosody")}
@@ -174,7 +174,7 @@ def write_references(cfg: Corpus, audio: Path, labels: Path, prosody: Path, out:
         if missing := [utterance for utterance in order if not captions[utterance]]:
             raise CorpusError(f"{display(labels)}: {missing[0]} has no caption; use captions.source: grammar or bank")
     else:
-        # A clip of no emotion that could be written down keeps its own caption, where it has one.
+        # A clip whose emotion the grammar cannot express keeps the corpus's caption, where it has one.
         own = {u: rows[u]["captions"] for u in order if rows[u]["captions"] and rows[u]["emotion"] in (None, "other")}
         if own:
             logger.warning("%s: %d clips without a label keep their own captions", display(labels), len(own))

@@ -1,7 +1,7 @@
-"""emosec: Mandarin speech with human emotion captions, the larger part of SECap's published test set.
+"""Adapter ``emosec``: Mandarin speech with human emotion captions, the larger part of SECap's published test set.
 
 Xu et al., AAAI 2024 (repository thuhcsi/SECap, no licence file: research use). The captions are the hand translations
-into English; clips that share a Chinese caption form one caption group. No wording of this project comes from them.
+into English; clips with the same Chinese caption form one caption group. No wording of this project comes from them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aligncap.corpora.traits import Traits
 
 
 class Emosec:
-    """Adapter of emosec."""
+    """The adapter of emosec."""
 
     traits = Traits(
         "none given by its authors: research use only, do not pass on (Xu et al., SECap, AAAI 2024)", transcribed=True
@@ -26,7 +26,7 @@ class Emosec:
         self.root = root
 
     def iter_utterances(self) -> Iterator[Utterance | BadRow]:
-        """Every clip, in the order of the table."""
+        """Yield every clip, in the order of the table."""
         table = self.root / "utterances.jsonl"
         columns, rows = read_table(table)
         require_columns(table, columns, ("id", "audio", "session", "caption_en", "caption_zh", "emotion"))

@@ -1,4 +1,4 @@
-"""Speech from espeak-ng, whose library and data the wheel ``espeakng-loader`` carries.
+"""Speech synthesis with espeak-ng, whose library and data are in the wheel ``espeakng-loader``.
 
 The library keeps state from one utterance to the next, and seeds its noise from the clock. So that equal jobs give
 equal samples, the noise is seeded here and the jobs of a corpus go, in order, to one fresh process,
@@ -27,13 +27,13 @@ SAMPLE_RATE = 22_050
 # Constants of speak_lib.h
 _SYNCHRONOUS, _DONT_EXIT, _UTF8_SSML = 2, 0x8000, 0x11
 _RATE, _PITCH, _RANGE = 1, 3, 4
-_NAMES = {"en-gb": "en"}  # by its language code the library does not find this one
+_NAMES = {"en-gb": "en"}  # the library does not find this language by its code
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
 @dataclass(frozen=True)
 class Speech:
-    """One utterance to be spoken."""
+    """The text, voice and prosody of one utterance to be spoken."""
 
     text: str  # SSML, or text without markup characters
     voice: str  # language, "+", variant, such as en-us+f3
@@ -43,7 +43,7 @@ class Speech:
 
 
 class _Engine:
-    """The loaded library. One a process."""
+    """The loaded library, of which a process has one."""
 
     def __init__(self) -> None:
         import espeakng_loader
@@ -54,7 +54,7 @@ class _Engine:
         if self.library.espeak_Initialize(_SYNCHRONOUS, 0, data.encode(), _DONT_EXIT) != SAMPLE_RATE:
             raise CorpusError(f"espeak-ng does not start with its data in '{data}'; install espeakng-loader again")
         self._blocks: list[NDArray[np.int16]] = []
-        self._callback = _CALLBACK(self._keep)  # kept: the library holds a bare pointer to it
+        self._callback = _CALLBACK(self._keep)  # stored here, because the library holds a bare pointer to it
         self.library.espeak_SetSynthCallback(self._callback)
 
     def _keep(self, samples: Any, count: int, _events: Any) -> int:
@@ -65,7 +65,7 @@ class _Engine:
     def set_voice(self, voice: str) -> None:
         language, plus, variant = voice.partition("+")
         name = _NAMES.get(language, language) + plus + variant
-        # The library takes an unknown variant in silence and speaks with the plain voice.
+        # The library accepts an unknown variant without an error and speaks with the plain voice.
         if (plus and variant not in self.variants) or self.library.espeak_SetVoiceByName(name.encode()) != 0:
             raise CorpusError(
                 f"voices: espeak-ng has no voice '{voice}'; name one such as en-us+f3, with a variant of "
@@ -88,10 +88,10 @@ def speak_all(jobs: Sequence[Speech]) -> Iterator[NDArray[np.float32]]:
     """Speak the jobs in order, in a fresh process.
 
     Yields:
-        For each job samples ``[n]`` at 22,050 Hz, full scale 1.
+        Samples ``[n]`` for each job, at 22,050 Hz, full scale 1.
 
     Raises:
-        CorpusError: espeak-ng is not there, or does not know a voice.
+        CorpusError: espeak-ng is missing, or does not know a voice.
     """
     command = [sys.executable, "-m", "aligncap.corpora.espeak"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as worker:

@@ -1,8 +1,9 @@
-"""huggingface: a data set in a form that the library ``datasets`` reads, on disk or on a hub.
+"""Adapter ``huggingface``: a data set in a form that the library ``datasets`` reads, on disk or on a hub.
 
-On disk: what ``save_to_disk`` wrote, or a folder of Parquet, CSV or audio files as ``load_dataset`` knows them. On a
-hub: ``hf://org/name@revision``, or ``hf://org/name@revision#subset``; a revision is required, or results would change
-with the hub. No code of a data set is run (``datasets`` 4 and later cannot), and audio is not decoded by that library.
+On disk it is a folder from ``save_to_disk``, or a folder of Parquet, CSV or audio files that ``load_dataset`` knows. On
+a hub it is ``hf://org/name@revision``, or ``hf://org/name@revision#subset``; a revision is required, or results would
+change with the hub. No code of a data set is run (``datasets`` 4 and later cannot), and audio is not decoded by that
+library.
 """
 
 from __future__ import annotations
@@ -22,21 +23,21 @@ HUB = "hf://"
 
 
 class HuggingFace:
-    """Adapter of a data set of the library ``datasets``."""
+    """The adapter of a data set of the library ``datasets``."""
 
     traits = Traits(one_data_set=False)
 
     def __init__(self, root: str, split: str | None, columns: Mapping[str, str], folder: Path) -> None:
-        """Open the data set; audio stays in it until it is wanted.
+        """Open the data set; audio is read only when it is needed.
 
         Args:
-            root: a folder, or an address on a hub.
-            split: which one, as in ``train`` or ``train[:100]``; None: all of them.
-            columns: our column name -> the data set's; ``audio_path`` is its audio column, ``audio`` where not given.
-            folder: where clips that are taken are laid.
+            root: Folder, or address on a hub.
+            split: Split such as ``train`` or ``train[:100]``; None stands for all splits.
+            columns: Our column name -> the data set's; ``audio_path`` is its audio column, by default ``audio``.
+            folder: Folder to which the used clips are written.
 
         Raises:
-            CorpusError: nothing there that ``datasets`` reads, no such split or column.
+            CorpusError: ``datasets`` cannot read it, or a split or column is missing.
         """
         from datasets import Audio
 
@@ -59,7 +60,7 @@ class HuggingFace:
         self.has_captions = "caption" in self.columns
 
     def iter_utterances(self) -> Iterator[Utterance | BadRow]:
-        """Every clip, split by split."""
+        """Yield every clip, split by split."""
         first = 0
         for split, data in self.splits.items():
             yield from self._of(split, data, first)
@@ -70,7 +71,7 @@ class HuggingFace:
 
         paths = pc.struct_field(data.data.column(self.audio), "path").to_pylist()
         stems = [Path(path).stem if path else "" for path in paths]
-        told = all(stems) and max(Counter(stems).values()) == 1  # else they name nothing
+        told = all(stems) and max(Counter(stems).values()) == 1  # otherwise they do not identify clips
         classes = {name: kind for name, kind in data.features.items() if hasattr(kind, "int2str")}
         for number, values in enumerate(data.remove_columns(self.audio)):
             for name, kind in classes.items():
@@ -103,7 +104,7 @@ def _line(error: Exception) -> str:
 
 
 def _load(root: str, split: str | None, name: str) -> dict[str, Any]:
-    """Split -> data set."""
+    """Return split -> data set."""
     import datasets
 
     datasets.disable_progress_bars()
@@ -124,6 +125,6 @@ def _load(root: str, split: str | None, name: str) -> dict[str, Any]:
             loaded = datasets.load_dataset(root, split=split)
     except CorpusError:
         raise
-    except Exception as error:  # the library raises many kinds; all mean that the data cannot be had
+    except Exception as error:  # the library raises many kinds; all mean that the data are unavailable
         raise CorpusError(f"{name}: cannot be read by datasets: {_line(error)}; correct 'root' or 'split'") from error
     return dict(loaded) if isinstance(loaded, dict) else {split or "all": loaded}

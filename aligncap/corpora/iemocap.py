@@ -1,7 +1,8 @@
-"""IEMOCAP: ten actors in five dyadic sessions, scripted and improvised, labelled by three or more listeners.
+"""Adapter ``iemocap``: ten actors in five dyadic sessions, scripted and improvised, with labels by several listeners.
 
-Busso et al., LREV 2008, under a licence agreement with USC. The layout of the release, ``Session1`` … ``Session5``, is
-as ``datasets/IEMOCAP/process.py`` of the repository Strong-AI-Lab/emotion reads it; no recording was at hand.
+Busso et al., LREV 2008, under a licence agreement with USC. Three or more listeners labelled each turn. The layout of
+the release, ``Session1`` … ``Session5``, is that which ``datasets/IEMOCAP/process.py`` of Strong-AI-Lab/emotion reads.
+We had no recording to test it with.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ EMOTION = {
 
 
 class Iemocap:
-    """Adapter of IEMOCAP."""
+    """The adapter of IEMOCAP."""
 
     traits = Traits("by agreement with USC; do not pass on (Busso et al., IEMOCAP, LREV 2008)")
     has_captions = False
@@ -46,7 +47,7 @@ class Iemocap:
         self.root = root
 
     def iter_utterances(self) -> Iterator[Utterance | BadRow]:
-        """Every labelled turn, dialogue by dialogue. Raises ``CorpusError`` where there is no dialogue."""
+        """Yield every labelled turn, dialogue by dialogue. Raises ``CorpusError`` where there is no dialogue."""
         dialogues = sorted(self.root.glob("**/Session[1-5]/dialog/EmoEvaluation/Ses*.txt"))
         if not dialogues:
             raise CorpusError(
@@ -65,7 +66,7 @@ class Iemocap:
 
 
 def _spoken(file: Path) -> dict[str, str]:
-    """Turn -> what is said, without marks such as [LAUGHTER]; empty where there is no such file."""
+    """Return turn -> transcript without marks such as [LAUGHTER]; empty where the file is missing."""
     lines = file.read_text("utf-8", errors="replace").splitlines() if file.is_file() else []
     found = [match for line in lines if (match := SPOKEN.match(line.strip()))]
     return {match["turn"]: " ".join(re.sub(r"\[\w+\]", " ", match["text"]).split()) for match in found}
@@ -75,7 +76,7 @@ def _read(session: Path, texts: dict[str, str], row: Row) -> Utterance:
     turn, emotion = row.text("turn"), row.text("emotion")
     if emotion not in EMOTION:
         raise ValueError(f"emotion {emotion!r}, expected one of {', '.join(EMOTION)}; correct the file")
-    # The first letter after Ses01 is the actor with the markers; who speaks is the letter of the turn.
+    # The first letter after Ses01 is the actor with the markers; the letter of the turn is the speaker.
     number, who = turn[3:5], turn.rpartition("_")[2][:1]
     return Utterance(
         utterance_id=turn,

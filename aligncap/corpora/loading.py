@@ -1,4 +1,4 @@
-"""A corpus in Python, without a pipeline run."""
+"""Loading of a corpus in Python, without a pipeline run."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ def load_corpus(
     seed: int = 0,
     **settings: Any,
 ) -> list[Utterance]:
-    """The utterances of a corpus, as its adapter tells them; no audio is decoded.
+    """Return the utterances of a corpus as its adapter describes them, without decoding audio.
 
     Args:
-        adapter: a value of ``corpora.{name}.adapter`` in the configuration, such as ``ravdess`` or ``manifest``.
-        root: folder of the corpus (for ``manifest`` the table).
-        on_error: a row that cannot be used is logged and left out, or an error.
-        wav_folder: where a ``synthetic`` corpus puts its clips; WAV files that are there are deleted.
-        seed: of a ``synthetic`` corpus.
-        settings: further keys of a corpus in the configuration: ``language``, ``columns``, ``clips`` …; those that
-            ``prepare_corpus`` applies (``limit``, ``part``, ``captions``, ``max_duration_s``) change nothing here.
+        adapter: Value of ``corpora.{name}.adapter`` in the configuration, such as ``ravdess`` or ``manifest``.
+        root: Folder of the corpus (for ``manifest`` the table).
+        on_error: ``skip`` logs an unusable row and leaves it out; ``fail`` raises an error.
+        wav_folder: Folder to which a ``synthetic`` corpus writes its clips; WAV files in it are deleted.
+        seed: Seed of a ``synthetic`` corpus.
+        settings: Further keys of a corpus in the configuration: ``language``, ``columns``, ``clips`` …; those that
+            ``prepare_corpus`` applies (``limit``, ``part``, ``captions``, ``max_duration_s``) have no effect here.
 
     Returns:
-        in the order of the corpus. ``pandas.DataFrame(map(vars, utterances))`` makes a table of them.
+        The utterances in the order of the corpus; ``pandas.DataFrame(map(vars, utterances))`` makes a table of them.
 
     Raises:
-        ConfigError: no such adapter, or a setting that it does not know.
-        CorpusError: the corpus is unusable as a whole, or a row is and ``on_error`` is fail.
+        ConfigError: The adapter does not exist, or does not know a setting.
+        CorpusError: The corpus is unusable as a whole, or a row is and ``on_error`` is ``fail``.
 
     Examples:
         >>> speech = load_corpus("manifest", "calls/calls.csv", language="en", columns={"audio_path": "file"})

@@ -1,4 +1,4 @@
-"""manifest: any collection of clips that a table describes, CSV, TSV, JSONL or Parquet.
+"""Adapter ``manifest``: any collection of clips that a table describes, as CSV, TSV, JSONL or Parquet.
 
 Only the path of the audio is required. ``columns`` of the corpus maps our names to the table's where they differ.
 """
@@ -29,10 +29,10 @@ COLUMNS = (
 
 
 def map_columns(columns: Mapping[str, str], found: Collection[str]) -> dict[str, str]:
-    """Our column name -> the table's, for those that the table has.
+    """Return our column name -> the table's, for the columns that the table has.
 
     Raises:
-        CorpusError: a key of ``columns`` that is none of ``COLUMNS``.
+        CorpusError: A key of ``columns`` is not in ``COLUMNS``.
     """
     if unknown := sorted(set(columns) - set(COLUMNS)):
         raise CorpusError(f"columns.{unknown[0]}: no column of ours; map one of {', '.join(COLUMNS)}")
@@ -46,17 +46,17 @@ def read_clip(
     default_id: str,
     stored: Callable[[], bytes] | None = None,
 ) -> Utterance:
-    """One clip of a table whose columns are mapped.
+    """Read one clip from a row of a table whose columns are mapped.
 
     Args:
-        row: of the table.
-        columns: of ``map_columns``.
-        audio_path: where the clip lies, or is to be laid.
-        default_id: of a clip whose table has no ids.
-        stored: reads the clip's bytes where they are not a file.
+        row: Row of the table.
+        columns: Result of ``map_columns``.
+        audio_path: Path where the clip lies, or is to be written.
+        default_id: Id for a clip of a table without ids.
+        stored: Function that reads the clip's bytes where they are not a file.
 
     Raises:
-        ValueError: a label that is none of ours.
+        ValueError: A label is outside our vocabulary.
     """
 
     def text(column: str) -> str:
@@ -87,7 +87,7 @@ def _captions(row: Row, column: str | None) -> tuple[str, ...]:
 
 
 class Manifest:
-    """Adapter of a table of clips."""
+    """The adapter of a table of clips."""
 
     traits = Traits(one_data_set=False)
 
@@ -95,11 +95,11 @@ class Manifest:
         """Read the table.
 
         Args:
-            table: .csv, .tsv, .jsonl or .parquet; audio paths in it are relative to its folder.
-            columns: our column name -> the table's, where they differ.
+            table: Table in .csv, .tsv, .jsonl or .parquet; audio paths in it are relative to its folder.
+            columns: Our column name -> the table's, where they differ.
 
         Raises:
-            CorpusError: no such table or column, or a key of ``columns`` that is none of ``COLUMNS``.
+            CorpusError: The table or a column is missing, or a key of ``columns`` is not in ``COLUMNS``.
         """
         map_columns(columns, ())
         self.table = table
@@ -110,7 +110,7 @@ class Manifest:
         self.has_captions = "caption" in self.columns
 
     def iter_utterances(self) -> Iterator[Utterance | BadRow]:
-        """Every clip, in the order of the table."""
+        """Yield every clip, in the order of the table."""
         yield from each_row(self.rows, self._read)
 
     def _read(self, row: Row) -> Utterance:

@@ -1,7 +1,7 @@
 """Corpora whose labels are in the names of their files: one declaration each, read by one adapter.
 
 The layouts are those that public code reads (``datasets/*/process.py`` of the repository Strong-AI-Lab/emotion, except
-where a declaration names another source); no recording of these corpora was at hand.
+where a declaration names another source). We had no recordings of these corpora to test them with.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from aligncap.errors import CorpusError
 
 @dataclass(frozen=True)
 class Names:
-    """How one corpus names its files.
+    """The naming scheme of one corpus's files.
 
     Attributes:
-        layout: in words, for messages.
-        pattern: of the end of a path below the root, without its extension. Groups: ``speaker``, ``emotion``, and
-            where the corpus has them ``intensity`` and ``text``. The utterance id is the group ``id``, else all.
-        emotions: the group's value -> ours.
-        language: ISO 639-1 by speaker.
-        intensities: the group's value -> ours; others are unknown.
-        sentence: transcript of a ``text`` group; None where unknown.
-        transcripts: reads the transcripts of a corpus that has them in files: root -> file stem -> text.
-        traits: what else is known of it.
+        layout: Description of the layout in words, for messages.
+        pattern: Pattern of the end of a path below the root, without its extension. Groups: ``speaker``, ``emotion``,
+            and where the corpus has them ``intensity`` and ``text``. The utterance id is the group ``id``, else the
+            match.
+        emotions: Value of the group -> our emotion.
+        language: Function of the speaker that returns ISO 639-1.
+        intensities: Value of the group -> our intensity; others are unknown.
+        sentence: Function that returns the transcript of a ``text`` group; None where unknown.
+        transcripts: Reader of transcripts that the corpus has in files: root -> file stem -> text.
+        traits: Further facts about the corpus.
     """
 
     layout: str
@@ -45,16 +46,16 @@ class Names:
 
 
 class Named:
-    """Adapter of a corpus whose labels are in its file names."""
+    """The adapter of a corpus whose labels are in its file names."""
 
     has_captions = False
 
     def __init__(self, root: Path, names: Names) -> None:
-        """Take the folder that the corpus was unpacked into, and how it names its files."""
+        """Take the folder of the unpacked corpus, and the naming scheme of its files."""
         self.root, self.names = root, names
 
     def iter_utterances(self) -> Iterator[Utterance | BadRow]:
-        """Every WAV file below the root, by path. Raises ``CorpusError`` where there is none."""
+        """Yield every WAV file below the root, by path. Raises ``CorpusError`` where there is none."""
         files = sorted(self.root.glob("**/*.wav"))
         if not files:
             raise CorpusError(f"{display(self.root)}: no .wav below it; set 'root' to where {self.names.layout} lie")
@@ -117,7 +118,7 @@ def _esd_language(speaker: str) -> str:
 
 
 def _esd_transcripts(root: Path) -> dict[str, str]:
-    """``{speaker}/{speaker}.txt``: name, text, emotion by tabs, in UTF-8, UTF-16, GB18030 or Windows-1252."""
+    """Read ``{speaker}/{speaker}.txt``: name, text, emotion by tabs, in UTF-8, UTF-16, GB18030 or Windows-1252."""
     texts = {}
     for file in sorted(root.glob("**/[0-9][0-9][0-9][0-9].txt")):
         data = file.read_bytes()
@@ -131,13 +132,13 @@ def _esd_transcripts(root: Path) -> dict[str, str]:
                 lines = data.decode(single, errors="replace")
         for line in lines.splitlines():
             cells = [cell.strip() for cell in line.split("\t")]
-            if len(cells) >= 2 and cells[1]:  # some lines have a blank where a tab should be: no transcript then
+            if len(cells) >= 2 and cells[1]:  # lines with a blank instead of a tab give no transcript
                 texts[cells[0]] = cells[1]
     return texts
 
 
 NAMED = {
-    # Cao et al., IEEE TAC 2014. LO has no label of ours, XX is unspecified.
+    # Cao et al., IEEE TAC 2014. The intensity LO is outside our labels, XX is unspecified.
     "crema_d": Names(
         "CREMA-D's AudioWAV/1001_DFA_ANG_XX.wav",
         r"(?P<speaker>\d{4})_(?P<text>[A-Z]{3})_(?P<emotion>ANG|DIS|FEA|HAP|NEU|SAD)_(?P<intensity>LO|MD|HI|XX?)",
@@ -166,7 +167,7 @@ NAMED = {
         sentence="Say the word {}.".format,
         traits=Traits("CC BY-NC-ND 4.0 (Pichora-Fuller and Dupuis, TESS, 2010)"),
     ),
-    # Haq and Jackson, 2009. The second layout is that of copies that lay all files into one folder.
+    # Haq and Jackson, 2009. The second layout is that of copies with all files in one folder.
     "savee": Names(
         "SAVEE's AudioData/DC/a01.wav, or DC_a01.wav",
         r"(?P<speaker>DC|JE|JK|KL)[/_](?P<emotion>sa|su|[adfhn])\d\d",

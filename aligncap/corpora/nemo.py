@@ -1,4 +1,4 @@
-"""nEMO: nine Polish actors, six emotions, ninety sentences.
+"""Adapter ``nemo`` of nEMO: nine Polish actors, six emotions, ninety sentences.
 
 Christop, LREC-COLING 2024, CC BY-NC-SA 4.0. Two layouts are read: the published one (``samples/`` and ``data.tsv``),
 and one with a table ``utterances.jsonl`` beside the audio.
@@ -15,7 +15,7 @@ from aligncap.corpora.traits import Traits
 
 
 class Nemo:
-    """Adapter of nEMO."""
+    """The adapter of nEMO."""
 
     traits = Traits(
         "CC BY-NC-SA 4.0 (Christop, nEMO, LREC-COLING 2024)", hub_licence="cc-by-nc-sa-4.0", transcribed=True
@@ -27,7 +27,7 @@ class Nemo:
         self.root = root
 
     def iter_utterances(self) -> Iterator[Utterance | BadRow]:
-        """Every clip, in the order of the table."""
+        """Yield every clip, in the order of the table."""
         table = self.root / "utterances.jsonl"
         if table.is_file():
             columns, rows = read_table(table)

@@ -1,4 +1,4 @@
-"""A corpus as the pipeline wants it: every clip decoded once, described by two tables; a third lists the skipped."""
+"""Preparation of a corpus: every clip is decoded once and described by two tables; a third lists the skipped clips."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def prepare_corpus(name: str, cfg: Corpus, seed: int, audio_out: Path, labels_ou
     """Read a corpus through its adapter and write its three tables.
 
     Args:
-        name: of the corpus, for messages.
-        cfg: the corpus. ``part`` takes one side of it. ``limit`` draws clips evenly over emotions and
-            speakers; a clip that turns out bad is replaced.
-        seed: of the draw, and of a synthetic corpus.
-        audio_out: schema ``audio``; clips that were no files are laid into ``wav/`` beside it.
-        labels_out: schema ``labels``; same utterances, same order.
-        skipped_out: schema ``skipped``: what was left out, and why.
+        name: Name of the corpus, for messages.
+        cfg: Settings of the corpus. ``part`` takes one side of it. ``limit`` draws clips evenly over emotions and
+            speakers, and a clip that turns out to be bad is replaced.
+        seed: Seed of the draw, and of a synthetic corpus.
+        audio_out: ``audio`` artifact; clips that were no files are written to ``wav/`` beside it.
+        labels_out: ``labels`` artifact with the same utterances in the same order.
+        skipped_out: ``skipped`` artifact: the clips left out, with reasons.
 
     Raises:
-        CorpusError: the corpus is unusable as a whole, nothing of it is left, or a row is bad and ``on_error`` is fail.
-        AudioError: a clip is bad and ``on_error`` is fail.
+        CorpusError: The corpus is unusable as a whole, no clip is left, or a row is bad and ``on_error`` is fail.
+        AudioError: A clip is bad and ``on_error`` is fail.
     """
     adapter = make_adapter(cfg, seed, Path(audio_out).parent / "wav")
     found: list[Utterance] = []
@@ -77,7 +77,7 @@ def prepare_corpus(name: str, cfg: Corpus, seed: int, audio_out: Path, labels_ou
 
 
 def _wants_captions(cfg: Corpus, adapter: Adapter, name: str) -> bool:
-    """Whether a clip needs captions of its own; else it needs a label that one can be written from."""
+    """Return whether a clip needs a caption from the corpus; if not, it needs a label to write one from."""
     if cfg.captions.source == "corpus" and not adapter.has_captions:
         raise CorpusError(
             f"corpus '{name}': captions.source is 'corpus' but it has no captions; use grammar or bank, or, for a "
@@ -87,7 +87,7 @@ def _wants_captions(cfg: Corpus, adapter: Adapter, name: str) -> bool:
 
 
 def _checked(items: Iterator[Utterance | BadRow], cfg: Corpus, wants_captions: bool) -> Iterator[Utterance | BadRow]:
-    """What holds for every corpus: ids are there and unique, and each clip has, or can be given, a caption."""
+    """Yield the items, and bad rows for clips whose id is missing or repeated, or that cannot have a caption."""
     seen: dict[str, str] = {}
     for item in items:
         if isinstance(item, BadRow):

@@ -1,4 +1,4 @@
-"""RAVDESS: 24 English-speaking actors, eight emotions, two intensities, two sentences.
+"""Adapter ``ravdess``: 24 English-speaking actors, eight emotions, two intensities, two sentences.
 
 Livingstone and Russo, PLoS ONE 2018, CC BY-NC-SA 4.0. Two layouts are read: the published one (``Actor_XX/*.wav``, all
 labels in the file name), and one with a table ``utterances.jsonl`` beside the audio.
@@ -25,7 +25,7 @@ AUDIO_ONLY, SPEECH = "03", "01"
 
 
 class Ravdess:
-    """Adapter of RAVDESS."""
+    """The adapter of RAVDESS."""
 
     traits = Traits(
         "CC BY-NC-SA 4.0 (Livingstone and Russo, RAVDESS, PLoS ONE 2018)",
@@ -39,7 +39,7 @@ class Ravdess:
         self.root = root
 
     def iter_utterances(self) -> Iterator[Utterance | BadRow]:
-        """Every spoken, audio-only clip; the corpus's songs and videos are left out."""
+        """Yield every spoken, audio-only clip; the corpus's songs and videos are left out."""
         table = self.root / "utterances.jsonl"
         if table.is_file():
             columns, rows = read_table(table)

@@ -1,4 +1,4 @@
-"""Adapters by the name that the configuration gives them: the project's, and those below ``aligncap.extensions``."""
+"""The registry of adapters by their names in the configuration: built-in ones, and those in ``aligncap.extensions``."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ CLASSES = {
     "ravdess": "Ravdess",
     "synthetic": "Synthetic",
     "webdataset": "WebDataset",
-}  # module of this package -> the adapter in it; imported late, because archives and espeak-ng cost time
+}  # module of this package -> its adapter; imported late, because archives and espeak-ng cost time
 UNKNOWN = "not stated: do not pass its recordings on before you know (name it as corpora.{corpus}.licence)"
 
 
 def declaration(adapter: str) -> Any:
-    """What says how a corpus is read: ``Names``, ``Layout``, or an adapter's class."""
+    """Return the declaration of how a corpus is read: ``Names``, ``Layout``, or an adapter's class."""
     if adapter in NAMED:
         return NAMED[adapter]
     if adapter in TABLES:
@@ -39,37 +39,37 @@ def declaration(adapter: str) -> Any:
 
 
 def traits_of(adapter: str) -> Traits:
-    """What an adapter declares; nothing in particular where an extension declares nothing."""
+    """Return the traits that an adapter declares, or the defaults where an extension declares none."""
     own: Traits = getattr(declaration(adapter), "traits", Traits())
     return own
 
 
 def may_have_human_captions(adapter: str) -> bool:
-    """Whether people may have captioned a corpus; of a table or an archive only its columns tell."""
+    """Return whether people may have captioned a corpus; for a table or an archive only its columns can tell."""
     return traits_of(adapter).captions_by_people and getattr(declaration(adapter), "has_captions", True)
 
 
 def licence_of(corpus: str, adapter: str, stated: str | None = None) -> str:
-    """The licence of a corpus's recordings, in words.
+    """Return the licence of a corpus's recordings, in words.
 
     Args:
-        corpus: its name in the configuration.
-        adapter: what reads it.
-        stated: ``licence`` of the configuration, which goes before what the adapter's corpus is known for.
+        corpus: Name of the corpus in the configuration.
+        adapter: Adapter that reads it.
+        stated: ``licence`` of the configuration, which takes precedence over the adapter's.
     """
     return stated or traits_of(adapter).licence or UNKNOWN.format(corpus=corpus)
 
 
 def make_adapter(cfg: Corpus, seed: int, wav_folder: Path) -> Adapter:
-    """The adapter that a corpus names.
+    """Make the adapter that a corpus names.
 
     Args:
-        cfg: the corpus.
-        seed: of the experiment.
-        wav_folder: where clips are laid that are not files yet: synthetic ones, and those inside archives.
+        cfg: Settings of the corpus.
+        seed: Seed of the experiment.
+        wav_folder: Folder for clips that are not files yet: synthetic ones, and those inside archives.
 
     Raises:
-        CorpusError: ``root`` is not there, or is no table that can be read.
+        CorpusError: ``root`` is missing, or is not a readable table.
     """
     read = declaration(cfg.adapter)
     if cfg.adapter == "synthetic":

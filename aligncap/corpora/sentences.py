@@ -1,6 +1,6 @@
-"""What the synthetic corpora say: plain sentences, and some whose words carry the emotion. Written for this project.
+"""Sentences of the synthetic corpora: plain ones, and some whose words carry the emotion. Written for this project.
 
-A language is added by one more entry; ``plain`` fits every emotion.
+A further language is one more entry; ``plain`` sentences fit every emotion.
 """
 
 from __future__ import annotations

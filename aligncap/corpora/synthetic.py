@@ -1,9 +1,9 @@
-"""synthetic: emotional speech made on the spot, so that the pipeline runs where no corpus may be had.
+"""Adapter ``synthetic``: emotional speech from espeak-ng, so that the pipeline runs where no corpus is available.
 
-espeak-ng speaks; pitch, range, rate, level and timbre are set by the emotion, and the caption is written from what was
-set. A voice is a speaker. An emotion has two manners (loud anger and cold anger), each clip is jittered, and one in
-seven is weaker than the others, so that the label can be learnt across voices but not read off. It is no human speech,
-and everything that shows it says "synthetic".
+Pitch, range, rate, level and timbre are set by the emotion, and the caption is written from these settings. A voice is
+a speaker. An emotion may have two manners (loud anger and cold anger), each clip is jittered, and one in seven is
+weaker than the others, so that the label can be learnt across voices but not read off. It is no human speech, and
+everything that shows it says "synthetic".
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ STRENGTHS = {"weak": (0.15, 0.35), "normal": (0.5, 0.85), "strong": (0.35, 1.2)}
 EMOTIONAL_WORDS = 0.4  # share of clips whose words carry the emotion too
 BASE_DB, BASE_RATE = -26.0, 165  # dBFS of active speech, words a minute
 JITTER = {"pitch_st": 0.8, "rate": 0.05, "level_db": 1.5}
-NAMED = {"pitch_st": 1.5, "rate": 0.1, "level_db": 3.0}  # a smaller change is "mid"
+NAMED = {"pitch_st": 1.5, "rate": 0.1, "level_db": 3.0}  # least change that a caption mentions; a smaller one is "mid"
 TREMOR_HZ, TREMOR_DEPTH, TREMOR_PITCH = 6.0, 0.45, 0.04
-SEMITONES_AT_ENDS = 8.0  # what pitch 0 and 100 of espeak-ng are away from 50, roughly
+SEMITONES_AT_ENDS = 8.0  # approximate distance of espeak-ng's pitches 0 and 100 from 50
 
 
 @dataclass(frozen=True)
 class Manner:
-    """How an emotion is spoken, as changes against the voice's own manner."""
+    """One way to speak an emotion, as changes from the voice's usual manner."""
 
-    share: float  # of the emotion's clips
+    share: float  # share of the emotion's clips
     pitch_st: float  # semitones
     range_factor: float
     rate: float  # relative change
@@ -70,7 +70,7 @@ MANNERS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """One clip before it is spoken."""
+    """The plan of one clip before it is spoken."""
 
     number: int
     voice: str
@@ -85,7 +85,7 @@ class Plan:
 
     @property
     def facts(self) -> Facts:
-        """What its caption may say: what was set, where it is more than a trifle."""
+        """Facts that the caption may mention: the settings that differ noticeably from the usual manner."""
         return Facts(
             emotion=self.emotion,
             intensity=self.strength if self.emotion != "neutral" else "normal",
@@ -97,7 +97,7 @@ class Plan:
 
     @property
     def job(self) -> espeak.Speech:
-        """What espeak-ng is to say."""
+        """Job for espeak-ng."""
         voice = self.voice
         if self.timbre == "whispering":
             language, _, variant = voice.partition("+")
@@ -117,10 +117,10 @@ def _named(change: float, least: float, down: str, up: str) -> str | None:
 
 
 def plan_clips(cfg: Corpus, seed: int) -> list[Plan]:
-    """Voice, emotion, words and prosody of every clip: voices and emotions in turn, the rest drawn.
+    """Plan voice, emotion, words and prosody of every clip: voices and emotions in turn, the rest drawn.
 
     Raises:
-        CorpusError: there are no sentences in the corpus's language, or a voice speaks another one.
+        CorpusError: There are no sentences in the corpus's language, or a voice speaks another one.
     """
     if cfg.language not in SENTENCES:
         raise CorpusError(f"language '{cfg.language}': no sentences to say; choose one of {', '.join(SENTENCES)}")
@@ -133,7 +133,7 @@ def plan_clips(cfg: Corpus, seed: int) -> list[Plan]:
     for number in range(cfg.clips or 0):
         turn, position = divmod(number, len(CLASSES))
         emotion = CLASSES[position]
-        voice = cfg.voices[(turn + position) % len(cfg.voices)]  # each emotion goes round all voices
+        voice = cfg.voices[(turn + position) % len(cfg.voices)]  # each emotion takes all voices in turn
         strength = generator.choices(list(STRENGTHS), [share for share, _ in STRENGTHS.values()])[0]
         factor = STRENGTHS[strength][1]
         manner = generator.choices(MANNERS[emotion], [m.share for m in MANNERS[emotion]])[0]
@@ -159,11 +159,11 @@ def shape(spoken: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
     """Give spoken samples the clip's timbre and level.
 
     Args:
-        spoken: ``[n]`` at 22,050 Hz.
-        plan: of the same clip.
+        spoken: Samples ``[n]`` at 22,050 Hz.
+        plan: Plan of the same clip.
 
     Returns:
-        ``[n]``, peak below full scale.
+        Samples ``[n]``, peak below full scale.
     """
     samples = spoken.astype(np.float64)
     generator = np.random.default_rng(plan.number)
@@ -181,7 +181,7 @@ def shape(spoken: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
 
 
 def _tremble(samples: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
-    """Six times a second up and down, in level and in pitch."""
+    """Modulate level and pitch six times a second."""
     time = np.arange(len(samples)) / espeak.SAMPLE_RATE
     angle = 2 * np.pi * TREMOR_HZ * time + generator.uniform(0, 2 * np.pi)
     shift = TREMOR_PITCH / (2 * np.pi * TREMOR_HZ) * np.sin(angle)
@@ -195,7 +195,7 @@ def _envelope(samples: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Synthetic:
-    """Adapter of a synthetic corpus: makes its clips, then tells of them."""
+    """The adapter of a synthetic corpus, which makes its clips and then describes them."""
 
     traits = Traits(
         "made at run time by espeak-ng; nobody's voice, free to pass on",
@@ -208,14 +208,14 @@ class Synthetic:
     has_captions = True
 
     def __init__(self, cfg: Corpus, seed: int, folder: Path) -> None:
-        """Take the corpus's settings, the experiment's seed, and the folder that the wav files go to."""
+        """Take the corpus's settings, the experiment's seed, and the folder for the WAV files."""
         self.cfg, self.seed, self.folder = cfg, seed, folder
 
     def iter_utterances(self) -> Iterator[Utterance | BadRow]:
-        """Every clip, once its wav file is there. Raises ``CorpusError`` as ``plan_clips`` and ``espeak`` do."""
+        """Yield every clip once its WAV file is written. Raises ``CorpusError`` as ``plan_clips`` and ``espeak`` do."""
         plans = plan_clips(self.cfg, self.seed)
         self.folder.mkdir(parents=True, exist_ok=True)
-        for stale in self.folder.glob("*.wav"):  # of an earlier run with more clips
+        for stale in self.folder.glob("*.wav"):  # left by an earlier run with more clips
             stale.unlink()
         spoken = espeak.speak_all([plan.job for plan in plans])
         words = random.Random(f"captions {self.seed} {self.cfg.language} {self.cfg.style}")

@@ -1,7 +1,7 @@
-"""Corpora that a table describes: one declaration and one function a corpus, read by one adapter.
+"""Corpora that a table describes: one declaration and one function per corpus, read by one adapter.
 
-The root of such a corpus is its folder, or one of its tables, which takes that published split alone. Sources of the
-layouts stand at each function; no recording of these corpora was at hand.
+The root of such a corpus is its folder, or one of its tables to take that published split alone. Each function names
+the source of its layout. We had no recordings of these corpora to test them with.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from aligncap.corpora.base import (
 from aligncap.corpora.traits import Traits
 from aligncap.errors import CorpusError
 
-AUDIO = (".wav", ".flac", ".mp3", ".mp4", ".avi", ".webm")  # a published video, or audio that was taken from it
+AUDIO = (".wav", ".flac", ".mp3", ".mp4", ".avi", ".webm")  # a published video, or audio extracted from it
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How one corpus is laid out.
+    """The layout of one corpus.
 
     Attributes:
-        tables: names of its tables, with wildcards, anywhere below the root.
-        columns: those that a table must have.
-        read: (table, row) to utterance; ``ValueError`` where the row is bad.
-        has_captions: whether the corpus has captions of its own.
-        delimiter: between cells; None: a comma.
-        traits: what else is known of it.
+        tables: Names of its tables, with wildcards, anywhere below the root.
+        columns: Columns that a table must have.
+        read: Function from (table, row) to an utterance; raises ``ValueError`` where the row is bad.
+        has_captions: Whether the corpus has captions.
+        delimiter: Text between cells; None stands for a comma.
+        traits: Further facts about the corpus.
     """
 
     tables: tuple[str, ...]
@@ -52,14 +52,14 @@ class Layout:
 
 
 class Tables:
-    """Adapter of a corpus that tables describe."""
+    """The adapter of a corpus that tables describe."""
 
     def __init__(self, root: Path, layout: Layout) -> None:
-        """Take the folder of the corpus, or one of its tables, and how it is laid out."""
+        """Take the folder of the corpus, or one of its tables, and its layout."""
         self.root, self.layout, self.has_captions = root, layout, layout.has_captions
 
     def iter_utterances(self) -> Iterator[Utterance | BadRow]:
-        """Every row, table by table. Raises ``CorpusError`` where there is no table, or one lacks a column."""
+        """Yield every row, table by table. Raises ``CorpusError`` where there is no table, or one lacks a column."""
         names = self.layout.tables
         tables = [self.root] if self.root.is_file() else sorted({p for n in names for p in self.root.glob(f"**/{n}")})
         if not tables:
@@ -75,14 +75,14 @@ class Tables:
 
 @cache
 def _folder_near(table: Path, name: str) -> Path:
-    """The folder of that name beside a table, or near the folder that it is in; beside it where there is none."""
+    """Return the folder of that name beside a table or near the table's folder; beside it where there is none."""
     beside = table.parent / name
     found = [beside, table.parent.parent / name, *sorted(table.parent.parent.glob(f"*/{name}"))]
     return next((folder for folder in found if folder.is_dir()), beside)
 
 
 def _audio(*stems: Path) -> Path:
-    """The first of some files without extension that is there as audio or video; else the first as WAV."""
+    """Return the first of some extensionless files that exists as audio or video, or else the first as WAV."""
     found = (stem.with_name(stem.name + kind) for stem in stems for kind in AUDIO)
     return next((file for file in found if file.is_file()), stems[0].with_name(stems[0].name + ".wav"))
 
@@ -93,14 +93,14 @@ def _need(row: Row, column: str) -> str:
     return text
 
 
-# MELD has Windows-1252 punctuation that was read as Latin-1.
+# MELD has Windows-1252 punctuation that was decoded as Latin-1.
 _PUNCTUATION = {0x85: "...", 0x91: "'", 0x92: "'", 0x93: '"', 0x94: '"', 0x96: "-", 0x97: "-"}
 _MELD_FOLDERS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
 _MELD_VALENCE = {"negative": "low", "neutral": "mid", "positive": "high"}
 
 
 def _meld(table: Path, row: Row) -> Utterance:
-    """Poria et al., ACL 2019. Layout: ``datasets/MELD/process.py`` of Strong-AI-Lab/emotion."""
+    """Read MELD (Poria et al., ACL 2019). Layout: ``datasets/MELD/process.py`` of Strong-AI-Lab/emotion."""
     split = table.name.split("_")[0]
     dialogue = f"dia{_need(row, 'Dialogue_ID')}"
     clip = f"{dialogue}_utt{_need(row, 'Utterance_ID')}"
@@ -118,7 +118,7 @@ def _meld(table: Path, row: Row) -> Utterance:
 
 
 def _emns(table: Path, row: Row) -> Utterance:
-    """Noriy et al., arXiv 2305.13137. Layout: ``data/emns/process_database.py`` of felixbur/nkululeko."""
+    """Read EMNS (Noriy et al., arXiv 2305.13137). Layout: ``data/emns/process_database.py`` of felixbur/nkululeko."""
     name = Path(_need(row, "audio_recording"))
     folders = ("", "wavs", "cleaned_webm", "raw_webm")
     return Utterance(
@@ -134,9 +134,10 @@ def _emns(table: Path, row: Row) -> Utterance:
 
 
 def _textrolspeech(table: Path, row: Row) -> Utterance:
-    """Ji et al., ICASSP 2024. Columns: ``load_textrol_json`` of a public captioner; the rest could not be confirmed.
+    """Read TextrolSpeech (Ji et al., ICASSP 2024), with the columns of ``load_textrol_json`` of a public captioner.
 
-    Speakers are told for the parts that come from LibriTTS and VCTK, whose file names begin with them.
+    The rest of the layout could not be confirmed. Speakers are known for the parts from LibriTTS and VCTK, whose file
+    names begin with them.
     """
     path, name = _need(row, "wav_fp"), Path(_need(row, "item_name")).stem
     known = re.match(r"(\d+)_\d+_\d{6}_\d{6}|(p\d{3})_", name)
@@ -159,9 +160,10 @@ def _wavs(root: Path) -> dict[str, Path]:
 
 
 def _promptspeech(table: Path, row: Row) -> Utterance:
-    """Guo et al., ICASSP 2023: ``Real_training.csv`` beside LibriTTS. Only item_name and style_prompt are confirmed.
+    """Read PromptSpeech (Guo et al., ICASSP 2023): ``Real_training.csv`` beside LibriTTS.
 
-    The clip is found by its name anywhere below the table's folder; a LibriTTS name begins with speaker and chapter.
+    Only item_name and style_prompt are confirmed. The clip is found by its name anywhere below the table's folder; a
+    LibriTTS name begins with speaker and chapter.
     """
     name = Path(_need(row, "item_name")).stem
     speaker, chapter, *_ = (*name.split("_"), "")
@@ -185,9 +187,10 @@ _NNIME_LABELS = (
 
 
 def _nnime(table: Path, row: Row) -> Utterance:
-    """Chou et al., ACII 2017, as EMO-SUPERB lays it out (``data/NNIME`` of EMOsuperb/EMO-SUPERB-submission).
+    """Read NNIME (Chou et al., ACII 2017) as EMO-SUPERB has it (``data/NNIME`` of EMOsuperb/EMO-SUPERB-submission).
 
-    The release itself could not be seen. The emotion is the one that most listeners named, ours summed; none on a tie.
+    The release itself could not be seen. The emotion is the one that most listeners named, after labels that are the
+    same for us are summed; a tie gives none.
     """
     name = Path(_need(row, "")).stem
     votes: dict[str, float] = {}
@@ -195,7 +198,7 @@ def _nnime(table: Path, row: Row) -> Utterance:
         ours = ALIASES.get(theirs, theirs)
         votes[ours] = votes.get(ours, 0.0) + float(_need(row, theirs))
     best = max(votes.values())
-    winners = [emotion for emotion, share in votes.items() if share > best - 0.01]  # smoothed labels: not exact
+    winners = [emotion for emotion, share in votes.items() if share > best - 0.01]  # smoothed labels are not exact
     parts = name.split("_")
     return Utterance(
         utterance_id=name,
@@ -211,9 +214,9 @@ def _nnime(table: Path, row: Row) -> Utterance:
 
 
 def _mer2023(table: Path, row: Row) -> Utterance:
-    """Lian et al., ACM MM 2023: names and labels in CSV, clips as video. Layout: public code that prepares it.
+    """Read MER 2023 (Lian et al., ACM MM 2023): names and labels in CSV, clips as video, layout as in public code.
 
-    Neither speakers nor transcripts are published; its valence has a scale that could not be confirmed and is left out.
+    Neither speakers nor transcripts are published. Its valence is left out, because its scale could not be confirmed.
     """
     name, split = _need(row, "name"), table.name.removesuffix("-label.csv")
     return Utterance(

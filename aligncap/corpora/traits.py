@@ -1,4 +1,4 @@
-"""What an adapter declares of its corpus, beside how it is read."""
+"""The traits that an adapter declares of its corpus, besides how it is read."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Traits:
-    """Facts about a corpus that rules, tables, report and model card ask for; they are the adapter's to know.
+    """Facts about a corpus that the adapter knows and that rules, tables, report and model card need.
 
     Attributes:
-        licence: under which its recordings are published, in words; whoever shows or passes one on must know it.
-            Empty where the adapter cannot know.
-        hub_licence: how the Hugging Face hub names it where it binds weights; empty where the hub has no name for it.
-        transcribed: every clip has a transcript of its own, so that a training corpus needs no ASR.
-        synthetic: computer-made speech.
-        captions_by_people: its captions, where it has some, were written by people who listened.
-        one_data_set: it reads one published data set, so that two corpora of it are parts of the same.
+        licence: Licence of its recordings, in words, for everybody who shows them or passes them on. Empty where the
+            adapter cannot know it.
+        hub_licence: Name of that licence on the Hugging Face hub where it binds weights; empty where the hub has none.
+        transcribed: Whether every clip has a transcript, so that a training corpus needs no ASR.
+        synthetic: Whether it is synthetic speech.
+        captions_by_people: Whether its captions, if any, were written by people who listened.
+        one_data_set: Whether it reads one published data set, so that two corpora of it are parts of the same.
     """
 
     licence: str = ""

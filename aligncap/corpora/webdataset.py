@@ -1,8 +1,8 @@
-"""WebDataset: tar shards in which the files of one clip share a name: ``0001.flac``, ``0001.json``, ``0001.txt``.
+"""Adapter ``webdataset``: tar shards in which the files of one clip share a name: ``0001.flac``, ``0001.json``.
 
 The format is that of the library webdataset: the key is the name up to the first dot of its last part, the rest is the
-kind. Nothing is unpacked by the name that it has in a shard: a clip that is taken is laid beside the corpus under a
-number of our own.
+kind. No clip is unpacked under its name in a shard: used clips are written beside the corpus under a number that we
+give them.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from aligncap.errors import CorpusError
 
 AUDIO = ("wav", "flac", "mp3", "ogg", "opus", "m4a")
 TEXTS = ("json", "txt")
-MAX_TEXT = 1 << 20  # bytes of a .json or .txt that are read
+MAX_TEXT = 1 << 20  # most bytes of a .json or .txt
 
 
 @dataclass
 class _Sample:
-    """The members of one key."""
+    """The files of one clip, which share a key."""
 
     key: str
     values: dict[str, Any] = field(default_factory=dict)
@@ -36,21 +36,21 @@ class _Sample:
 
 
 class WebDataset:
-    """Adapter of tar shards."""
+    """The adapter of tar shards."""
 
     traits = Traits(one_data_set=False)
 
     def __init__(self, root: Path, columns: Mapping[str, str], folder: Path) -> None:
-        """Read what the shards say of their clips; audio stays in them until it is wanted.
+        """Read the descriptions of the clips in the shards; audio is read only when it is needed.
 
         Args:
-            root: a shard, or the folder of the shards (``*.tar``, in the order of their names).
-            columns: our column name -> a key of the ``.json`` files, or ``txt``, the text of the ``.txt`` files, which
+            root: Shard, or folder of the shards (``*.tar``, in the order of their names).
+            columns: Our column name -> a key of the ``.json`` files, or ``txt``, the text of the ``.txt`` files, which
                 is the transcript unless something else is mapped to it.
-            folder: where clips that are taken are laid.
+            folder: Folder to which the used clips are written.
 
         Raises:
-            CorpusError: no shard, one that is no tar archive, a column that no clip has.
+            CorpusError: There is no shard, one is no tar archive, or no clip has a column.
         """
         self.shards = [root] if root.is_file() else sorted(root.glob("**/*.tar"))
         if not self.shards:
@@ -68,7 +68,7 @@ class WebDataset:
         self.has_captions = "caption" in self.columns
 
     def iter_utterances(self) -> Iterator[Utterance | BadRow]:
-        """Every clip, shard by shard."""
+        """Yield every clip, shard by shard."""
         for number, (shard, sample) in enumerate(self.samples):
             row = Row(f"{display(shard)}: {sample.key}", sample.values, sample.problem)
             yield from each_row([row], partial(self._read, number, shard, sample))
@@ -95,7 +95,7 @@ def _samples(shard: Path) -> list[_Sample]:
                 stem, _, kind = name.partition(".")
                 kind = kind.lower()
                 if not member.isreg() or not stem or kind not in (*AUDIO, *TEXTS):
-                    continue  # folders, links and other kinds of data are nothing of ours
+                    continue  # folders, links and other kinds of data are ignored
                 key = f"{folder}/{stem}".lstrip("./")
                 sample = samples.setdefault(key, _Sample(key))
                 if kind in AUDIO:

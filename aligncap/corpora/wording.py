@@ -1,8 +1,8 @@
-"""The words of the caption grammars, written for this project from general English, without sight of any captions.
+"""Words of the caption grammars, written for this project from general English, without looking at any captions.
 
-Three vocabularies: ``a`` and ``b`` for the two synthetic corpora, and ``labels``, which has the emotion words of both
-and frames of its own, for corpora that have labels only. ``{adj}`` is an emotion adjective, ``{noun}`` an emotion noun,
-``{voice}`` adjectives before a voice, ``{voiced}`` after it, ``{adv}`` how it is spoken, ``{clause}`` a clause
+There are three vocabularies: ``a`` and ``b`` for the two synthetic corpora, and ``labels`` for corpora that have labels
+only, with the emotion words of both and separate frames. ``{adj}`` is an emotion adjective, ``{noun}`` an emotion noun,
+``{voice}`` adjectives before a voice, ``{voiced}`` after it, ``{adv}`` the way it is spoken, ``{clause}`` a clause
 about the voice; ``a(n)`` becomes a or an.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EmotionWords:
-    """Words for one emotion. ``strong`` ones need no adverb; ``plain`` ones take one."""
+    """The words for one emotion: ``strong`` ones need no adverb, and ``plain`` ones take one."""
 
     plain: tuple[str, ...]
     strong: tuple[str, ...]
@@ -21,7 +21,7 @@ class EmotionWords:
     graded: bool = True  # nouns take "a hint of" and "intense"
 
     def __or__(self, other: EmotionWords) -> EmotionWords:
-        """The words of both."""
+        """Return the words of both."""
 
         def joined(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(dict.fromkeys(first + second))
@@ -36,7 +36,7 @@ class EmotionWords:
 
 @dataclass(frozen=True)
 class ValueWords:
-    """Words for one value of a vocal attribute, such as a high pitch; the first adverb is a plain one."""
+    """The words for one value of a vocal attribute, such as a high pitch; the first adverb is a plain one."""
 
     voice: tuple[str, ...]
     adv: tuple[str, ...]
@@ -45,7 +45,7 @@ class ValueWords:
 
 @dataclass(frozen=True)
 class Grammar:
-    """One caption grammar: its words and its sentence frames."""
+    """A caption grammar: its words and its sentence frames."""
 
     emotions: dict[str, EmotionWords]
     values: dict[tuple[str, str], ValueWords]

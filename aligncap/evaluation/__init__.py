@@ -1,1 +1,1 @@
-"""Scoring captions: metrics, hallucinations, intervals, tables, report."""
+"""Evaluation of captions: metrics, hallucinations, intervals, tables, figures and the report."""

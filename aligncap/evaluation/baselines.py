@@ -1,4 +1,4 @@
-"""Systems without an LLM: one constant caption, the clue tags in a fixed sentence, captions that others wrote."""
+"""Systems without an LLM: one constant caption, the clue tags in a fixed sentence, or imported captions."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 
 
 def central_caption(captions: Sequence[str], encoder: Encoder) -> str:
-    """The caption with the highest mean sentence similarity to all captions, each counted as often as it occurs.
+    """Return the caption with the highest mean sentence similarity to all captions, repeated ones counted each time.
 
     Raises:
-        CorpusError: there is none.
+        CorpusError: There are no captions.
     """
     if not captions:
         raise CorpusError("constant: the training corpora have no captions; give one of them captions")
@@ -34,7 +34,7 @@ def central_caption(captions: Sequence[str], encoder: Encoder) -> str:
 
 
 def caption_rows(captions: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Rows of the ``captions`` artifact for a system without an LLM: utterance id -> caption, in this order."""
+    """Return rows of the ``captions`` artifact for utterance id -> caption, in the same order."""
     return [
         {"utterance_id": name, "caption": caption, "n_tokens": len(caption.split()), "finished": True}
         for name, caption in captions.items()
@@ -52,12 +52,12 @@ def caption_baseline(
     """Caption a test corpus without an LLM.
 
     Args:
-        stage: constant (the one training caption that is nearest to all) or tag_template.
-        plan: the training utterances.
-        references: training corpus -> ``labels`` artifact.
-        predicted: predicted clues of the test corpus.
-        encoder_manifest: sentence encoder, read for ``constant`` only.
-        out: the ``captions`` artifact, in the order of ``predicted``.
+        stage: ``constant`` (the one training caption that is nearest to all) or ``tag_template``.
+        plan: Training utterances.
+        references: Training corpus -> ``labels`` artifact.
+        predicted: Predicted clues of the test corpus.
+        encoder_manifest: Manifest of the sentence encoder, read for ``constant`` only.
+        out: ``captions`` artifact, in the order of ``predicted``.
     """
     rows = artifacts.read_rows(predicted, "clues")
     if stage == "tag_template":
@@ -81,18 +81,18 @@ def caption_baseline(
 
 
 def import_captions(source: Path, audio: Path, out: Path) -> None:
-    """Take over captions from a JSONL, CSV, TSV or Parquet table with ``id`` or ``utterance_id``, and ``caption``.
+    """Import captions from a JSONL, CSV, TSV or Parquet table with ``id`` or ``utterance_id``, and ``caption``.
 
-    ``caption_en`` is taken where there is no ``caption``. Rows of utterances that the corpus does not have are left
-    out; a caption for every utterance of the corpus must be there.
+    ``caption_en`` is used where there is no ``caption``. Rows of utterances outside the corpus are left out, and every
+    utterance of the corpus must have a caption.
 
     Args:
-        source: the file.
+        source: Table with the captions.
         audio: ``audio`` artifact of the test corpus.
-        out: the ``captions`` artifact, in the order of ``audio``.
+        out: ``captions`` artifact, in the order of ``audio``.
 
     Raises:
-        CorpusError: the file is missing or not such a table, an id comes twice, or an utterance has no caption.
+        CorpusError: The file is missing or not such a table, an id comes twice, or an utterance has no caption.
     """
     if not Path(source).is_file():
         raise CorpusError(f"{source}: no such file of captions; check systems.*.captions in the config")

@@ -1,11 +1,11 @@
-"""Intervals: 95 % percentile bootstrap, stratified by label and clustered (docs/method.md).
+"""Confidence intervals: 95 % percentile bootstrap, stratified by label and clustered (docs/method.md).
 
 A resample is a row of multiplicities: how often each utterance is drawn. Every statistic (a mean, a macro recall, the
-corpus BLEU) is then a function of these weights, computed for all resamples at once, and a paired difference uses the
-same rows for both systems. How strata and clusters meet is ours: clusters are drawn whole, within the stratum of
-their label where all utterances of the cluster share it; clusters of mixed labels (sessions), and those alone in their
-stratum, form one common stratum. Two-sided p-values come from the same resamples as the interval: twice the smaller
-share of resampled differences on either side of zero, so that p < 0.05 says what the interval says.
+corpus BLEU) is a function of these weights and is computed for all resamples at once; a paired difference uses the
+same rows for both systems. The combination of strata and clusters is ours: clusters are drawn whole, within the stratum
+of their label where all utterances of the cluster share it. Clusters of mixed labels (sessions), and those alone in
+their stratum, form one common stratum. Two-sided p-values come from the same resamples as the interval: twice the
+smaller share of resampled differences on either side of zero, so that p < 0.05 agrees with the interval.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Name = TypeVar("Name", bound=Hashable)
-PRIMARY = ("emotion_agreement_macro", "factuality_hallucination")  # ours; a family of their own for Holm
+PRIMARY = ("emotion_agreement_macro", "factuality_hallucination")  # ours; a separate family for Holm's correction
 
 
 def resample_weights(
@@ -28,13 +28,13 @@ def resample_weights(
     """Draw the multiplicities of a stratified cluster bootstrap.
 
     Args:
-        clusters: one an utterance; utterances of a cluster are drawn together.
-        labels: one an utterance; what the draw is stratified by.
-        resamples: number of rows.
-        seed: of numpy's PCG64.
+        clusters: Cluster of each utterance; utterances of a cluster are drawn together.
+        labels: Label of each utterance, by which the draw is stratified.
+        resamples: Number of rows.
+        seed: Seed of numpy's PCG64.
 
     Returns:
-        [resamples, n_utterances], whole numbers.
+        Whole numbers, [resamples, n_utterances].
     """
     members: dict[Hashable, list[int]] = defaultdict(list)
     for row, cluster in enumerate(clusters):
@@ -58,7 +58,7 @@ def resample_weights(
 
 
 def weighted_mean(weights: Array, values: Array) -> Array:
-    """Mean of ``values`` [n] under each row of ``weights`` [b, n]; NaN values do not count. Returns [b]."""
+    """Return the mean [b] of ``values`` [n] under each row of ``weights`` [b, n]; NaN values do not count."""
     known = ~np.isnan(values)
     mass = weights[:, known].sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -66,9 +66,9 @@ def weighted_mean(weights: Array, values: Array) -> Array:
 
 
 def weighted_macro(weights: Array, values: Array, classes: Sequence[str | None], minimum: int = 1) -> Array:
-    """Mean over classes of the class mean: macro recall where ``values`` [n] say 'correct'.
+    """Return the mean over classes of the class mean, which is macro recall where ``values`` [n] say 'correct'.
 
-    A class counts where at least ``minimum`` utterances carry it; in a resample that draws none of it, it is left out.
+    A class counts where at least ``minimum`` utterances have it; a resample that draws none of it leaves it out.
     Returns [b].
     """
     counts = Counter(c for c, v in zip(classes, values, strict=True) if c is not None and not np.isnan(v))
@@ -86,7 +86,7 @@ def weighted_macro(weights: Array, values: Array, classes: Sequence[str | None],
 
 
 def weighted_ratio(weights: Array, numerators: Array, denominators: Array) -> Array:
-    """Sum over sum under each row of ``weights``. Returns [b]."""
+    """Return the ratio [b] of the weighted sums of numerators and denominators under each row of ``weights``."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return weights @ numerators / (weights @ denominators)
 
@@ -94,13 +94,13 @@ def weighted_ratio(weights: Array, numerators: Array, denominators: Array) -> Ar
 def measured(
     clusters: Sequence[Hashable], statistic: Callable[[Array], Array], resamples: int, seed: int
 ) -> dict[str, float | int | None]:
-    """``value``, ``ci_low``, ``ci_high`` and ``n`` of a statistic without strata; None where it is undefined.
+    """Return ``value``, ``ci_low``, ``ci_high`` and ``n`` of a statistic without strata; None where it is undefined.
 
     Args:
-        clusters: one an item; items of a cluster are drawn together.
-        statistic: weights [b, n] -> [b].
-        resamples: of the interval.
-        seed: as in ``resample_weights``.
+        clusters: Cluster of each item; items of a cluster are drawn together.
+        statistic: Function of weights [b, n] that returns [b].
+        resamples: Number of resamples for the interval.
+        seed: Seed as in ``resample_weights``.
     """
     nothing: dict[str, float | int | None] = {"value": None, "ci_low": None, "ci_high": None, "n": len(clusters)}
     if not clusters:
@@ -113,7 +113,7 @@ def measured(
 
 
 def interval(samples: Array) -> tuple[float, float] | None:
-    """The 2.5 and 97.5 percentiles of the resampled statistic; None where it is not defined."""
+    """Return the 2.5 and 97.5 percentiles of the resampled statistic, or None where it is undefined."""
     known = samples[~np.isnan(samples)]
     if not len(known):
         return None
@@ -122,9 +122,9 @@ def interval(samples: Array) -> tuple[float, float] | None:
 
 
 def p_value(samples: Array) -> float:
-    """Two-sided bootstrap p of "no difference" from resampled differences [b]; NaN where none is defined.
+    """Return the two-sided bootstrap p of "no difference" from resampled differences [b], NaN where none is defined.
 
-    ``2 min(#(d <= 0) + 1, #(d >= 0) + 1) / (b + 1)``, at most 1: never 0, however few the resamples.
+    ``2 min(#(d <= 0) + 1, #(d >= 0) + 1) / (b + 1)``, at most 1: it is never 0, however few the resamples.
     """
     known = samples[~np.isnan(samples)]
     if not len(known):
@@ -134,7 +134,7 @@ def p_value(samples: Array) -> float:
 
 
 def holm(p_values: Mapping[Name, float]) -> dict[Name, float]:
-    """Holm's step-down adjustment of a family of p-values, in the order given; a NaN stays one and is not counted."""
+    """Return Holm's step-down adjustment of a family of p-values, in the same order; NaN stays NaN and is ignored."""
     known = sorted(((p, name) for name, p in p_values.items() if not np.isnan(p)), key=lambda item: item[0])
     adjusted, floor = dict(p_values), 0.0
     for rank, (p, name) in enumerate(known):

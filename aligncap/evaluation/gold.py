@@ -1,4 +1,4 @@
-"""What people said of a test corpus, what was measured in it, and its references shuffled: the chance row."""
+"""Gold data of a test corpus (labels and captions by people, measured prosody), and the chance row of captions."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from aligncap.errors import MetricError
 
 logger = logging.getLogger(__name__)
 
-SESSIONS = 10  # from so many sessions on, the bootstrap draws sessions
+SESSIONS = 10  # number of sessions from which on the bootstrap draws sessions
 
 
 @dataclass(frozen=True)
 class Gold:
-    """What is known of the test corpus; every mapping is keyed by utterance id and in the same order."""
+    """The gold data of a test corpus; every mapping is keyed by utterance id and has the same order."""
 
     references: dict[str, list[str]]
     label: dict[str, str | None]
@@ -32,7 +32,7 @@ class Gold:
 
     @property
     def ids(self) -> list[str]:
-        """Utterance ids, in the order of the references artifact."""
+        """Utterance ids in the order of the references artifact."""
         return list(self.references)
 
     @property
@@ -42,7 +42,7 @@ class Gold:
 
 
 def by_people(references: Mapping[str, Path]) -> dict[str, Path]:
-    """Those of the artifacts ``labels``, by corpus, whose captions people wrote and not the project."""
+    """Return the ``labels`` artifacts whose captions were written by people and not by the project, by corpus."""
     found = {}
     for corpus, path in references.items():
         if artifacts.read_notes(path, "labels").get("caption_source") == "corpus":
@@ -53,7 +53,7 @@ def by_people(references: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def read_gold(references: Path, prosody: Path, transcripts: Path, audio: Path) -> Gold:
-    """Read labels, clusters and measurements of a test corpus; only scoring and the report may."""
+    """Read labels, clusters and measurements of a test corpus; only scoring and the report may do so."""
     rows = artifacts.read_rows(references, "labels")
     measured = {r["utterance_id"]: r for r in artifacts.read_rows(prosody, "prosody")}
     said = {r["utterance_id"]: r["transcript"] for r in artifacts.read_rows(transcripts, "transcripts")}
@@ -63,7 +63,7 @@ def read_gold(references: Path, prosody: Path, transcripts: Path, audio: Path) -
     for row in rows:
         name = row["utterance_id"]
         captions = [text for text in row["captions"] if text.strip()]
-        # A corpus label wins even where it is outside the seven classes ('other'): then nothing is compared.
+        # A corpus label takes precedence even if it is none of the seven classes ('other'); nothing is compared then.
         parsed = dominant_emotion(captions[0]) if captions and row["emotion"] is None else None
         gold.references[name] = captions
         gold.label[name] = row["emotion"] or parsed
@@ -75,7 +75,7 @@ def read_gold(references: Path, prosody: Path, transcripts: Path, audio: Path) -
 
 
 def derangement(n: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """A uniform permutation of ``range(n)``, n >= 2, that leaves nothing in its place."""
+    """Return a uniform permutation of ``range(n)``, n >= 2, that leaves no element in its place."""
     while True:
         order = generator.permutation(n)
         if not (order == np.arange(n)).any():
@@ -83,10 +83,10 @@ def derangement(n: int, generator: np.random.Generator) -> NDArray[np.int64]:
 
 
 def chance_captions(gold: Gold, count: int, seed: int) -> list[dict[str, str]]:
-    """``count`` times: each utterance gets a reference of another one.
+    """Return ``count`` shuffles in which each utterance gets a reference caption of another one.
 
     Raises:
-        MetricError: fewer than two utterances have reference captions.
+        MetricError: Fewer than two utterances have reference captions.
     """
     pool = gold.captioned
     if len(pool) < 2:

@@ -1,7 +1,7 @@
-"""Emotion agreement, coverage and hallucination of one caption, as item metrics (definitions: ours).
+"""Emotion agreement, coverage and hallucination of one caption, as item metrics. Definitions are ours.
 
 The definitions are in docs/judge.md; ``tests/data/hallucinations.yaml`` holds cases. Metrics that end in ``_2`` come
-from the second instrument, which no training step used; it knows emotions only.
+from the second instrument, which no training step used and which knows emotions only.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ SECOND = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found in one caption.
+    """The findings about one caption.
 
     Attributes:
-        dominant: its dominant emotion, one of ``CLASSES``; None where none or several unresolved.
-        flags: hallucinations, each ``kind: words``; factuality first.
-        values: metric -> 0 or 1, or None where it does not apply: agreement and factuality where nothing is known of
-            the utterance, ``factuality_hallucination_covered`` where the caption asserts no emotion (so that a caption
-            which says nothing is no success). ``asserted_clues`` counts what the caption says that could be checked
-            (emotion, level, pitch, rate: 0 to 4), ``contradicted_clues`` is the share of it that contradicts.
+        dominant: Dominant emotion of the caption, one of ``CLASSES``; None where it has none or several unresolved.
+        flags: Hallucinations, each ``kind: words``; factuality first.
+        values: Metric -> 0 or 1, or None where it does not apply. Agreement and factuality do not apply where nothing
+            is known of the utterance, ``factuality_hallucination_covered`` where the caption asserts no emotion (so
+            that an empty statement is no success). ``asserted_clues`` counts the caption's clues that could be checked
+            (emotion, level, pitch, rate: 0 to 4), and ``contradicted_clues`` is the share of them that contradict.
     """
 
     dominant: str | None
@@ -49,14 +49,14 @@ class Verdict:
 
 
 def examine(caption: str, truth: Truth, transcript: str, references: Sequence[str], finished: bool = True) -> Verdict:
-    """Look one caption over.
+    """Check one caption for its emotion and its hallucinations.
 
     Args:
-        caption: one system's.
-        truth: label and measured prosody of the utterance.
-        transcript: what was said; empty where unknown.
-        references: human captions of the utterance; may be empty.
-        finished: the end token came.
+        caption: Caption of a system.
+        truth: Label and measured prosody of the utterance.
+        transcript: Transcript of the utterance; empty where unknown.
+        references: Human captions of the utterance; may be empty.
+        finished: Whether the end token was generated.
     """
     clues = parse_clues(caption)
     dominant = dominant_emotion(clues)
@@ -66,7 +66,7 @@ def examine(caption: str, truth: Truth, transcript: str, references: Sequence[st
     said = {clue.kind for clue in clues}
     asserted = int(covered and truth.emotion is not None)
     asserted += sum(kind in said and getattr(truth, kind) is not None for kind in PROSODIC)
-    asserted = max(asserted, len(wrong))  # what is denied may contradict, too
+    asserted = max(asserted, len(wrong))  # a denied clue may contradict, too
     values = {
         "emotion_agreement": None if truth.emotion is None else float(dominant == truth.emotion),
         "coverage": float(covered),
@@ -80,12 +80,12 @@ def examine(caption: str, truth: Truth, transcript: str, references: Sequence[st
 
 
 def second_values(dominant: str | None, emotion: str | None, labels: Sequence[str]) -> dict[str, float | None]:
-    """The metrics ``SECOND`` of one caption.
+    """Return the metrics ``SECOND`` of one caption.
 
     Args:
-        dominant: emotion that the second instrument finds in it; None where unsure.
-        emotion: the label's class; None where unknown.
-        labels: classes that the instrument knows: of another label it cannot tell whether a caption is right.
+        dominant: Emotion that the second instrument finds in the caption; None where it is unsure.
+        emotion: Class of the label; None where unknown.
+        labels: Classes that the instrument knows; for other labels it cannot tell whether a caption is right.
     """
     asserts = dominant is not None
     known = emotion is not None and emotion in labels

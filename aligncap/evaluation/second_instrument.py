@@ -1,10 +1,10 @@
 """The second instrument: a caption -> emotion classifier that no training step uses. Ours.
 
-The training judge measures with the clue parser and with MiniLM; a system that learned to please it may please nobody
-else. This instrument shares neither: it reads a caption with the untouched LLM (``models.llm`` before any adaptation),
-asks it for one word (after PromptEOL, Jiang et al., arXiv 2307.16645; the wording is ours) and puts logistic
-regression on the hidden state that would say the word. It is fitted on the reference captions of the training corpora
-and their labels. docs/judge.md says what it was chosen over and how well it does.
+The training judge measures with the clue parser and with MiniLM, and a system that learned to please it may please
+nobody else. This instrument shares neither. It gives each caption to the unchanged LLM (``models.llm`` before any
+adaptation) with a prompt for one word (after PromptEOL, Jiang et al., arXiv 2307.16645; the wording is ours), and
+applies logistic regression to the hidden state that predicts the word. It is fitted on the reference captions of the
+training corpora and their labels. docs/judge.md compares it with its alternatives and reports its accuracy.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ Array = NDArray[np.float32]
 
 
 def llm_states(texts: Sequence[str], folder: Path, compute: Compute) -> Array:
-    """The LLM's last hidden state [n, D] at the end of ``PROMPT`` with each text in it, float32.
+    """Return the LLM's last hidden state [n, D], float32, at the end of ``PROMPT`` with each text in it.
 
     Args:
-        texts: captions.
-        folder: transformers folder of the base LLM.
-        compute: device and threads.
+        texts: Captions.
+        folder: Transformers folder of the base LLM.
+        compute: Device and threads.
     """
     import torch
     from transformers import AutoModel, AutoTokenizer
@@ -74,14 +74,14 @@ def llm_states(texts: Sequence[str], folder: Path, compute: Compute) -> Array:
 
 
 def _ids(tokenizer: Any, text: str) -> list[int]:
-    """Token ids with the tokenizer's own beginning but without an end token, which some add."""
+    """Return token ids with the tokenizer's own beginning but without an end token, which some add."""
     ids = list(tokenizer(text)["input_ids"])
     return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
 
 
 @dataclass(frozen=True)
 class Instrument:
-    """Logits ``weight [C, D] @ state + bias [C]``, divided by ``temperature``; without labels it says nothing."""
+    """The classifier: logits ``weight [C, D] @ state + bias [C]`` over ``temperature``; unsure if without labels."""
 
     labels: tuple[str, ...]
     weight: Array
@@ -89,11 +89,11 @@ class Instrument:
     temperature: float = 1.0
 
     def logits(self, states: Array) -> NDArray[np.float64]:
-        """[n, D] -> [n, C]."""
+        """Return the logits [n, C] of states [n, D]."""
         return (states @ self.weight.T + self.bias).astype(np.float64)
 
     def opinions(self, states: Array) -> list[tuple[str | None, float]]:
-        """For each state [n, D] the emotion asserted, None where none is as likely as ``THRESHOLD``, and how likely."""
+        """Return each state's asserted emotion (None below ``THRESHOLD``) and the probability of the likeliest one."""
         if not self.labels:
             return [(None, 0.0)] * len(states)
         probabilities = softmax(self.logits(states) / self.temperature)
@@ -116,7 +116,7 @@ class Instrument:
 
     @classmethod
     def load(cls, path: Path) -> Instrument:
-        """Read what ``save`` wrote. Raises ArtifactError where it is something else."""
+        """Read a file that ``save`` wrote. Raises ArtifactError where it is something else."""
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
@@ -148,10 +148,10 @@ def fit(states: Array, wanted: Sequence[str]) -> Instrument:
 
 
 def telling_words(texts: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Of each caption the word that tells its class best: highest share of the class among captions with the word.
+    """Return, for each caption, its telling word: the one whose captions have the highest share of the caption's class.
 
-    No lexicon is asked. Captions of one such word are held out together, so that a fold is judged on words for an
-    emotion that it was not fitted on: what a system's captions will hold.
+    No lexicon is used. Captions with the same telling word are held out together, so that a fold is tested on words for
+    an emotion on which it was not fitted, as a system's captions will contain them.
     """
     bags = [sorted(set(re.findall(r"[^\W\d_]+", text.lower()))) for text in texts]
     seen: dict[str, Counter[str]] = defaultdict(Counter)
@@ -167,7 +167,7 @@ def telling_words(texts: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 
 def held_out(states: Array, wanted: Sequence[str], groups: Sequence[str], seed: int) -> NDArray[np.float64]:
-    """Logits [n, C], labels in the order of CLASSES, each row by a fit without its group; NaN where none could be."""
+    """Return logits [n, C] by fits without the row's group, classes in the order of CLASSES; NaN without a fit."""
     labels = [label for label in CLASSES if label in set(wanted)]
     names = sorted(set(groups))
     order = np.random.default_rng(seed).permutation(len(names))
@@ -199,7 +199,7 @@ def _recall(logits: NDArray[np.float64], wanted: Sequence[str]) -> dict[str, Any
 
 
 def training_captions(plan: Path, references: Mapping[str, Path]) -> dict[str, str]:
-    """Distinct reference caption -> class of the planned utterances; of several classes the commonest."""
+    """Return each distinct reference caption of the planned utterances with its class, the commonest of several."""
     planned = {(row["corpus"], row["utterance_id"]) for row in artifacts.read_rows(plan, "plan")}
     found: dict[str, Counter[str]] = defaultdict(Counter)
     for corpus, path in references.items():
@@ -213,7 +213,7 @@ def training_captions(plan: Path, references: Mapping[str, Path]) -> dict[str, s
 
 @dataclass(frozen=True)
 class InstrumentInputs:
-    """What the second instrument learns from: planned utterances, their captions, and the LLM before any adaptation."""
+    """The training data of the second instrument: planned utterances, captions, and the LLM before any adaptation."""
 
     plan: Path
     references: ByCorpus
@@ -221,12 +221,12 @@ class InstrumentInputs:
 
 
 class InstrumentFiles(NamedTuple):
-    """What is written.
+    """The output files.
 
     Attributes:
-        weights: safetensors.
-        description: JSON: labels, temperature, threshold, and accuracy and recall by held-out caption and by held-out
-            telling word.
+        weights: Safetensors of the instrument.
+        description: JSON file: labels, temperature, threshold, and accuracy and recall by held-out caption and by
+            held-out telling word.
     """
 
     weights: Path
@@ -234,15 +234,15 @@ class InstrumentFiles(NamedTuple):
 
 
 def train_instrument(compute: Compute, seed: int, inputs: InstrumentInputs, outputs: InstrumentFiles) -> None:
-    """Rule ``train_instrument``: fit the second instrument and measure it on captions that it was not fitted on.
+    """Fit the second instrument and measure it on held-out captions (rule ``train_instrument``).
 
     Training captions with fewer than two classes give an instrument without labels, whose metrics will be absent.
 
     Args:
-        compute: device and threads of the LLM.
-        seed: of the folds.
-        inputs: what it learns from.
-        outputs: the instrument and its description.
+        compute: Device and threads of the LLM.
+        seed: Seed of the folds.
+        inputs: Training data.
+        outputs: Instrument and its description.
     """
     from aligncap.models.sources import model_folder
 
@@ -276,15 +276,15 @@ def second_opinion(
     llm_manifest: Path,
     out: Path,
 ) -> None:
-    """Rule ``second_opinion``: what emotion the second instrument finds in each distinct caption.
+    """Find the emotion of each distinct caption with the second instrument (rule ``second_opinion``).
 
     Args:
-        compute: device and threads of the LLM.
-        captions: of every system on one test corpus.
-        references: of that corpus: the chance row says them, shuffled.
-        weights: of ``train_instrument``.
-        llm_manifest: the base LLM.
-        out: artifact ``second_opinions``; its notes hold the instrument's labels.
+        compute: Device and threads of the LLM.
+        captions: Captions of every system on one test corpus.
+        references: Labels of that corpus, whose captions the chance row uses in shuffled order.
+        weights: Instrument from ``train_instrument``.
+        llm_manifest: Manifest of the base LLM.
+        out: ``second_opinions`` artifact; its notes hold the instrument's labels.
     """
     from aligncap.models.sources import model_folder
 

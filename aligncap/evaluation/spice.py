@@ -1,6 +1,6 @@
-"""SPICE: a jar that pycocoevalcap carries, which also wants Java 8 to 11 and CoreNLP models that it does not carry.
+"""SPICE by the jar in pycocoevalcap, which needs Java 8 to 11 and CoreNLP models that must be downloaded separately.
 
-Nothing is downloaded here. ``why_not`` looks first, so that a run which requires SPICE fails before it trains.
+Nothing is downloaded here. ``why_not`` checks first, so that a run which requires SPICE fails before it trains.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from aligncap.evaluation.java import pycocoevalcap_file
 
 CORENLP = "stanford-corenlp-3.6.0"
 VERSIONS = range(8, 12)  # its object serialisation reaches into classes that Java 16 closed
-HEAP = "-Xmx8G"  # pycocoevalcap's own
+HEAP = "-Xmx8G"  # as in pycocoevalcap
 TIMEOUT_S = 3600
 
 
 def _version(java: str) -> int | None:
-    """Major version of a ``java``, None where it does not start."""
+    """Return the major version of a ``java``, or None where it does not start."""
     try:
         done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -34,10 +34,10 @@ def _version(java: str) -> int | None:
 
 
 def find_java() -> str:
-    """Path of a ``java`` of a version that SPICE runs on: on PATH, else below JAVA_HOME.
+    """Return the path of a ``java`` of a version that SPICE runs on, from PATH or else below JAVA_HOME.
 
     Raises:
-        MetricError: there is none; the message names the versions found.
+        MetricError: There is none; the message names the versions found.
     """
     home = os.environ.get("JAVA_HOME")
     places = [shutil.which("java"), str(Path(home) / "bin" / "java") if home else None]
@@ -53,7 +53,7 @@ def find_java() -> str:
 
 
 def why_not() -> str | None:
-    """Why SPICE cannot be had here, with the remedy; None where it can."""
+    """Return why SPICE is unavailable here, with the remedy, or None where it is available."""
     try:
         library = pycocoevalcap_file("spice/spice-1.0.jar").parent / "lib"
         missing = [name for name in (f"{CORENLP}.jar", f"{CORENLP}-models.jar") if not (library / name).is_file()]
@@ -69,12 +69,12 @@ def why_not() -> str | None:
 
 
 def score(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, list[float]]:
-    """Corpus SPICE (mean F1 of scene-graph tuples) and that of each item, 0-1, with pycocoevalcap's options.
+    """Return corpus SPICE (mean F1 of scene-graph tuples) and that of each item, 0-1, with pycocoevalcap's options.
 
-    Unlike its wrapper this writes nothing into site-packages. Both inputs PTB tokenised and in the same order.
+    Unlike its wrapper this writes nothing into site-packages. Both inputs are PTB tokenised and in the same order.
 
     Raises:
-        MetricError: SPICE cannot be had here, or failed.
+        MetricError: SPICE is unavailable here, or failed.
     """
     reason = why_not()
     if reason is not None:

@@ -1,4 +1,4 @@
-"""How a figure and its interval are written in one cell."""
+"""Text of a figure and its interval, as it stands in one cell of a table."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def bounds(figure: Mapping[str, Any], digits: int = 2, sign: str = "") -> str:
-    """``[0.38, 0.49]``: the interval of a figure; empty where it has none.
+    """Return the interval of a figure, such as ``[0.38, 0.49]``; empty where it has none.
 
     Args:
-        figure: ``ci_low``, ``ci_high``, each None where it is not defined.
-        digits: of both bounds.
-        sign: ``+`` for a difference: both bounds show theirs.
+        figure: Mapping with ``ci_low`` and ``ci_high``, each None where it is undefined.
+        digits: Number of decimals of both bounds.
+        sign: ``+`` for a difference, whose bounds both show their sign.
     """
     if figure["ci_low"] is None:
         return ""
@@ -20,7 +20,7 @@ def bounds(figure: Mapping[str, Any], digits: int = 2, sign: str = "") -> str:
 
 
 def difference_cells(figure: Mapping[str, Any]) -> list[str]:
-    """``+0.034``, ``[+0.003, +0.067]``, ``0.041``, ``1.000``: value, interval, p, and p after Holm's correction."""
+    """Return value, interval, p, and p by Holm's correction: ``+0.034``, ``[+0.003, +0.067]``, ``0.041``, ``1.000``."""
     return [
         f"{figure['value']:+.3f}",
         bounds(figure, 3, "+"),
@@ -30,12 +30,12 @@ def difference_cells(figure: Mapping[str, Any]) -> list[str]:
 
 
 def worded(figure: Mapping[str, Any] | None, digits: int = 2, absent: str = "–") -> str:
-    """``0.43 [0.38, 0.49]``: a value with so many digits, and its interval with two where it has one.
+    """Return a value and its interval where it has one, such as ``0.43 [0.38, 0.49]``.
 
     Args:
-        figure: ``value``, ``ci_low``, ``ci_high``, each None where it is not defined; None: no figure at all.
-        digits: of the value.
-        absent: what stands where there is no value.
+        figure: Mapping with ``value``, ``ci_low``, ``ci_high``, each None where undefined; or None for no figure.
+        digits: Number of decimals of the value; the interval has two.
+        absent: Text in place of a missing value.
     """
     if figure is None or figure["value"] is None:
         return absent
@@ -43,6 +43,6 @@ def worded(figure: Mapping[str, Any] | None, digits: int = 2, absent: str = "–
 
 
 def table_lines(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table, the first column to the left and the others to the right, and an empty line."""
+    """Return the lines of a Markdown table, first column left- and others right-aligned, and an empty line."""
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
     return [*lines, *(f"| {' | '.join(cells)} |" for cells in body), ""]

@@ -1,1 +1,1 @@
-"""What people touch: the Python object and the command line."""
+"""Interfaces for users: the Python captioner, the command line, and the web pages."""

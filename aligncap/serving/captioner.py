@@ -1,4 +1,4 @@
-"""The captioner as a Python object: sound in, one sentence and its clues out."""
+"""The captioner as a Python object, which returns one sentence and the clues of a recording."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ if TYPE_CHECKING:
     from aligncap.serving.sounds import Sound
 
 BATCH = 16  # clips that go through adapter and LLM together
-WINDOW = 4  # batches that are heard before they are sorted by length
+WINDOW = 4  # batches whose features are computed before they are sorted by length
 MAX_DURATION_S = 60.0
-HEARING = ("models", "features", "transcripts", "tagger")  # sections of system.json that decide what is heard
+HEARING = ("models", "features", "transcripts", "tagger")  # sections of system.json that determine features and clues
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What the captioner knows of one recording before the LLM speaks."""
+    """Features, clues and transcript of one recording, computed before the LLM runs."""
 
-    example: Example  # what ``CaptionModel.speech_prompts`` reads
-    clues: list[Clue]  # the tags that are sure enough, with their probabilities
+    example: Example  # input of ``CaptionModel.speech_prompts``
+    clues: list[Clue]  # tags that reach their threshold, with their probabilities
     transcript: str
-    name: str = ""  # its path, or what the caller calls it
+    name: str = ""  # its path, or a name that the caller gives
     duration_s: float = 0.0
 
 
 @dataclass(frozen=True)
 class Caption:
-    """What the captioner says of one clip."""
+    """The caption of one clip, with clues and transcript."""
 
     path: str
     caption: str
     clues: list[dict[str, Any]]  # kind, word, lemma, intensity, negated, probability (0-1)
     transcript: str  # of the ASR, in the language that the checkpoint's transcripts.task says
     duration_s: float
-    finished: bool  # the sentence came to its end within max_new_tokens
+    finished: bool  # the sentence ended within max_new_tokens
 
 
 def _digest(sections: Mapping[str, Any], tagger: Mapping[str, NDArray[Any]]) -> str:
-    """sha256 of settings and tagger weights."""
+    """Return the SHA-256 of settings and tagger weights."""
     digest = hashlib.sha256(json.dumps(sections, sort_keys=True).encode())
     for name in sorted(tagger):
         digest.update(name.encode() + tagger[name].tobytes())
@@ -62,7 +62,7 @@ def _digest(sections: Mapping[str, Any], tagger: Mapping[str, NDArray[Any]]) -> 
 
 
 class Captioner:
-    """A trained checkpoint with everything it needs to caption a clip.
+    """A trained checkpoint with all models that it needs to caption a clip.
 
     Examples:
         >>> captioner = Captioner.load("results/default/checkpoints/aligncap")  # doctest: +SKIP
@@ -92,7 +92,7 @@ class Captioner:
         tensors = {name: t.numpy() for name, t in load_tagger(paths).items()}
         self._tagger = tagger.Tagger.from_tensors(tensors)
         heard_by = {name: self.system[name] for name in HEARING} | {"words": self._prompts.max_semantic_tokens}
-        self.hearing = _digest(heard_by, tensors)  # captioners of the same digest hear the same
+        self.hearing = _digest(heard_by, tensors)  # captioners of the same digest compute the same ``Heard``
         if self._tagger.normalise != "train":
             raise ConfigError(
                 f"{folder}: its tagger normalises by the statistics of a whole {self._tagger.normalise}, which a "
@@ -112,17 +112,16 @@ class Captioner:
         """Load a checkpoint folder.
 
         Args:
-            folder: the files that training wrote, for example ``results/default/checkpoints/aligncap``, or that
-                ``save`` wrote.
-            models: folder of the base models; by default the environment's ``ALIGNCAP_MODELS``, else a folder
+            folder: Folder that training or ``save`` wrote, for example ``results/default/checkpoints/aligncap``.
+            models: Folder of the base models; by default the environment's ``ALIGNCAP_MODELS``, else a folder
                 ``models`` in the checkpoint, above it or in the working directory.
-            compute: device, threads and precision; by default a GPU where there is one, as many threads as torch
-                takes by itself (``OMP_NUM_THREADS``, else the cores), and fp32, in which a clip's caption does not
-                depend on the other clips of its batch.
+            compute: Device, threads and precision. The default is a GPU where there is one, torch's number of threads
+                (``OMP_NUM_THREADS``, else the cores), and fp32, in which a clip's caption does not depend on the other
+                clips of its batch.
 
         Raises:
-            ModelError: a file is missing or does not fit.
-            ConfigError: the checkpoint's tagger needs a whole corpus.
+            ModelError: A file is missing or does not fit.
+            ConfigError: The checkpoint's tagger needs a whole corpus.
         """
         checkpoint = Path(folder)
         if not checkpoint.is_dir():
@@ -136,7 +135,7 @@ class Captioner:
 
     @property
     def name(self) -> str:
-        """``experiment/system@digest`` of the checkpoint: what captions are marked with."""
+        """``experiment/system@digest`` of the checkpoint, with which captions are marked."""
         return checkpoint_name(self.folder)
 
     def caption(self, sound: Sound, language: str | None = None) -> Caption:
@@ -151,20 +150,21 @@ class Captioner:
         batch_size: int = BATCH,
         max_duration_s: float = MAX_DURATION_S,
     ) -> Iterator[Caption]:
-        """Caption clips in order; a clip gets the caption that it gets alone.
+        """Caption clips in order, each with the same caption that it gets alone.
 
         Speech is recognised clip by clip; adapter and LLM take ``batch_size`` clips of similar length at once.
 
         Args:
-            sounds: paths that soundfile or PyAV can read (any sample rate, channels are averaged), arrays ``[n]`` at
+            sounds: Paths that soundfile or PyAV can read (any sample rate, channels are averaged), arrays ``[n]`` at
                 16 kHz, or mappings with an array and its rate; see ``aligncap.serving.sounds.read_sound``.
             language: ISO 639-1 of the speech; detected by the ASR where None.
-            max_new_tokens: longest caption.
-            batch_size: clips at once; ``WINDOW`` times as many are held in memory.
-            max_duration_s: longer clips are refused.
+            max_new_tokens: Maximum length of a caption in tokens.
+            batch_size: Number of clips at once; ``WINDOW`` times as many are held in memory.
+            max_duration_s: Maximum duration in seconds; longer clips are refused.
 
         Raises:
-            AudioError: a clip is not usable audio; says why. ``hear`` and ``describe`` go on where this stops.
+            AudioError: A clip is not usable audio; the message says why. To go on after such a clip, use ``hear`` and
+                ``describe``.
         """
         from aligncap.serving.sounds import read_sound
 
@@ -182,14 +182,14 @@ class Captioner:
             yield from (captions[i] for i in range(len(window)))
 
     def hear(self, samples: NDArray[np.float32], language: str | None = None, name: str = "") -> Heard:
-        """Everything of a recording that the LLM will be told: features, clues and transcript.
+        """Compute all inputs of the LLM for a recording: features, clues and transcript.
 
-        What one captioner heard another may caption, where their ``hearing`` is the same.
+        Captioners with the same ``hearing`` compute the same result, so one may caption what another computed.
 
         Args:
-            samples: float32 ``[n]``, mono, 16 kHz, full scale 1.
+            samples: Samples, float32 ``[n]``, mono, 16 kHz, full scale 1.
             language: ISO 639-1 of the speech; detected by the ASR where None.
-            name: what the recording is called.
+            name: Name of the recording.
         """
         from aligncap.captioner.example import Example
         from aligncap.clues.prompts import acoustic_prompt, semantic_ids
@@ -206,11 +206,11 @@ class Captioner:
         return Heard(example, clues, transcript, name, round(len(samples) / SAMPLE_RATE, 3))
 
     def describe(self, clips: Sequence[Heard], max_new_tokens: int = 40) -> list[Caption]:
-        """Captions of one batch of recordings, in order.
+        """Return the captions of one batch of recordings, in order.
 
         Args:
-            clips: B of them; memory grows with B times the longest.
-            max_new_tokens: longest caption.
+            clips: Recordings of the batch, B of them; memory grows with B times the longest.
+            max_new_tokens: Maximum length of a caption in tokens.
         """
         import torch
 
@@ -242,14 +242,14 @@ class Captioner:
         """Write the checkpoint in the layout of the Hugging Face hub, with a generated model card.
 
         Args:
-            folder: a folder that is not there yet.
-            base_models: also copy the base models into its folder ``models``, so that it runs by itself.
+            folder: Target folder, which must not exist.
+            base_models: Whether to copy the base models into its folder ``models``, so that it needs no other files.
 
         Returns:
-            ``folder``; ``Captioner.load`` reads it.
+            ``folder``, which ``Captioner.load`` reads.
 
         Raises:
-            ModelError: the folder is there.
+            ModelError: The folder exists.
         """
         from aligncap.serving.sharing import save
 
@@ -258,20 +258,21 @@ class Captioner:
     def push_to_hub(
         self, repository: str, private: bool = True, base_models: bool = False, endpoint: str | None = None
     ) -> str:
-        """Upload what ``save`` writes to a model hub.
+        """Upload the files that ``save`` writes to a model hub.
 
         Args:
-            repository: ``organisation/name``; made where it is not there.
-            private: whether a repository that is made is private. Who may use the weights is up to the licences of
-                the training data, which the card names.
-            base_models: as in ``save``.
-            endpoint: of another hub than huggingface.co. The token is read from ``HF_TOKEN`` or ``hf auth login``.
+            repository: ``organisation/name``; created where it does not exist.
+            private: Whether a new repository is private. The licences of the training data, which the card names,
+                determine who may use the weights.
+            base_models: Whether to include the base models, as in ``save``.
+            endpoint: Address of another hub than huggingface.co. The token comes from ``HF_TOKEN`` or ``hf auth
+                login``.
 
         Returns:
-            address of the commit.
+            Address of the commit.
 
         Raises:
-            ModelError: the hub refuses; says why.
+            ModelError: The hub refuses the upload; the message says why.
         """
         from aligncap.serving.sharing import push
 
@@ -279,10 +280,10 @@ class Captioner:
 
 
 def checkpoint_name(folder: Path) -> str:
-    """``experiment/system@digest`` of a checkpoint folder, without loading it; the digest is of all that was trained.
+    """Return ``experiment/system@digest`` of a checkpoint folder without loading it; the digest covers trained files.
 
     Raises:
-        ModelError: a file is missing.
+        ModelError: A file is missing.
     """
     from aligncap.captioner.checkpoint import CheckpointPaths, read_system
 

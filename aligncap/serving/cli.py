@@ -1,4 +1,4 @@
-"""The ``aligncap`` command."""
+"""The ``aligncap`` command with its subcommands."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ app = typer.Typer(
 
 
 def _help(command: Callable[..., None]) -> str:
-    """The docstring: paragraphs as wide as the terminal is, examples line by line."""
+    """Return the docstring as help text: paragraphs as wide as the terminal, examples line by line."""
     paragraphs = (inspect.getdoc(command) or "").split("\n\n")
     return "\n\n".join(f"\b\n{p}" if p.startswith("Examples:") else " ".join(p.split()) for p in paragraphs)
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        0; 1 where something failed and the rest was done; 2 where nothing could be done; 130 where interrupted.
+        0 for success; 1 where a part failed; 2 where nothing could be done; 130 where interrupted.
     """
     try:
         app(args=None if arguments is None else list(arguments), prog_name="aligncap")

@@ -1,4 +1,4 @@
-"""What works here, what does not, and what to do: the checks of ``aligncap doctor``. Nothing is changed or fetched."""
+"""Checks of ``aligncap doctor``: working and broken parts of the installation, with remedies. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from aligncap.artifacts import file_digest
 from aligncap.errors import MetricError, ModelError
 from aligncap.serving.locations import manifests, models_folder
 
-State = Literal["ok", "note", "fail"]  # note: something optional is missing
+State = Literal["ok", "note", "fail"]  # note: an optional part is missing
 PYTHON = (3, 11)
 LEAST_FREE, WANTED_FREE = 2e9, 10e9  # bytes; an experiment on real speech takes a few gigabytes
 LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
@@ -30,13 +30,13 @@ WORKFLOW_ONLY = ("mypy", "pandas-stubs", "pytest", "pytest-timeout", "ruff", "sn
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at.
+    """The result of one check.
 
     Attributes:
-        name: what.
-        state: ok; note, where something that most uses do without is missing; or fail.
-        found: what there is, in one line.
-        remedy: what to do; empty where all is well.
+        name: Name of the checked part.
+        state: ok; note, where a part that most uses do not need is missing; or fail.
+        found: Finding in one line.
+        remedy: Advice to the user; empty where there is no problem.
     """
 
     name: str
@@ -46,11 +46,11 @@ class Check:
 
 
 def examine(models: Path | None = None, quick: bool = False) -> Iterator[Check]:
-    """Look at everything, one check after the other.
+    """Run all checks, one after the other.
 
     Args:
-        models: folder of the base models; looked for as ``Captioner.load`` does where None.
-        quick: compare sizes of the base models' files only, not their sha256.
+        models: Folder of the base models; None searches for it as ``Captioner.load`` does.
+        quick: Whether to compare only the sizes of the base models' files, and not their SHA-256.
     """
     plain: tuple[Callable[[], Check], ...] = (_python, _packages, _torch, _gpu, _bf16, _java, _audio, _parser, _disk)
     yield from (check() for check in plain)

@@ -1,4 +1,4 @@
-"""Everything that a run of the pipeline knows of one utterance, gathered from ``results/{experiment}``."""
+"""All data of a pipeline run about one utterance, gathered from ``results/{experiment}``."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ Found = dict[str, Any]
 
 
 def explain(results: Path, utterance: str, corpus: str | None = None) -> Found:
-    """Gather one utterance's rows of every artifact; what a run has not made yet is absent.
+    """Gather one utterance's rows of every artifact that exists so far.
 
     Args:
-        results: folder of an experiment.
-        utterance: its id; ``corpus/id`` where several corpora have it.
-        corpus: instead of the prefix.
+        results: Folder of an experiment.
+        utterance: Utterance id; ``corpus/id`` where several corpora have it.
+        corpus: Corpus, in place of the prefix.
 
     Returns:
-        JSON-able: ``utterance_id``, ``corpus``, ``audio``, and where there is such a thing ``references``, ``prosody``,
+        JSON-able mapping: ``utterance_id``, ``corpus``, ``audio``, and where they exist ``references``, ``prosody``,
         ``timbre``, ``plan``, ``transcript``, ``clues`` (gold, predicted: clues, p_act, p_sem_ids, p_sem),
-        ``probabilities`` (kind -> tag -> 0-1, as the tagger gave them), ``probabilities_from``, ``prompt``,
-        ``captions`` (one row a system), ``candidates`` (with their scores) and ``pairs``.
+        ``probabilities`` (kind -> tag -> 0-1, from the tagger), ``probabilities_from``, ``prompt``, ``captions`` (one
+        row per system), ``candidates`` (with their scores) and ``pairs``.
 
     Raises:
-        ArtifactError: no such results, no such utterance, or several.
+        ArtifactError: The results or the utterance do not exist, or several corpora have the utterance.
     """
     if corpus is None and "/" in utterance:
         corpus, utterance = utterance.split("/", 1)
@@ -49,7 +49,7 @@ def explain(results: Path, utterance: str, corpus: str | None = None) -> Found:
     told = _probabilities(results, corpus, utterance, found["prosody"])
     found["probabilities"], found["probabilities_from"] = told
     found["prompt"] = config.get("prompts")
-    places = (results, results / "in_domain")  # utterances of the dev split are captioned there
+    places = (results, results / "in_domain")  # in_domain/ has the captions of the dev split
     found["captions"] = [row for place in places for row in _captions(place, corpus, utterance)]
     found["candidates"] = list(_candidates(results, corpus, utterance))
     found["pairs"] = list(_pairs(results, corpus, utterance))
@@ -57,7 +57,7 @@ def explain(results: Path, utterance: str, corpus: str | None = None) -> Found:
 
 
 def _rows(path: Path, schema: str, column: str, value: str) -> list[Row]:
-    """Rows of an artifact with this value, in file order; none where it is not there."""
+    """Return an artifact's rows with this value in file order; none where the file is missing."""
     if not path.is_file():
         return []
     rows: list[Row] = artifacts.read_table(path, schema).filter(pc.field(column) == value).to_pylist()
@@ -115,7 +115,7 @@ def _clues(results: Path, config: dict[str, Any], corpus: str, kind: str, uttera
 def _probabilities(
     results: Path, corpus: str, utterance: str, prosody: Row | None
 ) -> tuple[dict[str, dict[str, float]], str]:
-    """What the tagger gave every tag: out of fold on training corpora, by the whole tagger on others."""
+    """Return the tagger's probability of every tag: out of fold on training corpora, by the final tagger on others."""
     rows = _rows(results / "tagger" / "out_of_fold.parquet", "tagger_predictions", "utterance_id", utterance)
     folds = {r["kind"]: dict(zip(r["labels"], r["probabilities"], strict=True)) for r in rows if r["corpus"] == corpus}
     if folds:
@@ -131,13 +131,13 @@ def _probabilities(
     tagger = Tagger.load(weights)
     shape = row["n_layers"], row["n_frames"], row["dim"]
     if tagger.normalise != "train":
-        return {}, ""  # they depend on all clips of the corpus
+        return {}, ""  # the probabilities depend on all clips of the corpus
     heard = np.frombuffer(row["data"], np.float16).reshape(shape)
     return tagger.predict(heard, prosody), "the tagger, without the text clue"
 
 
 def _captions(results: Path, corpus: str, utterance: str) -> Iterator[Row]:
-    """One row a system: caption, metrics, flags, judge's scores, the second instrument's opinion."""
+    """Yield one row per system: caption, metrics, flags, judge's scores, the second instrument's opinion."""
     parts = ("captions", "evaluation")
     names = {path.parent.name for part in parts for path in results.glob(f"{part}/*/{corpus}.parquet")}
     opinions: dict[str, Row] = {}

@@ -1,8 +1,8 @@
-"""Captions of many files: which files, and a table of captions that a killed run leaves whole and the next continues.
+"""Captioning of many files: the selection of files, and a table of captions that survives a killed run.
 
-While a run goes on, each batch is appended to a journal beside the table and fsynced; at the end, or on Ctrl-C, both
-become the new table in one rename (of a watched folder whenever all that has come is captioned). After ``kill -9`` the
-journal is read by the next run. So the table is whole at any time and at most the batch in hand is lost.
+During a run each batch is appended to a journal beside the table and fsynced. At the end, or on Ctrl-C, both become the
+new table in one rename (for a watched folder whenever all files so far are captioned). After ``kill -9`` the next run
+reads the journal. So the table is complete at any time, and at most the current batch is lost.
 """
 
 from __future__ import annotations
@@ -39,24 +39,24 @@ AUDIO = frozenset(
     ".3gp .aac .ac3 .aif .aiff .amr .au .caf .flac .m4a .mka .mkv .mov .mp2 .mp3 .mp4 .oga .ogg .opus .w64 .wav .weba "
     ".webm .wma".split()
 )
-BYTES_A_SECOND = 16_000  # of a file whose header does not tell: good enough to sort by
+BYTES_A_SECOND = 16_000  # assumed where a file's header gives no duration, only for sorting
 
 Row = dict[str, Any]
 
 
 def find_files(arguments: Sequence[str], listed: str = "") -> tuple[list[Path], int]:
-    """Files to caption.
+    """Return the files to caption.
 
     Args:
-        arguments: files, folders (searched for audio by extension, in all their folders), glob patterns (``**`` too),
-            and ``-`` for ``listed``.
-        listed: text with one path a line, or separated by NUL as ``find -print0`` does.
+        arguments: Files, folders (searched recursively for audio by extension), glob patterns (``**`` too), and ``-``
+            for ``listed``.
+        listed: Text with one path per line, or separated by NUL as ``find -print0`` does.
 
     Returns:
-        the files in order, those of a folder sorted, and how many files of folders were passed over.
+        The files in order, those of a folder sorted, and the number of other files in folders.
 
     Raises:
-        AudioError: a folder or a pattern without audio.
+        AudioError: A folder or a pattern has no audio.
     """
     files: list[Path] = []
     passed = 0
@@ -80,19 +80,19 @@ def find_files(arguments: Sequence[str], listed: str = "") -> tuple[list[Path], 
 
 
 def arrivals(folder: Path, every_s: float = 1.0) -> Iterator[list[Path]]:
-    """The audio files of a folder as they come, without end: first those that are there, then new and changed ones.
+    """Yield the audio files of a folder as they arrive, without end; existing ones first, then new and changed ones.
 
-    A file counts once two looks found it alike, so that one that is still being copied or recorded is waited for.
+    A file is yielded once two checks found it unchanged, so that files still being copied or recorded are not read.
 
     Args:
-        folder: looked through in all its folders, by extension as ``find_files`` does.
-        every_s: seconds between two looks.
+        folder: Folder that is searched recursively, by extension as in ``find_files``.
+        every_s: Seconds between two checks.
 
     Yields:
-        the files that have come, sorted; never none.
+        The files that have arrived, sorted; the list is never empty.
 
     Raises:
-        AudioError: no such folder.
+        AudioError: The folder does not exist.
     """
     if not folder.is_dir():
         raise AudioError(f"{folder}: no such folder; --watch takes a folder that files come into")
@@ -113,12 +113,12 @@ def _audio_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
             try:
                 if path.is_file():
                     yield path, path.stat()
-            except FileNotFoundError:  # it was moved away meanwhile
+            except FileNotFoundError:  # it was moved away in the meantime
                 continue
 
 
 def require_utf8(path: Path) -> None:
-    """Raise ``AudioError`` where no table could hold the path."""
+    """Raise ``AudioError`` for a path that no table could hold."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -126,7 +126,7 @@ def require_utf8(path: Path) -> None:
 
 
 def by_length(files: Sequence[Path]) -> list[Path]:
-    """The files, shortest first, by their headers: a batch of equal lengths wastes nothing on padding."""
+    """Sort the files by the duration in their headers, shortest first, so that batches need little padding."""
 
     def seconds(path: Path) -> float:
         try:
@@ -138,7 +138,7 @@ def by_length(files: Sequence[Path]) -> list[Path]:
 
 
 def format_rows(rows: Iterable[Mapping[str, Any]], style: Format, header: bool = True) -> str:
-    """Rows as JSON Lines or CSV; in CSV the clues are JSON."""
+    """Format rows as JSON Lines or CSV; in CSV the clues are JSON."""
     if style == "json":
         return "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows)
     text = io.StringIO()
@@ -151,10 +151,10 @@ def format_rows(rows: Iterable[Mapping[str, Any]], style: Format, header: bool =
 
 
 def read_captions(path: Path, style: Format) -> list[Row]:
-    """Rows of a table that ``CaptionTable`` wrote.
+    """Read the rows of a table that ``CaptionTable`` wrote.
 
     Raises:
-        ArtifactError: it is another table.
+        ArtifactError: The file is another table.
     """
     try:
         if style == "parquet":
@@ -177,12 +177,12 @@ def read_captions(path: Path, style: Format) -> list[Row]:
 
 
 class CaptionTable:
-    """A table of captions that is being written; one process at a time. Use it in a ``with`` statement.
+    """A table of captions that is being written by one process at a time. Use it in a ``with`` statement.
 
     Args:
-        path: .jsonl, .csv or .parquet; continued where it is there.
-        style: its format.
-        model: name of the checkpoint; a table of another one is refused.
+        path: Table as .jsonl, .csv or .parquet; continued where it exists.
+        style: Format of the table.
+        model: Name of the checkpoint; a table of another one is refused.
     """
 
     def __init__(self, path: Path, style: Format, model: str) -> None:
@@ -192,10 +192,10 @@ class CaptionTable:
         self._order: dict[str, int] = {}
 
     def __enter__(self) -> CaptionTable:
-        """Take the lock, and read what is there.
+        """Take the lock, and read the existing rows.
 
         Raises:
-            ArtifactError: another run writes it, or it is another table or another model's.
+            ArtifactError: Another run writes the table, or it is another kind of table or from another model.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._stream = self._journal.open("a+b")
@@ -214,7 +214,7 @@ class CaptionTable:
         return self
 
     def _journalled(self) -> list[Row]:
-        """Rows of whole lines; a line that a killed run did not end is cut off."""
+        """Return the rows of complete lines, and cut off a line that a killed run left incomplete."""
         self._stream.seek(0)
         whole = self._stream.read().rpartition(b"\n")[0]
         self._stream.truncate(len(whole) + 1 if whole else 0)
@@ -229,20 +229,20 @@ class CaptionTable:
             self._rows[os.path.abspath(row["path"])] = row
 
     def missing(self, files: Sequence[Path]) -> list[Path]:
-        """Those of ``files`` that have no caption yet, each once; the table will be in the order of ``files``."""
+        """Return the files without a caption, each once; the table will have the order of ``files``."""
         self._order = {place: number for number, place in enumerate(dict.fromkeys(map(os.path.abspath, files)))}
         named = {os.path.abspath(path): path for path in reversed(files)}
         return [named[place] for place in self._order if place not in self._rows]
 
     def append(self, rows: Sequence[Row]) -> None:
-        """Keep one batch for good."""
+        """Store one batch in the journal."""
         self._stream.write(format_rows(rows, "json").encode())
         self._stream.flush()
         os.fsync(self._stream.fileno())
         self._keep(rows)
 
     def save(self) -> None:
-        """Write the table from all that is kept, and empty the journal, which it now holds."""
+        """Write all rows to the table, and empty the journal."""
         if self._rows:
             last = len(self._order)
             rows = [self._rows[place] for place in sorted(self._rows, key=lambda place: self._order.get(place, last))]
@@ -255,7 +255,7 @@ class CaptionTable:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Save, and drop the journal."""
+        """Save the table, and delete the journal."""
         self.save()
         self._journal.unlink(missing_ok=True)
         self._stream.close()

@@ -1,4 +1,4 @@
-"""Where the base models lie: one folder for all experiments, with a manifest each."""
+"""Location of the base models: one folder for all experiments, with a manifest each."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ VARIABLE = "ALIGNCAP_MODELS"
 
 
 def models_folder(given: Path | None, near: Path) -> Path:
-    """The folder of the base models.
+    """Return the folder of the base models.
 
     Args:
-        given: what the caller asked for; wins.
-        near: a checkpoint, or the working directory: the folder ``models`` in it or above it is taken, unless the
-            environment variable ``ALIGNCAP_MODELS`` names another.
+        given: Folder that the caller asked for, which takes precedence.
+        near: Checkpoint or working directory; the folder ``models`` in it or above it is used, unless the environment
+            variable ``ALIGNCAP_MODELS`` names another.
 
     Raises:
-        ModelError: there is none.
+        ModelError: There is no such folder.
     """
     if given is not None:
         return given
@@ -38,7 +38,7 @@ def models_folder(given: Path | None, near: Path) -> Path:
 
 
 def manifests(models: Path) -> Iterator[tuple[Path, dict]]:
-    """Each manifest below ``models`` and what it says, by name; unreadable ones are left out."""
+    """Yield each manifest below ``models`` with its content, by name; unreadable ones are left out."""
     for path in sorted(models.glob("*/manifest.json")):
         try:
             yield path, json.loads(path.read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
-"""A captioner behind MLflow's scoring server: `mlflow models serve` loads it by the name of this module.
+"""The captioner behind MLflow's scoring server: `mlflow models serve` loads it by the name of this module.
 
-MLflow calls ``_load_pyfunc`` with the copy of the checkpoint that the logged model holds. Nothing is pickled, and the
-base models are not in it: they are found as everywhere else, see ``models_beside``.
+MLflow calls ``_load_pyfunc`` with the copy of the checkpoint in the logged model. Nothing is pickled, and the logged
+model does not hold the base models, which ``models_beside`` finds.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ MAX_NEW_TOKENS = 40
 
 
 def models_beside() -> Path:
-    """Folder of the base models: ``ALIGNCAP_MODELS``, else ``models`` where the server was started.
+    """Return the folder of the base models: ``ALIGNCAP_MODELS``, else ``models`` where the server was started.
 
-    The folders above the checkpoint are not searched: MLflow keeps logged models in a folder ``models`` of its own.
+    The folders above the checkpoint are not searched, because MLflow itself keeps logged models in a folder ``models``.
     """
     return Path(os.environ.get(VARIABLE) or "models")
 
@@ -51,7 +51,7 @@ def _sound(row: Mapping[str, str]) -> dict[str, Any] | Path:
 
 
 class ServedCaptioner:
-    """What MLflow sends its requests to."""
+    """The model object to which MLflow sends its requests."""
 
     def __init__(self, captioner: Captioner) -> None:
         self._captioner = captioner
@@ -60,17 +60,17 @@ class ServedCaptioner:
         """Caption every row.
 
         Args:
-            model_input: N rows; ``audio``, a sound file in base64, of any format that ``Captioner`` reads, or ``path``,
-                a file below ``ALIGNCAP_AUDIO_ROOT``; and ``language``, ISO 639-1, which the ASR detects where it is
-                absent. Recordings longer than 60 s are refused.
-            params: ``max_new_tokens``, the longest caption.
+            model_input: N rows with ``audio``, a sound file in base64, of any format that ``Captioner`` reads, or
+                ``path``, a file below ``ALIGNCAP_AUDIO_ROOT``; and ``language``, ISO 639-1, which the ASR detects where
+                it is absent. Recordings longer than 60 s are refused.
+            params: Mapping with ``max_new_tokens``, the maximum length of a caption in tokens.
 
         Returns:
-            N mappings in order: caption, clues, transcript, duration_s, and error, which says why a recording has no
-            caption and is null for the others.
+            N mappings in order with caption, clues, transcript, duration_s, and error, which says why a recording has
+            no caption and is null for the others.
         """
         limit = int((params or {}).get("max_new_tokens", MAX_NEW_TOKENS))
-        # pandas fills what a row lacks with None or NaN.
+        # pandas fills missing cells of a row with None or NaN.
         rows = [
             {str(key): value for key, value in row.items() if isinstance(value, str) and value}
             for row in model_input.to_dict("records")
@@ -103,5 +103,5 @@ class ServedCaptioner:
 
 
 def _load_pyfunc(data_path: str) -> ServedCaptioner:
-    """What MLflow calls to load the model: ``data_path`` is the checkpoint's folder, as ``Captioner.load`` takes it."""
+    """Load the model for MLflow; ``data_path`` is the checkpoint's folder, as in ``Captioner.load``."""
     return ServedCaptioner(Captioner.load(data_path, models_beside()))

@@ -1,4 +1,4 @@
-"""A captioner to call like a pipeline of ``transformers``."""
+"""A captioner with the interface of a ``transformers`` pipeline."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class CaptionPipeline:
-    """Calls a captioner on whatever ``transformers``' speech pipelines take.
+    """A callable captioner for all inputs that the speech pipelines of ``transformers`` take.
 
     Attributes:
-        task: ``speech-emotion-captioning``.
-        captioner: the captioner inside.
-        batch_size: clips that go through adapter and LLM at once.
+        task: Name of the task, ``speech-emotion-captioning``.
+        captioner: Captioner that does the work.
+        batch_size: Number of clips that go through adapter and LLM at once.
     """
 
     task = "speech-emotion-captioning"
@@ -40,18 +40,18 @@ class CaptionPipeline:
         """Caption one clip or several.
 
         Args:
-            inputs: a path, an array ``[n]`` at 16 kHz, a mapping with ``array`` and ``sampling_rate`` (Hz), or any
-                iterable of these, such as a column of ``datasets``.
+            inputs: Path, array ``[n]`` at 16 kHz, mapping with ``array`` and ``sampling_rate`` (Hz), or any iterable of
+                these, such as a column of ``datasets``.
             language: ISO 639-1 of the speech; detected where None.
-            max_new_tokens: longest caption.
-            batch_size: instead of the pipeline's own.
-            return_clues: also return clues, transcript, duration_s and finished.
+            max_new_tokens: Maximum length of a caption in tokens.
+            batch_size: Batch size in place of the pipeline's.
+            return_clues: Whether to also return clues, transcript, duration_s and finished.
 
         Returns:
-            ``[{"caption": …}]``, one a clip, in order.
+            ``[{"caption": …}]``, one mapping per clip, in order.
 
         Raises:
-            AudioError: a clip is not usable audio; says which and why.
+            AudioError: A clip is not usable audio; the message says which and why.
         """
         one = isinstance(inputs, str | Path | Mapping | np.ndarray)
         sounds: Any = [inputs] if one else inputs
@@ -67,16 +67,16 @@ def pipeline(
     compute: Compute | None = None,
     batch_size: int = BATCH,
 ) -> CaptionPipeline:
-    """A pipeline on a checkpoint folder or on a captioner that is loaded already.
+    """Make a pipeline from a checkpoint folder or from a loaded captioner.
 
     Args:
-        model: ``results/{experiment}/checkpoints/{system}``, a folder that ``Captioner.save`` wrote, or a captioner.
-        models: folder of the base models, as in ``Captioner.load``.
-        compute: device, threads and precision, as in ``Captioner.load``.
-        batch_size: clips that go through adapter and LLM at once.
+        model: Folder ``results/{experiment}/checkpoints/{system}``, a folder of ``Captioner.save``, or a captioner.
+        models: Folder of the base models, as in ``Captioner.load``.
+        compute: Device, threads and precision, as in ``Captioner.load``.
+        batch_size: Number of clips that go through adapter and LLM at once.
 
     Raises:
-        ModelError: as ``Captioner.load``.
+        ModelError: As in ``Captioner.load``.
 
     Examples:
         >>> describe = pipeline("results/default/checkpoints/aligncap")  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Any captions against any references: the metrics of ``aligncap.evaluation`` without a pipeline run or a model."""
+"""Scoring of any captions against any references with AlignCap's metrics, without a pipeline run or a model."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from aligncap.serving.locations import manifests, models_folder
 from aligncap.vocabulary import SCALES, canonical
 
 IDS = ("utterance_id", "id", "path", "audio_path", "audio", "file")
-PATHS = ("path", "audio_path", "audio", "file")  # of these the name without folder and extension is the id
+PATHS = ("path", "audio_path", "audio", "file")  # the id is the file name without folder and extension
 CAPTIONS = ("caption", "captions", "reference", "references", "caption_en", "text")
 
 
 class Columns(NamedTuple):
-    """Which columns of a table are meant; None: the first of ``IDS`` and of ``CAPTIONS`` that it has."""
+    """The columns of a table for ids and captions; None stands for the first of ``IDS`` or ``CAPTIONS`` that it has."""
 
     identifier: str | None = None
     caption: str | None = None
@@ -34,14 +34,14 @@ ANY = Columns()
 
 @dataclass(frozen=True)
 class Scores:
-    """What ``score_captions`` found.
+    """The result of ``score_captions``.
 
     Attributes:
-        figures: metric -> ``value``, ``ci_low``, ``ci_high`` (95 % bootstrap; None where none is defined) and ``n``
+        figures: Metric -> ``value``, ``ci_low``, ``ci_high`` (95 % bootstrap; None where none is defined) and ``n``
             utterances; 0-1, but ``cider_d`` 0-10 and ``length_ratio``.
-        items: one mapping an utterance: utterance_id, caption, label, dominant, flags, and every metric (None where it
+        items: One mapping per utterance: utterance_id, caption, label, dominant, flags, and every metric (None where it
             does not apply).
-        unavailable: metric -> why it is absent.
+        unavailable: Metric -> reason why it is absent.
     """
 
     figures: dict[str, dict[str, Any]]
@@ -65,22 +65,22 @@ def score_captions(
     """Score captions against references.
 
     Args:
-        captions: utterance id -> caption, or a CSV, TSV, JSONL or Parquet table of them; ``finished`` (false where a
+        captions: Utterance id -> caption, or a CSV, TSV, JSONL or Parquet table of them; ``finished`` (false where a
             caption broke off) is used where the table has it.
-        references: utterance id -> one caption or several, or a table of them. Its columns ``emotion``, ``intensity``,
+        references: Utterance id -> one caption or several, or a table of them. Its columns ``emotion``, ``intensity``,
             ``level``, ``pitch``, ``rate``, ``transcript``, ``session``, ``speaker`` and ``caption_group`` are used
-            where it has them: what is known of an utterance, that a caption may contradict, and what the bootstrap
-            draws together. Without ``emotion`` the label is parsed from the first reference.
-        caption_columns: of the captions' table.
-        reference_columns: of the references' table.
-        evaluation: METEOR or not (it needs Java), SPICE off, auto (where Java 8-11 and its jars are there) or require,
-            and resamples and seed of the bootstrap.
-        partial: score the captions that are there, where references have more; else that is an error.
-        sentence_encoder: folder of a sentence-transformers model, for ``similarity``; by default one of ``models/``.
+            where they exist: facts that a caption may contradict, and the clusters of the bootstrap. Without
+            ``emotion`` the label is parsed from the first reference.
+        caption_columns: Columns of the captions' table.
+        reference_columns: Columns of the references' table.
+        evaluation: METEOR or not (it needs Java), SPICE off, auto (where Java 8-11 and its jars exist) or require, and
+            resamples and seed of the bootstrap.
+        partial: Whether to score the existing captions where references have more; otherwise that is an error.
+        sentence_encoder: Folder of a sentence-transformers model, for ``similarity``; by default one of ``models/``.
 
     Raises:
-        CorpusError: a table that cannot be read, or ids that do not fit.
-        MetricError: SPICE is required and cannot be had.
+        CorpusError: A table cannot be read, or ids do not fit.
+        MetricError: SPICE is required and unavailable.
 
     Examples:
         >>> scores = score_captions({"a": "She sounds sad."}, {"a": ["A sad voice."]})  # doctest: +SKIP
@@ -120,7 +120,7 @@ def score_captions(
 
 
 def _vectors(gold: Gold, spoken: Mapping[str, str], folder: str | Path | None) -> tuple[dict[str, Any], str | None]:
-    """Embeddings of all captions, or why there are none."""
+    """Return embeddings of all captions, or the reason why there are none."""
     from aligncap.models.sentence_encoder import SentenceEncoder
 
     if not gold.captioned:
@@ -133,10 +133,10 @@ def _vectors(gold: Gold, spoken: Mapping[str, str], folder: str | Path | None) -
 
 
 def find_sentence_encoder() -> Path:
-    """Folder of the sentence encoder among the base models.
+    """Return the folder of the sentence encoder among the base models.
 
     Raises:
-        ModelError: there is none.
+        ModelError: There is none.
     """
     folder = models_folder(None, Path.cwd())
     for path, manifest in manifests(folder):
@@ -196,7 +196,7 @@ def _captions(captions: str | Path | Mapping[str, str], columns: Columns) -> tup
 
 
 def _table(path: Path, columns: Columns) -> list[tuple[str, list[str], Row]]:
-    """(utterance id, captions, row) of every row."""
+    """Return (utterance id, captions, row) of every row."""
     if not path.is_file():
         raise CorpusError(f"{path}: no such file; name a CSV, TSV, JSONL or Parquet table")
     names, rows = read_table(path)
@@ -226,10 +226,10 @@ def _table(path: Path, columns: Columns) -> list[tuple[str, list[str], Row]]:
 
 
 def _common(gold: Gold, spoken: Mapping[str, str], partial: bool) -> Gold:
-    """The part of ``gold`` that has captions, in its order.
+    """Return the part of ``gold`` that has captions, in its order.
 
     Raises:
-        CorpusError: nothing in common, captions of other utterances, or missing ones although not ``partial``.
+        CorpusError: No id is common, captions have other ids, or some are missing although not ``partial``.
     """
     strange = [name for name in spoken if name not in gold.references]
     missing = [name for name in gold.ids if name not in spoken]
@@ -251,10 +251,10 @@ def _common(gold: Gold, spoken: Mapping[str, str], partial: bool) -> Gold:
 
 
 def say_what_is_missing(meteor: bool, spice: metrics.SpiceWish) -> list[str]:
-    """One line for each reason why metrics will be absent here; looks for Java and jars and computes nothing.
+    """Return one line for each reason why metrics will be absent; it looks for Java and jars and computes nothing.
 
     Raises:
-        MetricError: SPICE is required and cannot be had.
+        MetricError: SPICE is required and unavailable.
     """
     absent = metrics.why_absent(meteor, spice)
     wanted = {m: why for m, why in absent.items() if "switched off" not in why}

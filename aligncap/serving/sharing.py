@@ -1,4 +1,4 @@
-"""A captioner for others: a folder in the layout of the Hugging Face hub, with a model card made from what is known."""
+"""Sharing of a captioner: a folder in the layout of the Hugging Face hub, with a generated model card."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aligncap.serving.captioner import Captioner
 
 SHOWN = ("emotion_agreement_macro", "coverage", "factuality_hallucination", "faithfulness_hallucination", "similarity")
-MODEL_LICENCES = {  # of the embedded defaults; of others the card names the source
+MODEL_LICENCES = {  # of the default models; for others the card names the source
     "smollm2-135m-instruct": "Apache-2.0",
     "whisper-base": "MIT",
     "all-minilm-l6-v2": "Apache-2.0",
@@ -25,7 +25,7 @@ MODEL_LICENCES = {  # of the embedded defaults; of others the card names the sou
 
 
 def save(captioner: Captioner, folder: Path, base_models: bool) -> Path:
-    """See ``Captioner.save``. The folder is built beside its place and renamed."""
+    """Save a captioner as ``Captioner.save`` does. The folder is built beside its target and renamed."""
     if folder.exists():
         raise ModelError(f"{folder}: is there already; give another folder, or delete it")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def save(captioner: Captioner, folder: Path, base_models: bool) -> Path:
 
 
 def push(captioner: Captioner, repository: str, private: bool, base_models: bool, endpoint: str | None) -> str:
-    """See ``Captioner.push_to_hub``."""
+    """Upload a captioner as ``Captioner.push_to_hub`` does."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
@@ -72,12 +72,12 @@ def push(captioner: Captioner, repository: str, private: bool, base_models: bool
 
 
 def model_card(folder: Path, system: dict[str, Any], name: str) -> str:
-    """The card, ``README.md`` of the layout: metadata, how it was made, of what data, what it must not be used for.
+    """Return the model card (``README.md``): metadata, training, data, figures, and uses that are not allowed.
 
     Args:
-        folder: the checkpoint; figures and the corpora's settings are read from the experiment that it lies in.
-        system: its ``system.json``.
-        name: ``experiment/system@digest``.
+        folder: Checkpoint; figures and the corpora's settings are read from the experiment in which it lies.
+        system: Content of its ``system.json``.
+        name: Name ``experiment/system@digest``.
     """
     from huggingface_hub import ModelCard, ModelCardData
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -113,7 +113,7 @@ def model_card(folder: Path, system: dict[str, Any], name: str) -> str:
 
 
 def _run(folder: Path) -> dict[str, Any]:
-    """run.json of the experiment that a checkpoint lies in; empty where it lies elsewhere."""
+    """Return run.json of the experiment in which a checkpoint lies; empty where it lies elsewhere."""
     try:
         run: dict[str, Any] = json.loads((folder.resolve().parents[1] / "run.json").read_text(encoding="utf-8"))
         return run
@@ -133,7 +133,7 @@ def _corpora(system: dict[str, Any], run: dict[str, Any]) -> list[dict[str, Any]
 
 
 def _licence(identifiers: list[str | None]) -> str:
-    """That of the weights, as far as the training data's say it: the one restrictive one, or ``other``."""
+    """Return the licence of the weights by that of the training data: the only restrictive one, or ``other``."""
     bound = {identifier for identifier in identifiers if identifier != "apache-2.0"}
     if not bound:
         return "apache-2.0" if identifiers else "other"
@@ -158,7 +158,7 @@ def _models(system: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _how(system: dict[str, Any]) -> list[str]:
-    """The training in sentences."""
+    """Return a description of the training in sentences."""
     said = []
     adapter, alignment = system.get("adapter", {}), system.get("alignment", {})
     if adapter.get("type") == "none":
@@ -183,7 +183,7 @@ def _how(system: dict[str, Any]) -> list[str]:
 
 
 def _figures(folder: Path, system: str) -> list[dict[str, Any]]:
-    """This system's figures on test corpora, where the experiment has a table."""
+    """Return this system's figures on test corpora, where the experiment has a table."""
     table = folder.resolve().parents[1] / "tables" / "zero_shot.parquet"
     if not table.is_file():
         return []

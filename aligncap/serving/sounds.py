@@ -1,4 +1,4 @@
-"""What a caller may hand in as speech, and how it becomes samples: the one decoder of the project reads all of it."""
+"""Speech inputs of callers, and their conversion to samples by the project's one decoder."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ WANTED = (
 
 
 def read_sound(sound: Sound, max_duration_s: float = 60.0) -> tuple[str, NDArray[np.float32]]:
-    """Name and samples of a sound.
+    """Return name and samples of a sound.
 
     Args:
-        sound: a path; an array ``[n]`` of float (full scale 1) or integer samples, mono, 16 kHz; or a mapping as
-            ``datasets`` and ``transformers`` have them: ``array`` (or ``raw``) with ``sampling_rate`` in Hz, ``bytes``
-            of a file, ``path``, or one of these under ``audio``. A ``path`` beside an array is its name.
-        max_duration_s: longer ones are refused.
+        sound: Path; array ``[n]`` of float (full scale 1) or integer samples, mono, 16 kHz; or a mapping as in
+            ``datasets`` and ``transformers``: ``array`` (or ``raw``) with ``sampling_rate`` in Hz, ``bytes`` of a file,
+            ``path``, or one of these under ``audio``. A ``path`` beside an array is its name.
+        max_duration_s: Maximum duration in seconds; longer sounds are refused.
 
     Returns:
-        the name for messages, and float32 ``[n]``, mono, 16 kHz, full scale 1.
+        The name for messages, and float32 ``[n]``, mono, 16 kHz, full scale 1.
 
     Raises:
-        AudioError: not one of these, or what ``aligncap.speech.audio.decode`` refuses.
+        AudioError: The sound is none of these, or ``aligncap.speech.audio.decode`` refuses it.
     """
     if isinstance(sound, str | os.PathLike):
         return str(sound), load_audio(Path(sound), max_duration_s)
@@ -72,7 +72,7 @@ def _from_array(name: str, array: NDArray[Any], rate: int, max_duration_s: float
 
 
 def _through_file(name: str, write: Any, max_duration_s: float) -> tuple[str, NDArray[np.float32]]:
-    """Through a file, so that every check and the resampling are those of files."""
+    """Read a sound through a file, so that it is checked and resampled as files are."""
     with tempfile.TemporaryDirectory(prefix="aligncap-") as folder:
         path = Path(folder) / "sound"
         try:

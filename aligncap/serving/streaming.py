@@ -1,4 +1,4 @@
-"""Greedy decoding token by token, for whoever shows a caption while it is being said."""
+"""Greedy decoding token by token, to show a caption while it is generated."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from aligncap.captioner.packing import Prompt
 
 
 def stream(model: CaptionModel, prompts: Sequence[Prompt], max_new_tokens: int) -> Iterator[dict[int, int]]:
-    """Continue each prompt greedily, as ``generate`` without sampling does, and tell every token as it comes.
+    """Continue each prompt greedily, as ``generate`` without sampling does, and yield every token at once.
 
     Args:
-        model: the captioner.
-        prompts: B prompts.
-        max_new_tokens: longest response, in tokens.
+        model: Captioner.
+        prompts: Prompts, B of them.
+        max_new_tokens: Maximum length of a response in tokens.
 
     Yields:
-        at each step, row -> token id for the rows that still speak; a row's last token is ``model.end_id`` unless the
-        length ended it. At most ``max_new_tokens`` steps.
+        Row -> token id at each step, for the rows that are not finished. A row's last token is ``model.end_id`` unless
+        the length ended it. There are at most ``max_new_tokens`` steps.
     """
-    # The contexts are entered at each step: left open over a yield they would hold for the caller's code, too.
+    # The contexts are entered at each step, because across a yield they would also apply to the caller's code.
     with torch.no_grad(), model.arithmetic():
         decoder = Decoder(model, prompts)
         chosen = decoder.logits().argmax(-1)

@@ -1,1 +1,1 @@
-"""MLflow: runs, their logs, the store, and what is read back from it."""
+"""Tracking with MLflow: the logs of runs, the import into the store, and the look-up of runs."""

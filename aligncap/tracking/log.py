@@ -1,4 +1,4 @@
-"""The JSONL log of a tracked stage: rows of attempts, each known by its uid, appended and flushed one by one."""
+"""JSONL logs of tracked stages, whose rows belong to attempts (one uid each) and are flushed one by one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UID_TAG = "aligncap.uid"
 
 
 def read_log(path: Path) -> list[Row]:
-    """Rows of a log; a last line that a kill cut short is left out."""
+    """Return the rows of a log, without a last line that a kill cut short."""
     rows = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         with contextlib.suppress(json.JSONDecodeError):
@@ -28,7 +28,7 @@ def read_log(path: Path) -> list[Row]:
 
 
 def attempts_of(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows of each uid, in order."""
+    """Group rows by the uid of their attempt, in order."""
     attempts: dict[str, list[Row]] = {}
     for row in rows:
         attempts.setdefault(row["uid"], []).append(row)
@@ -36,7 +36,7 @@ def attempts_of(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def status_of(rows: Sequence[Row]) -> str | None:
-    """How an attempt ended, None where it has not, or has been opened again since."""
+    """Return the status with which an attempt ended, or None while it is open or has been reopened."""
     marks = [row for row in rows if row["kind"] in ("open", "close")]
     return marks[-1]["status"] if marks and marks[-1]["kind"] == "close" else None
 
@@ -56,12 +56,12 @@ class StageLog:
         self._lock = threading.Lock()
         self._stream: io.TextIOWrapper = path.open("a", encoding="utf-8")
         if self._stream.tell() and not path.read_bytes().endswith(b"\n"):
-            self._stream.write("\n")  # after a line that a kill cut short
+            self._stream.write("\n")  # ends a line that a kill cut short
         self.append({"kind": "open", **opening})
         self.opening = self.rows[0]
 
     def append(self, row: Row) -> None:
-        """Add a row. A value that an earlier, interrupted attempt has logged for the same step is kept instead."""
+        """Add a row, unless it is a value that an earlier, interrupted attempt has already logged for the same step."""
         with self._lock:
             if row["kind"] == "metric":
                 key = (row["step"], row["split"], row["metric"])
@@ -74,14 +74,14 @@ class StageLog:
             self.rows.append(row)
 
     def has_curve(self) -> bool:
-        """Whether a metric has been logged."""
+        """Return whether a metric has been logged."""
         return bool(self._seen)
 
     def taken(self, start: int) -> list[Row]:
-        """Rows from ``start`` on."""
+        """Return the rows from number ``start`` on."""
         with self._lock:
             return self.rows[start:]
 
     def close(self) -> None:
-        """Close the file; the rows stay at hand."""
+        """Close the file; the rows stay in memory."""
         self._stream.close()

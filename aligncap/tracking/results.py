@@ -1,6 +1,6 @@
-"""What a pipeline came to, for MLflow: a run per system and test corpus, the tables, and the checkpoints as models.
+"""Results of a pipeline for MLflow: a run per system and test corpus, the tables, and the checkpoints as models.
 
-It is taken from the tables when the pipeline has ended well, so it costs no job and no job depends on it.
+They are taken from the tables after the pipeline has succeeded, so they cost no job and no job depends on them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from aligncap.tracking.store import checkpoint_digest
 logger = logging.getLogger(__name__)
 
 RULE = STAGE = "test"
-# Tables that the pipeline's run shows, and their schemas; those that the experiment has none of are left out.
+# Tables that the pipeline's run shows, and their schemas; tables that the experiment lacks are left out.
 TABLES = {
     "zero_shot": "table",
     **{f"table{number}": "table" for number in (1, 2, 3, 4)},
@@ -32,24 +32,24 @@ TABLES = {
 
 
 class _Tested(NamedTuple):
-    """One row of the tables as a run."""
+    """One row of the tables as a tracking run."""
 
-    name: str  # kd, or kd@1 where it has several seeds; kd is then their mean
+    name: str  # kd, or kd@1 where the system has several seeds, in which case kd is their mean
     corpus: str
     metrics: dict[str, float]  # as the Parquet files spell them
     tags: dict[str, Any]
-    settings: dict[str, Any]  # of a trained system
-    member: str  # whose checkpoint it is; empty for a mean and for what is not trained
+    settings: dict[str, Any]  # settings of a trained system
+    member: str  # system that owns the checkpoint; empty for a mean and for a system that is not trained
 
 
 def record_results(config: AlignCapConfig, results: Path) -> None:
-    """Write test scores, models and tables to the tracking logs; `finish_pipeline` lays them into the store.
+    """Write test scores, models and tables to the tracking logs, which `finish_pipeline` imports into the store.
 
-    Scores that are those of the last run of the same system and corpus make no further run.
+    Scores that equal those of the last run of the same system and corpus make no further run.
 
     Args:
-        config: of the pipeline, as it was run.
-        results: ``results/{experiment}``; what is missing in it is left out.
+        config: Configuration with which the pipeline was run.
+        results: Folder ``results/{experiment}``; files that are missing in it are left out.
     """
     folder = results / "tables"
     try:
@@ -64,10 +64,10 @@ def record_results(config: AlignCapConfig, results: Path) -> None:
 
 
 def _tested(config: AlignCapConfig, results: Path) -> Iterator[_Tested]:
-    """The rows of this configuration's systems and seeds, of the checkpoints that are there.
+    """Yield the rows of the systems and seeds in this configuration whose checkpoints are older than the table.
 
-    Those that other configurations left in the table have runs already; a pipeline that was asked for some other file
-    leaves the whole table as it was, though it may have trained anew what a row of it is about.
+    Rows that other configurations left in the table already have runs. A row whose system was trained again after the
+    table was made is skipped, because a pipeline asked for another file does not renew the table.
     """
     table = results / "tables/zero_shot.parquet"
     found: dict[tuple[str, str], dict[str, float]] = {}
@@ -79,7 +79,7 @@ def _tested(config: AlignCapConfig, results: Path) -> Iterator[_Tested]:
         if plain not in config.systems or corpus not in config.corpora:
             continue
         own = {str(seed): member for member, seed in members.get(plain, {}).items()}
-        # The table has a row a seed where there are several. With other seeds, its row of the system is another mean.
+        # With several seeds the table has a row for each. If its seeds are others, its mean is another one.
         rows_of_seeds = {other for other, c in found if c == corpus and plain_name(other) == plain != other}
         if rows_of_seeds != ({f"{plain}@{seed}" for seed in own} if len(own) > 1 else set()):
             continue
@@ -100,7 +100,7 @@ def _is_newer(path: Path, than: Path) -> bool:
 
 
 def _settings(config: AlignCapConfig, system: str, checkpoint: Path) -> dict[str, Any]:
-    """What a checkpoint says that it was trained with, which the configuration may have left since; else that."""
+    """Return the training settings recorded in a checkpoint, or the configuration's where none are recorded."""
     described = checkpoint / "system.json"
     if described.is_file():
         stated = json.loads(described.read_text(encoding="utf-8"))

@@ -1,11 +1,11 @@
-"""Tracking: one MLflow run a pipeline run, below it a run a stage, with live curves; nothing here can break a stage.
+"""Tracking: one MLflow run per pipeline run with a child run per stage and live curves; it can never break a stage.
 
-Every row goes to ``work/tracking/{experiment}/{rule}-{name}.jsonl`` first, flushed, and that log is the truth: a thread
-lays it into MLflow while the stage runs, and ``sync`` (end of the pipeline, ``make mlflow-sync``) imports what the
-store has not seen, be it because the store was down or because the stage ended before MLflow was worth importing.
+Every row first goes, flushed, to ``work/tracking/{experiment}/{rule}-{name}.jsonl``, and that log is authoritative. A
+thread copies it into MLflow while the stage runs. ``sync`` (end of the pipeline, ``make mlflow-sync``) imports the rows
+that the store lacks, because it was down or because the stage was too short to import MLflow.
 
-A run is known by a uid that stands in its log: a stage that was killed and starts again with the same settings goes on
-in its run; after it has finished, or with other settings, it gets a new one.
+A run is identified by a uid in its log. A stage that was killed and starts again with the same settings continues its
+run; after it has finished, or with other settings, it gets a new one.
 
 Tracking is on where ``ALIGNCAP_TRACKING_URI`` and ``ALIGNCAP_EXPERIMENT`` are set, which the workflow does.
 """
@@ -32,16 +32,16 @@ from aligncap.tracking.log import EXPERIMENT_VARIABLE, URI_VARIABLE, Row, StageL
 
 logger = logging.getLogger(__name__)
 
-# `import mlflow` costs 1-2 s: a stage pays once it has a curve to show, or is long; `sync` imports the other logs.
+# `import mlflow` costs 1-2 s, so only a stage that has a curve or runs long does it; `sync` imports the other logs.
 LIVE_AFTER_S = 5.0
 LIVE_WITHOUT_CURVE_AFTER_S = 60.0
 FLUSH_EVERY_S = 2.0
 CLOSE_WITHIN_S = 20.0
-MODEL_TAGS = ("system", "seed", "experiment")  # of a run that its logged model has, too
+MODEL_TAGS = ("system", "seed", "experiment")  # tags that a run shares with its logged model
 _ROOT = Path("work")
 _SECRET = re.compile(r"(^|[._-])(api_?key|key|password|passwd|secret|credentials?|(access|auth|api|hf|bearer)_?token)$")
 _USERINFO = re.compile(r"(://)[^/@\s]+@")
-_MAX_VALUE = 6000  # characters MLflow keeps of a parameter
+_MAX_VALUE = 6000  # characters that MLflow stores of a parameter
 
 
 def _now() -> int:
@@ -49,7 +49,7 @@ def _now() -> int:
 
 
 def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as ``a.b.c`` -> text, without secrets: such values become ``***``, as does ``user:pass@``."""
+    """Flatten nested settings to ``a.b.c`` -> text, with secret values and ``user:pass@`` replaced by ``***``."""
     found: dict[str, str] = {}
     for key, value in params.items():
         name = re.sub(r"[^\w./ -]", "-", f"{prefix}{key}")
@@ -64,7 +64,7 @@ def flat(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _relative(path: str | Path) -> str:
-    """Text of a path, relative to the project root where it lies below it."""
+    """Return a path as text, relative to the project root where it lies below it."""
     absolute = Path(path).absolute()
     return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
 
@@ -83,7 +83,7 @@ def _parent_path(experiment: str) -> Path:
 
 
 class _Live(threading.Thread):
-    """Lays a log into the store while its stage runs."""
+    """A thread that copies a stage's log into the store while the stage runs."""
 
     def __init__(self, log: StageLog, uri: str, experiment: str) -> None:
         super().__init__(name="tracking", daemon=True)
@@ -95,7 +95,7 @@ class _Live(threading.Thread):
         self._failures = 0
 
     def run(self) -> None:
-        """Wait, connect, write; on failure warn once and try a few times more."""
+        """Write new rows at intervals; warn at the first failure and try a few times more."""
         wait, began = LIVE_AFTER_S, time.monotonic()
         while not self._done.wait(wait):
             if self._store is None and not self._log.has_curve():
@@ -129,7 +129,7 @@ class _Live(threading.Thread):
         return True
 
     def finish(self) -> None:
-        """Write what is left, but do not keep the stage waiting for a store that hangs."""
+        """Write the remaining rows, but do not let the stage wait for a store that hangs."""
         self._done.set()
         if self.is_alive():
             self.join(CLOSE_WITHIN_S)
@@ -143,7 +143,7 @@ def _warn(error: Exception, path: Path) -> None:
 
 
 class Recorder:
-    """What a stage reports. Every method is cheap, returns nothing and never raises; without a log it does nothing."""
+    """The interface by which a stage reports. Methods are cheap and never raise; without a log they do nothing."""
 
     def __init__(self, log: StageLog | None = None) -> None:
         self._log = log
@@ -158,7 +158,7 @@ class Recorder:
             logger.warning("tracking: %s cannot be written (%s); this stage goes on untracked", log.path, error)
 
     def metric(self, step: int, split: str, metric: str, value: float) -> None:
-        """One value of the curve ``{split}/{metric}``; ``step`` is 1-based. NaN is kept as NaN."""
+        """Log one value of the curve ``{split}/{metric}``; ``step`` is 1-based, and NaN stays NaN."""
         try:
             number = float(value)
         except (TypeError, ValueError):
@@ -168,19 +168,19 @@ class Recorder:
         )
 
     def params(self, params: Mapping[str, Any]) -> None:
-        """Further settings, nested or flat; a key that the run has keeps its value."""
+        """Log further settings, nested or flat; a key that the run already has keeps its value."""
         self._append({"kind": "params", "params": flat(params), "time": _now()})
 
     def link(self, name: str, path: str | Path) -> None:
-        """Name a file that stays where it is (a checkpoint, a Parquet file): the tag ``link.{name}``."""
+        """Record the path of a file that is not copied, such as a checkpoint, as the tag ``link.{name}``."""
         self._append({"kind": "link", "name": name, "path": _relative(path), "time": _now()})
 
     def artifact(self, path: str | Path) -> None:
-        """Show a file in MLflow's artifact view: a hard link beside a SQLite store, else an upload."""
+        """Show a file in MLflow's artifact view, by a hard link beside a SQLite store or else by an upload."""
         self._append({"kind": "artifact", "path": _relative(path), "time": _now()})
 
     def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Show rows of equal columns as the table ``{name}.json``, in the form of ``mlflow.log_table``."""
+        """Show rows with equal columns as the table ``{name}.json``, in the form of ``mlflow.log_table``."""
         if self._log is None or not rows:
             return
         columns = list(rows[0])
@@ -193,15 +193,15 @@ class Recorder:
         self._append({"kind": "table", "path": _relative(path), "time": _now()})
 
     def model(self, name: str, checkpoint: str | Path, digest: str, corpus: str, corpus_digest: str) -> None:
-        """Make a checkpoint a logged model of MLflow, which the metrics of this run are of.
+        """Register a checkpoint as a logged model of MLflow, to which the metrics of this run belong.
 
         Args:
-            name: the system.
-            checkpoint: its folder.
-            digest: ``mlflow_models.checkpoint_digest`` of it; files that have another when the store reads them are
-                left out.
-            corpus: what the metrics were measured on.
-            corpus_digest: tells states of the corpus apart; empty where unknown.
+            name: Name of the system.
+            checkpoint: Folder of the checkpoint.
+            digest: Its ``store.checkpoint_digest``; nothing is registered if the files have another one when the store
+                reads them.
+            corpus: Corpus on which the metrics were measured.
+            corpus_digest: Digest that tells states of the corpus apart; empty where unknown.
         """
         if self._log is not None:
             tags = {key: value for key, value in self._log.opening["tags"].items() if key in MODEL_TAGS}
@@ -212,11 +212,11 @@ class Recorder:
 
 
 def tags_of(wildcards: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """The tags by which runs are compared: ``system`` (without its seed), ``seed`` and ``corpus``, where they apply.
+    """Return the tags by which runs are compared: ``system`` (without seed), ``seed`` and ``corpus``, where they apply.
 
     Args:
-        wildcards: of the workflow's job; ``kd@1`` is the system ``kd`` with seed 1.
-        params: the job's settings; their ``seed`` counts where the system's name has none.
+        wildcards: Wildcards of the workflow's job; ``kd@1`` is the system ``kd`` with seed 1.
+        params: Settings of the job; their ``seed`` counts where the system's name has none.
     """
     tags = {key: wildcards[key] for key in ("system", "corpus") if key in wildcards}
     seed = str(tags.get("system", "")).partition("@")[2] or params.get("seed")
@@ -244,30 +244,31 @@ def _parent_uid(experiment: str) -> str:
 
 
 def finished_tag(experiment: str, rule: str, name: str, key: str) -> str:
-    """A tag of the last run of a stage; empty where that has not finished or has no such tag."""
+    """Return a tag of the last run of a stage, or an empty text where that run has not finished or lacks the tag."""
     attempts = list(attempts_of(read_log(_log_path(experiment, rule, name))).values())
     finished = bool(attempts) and status_of(attempts[-1]) == "FINISHED"
     return str(attempts[-1][0]["tags"].get(key, "")) if finished else ""
 
 
-_current: tuple[str, Recorder] | None = None  # the stage that this process is in
+_current: tuple[str, Recorder] | None = None  # the stage that this process runs
 
 
 @contextlib.contextmanager
 def stage(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any] | None = None) -> Iterator[Recorder]:
-    """Track one stage: a child run of the pipeline's run, known by rule, name and the digest of ``params``.
+    """Track one stage as a child of the pipeline's run, identified by rule, name and the digest of ``params``.
 
-    Inside the stage of the same rule it is that stage: so a function tracks itself whether or not a script runs it.
+    A call within a stage of the same rule reuses that stage's recorder, so a function may track itself whether or not a
+    workflow script calls it.
 
     Args:
-        rule: the workflow rule.
-        name: what tells its jobs apart, such as the system or ``kd/synthetic_de``.
-        params: the settings that the stage depends on, nested or flat; secrets are masked before anything is written.
-        tags: further tags of the run, for example ``tags_of``; beside ``stage``, which is the rule by default, and
+        rule: Workflow rule.
+        name: Text that distinguishes the rule's jobs, such as the system or ``kd/synthetic_de``.
+        params: Settings that the stage depends on, nested or flat; secrets are masked before anything is written.
+        tags: Further tags of the run, for example ``tags_of``, besides ``stage`` (by default the rule) and
             ``experiment``.
 
     Yields:
-        a recorder; one that does nothing where tracking is off. Errors of the body pass through unchanged.
+        A recorder, which does nothing where tracking is off. Errors of the body pass through unchanged.
     """
     global _current
     if _current is not None and _current[0] == rule:
@@ -309,15 +310,15 @@ def _pipeline_log(config: AlignCapConfig) -> StageLog:
 
 @contextlib.contextmanager
 def pipeline(config: AlignCapConfig) -> Iterator[Recorder]:
-    """The run that ``start_pipeline`` opened, before ``finish_pipeline``: for what is of the whole pipeline."""
+    """Yield a recorder for the pipeline's run, between ``start_pipeline`` and ``finish_pipeline``."""
     with contextlib.closing(_pipeline_log(config)) as log:
         yield Recorder(log)
 
 
 def start_pipeline(config: AlignCapConfig) -> None:
-    """Open the pipeline's run, before any job: make the store, and tell the jobs their parent in ``work/``.
+    """Open the pipeline's run before any job: create the store, and record the run in ``work/`` as the jobs' parent.
 
-    A pipeline that was interrupted goes on in its run. A store that cannot be had costs one warning.
+    An interrupted pipeline continues in its run. A store that is unavailable costs one warning.
     """
     if not config.tracking.enabled:
         return
@@ -338,7 +339,7 @@ def start_pipeline(config: AlignCapConfig) -> None:
 
 
 def finish_pipeline(experiment: str, ok: bool) -> None:
-    """Close the pipeline's run, import what the store has not seen, and mark stages that never ended as killed."""
+    """Close the pipeline's run, import the rows that the store lacks, and mark stages that never ended as killed."""
     uri, uid = os.environ.get(URI_VARIABLE, ""), _parent_uid(experiment)
     if not uri or not uid:
         return
@@ -354,10 +355,10 @@ def finish_pipeline(experiment: str, ok: bool) -> None:
 
 
 def sync(experiment: str, uri: str) -> int:
-    """Import into the store what it has not seen of an experiment's logs.
+    """Import the rows of an experiment's logs that the store lacks.
 
     Returns:
-        the number of runs written; 0 with one warning where the store cannot be had.
+        The number of runs written; 0, with one warning, where the store is unavailable.
     """
     folder = _ROOT / "tracking" / experiment
     parent_log = _log_path(experiment, "pipeline", "")
@@ -367,7 +368,7 @@ def sync(experiment: str, uri: str) -> int:
 
         store = Store(uri, experiment)
         complete = store.complete()
-        # Parents before children, trainings before the tests of what they made.
+        # Parents come before children, and trainings before the tests of their checkpoints.
         for path in sorted(folder.glob("*.jsonl"), key=lambda p: (p != parent_log, p.name.startswith("test-"), p)):
             for uid, rows in attempts_of(read_log(path)).items():
                 if rows[0]["kind"] != "open" or complete.get(uid) == str(len(rows)):
@@ -384,7 +385,7 @@ def sync(experiment: str, uri: str) -> int:
 
 
 def main() -> None:
-    """Import the logs of every experiment: ``python -m aligncap.tracking.runs``, that is ``make mlflow-sync``."""
+    """Import the logs of every experiment (``python -m aligncap.tracking.runs``, called by ``make mlflow-sync``)."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     uri = os.environ.get(URI_VARIABLE) or AlignCapConfig.model_fields["tracking"].default.uri
     for folder in sorted((_ROOT / "tracking").glob("*/")):

@@ -1,14 +1,14 @@
-"""The only module that speaks to a store of MLflow: it lays rows of logs into a tracking store.
+"""The store of MLflow: the only module that talks to it, which writes rows of logs and looks up runs.
 
-Everything here may raise; ``tracking.runs`` catches. Writing the same rows again changes nothing: MLflow keeps one
-value for equal (run, key, step, timestamp, value), and parameters are only added.
+Everything here may raise, and ``tracking.runs`` catches it. Writing the same rows again changes nothing: MLflow keeps
+one value for equal (run, key, step, timestamp, value), and parameters are only added.
 
 Artifacts of a SQLite store lie beside it in ``artifacts/{experiment}/{run}/artifacts`` and are stored under an
 ``mlflow-artifacts:`` address, so that no absolute path enters the store and the folder may move (``make mlflow`` serves
-them from where they are).
+them from there).
 
 A logged model of MLflow, which `mlflow models serve` runs, holds copies of adapter and LoRA and of ``system.json``, a
-few megabytes; the base models stay where they are and are named in its metadata.
+few megabytes. The base models are not copied but named in its metadata.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from aligncap.tracking.log import EXPERIMENT_VARIABLE, LOGS, UID_TAG, URI_VARIAB
 
 logger = logging.getLogger(__name__)
 
-TRAINED_FILES = ("adapter.safetensors", "lora.safetensors", "system.json")  # what a captioner is loaded from
+TRAINED_FILES = ("adapter.safetensors", "lora.safetensors", "system.json")  # files from which a captioner is loaded
 LOADER = "aligncap.serving.mlflow_model"
 SERVED_AT = "http://127.0.0.1:5000"  # `make mlflow`
 INPUTS = ("audio", "path", "language")
@@ -44,14 +44,14 @@ _FEW = 100
 
 
 def _database(uri: str) -> Path | None:
-    """File of a SQLite store, or None for another kind."""
+    """Return the file of a SQLite store, or None for another kind of store."""
     prefix = "sqlite:///"
     return Path(uri.removeprefix(prefix)) if uri.startswith(prefix) else None
 
 
 @contextlib.contextmanager
 def _one_at_a_time(uri: str) -> Iterator[None]:
-    """Hold the store's lock file: processes that create or migrate a SQLite store together would ruin it."""
+    """Hold the store's lock file, because processes that create or migrate a SQLite store together would ruin it."""
     database = _database(uri)
     if database is None:
         yield
@@ -63,7 +63,7 @@ def _one_at_a_time(uri: str) -> Iterator[None]:
 
 
 def _metric_name(name: str) -> str:
-    """What MLflow takes as the name of a metric: ``kd@1`` becomes ``kd-1``."""
+    """Return a metric's name with the characters that MLflow allows: ``kd@1`` becomes ``kd-1``."""
     return re.sub(r"[^\w/. :-]", "-", name)
 
 
@@ -77,7 +77,7 @@ def _quiet() -> None:
 
 
 class Store:
-    """One experiment of a tracking store; made when first used, by one process at a time."""
+    """One experiment in a tracking store, created on first use, by one process at a time."""
 
     def __init__(self, uri: str, experiment: str) -> None:
         _quiet()
@@ -104,12 +104,12 @@ class Store:
         return str(self._experiment)
 
     def find(self, uid: str) -> Any:
-        """The run that carries this uid, or None."""
+        """Return the run with this uid, or None."""
         found = self._client.search_runs([self._experiment], f"tags.`{UID_TAG}` = '{uid}'", max_results=1)
         return found[0] if found else None
 
     def complete(self) -> dict[str, str]:
-        """Per uid, the number of log rows that its run held when it was last written whole."""
+        """Return, for each uid, the number of log rows that its run held when it was last written completely."""
         rows: dict[str, str] = {}
         token = None
         while True:
@@ -120,7 +120,7 @@ class Store:
                 return rows
 
     def open(self, row: Mapping[str, Any]) -> str:
-        """Id of the run that an ``open`` row describes: found by its uid and reopened, or made below its parent."""
+        """Return the id of the run of an ``open`` row: reopened if it exists, else created below its parent."""
         run = self.find(row["uid"])
         if run is not None:
             run_id: str = run.info.run_id
@@ -138,9 +138,9 @@ class Store:
         return run_id
 
     def write(self, run_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write ``metric``, ``params``, ``link``, ``artifact``, ``table`` and ``model`` rows; others are left alone.
+        """Write ``metric``, ``params``, ``link``, ``artifact``, ``table`` and ``model`` rows, and ignore others.
 
-        Metrics of rows with a ``model`` are also that model's, on the data that the row names.
+        Where there is a ``model`` row, the metrics also belong to that model, on the corpus that the row names.
         """
         from mlflow.entities import Metric, RunTag
 
@@ -167,7 +167,7 @@ class Store:
         self._tables(run_id, [Path(row["path"]).name for row in rows if row["kind"] == "table"])
 
     def close(self, run_id: str, status: str, time: int, n_rows: int) -> None:
-        """End a run, and note that ``n_rows`` rows of its log are all here."""
+        """End a run, and note that all ``n_rows`` rows of its log have been written."""
         self._client.set_tag(run_id, ROWS_TAG, str(n_rows))
         self._client.set_terminated(run_id, status=status, end_time=time)
 
@@ -180,9 +180,9 @@ class Store:
             self._client.log_batch(run_id, params=new[start : start + _FEW])
 
     def _model(self, run_id: str, row: Mapping[str, Any]) -> str:
-        """Id of the logged model of a checkpoint, made where there is none; empty where the files are no longer those.
+        """Return the id of a checkpoint's logged model, creating it if needed; "" where the files have changed.
 
-        Its source is the run that trained it, if the store knows that, and ``run_id`` has it as an input.
+        Its source is the run that trained it, if the store knows it; the run ``run_id`` has the model as an input.
         """
         from mlflow.entities import LoggedModelInput, LoggedModelOutput, LoggedModelStatus
 
@@ -194,7 +194,7 @@ class Store:
         if model is None:
             if checkpoint_digest(checkpoint) != digest:
                 return ""
-            for unfinished in known:  # by a process that was killed
+            for unfinished in known:  # left by a process that was killed
                 self._client.delete_logged_model(unfinished.model_id)
             source = self._trained(checkpoint) or run_id
             model = self._client.create_logged_model(
@@ -213,7 +213,7 @@ class Store:
         return str(model.model_id)
 
     def _trained(self, checkpoint: Path) -> str:
-        """Id of the last run that linked the checkpoint's ``system.json``; empty where there is none."""
+        """Return the id of the last run that linked the checkpoint's ``system.json``, or "" where there is none."""
         wanted = f"tags.`link.system` = '{checkpoint / 'system.json'}'"
         found = self._client.search_runs([self._experiment], wanted, order_by=["start_time DESC"], max_results=1)
         return str(found[0].info.run_id) if found else ""
@@ -226,14 +226,14 @@ class Store:
             shutil.copytree(folder, target, dirs_exist_ok=True)
 
     def _beside(self, address: str) -> Path | None:
-        """Folder of an artifact address that lies beside a SQLite store; None for another."""
+        """Return the folder of an artifact address that lies beside a SQLite store, or None for another address."""
         prefix = "mlflow-artifacts:/"
         if self._artifacts is None or not address.startswith(prefix):
             return None
         return self._artifacts / address.removeprefix(prefix).lstrip("/")
 
     def _tables(self, run_id: str, names: Sequence[str]) -> None:
-        """Mark artifacts as tables, in the way of ``mlflow.log_table``, which would append to one that is there."""
+        """Mark artifacts as tables in the way of ``mlflow.log_table``, which would append to an existing table."""
         from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
 
         if not names:
@@ -259,7 +259,7 @@ class Store:
 
 
 def checkpoint_digest(folder: Path) -> str:
-    """Of all that was trained: sha256 over the files' digests, 8 hexadecimal digits; empty where a file is missing."""
+    """Return a digest of a checkpoint's trained files: 8 hexadecimal digits, or "" where a file is missing."""
     digest = hashlib.sha256()
     for path in (folder / name for name in TRAINED_FILES):
         if not path.is_file():
@@ -273,13 +273,13 @@ def save_served(checkpoint: Path, folder: Path, model_id: str, run_id: str) -> N
     """Write a checkpoint in the layout that `mlflow models serve` reads.
 
     Args:
-        checkpoint: folder with adapter, LoRA and ``system.json``.
-        folder: where to; must not be there.
-        model_id: of the logged model that the files are of.
-        run_id: of the run that it comes from.
+        checkpoint: Folder with adapter, LoRA and ``system.json``.
+        folder: Target folder, which must not exist.
+        model_id: Id of the logged model to which the files belong.
+        run_id: Id of the run that made the model.
 
     Raises:
-        OSError: a file is missing, or the folder cannot be written.
+        OSError: A file is missing, or the folder cannot be written.
     """
     from mlflow import pyfunc
     from mlflow.models import Model, ModelSignature
@@ -313,18 +313,18 @@ def save_served(checkpoint: Path, folder: Path, model_id: str, run_id: str) -> N
 
 
 class TrackedRun(NamedTuple):
-    """A run that made a file."""
+    """The run that made a file."""
 
-    name: str  # rule, and what of: "train_alignment/kd"
+    name: str  # rule and name of the job: "train_alignment/kd"
     uid: str  # tag aligncap.uid, by which MLflow finds it
-    address: str  # page of MLflow that lists it; empty where the store cannot be had
+    address: str  # page of MLflow that lists the run; empty where the store is unavailable
 
 
 def runs_by_file() -> dict[str, TrackedRun]:
-    """File, relative to the project root -> the last run that linked it; nothing where tracking is off.
+    """Return, for each file relative to the project root, the last run that linked it; empty where tracking is off.
 
-    A run may not be in the store yet: short stages enter it at the end of the pipeline. So an address is a search for
-    the run's uid, which holds before and after.
+    An address is a search for the run's uid, because short stages enter the store only at the end of the pipeline and
+    the search holds before and after that.
     """
     uri, experiment = os.environ.get(URI_VARIABLE, ""), os.environ.get(EXPERIMENT_VARIABLE, "")
     made: dict[str, tuple[str, str]] = {}
@@ -338,7 +338,7 @@ def runs_by_file() -> dict[str, TrackedRun]:
 
 
 def _experiment_page(uri: str, experiment: str) -> str:
-    """Address of the experiment's runs in the server of a store; empty, with a warning, where there is none."""
+    """Return the address of the experiment's runs on the store's server, or "" with a warning where there is none."""
     try:
         number = Store(uri, experiment).experiment_id
     except Exception as error:  # whatever the store does, the report goes on

@@ -1,1 +1,1 @@
-"""Figures 1 to 3, the report's charts, and what they draw with."""
+"""Figures 1 to 3, the charts of the report, and their drawing tools."""

@@ -1,4 +1,4 @@
-"""Charts of the report as inline SVG: no files, no fonts, no clock, and colours that read on white and on black."""
+"""Charts of the report as inline SVG without files, fonts or clock, in colours that are visible on white and black."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _svg(figure: Any, name: str) -> str:
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         figure.savefig(stream, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
     head, body = embedded(stream.getvalue(), name).split(">", 1)
-    return f"{head}>" + re.sub(r"(\.\d\d)\d+", r"\1", body)  # of a point; six digits would make half of the page
+    return f"{head}>" + re.sub(r"(\.\d\d)\d+", r"\1", body)  # two decimals of a point; six would make half of the page
 
 
 def _axes(rows: int, columns: int, width: float, height: float) -> tuple[Any, list[Any]]:
@@ -42,12 +42,12 @@ def _axes(rows: int, columns: int, width: float, height: float) -> tuple[Any, li
 
 
 def interval_chart(corpus: str, systems: Mapping[str, Mapping[str, Any]], metrics: Sequence[str]) -> str:
-    """Points with their intervals: one panel a metric, one line a system.
+    """Draw points with their intervals: one panel per metric, one line per system.
 
     Args:
-        corpus: name, for the ids.
-        systems: system -> metric -> row of the ``table`` artifact.
-        metrics: those shown, of ``tables.COLUMNS``.
+        corpus: Name of the corpus, for the ids.
+        systems: System -> metric -> row of the ``table`` artifact.
+        metrics: Metrics shown, from ``tables.COLUMNS``.
     """
     figure, axes = _axes(1, len(metrics), 3.6, 0.7 + 0.24 * len(systems))
     for number, (axis, metric) in enumerate(zip(axes, metrics, strict=True)):
@@ -67,7 +67,7 @@ def interval_chart(corpus: str, systems: Mapping[str, Mapping[str, Any]], metric
 
 
 def training_chart(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Training curves of one stage: one panel a metric, train as a line, dev as points."""
+    """Draw the training curves of one stage: one panel per metric, train as a line, dev as points."""
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     columns = min(4, len(metrics))
     figure, axes = _axes(math.ceil(len(metrics) / columns), columns, 2.7, 1.8)

@@ -1,4 +1,4 @@
-"""How the figures of the paper look, and how they are saved: equal inputs give equal bytes."""
+"""Style and saving of the paper's figures, so that equal inputs give equal bytes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from aligncap import artifacts
 from aligncap.errors import ArtifactError
 
-# Okabe and Ito's palette: told apart with any colour vision; every series has a marker of its own besides.
+# Okabe and Ito's palette is distinguishable with any colour vision; every series also has its own marker.
 BLUE, ORANGE, GREEN, RED, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 INK, GREY, PALE = "#222222", "#6b6b6b", "#c8c8c8"
-LEAST_WIDTH = 0.1  # of an axis of shares: a hundredth must not look like a gulf
+LEAST_WIDTH = 0.1  # of an axis of shares, lest a hundredth look like a gulf
 STYLE: dict[Any, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": 9,
@@ -36,21 +36,21 @@ STYLE: dict[Any, Any] = {
 
 
 def new_figure(width: float, height: float) -> Any:
-    """An empty figure, in inches, that lays itself out; to be drawn in and saved within ``styled``."""
+    """Return an empty figure (size in inches) with automatic layout; draw and save it within ``styled``."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def styled() -> Any:
-    """A context in which figures look like this."""
+    """Return a context in which figures have the paper's style."""
     import matplotlib
 
     return matplotlib.rc_context(STYLE)
 
 
 def save(figure: Any, svg: Path, png: Path) -> None:
-    """Write both forms atomically, without clock, version or random ids."""
+    """Write SVG and PNG atomically, without clock, version or random ids."""
     import matplotlib
 
     with matplotlib.rc_context({"svg.hashsalt": svg.name}):
@@ -61,10 +61,10 @@ def save(figure: Any, svg: Path, png: Path) -> None:
 
 
 def inline(svg: Path) -> str:
-    """A saved SVG for an HTML page: no prolog, as wide as the page, ids of its own.
+    """Return a saved SVG for an HTML page: without prolog, as wide as the page, with unique ids.
 
     Raises:
-        ArtifactError: no such file, or not an SVG.
+        ArtifactError: The file is missing or is not an SVG.
     """
     try:
         return embedded(Path(svg).read_text(encoding="utf-8"), Path(svg).stem)
@@ -73,7 +73,7 @@ def inline(svg: Path) -> str:
 
 
 def embedded(text: str, name: str) -> str:
-    """The same of an SVG's text; two on one page must not share a ``name``, which goes before their ids."""
+    """Return SVG text for an HTML page; ``name`` prefixes its ids and must be unique on the page."""
     head, body = text[text.index("<svg") :].split(">", 1)
     head = re.sub(r' (?:width|height)="[^"]*"', "", head)
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
@@ -83,14 +83,14 @@ def embedded(text: str, name: str) -> str:
 
 
 def interval_line(axis: Any, row: Any, at: float, colour: str, marker: str, **more: Any) -> None:
-    """A point and its interval at height ``at``; ``row`` has value, ci_low, ci_high."""
+    """Draw a point and its interval at height ``at``; ``row`` has value, ci_low, ci_high."""
     if row["ci_low"] is not None:
         axis.plot([row["ci_low"], row["ci_high"]], [at, at], color=colour, linewidth=2, alpha=0.45)
     axis.plot([row["value"]], [at], marker, color=colour, markersize=6, linestyle="none", **more)
 
 
 def name_lines(axis: Any, names: Sequence[str], shown: bool) -> None:
-    """One horizontal line a name, the first on top, once everything is drawn; few ticks, and no share below zero."""
+    """Label one horizontal line per name, first on top, after drawing, with few ticks and no share below zero."""
     from matplotlib.ticker import MaxNLocator
 
     low, high = axis.get_xlim()

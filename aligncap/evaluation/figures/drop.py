@@ -1,4 +1,4 @@
-"""Figure 1: what the two hallucinations look like, and what every measure loses on corpora that nobody trained on."""
+"""Figure 1: examples of the two hallucinations, and the loss of every measure on corpora outside the training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from aligncap.vocabulary import canonical
 
 RULE = "figure_drop"
 SHOWN = ("emotion_agreement_macro", "factuality_hallucination_covered", "faithfulness_hallucination", "similarity")
-# Not "zero-shot": where one side of a corpus trains and the other is tested, the test is none.
+# It is not called "zero-shot", because a corpus may be split into a training and a test part.
 IN_DOMAIN, TEST, DROP = "in-domain", "test", "drop"
 FACTUAL = ("emotion", "intensity", "level", "pitch", "rate", "timbre", "pause")  # clue kinds of docs/judge.md
 EXPLAINED = {
@@ -44,14 +44,14 @@ class FigureFiles(NamedTuple):
 
 
 def kind_of(flag: str) -> str:
-    """Which hallucination a flag ``kind: words`` is: a clue kind contradicts the speech, all others are unsupported."""
+    """Return the hallucination of a flag ``kind: words``: clue kinds contradict the speech, others are unsupported."""
     return "factuality" if flag.split(":")[0] in FACTUAL else "faithfulness"
 
 
 def _pooled(
     evaluation: Evaluation, files: Sequence[Path], metric: str, seed: int
 ) -> tuple[dict[str, Any], bootstrap.Array]:
-    """A metric over the utterances of several corpora together: figure and samples [b]."""
+    """Return the figure and samples [b] of a metric over the pooled utterances of several corpora."""
     rows = [(number, row) for number, path in enumerate(files) for row in artifacts.read_rows(path, "evaluation")]
     classes = [canonical(row["label"]) for _, row in rows]
     clusters = [(number, row["cluster"]) for number, row in rows]
@@ -74,7 +74,7 @@ def _pooled(
 def domain_rows(
     evaluation: Evaluation, systems: Sequence[str], in_domain: Mapping[Key, Path], tested: Mapping[Key, Path]
 ) -> list[dict[str, Any]]:
-    """Rows of the ``table`` artifact: in-domain, test and their difference, each over its corpora together.
+    """Return rows of the ``table`` artifact: in-domain, test and their difference, each pooled over its corpora.
 
     Dev and test clips are different utterances, so the drop is not paired: its interval comes from independent
     resamples of the two sides.
@@ -101,10 +101,10 @@ def domain_rows(
 def pick_hallucinations(
     systems: Sequence[str], evaluations: Mapping[Key, Path], references: Mapping[str, Path]
 ) -> list[dict[str, Any]]:
-    """Of each kind one utterance where the first system hallucinates: rows of ``hallucination_examples``.
+    """Return one utterance per kind where the first system hallucinates, as rows of ``hallucination_examples``.
 
-    By rule, not by hand: utterances are tried in the order of the hash of their name, those first where the last
-    system does not hallucinate at all. Both systems' captions are shown.
+    The choice follows a rule: utterances are tried in the order of the hash of their name, starting with those where
+    the last system does not hallucinate at all. Both systems' captions are shown.
     """
     rows = []
     read = {key: {r["utterance_id"]: r for r in artifacts.read_rows(p, "evaluation")} for key, p in evaluations.items()}
@@ -140,12 +140,12 @@ def pick_hallucinations(
 
 @dataclass(frozen=True)
 class DropInputs:
-    """What figure 1 is drawn of.
+    """The input files of figure 1.
 
     Attributes:
         in_domain: (system, training corpus) -> ``evaluation`` of dev utterances.
         tested: (system, test corpus) -> ``evaluation``.
-        references: test corpus -> ``labels``.
+        references: Test corpus -> ``labels``.
     """
 
     in_domain: Annotated[Mapping[Key, Path], By("systems", "train")]
@@ -157,9 +157,9 @@ def draw_drop(evaluation: Evaluation, systems: Sequence[str], inputs: DropInputs
     """Draw figure 1 and write its data.
 
     Args:
-        evaluation: resamples and seed.
-        systems: trained systems; the first is the one whose hallucinations are shown, beside the last.
-        inputs: evaluations and references.
+        evaluation: Resamples and seed of the bootstrap.
+        systems: Trained systems; the first one's hallucinations are shown, beside the captions of the last.
+        inputs: Evaluations and references.
         outs: SVG, PNG, and the data: ``table`` rows and ``hallucination_examples``, as Parquet and CSV.
     """
     rows = domain_rows(evaluation, systems, inputs.in_domain, inputs.tested)
@@ -219,7 +219,7 @@ def _draw(
 
 
 def _example_lines(block: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
-    """Text, colour and weight of the lines of one example; none where there is none."""
+    """Return text, colour and weight of the lines of one example; none where there is none."""
     if not block:
         return []
     first = block[0]

@@ -1,4 +1,4 @@
-"""Figure 2: alignment methods side by side, with intervals; its numbers are those of table 3."""
+"""Figure 2: alignment methods side by side with intervals, from the numbers of table 3."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class MethodsFiles(NamedTuple):
 
 
 def draw_methods(table: Path, tests: Path, outs: MethodsFiles) -> None:
-    """Draw figure 2: macro agreement and hallucination rates of every row of table 3, one line of panels a corpus.
+    """Draw figure 2: macro agreement and hallucination rates of every row of table 3, one line of panels per corpus.
 
-    Factuality is that of the captions that assert an emotion, tested where both do: one without is wrong about none.
-    A filled point differs from the baseline: p < 0.05 after Holm's correction in the paired test of table 3.
+    Factuality is that of captions that assert an emotion, tested where both do, because a caption without an emotion is
+    wrong about none. A filled point differs from the baseline: p < 0.05 after Holm's correction in table 3.
 
     Args:
         table: ``table`` artifact of table 3.
-        tests: its ``differences``.
-        outs: pictures, and the data behind them.
+        tests: ``differences`` of table 3.
+        outs: Pictures and their data.
     """
     notes = artifacts.read_notes(table, "table")
     rows = [row for row in artifacts.read_rows(table, "table") if row["metric"] in SHOWN]

@@ -1,13 +1,13 @@
-"""What the LLM makes of speech and of the paired text: its input, its hidden states, its response distributions.
+"""Representations of speech and of paired text in the LLM: its input, hidden states and response distributions.
 
 The text side is ``LLM_0`` reading ``x_T`` (gold clues, transcript), the speech side the trained system reading ``x_S``,
-both as in training. Three stages, one vector each an utterance and side (ours):
+both as in training. There are three stages, with one vector per utterance and side (ours):
 
-- ``before`` LLM decoding: mean of ``A(f(s))``, and mean of the embeddings of the tokens of ``[P_act; P_sem]``: what
-  the rivals that align before decoding pull together;
-- ``after``: mean of the last hidden states at response positions. Both sides read the same probe response, the same
-  for every utterance: behind the utterance's own reference caption the states would be near each other because of what
-  was read last, and nearest-pair retrieval would be solved by the caption;
+- ``before`` LLM decoding: mean of ``A(f(s))``, and mean of the embeddings of the tokens of ``[P_act; P_sem]``, which
+  the rival methods that align before decoding pull together;
+- ``after``: mean of the last hidden states at response positions. Both sides read the same probe response, which is
+  the same for every utterance. Behind the utterance's own reference caption the states would be near each other because
+  of the last words read, and nearest-pair retrieval would be solved by the caption;
 - ``response``: square root of the distribution of the token that follows the probe, over the likeliest tokens and one
   bucket for the rest, so that Euclidean distance is (up to a factor) the Hellinger distance.
 
@@ -42,9 +42,9 @@ TOKENS = 255  # of a response distribution; the rest is one bucket
 
 @dataclass(frozen=True)
 class RepresentationInputs(TrainingInputs):
-    """What is read for figure 3: a trained system, on training corpora.
+    """The input files of figure 3: a trained system, on training corpora.
 
-    Test corpora are left out on purpose: there the text side could only hold what the speech side reads too.
+    Test corpora are left out on purpose, because their text side could only hold what the speech side reads too.
     """
 
     checkpoint: CheckpointPaths
@@ -56,14 +56,14 @@ def collect_representations(
     """Collect the vectors of one system on dev utterances of the training corpora.
 
     Args:
-        settings: how many utterances, and the probe.
-        compute: device and threads.
-        inputs: the system and the corpora.
-        out: the ``representations`` artifact.
+        settings: Number of utterances, and the probe.
+        compute: Device and threads.
+        inputs: System and corpora.
+        out: ``representations`` artifact.
 
     Raises:
-        ConfigError: the probe has no token.
-        ModelError: the system reads no speech embeddings.
+        ConfigError: The probe has no token.
+        ModelError: The system reads no speech embeddings.
     """
     model = load_checkpoint(inputs.checkpoint, model_folder(inputs.llm), compute)
     examples = [e for e in load_examples(inputs, ["dev"]) if e.captions][: settings.utterances]
@@ -94,7 +94,7 @@ def collect_representations(
 
 
 class _Found:
-    """Of a batch: [B, H], [B, H], [B, V] and for each utterance [N, V] log-probabilities over its reference."""
+    """The vectors of a batch, [B, H], [B, H], [B, V], and per utterance [N, V] log-probabilities over its reference."""
 
     __slots__ = ("after", "before", "logprobs", "response")
 
@@ -109,7 +109,7 @@ def _read(
     examples: Sequence[Example],
     probe: Sequence[int],
 ) -> _Found:
-    """Let the model read each prompt with the probe, and with the reference caption, as responses of one row."""
+    """Run the model on each prompt with the probe and with the reference caption, as responses of one row."""
     before = []
     for own in embeddings:
         if own is None:
@@ -135,14 +135,14 @@ def _read(
 
 
 def _context_embeddings(model: CaptionModel, prompt: Prompt) -> Tensor:
-    """Embeddings [n, H] of ``[P_act; P_sem]`` in a text prompt; of all before it where an utterance has neither."""
+    """Return embeddings [n, H] of ``[P_act; P_sem]`` in a text prompt, or of all before it where both are empty."""
     opening = model.text_prompt("", ()).before
     ids = prompt.before[len(opening) :] or prompt.before
     return model.llm.get_input_embeddings()(torch.tensor(ids, device=model.device))
 
 
 def _bucketed(text: Tensor, speech: Tensor) -> tuple[Tensor, Tensor]:
-    """Square roots of two sets of distributions [n, V], over the tokens that are likeliest in all and the rest."""
+    """Return square roots of two sets of distributions [n, V], over the overall likeliest tokens and the rest."""
     kept = (text.sum(0) + speech.sum(0)).topk(min(TOKENS, text.shape[1])).indices
     both = []
     for own in (text, speech):

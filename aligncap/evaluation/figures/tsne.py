@@ -1,4 +1,4 @@
-"""Figure 3: t-SNE of what the LLM makes of paired speech and text input, with numbers beside the picture."""
+"""Figure 3: t-SNE of the LLM's representations of paired speech and text input, with numbers beside the picture."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Paired(NamedTuple):
 
 
 def read_paired(path: Path) -> dict[str, Paired]:
-    """Stage -> paired vectors of a ``representations`` artifact."""
+    """Return stage -> paired vectors of a ``representations`` artifact."""
     rows = artifacts.read_rows(path, "representations")
     found = {}
     for stage in STAGES:
@@ -74,13 +74,13 @@ def _unit(vectors: Array) -> Array:
 
 
 def retrieval(speech: Array, text: Array) -> Array:
-    """Nearest-pair retrieval: 1 where the nearest text vector (cosine) of a speech vector is that of its pair.
+    """Return nearest-pair retrieval: 1 where the text vector nearest (cosine) to a speech vector is that of its pair.
 
-    Equal text inputs (the same words, the same clues) cannot be told apart: where k are equally near and the pair is
+    Equal text inputs (the same words, the same clues) cannot be told apart. Where k are equally near and the pair is
     one of them, the hit counts 1/k, as in a draw among them. A random choice gets 1/n.
 
     Returns:
-        [n] hits, 0-1.
+        Hits [n], 0-1.
     """
     similar = _unit(speech) @ _unit(text).T
     own = np.diag(similar)
@@ -90,9 +90,10 @@ def retrieval(speech: Array, text: Array) -> Array:
 
 
 def modality_silhouette(speech: Array, text: Array) -> Array:
-    """Silhouette (cosine) of every utterance with the modalities as clusters, mean of its two points, [n].
+    """Return the silhouette [n] (cosine) of every utterance with modalities as clusters, the mean of its two points.
 
-    1: speech and text lie apart; 0: they are mixed. An interval over these items leaves all other points in place.
+    It is 1 where speech and text lie apart, and 0 where they are mixed. An interval over these items leaves all other
+    points in place.
     """
     from sklearn.metrics import silhouette_samples
 
@@ -102,7 +103,7 @@ def modality_silhouette(speech: Array, text: Array) -> Array:
 
 
 def measures_of(stage: str, paired: Paired) -> dict[str, Array]:
-    """Measure -> item values [n]."""
+    """Return measure -> item values [n]."""
     found = {
         f"retrieval_{stage}": retrieval(paired.speech, paired.text),
         f"silhouette_{stage}": modality_silhouette(paired.speech, paired.text),
@@ -111,7 +112,7 @@ def measures_of(stage: str, paired: Paired) -> dict[str, Array]:
 
 
 def project(paired: Paired, perplexity: float, seed: int) -> Array:
-    """t-SNE of speech and text together, [2 n, 2], speech first; cosine distance, started from the first two PCs."""
+    """Return the t-SNE of speech and text together, [2 n, 2], speech first; cosine distance, started from two PCs."""
     from sklearn.manifold import TSNE
 
     points = _unit(np.concatenate([paired.speech, paired.text]))
@@ -125,10 +126,10 @@ def draw_tsne(settings: Figures, evaluation: Evaluation, representations: Mappin
     """Draw figure 3 and write its data.
 
     Args:
-        settings: perplexity and seed.
-        evaluation: resamples and seed.
-        representations: system -> ``representations`` artifact; the first is what the others are compared with.
-        outs: pictures; points (``tsne``); measures (``table``) and their paired differences, as Parquet and CSV.
+        settings: Perplexity and seed.
+        evaluation: Resamples and seed of the bootstrap.
+        representations: System -> ``representations`` artifact; the first is the baseline of the others.
+        outs: Pictures; points (``tsne``); measures (``table``) and their paired differences, as Parquet and CSV.
     """
     found = {system: read_paired(path) for system, path in representations.items()}
     names = next(iter(found.values()))["before"].names
@@ -159,7 +160,7 @@ def draw_tsne(settings: Figures, evaluation: Evaluation, representations: Mappin
 
 
 def _tests(systems: Sequence[str], items: Mapping[tuple[str, str], Array], weights: Array) -> list[dict[str, Any]]:
-    """Rows of ``differences``: every system against the first, on every measure, paired by utterance."""
+    """Return rows of ``differences``: every system against the first, on every measure, paired by utterance."""
     against = systems[0]
     found = []
     for system, measure in items:

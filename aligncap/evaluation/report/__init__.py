@@ -1,4 +1,4 @@
-"""The report: one self-contained page of tables, figures and examples, and where all of it is from."""
+"""The report: one self-contained page of tables, figures and examples, with links to the source files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The browser of examples: a few clips of each test corpus, heard, seen, and captioned by every system side by side."""
+"""The browser of examples: a few clips per test corpus with player, spectrogram and every system's caption."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Rows = dict[str, dict[str, Any]]  # utterance_id -> row
 
 
 def corpus_examples(settings: Report, inputs: ReportInputs, corpus: str, sources: Sources) -> dict[str, Any]:
-    """Examples of one test corpus, its licence and the files that they are from.
+    """Return the examples of one test corpus, its licence and the source files.
 
     Args:
-        settings: how many, and whether recordings go into the page.
-        inputs: the files.
-        corpus: a test corpus.
-        sources: where files are from.
+        settings: Number of examples, and whether recordings go into the page.
+        inputs: Files that the report reads.
+        corpus: Name of a test corpus.
+        sources: Links to source files.
     """
     paths = {
         "references": (inputs.references[corpus], "labels"),
@@ -61,7 +61,7 @@ def corpus_examples(settings: Report, inputs: ReportInputs, corpus: str, sources
 
 
 def pick_examples(labels: Mapping[str, str | None], count: int) -> list[str]:
-    """``count`` utterance ids, as many of each label as can be, spread evenly over the corpus; the same every time."""
+    """Return ``count`` utterance ids, balanced over labels and spread over the corpus, the same ones every time."""
     by_label: dict[str, list[str]] = defaultdict(list)
     for name, label in labels.items():
         by_label[label or ""].append(name)
@@ -105,7 +105,7 @@ def _example(
 
 
 def _heard(path: str) -> dict[str, Any]:
-    """Recording, spectrogram and seconds; nothing, with a warning, where the recording is no longer there."""
+    """Return recording, spectrogram and seconds; nothing, with a warning, where the recording no longer exists."""
     try:
         samples = load_audio(path, max_duration_s=float("inf"))
     except AudioError as error:
@@ -129,7 +129,7 @@ def _saying(system: str, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _disagree(inputs: ReportInputs, name: str, said: Mapping[str, Rows]) -> bool:
-    """Whether trained systems (where there are not two, all competitors) name different dominant emotions."""
+    """Return whether trained systems (where there are not two, all competitors) have different dominant emotions."""
     trained = [system for system in said if inputs.stages.get(system) in TRAINED]
     rivals = trained if len(trained) > 1 else [system for system in said if inputs.stages.get(system) not in APART]
     return len({said[system][name]["dominant"] for system in rivals if name in said[system]}) > 1

@@ -1,4 +1,4 @@
-"""Grids of what is not a table of the paper: the tagger out of fold, preference pairs, and the tag."""
+"""Grids beyond the paper's tables: the tagger out of fold, preference pairs, and reliance on the emotion tag."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RELIANCE_HEADINGS = ("system", *RELIANCE.values(), "captions")
 
 
 def tagger_grid(path: Path | None, sources: Sources) -> Grid | None:
-    """Out-of-fold accuracy and macro recall of each clue kind in each training corpus, beside the majority share."""
+    """Return out-of-fold accuracy and macro recall per clue kind and training corpus, beside the majority share."""
     if path is None:
         return None
     hits: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
@@ -43,7 +43,7 @@ def tagger_grid(path: Path | None, sources: Sources) -> Grid | None:
 
 
 def reliance_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:
-    """Corpus -> how far captions repeat the predicted emotion tag; seeds are pooled. Nothing without a file."""
+    """Return corpus -> how often captions repeat the predicted emotion tag, seeds pooled; empty without a file."""
     if path is None:
         return {}
     found: dict[str, Grid] = {}
@@ -54,7 +54,7 @@ def reliance_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:
 
 
 def pair_grids(paths: Mapping[str, Path], sources: Sources) -> list[Grid]:
-    """Sizes of every set of preference pairs."""
+    """Return the sizes of every set of preference pairs."""
     grids = []
     for name, path in paths.items():
         rows = artifacts.read_rows(path, "preference_pairs")

@@ -1,4 +1,4 @@
-"""The tables of the page as grids of cells: what stands where, what is best, what is set apart, where it is from."""
+"""Grids of cells for the tables of the page: texts, best values, rows set apart, and source files."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ TEST_HEADINGS = ("system - baseline", "metric", "difference", "interval", "p", "
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell.
+    """One cell of a grid.
 
     Attributes:
-        text: what it says.
-        small: an interval below it.
-        best: the best of its column.
-        tone: good, bad or empty: shown as a chip.
+        text: Text of the cell.
+        small: Interval below the text.
+        best: Whether it is the best of its column.
+        tone: Good, bad or empty; a cell with a tone is shown as a chip.
     """
 
     text: str
@@ -39,13 +39,13 @@ class Cell:
 
     @property
     def is_number(self) -> bool:
-        """Whether it is a number, which links to the file that it is from."""
+        """Whether the text is a number, which links to its source file."""
         return re.match(r"[+-]?\d+(\.\d+)?($| \()", self.text) is not None
 
 
 @dataclass(frozen=True)
 class Line:
-    """One row: its heading, a mark below that, its cells, and the files of single utterances behind them."""
+    """One row of a grid: heading, a mark below it, cells, and links to the evaluations of its utterances."""
 
     head: str
     cells: Sequence[Cell]
@@ -55,7 +55,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Grid:
-    """One table. ``apart`` are rows that compete with nobody: they are set below the others and are never best."""
+    """One table. The rows ``apart`` are no competitors: they are placed below the others and are never best."""
 
     caption: str
     columns: Sequence[str]
@@ -68,14 +68,14 @@ class Grid:
 def system_grids(
     name: str, path: Path, inputs: ReportInputs, sources: Sources, wanted: Sequence[str]
 ) -> dict[str, Grid]:
-    """Corpus -> systems by metrics, of a ``table`` artifact.
+    """Return corpus -> grid of systems by metrics, from a ``table`` artifact.
 
     Args:
-        name: of the table, in words.
-        path: the artifact.
-        inputs: stages and evaluations of the systems.
-        sources: where files are from.
-        wanted: metrics shown, where a system has them.
+        name: Name of the table, in words.
+        path: ``table`` artifact.
+        inputs: Stages and evaluations of the systems.
+        sources: Links to source files.
+        wanted: Metrics shown, where a system has them.
     """
     rows, notes = artifacts.read_rows(path, "table"), artifacts.read_notes(path, "table")
     grids = {}
@@ -105,20 +105,20 @@ def system_grids(
 
 
 def _figure(figure: Mapping[str, Any] | None, best: float | None) -> Cell:
-    """A value with its interval, where it has one."""
+    """Return a cell with a value, and its interval where it has one."""
     if figure is None:
         return Cell("–")
     return Cell(tables.value_text(figure), bounds(figure), best is not None and figure["value"] == best)
 
 
 def _utterances(inputs: ReportInputs, sources: Sources, system: str, corpus: str) -> list[str]:
-    """Evaluations behind a row: the system's own and those of its further seeds."""
+    """Return links to the evaluations behind a row: those of the system and of its further seeds."""
     own = [path for (name, c), path in inputs.evaluations.items() if c == corpus and plain_name(name) == system]
     return [sources.of(path).href for path in own]
 
 
 def difference_grids(path: Path, sources: Sources) -> dict[str, Grid]:
-    """Corpus -> paired differences from the baseline, of a ``differences`` artifact."""
+    """Return corpus -> grid of paired differences from the baseline, from a ``differences`` artifact."""
     found: dict[str, list[Line]] = defaultdict(list)
     for row in artifacts.read_rows(path, "differences"):
         cells = [tables.COLUMNS[row["metric"]][0], *difference_cells(row), str(row["seeds"])]
@@ -130,7 +130,7 @@ def difference_grids(path: Path, sources: Sources) -> dict[str, Grid]:
 
 
 def claim_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:
-    """Corpus -> the claims table; nothing without one."""
+    """Return corpus -> grid of the claims; empty without a claims table."""
     if path is None:
         return {}
     return {

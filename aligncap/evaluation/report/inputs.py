@@ -1,4 +1,4 @@
-"""Every file that the report reads, and how the files name the systems and corpora."""
+"""The input files of the report, and the names of systems and corpora."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 from aligncap.job import By
 
-APART = ("chance", "external")  # stages that are no competitors: a floor, and what others' models wrote
+APART = ("chance", "external")  # stages that are no competitors: a floor, and captions of other models
 TRAINED = ("alignment", "preference")
 OfTest = Annotated[Mapping[str, Path], By("test")]
 OfTable = Annotated[Mapping[str, Path], By("tables")]
@@ -17,27 +17,27 @@ OfTable = Annotated[Mapping[str, Path], By("tables")]
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """Every file that the report reads.
+    """The input files of the report.
 
     Attributes:
-        table: the zero-shot ``table`` artifact.
-        snapshot: run.json.
+        table: Zero-shot ``table`` artifact.
+        snapshot: File run.json.
         evaluations: (system, test corpus) -> ``evaluation`` artifact.
-        references: test corpus -> ``labels`` artifact.
-        transcripts: test corpus -> ``transcripts``.
-        predicted: test corpus -> predicted ``clues``.
-        audio: test corpus -> ``audio`` artifact, whose notes name the adapter; recordings are read from its paths.
-        stages: system -> stage; a system without one is shown as a competitor.
-        licences: test corpus -> licence of its recordings, in words.
-        training: stage or system -> ``training`` log.
-        out_of_fold: the tagger's out-of-fold predictions; None where no system has a tagger.
-        pairs: name -> ``preference_pairs``.
-        synthetic: test corpora that are computer-made speech.
-        tables: table1 … table4 -> ``table`` artifact, those that the experiment has.
-        tests: likewise -> ``differences``.
-        figures: figure1 … figure3 -> SVG, those that the experiment has.
-        claims: the ``claims`` artifact; None where the experiment lacks the systems.
-        reliance: the ``table`` of ``tag_reliance``; None leaves the section out.
+        references: Test corpus -> ``labels`` artifact.
+        transcripts: Test corpus -> ``transcripts``.
+        predicted: Test corpus -> predicted ``clues``.
+        audio: Test corpus -> ``audio`` artifact, whose notes name the adapter; recordings are read from its paths.
+        stages: System -> stage; a system without one is shown as a competitor.
+        licences: Test corpus -> licence of its recordings, in words.
+        training: Stage or system -> ``training`` log.
+        out_of_fold: The tagger's out-of-fold predictions; None where no system has a tagger.
+        pairs: Name -> ``preference_pairs``.
+        synthetic: Test corpora of synthetic speech.
+        tables: table1 … table4 -> ``table`` artifact, for tables that the experiment has.
+        tests: table1 … table4 -> ``differences``.
+        figures: figure1 … figure3 -> SVG, for figures that the experiment has.
+        claims: ``claims`` artifact; None where the experiment lacks the systems.
+        reliance: ``table`` artifact of ``tag_reliance``; None leaves the section out.
     """
 
     table: Path

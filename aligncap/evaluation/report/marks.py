@@ -1,4 +1,4 @@
-"""Which words of a caption a hallucination flag is about, so that the page can mark them."""
+"""Marking of the words of a caption to which a hallucination flag refers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aligncap.clues.parser.grammar import find_mentions
 from aligncap.vocabulary import canonical
 
 Span = tuple[int, int]
-MEASURED = ("level", "pitch", "rate")  # flags of these name a clue of the caption and the tercile that was measured
+MEASURED = ("level", "pitch", "rate")  # kinds whose flags name a clue of the caption and the measured tercile
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Part:
     """A piece of a caption.
 
     Attributes:
-        text: the words.
-        kind: factuality or faithfulness; empty where nothing is wrong with them.
-        flags: what is wrong, each as the evaluation has it.
+        text: Words of the piece.
+        kind: Factuality or faithfulness; empty where no flag refers to the words.
+        flags: Flags that refer to the words, as in the evaluation.
     """
 
     text: str
@@ -31,15 +31,15 @@ class Part:
 
 
 def mark_words(caption: str, flags: Sequence[str]) -> list[Part]:
-    """Cut a caption into pieces, those that a flag names apart from the rest.
+    """Split a caption into pieces, so that flagged words stand apart from the rest.
 
     Args:
-        caption: as it was scored.
-        flags: of the ``evaluation`` artifact, each ``kind: words``. A flag that is about the whole caption ("nothing
+        caption: Caption as it was scored.
+        flags: Flags of the ``evaluation`` artifact, each ``kind: words``. A flag about the whole caption ("nothing
             about how it sounds") marks no word.
 
     Returns:
-        pieces that together are the caption, without white space around it.
+        Pieces that together are the caption, without white space around it.
     """
     text = caption.strip()
     about: list[tuple[str, ...]] = [()] * len(text)
@@ -75,7 +75,7 @@ def _spans(text: str, flag: str) -> Iterator[Span]:
 
 
 def _emotions(text: str, said: str) -> Iterator[Span]:
-    """The words behind an emotion flag, which names classes ("sad", "angry, sad") or a denied word ("not happy")."""
+    """Yield the words behind an emotion flag, which names classes ("angry, sad") or a denied word ("not happy")."""
     for m in find_mentions(text):
         if m.kind != "emotion":
             continue
@@ -85,7 +85,7 @@ def _emotions(text: str, said: str) -> Iterator[Span]:
 
 
 def _literally(text: str, words: str, at_end: bool) -> Iterator[Span]:
-    """Where words stand, whatever the case and the punctuation between them."""
+    """Yield the places of words in a text, whatever the case and the punctuation between them."""
     tokens = re.findall(r"\w+(?:'\w+)?", words) or [words]
     pattern = r"\W+".join(map(re.escape, tokens))
     if re.match(r"\w", pattern):

@@ -1,4 +1,4 @@
-"""Recordings and spectrograms small enough to stand inside the page, as data addresses."""
+"""Recordings and spectrograms as data addresses, small enough to be embedded in the page."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 
 from aligncap.speech.audio import SAMPLE_RATE, Samples
 
-# MP3: every browser plays it, also older phones that know no Ogg, and equal samples give equal bytes (libsndfile draws
-# an Ogg stream's serial number from the clock).
+# MP3 is played by every browser, even on old phones without Ogg, and equal samples give equal bytes (libsndfile draws
+# the serial number of an Ogg stream from the clock).
 QUALITY = 0.8  # libsndfile's compression level, 0 best to 1 smallest
 WINDOW, FFT, HOP = 512, 1024, 160  # samples: 32 ms, zero-padded to 64 ms, every 10 ms
 BANDS, LOWEST_HZ, HIGHEST_HZ = 80, 60.0, 8000.0
-COLUMNS = 480  # of a picture; longer clips have several frames in one
+COLUMNS = 480  # of a picture; longer clips have several frames in one column
 RANGE_DB = 70.0
 
 
 def recording(samples: Samples) -> str:
-    """MP3 of a clip.
+    """Encode a clip as MP3.
 
     Args:
-        samples: [n], mono, 16 kHz, full scale 1.
+        samples: Samples [n], mono, 16 kHz, full scale 1.
     """
     stream = io.BytesIO()
     soundfile.write(stream, samples, SAMPLE_RATE, format="MP3", subtype="MPEG_LAYER_III", compression_level=QUALITY)
@@ -32,7 +32,7 @@ def recording(samples: Samples) -> str:
 
 
 def spectrogram(samples: Samples) -> str:
-    """WebP of a clip's mel spectrogram: time to the right, 60 Hz to 8 kHz upwards, 70 dB from black to white."""
+    """Draw a clip's mel spectrogram as WebP: time to the right, 60 Hz to 8 kHz upwards, 70 dB from black to white."""
     from matplotlib.image import imsave
 
     stream = io.BytesIO()
@@ -51,7 +51,7 @@ def spectrogram(samples: Samples) -> str:
 
 
 def levels(samples: Samples) -> NDArray[np.float64]:
-    """Level of each mel band in each column, dB below the loudest of the clip, [BANDS, at most COLUMNS]."""
+    """Return the level of each mel band per column in dB below the clip's loudest, [BANDS, at most COLUMNS]."""
     padded = np.pad(np.asarray(samples, np.float64), WINDOW // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP] * np.hanning(WINDOW)
     power = np.abs(np.fft.rfft(frames, FFT)) ** 2 @ _mel_bands().T
@@ -61,7 +61,7 @@ def levels(samples: Samples) -> NDArray[np.float64]:
 
 
 def _mel_bands() -> NDArray[np.float64]:
-    """Triangular weights [BANDS, FFT / 2 + 1], equally wide in mel (O'Shaughnessy's formula)."""
+    """Return triangular weights [BANDS, FFT / 2 + 1], equally wide in mel (O'Shaughnessy's formula)."""
     low, high = (2595 * np.log10(1 + hz / 700) for hz in (LOWEST_HZ, HIGHEST_HZ))
     edges = 700 * (10 ** (np.linspace(low, high, BANDS + 2) / 2595) - 1)
     hz = np.fft.rfftfreq(FFT, 1 / SAMPLE_RATE)

@@ -1,4 +1,4 @@
-"""The page: sections, put together from grids, charts, figures and examples by a template."""
+"""The report page, assembled by a template from grids, charts, figures and examples."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from aligncap.evaluation.tables.columns import ZERO_SHOT
 from aligncap.tracking.store import runs_by_file
 
 TEMPLATE, PARTS = "report.html.j2", ("macros.html.j2", "report.css", "report.js")
-IN_RESULTS = "table1"  # the zero-shot results, which have sections of their own
+IN_RESULTS = "table1"  # the zero-shot results, which have separate sections
 FIGURE_TITLES = {
     "figure1": "Figure 1: hallucinations, and dev clips in-domain against the test corpora",
     "figure2": "Figure 2: alignment methods",
@@ -32,15 +32,15 @@ SHOWN_PACKAGES = ("torch", "transformers", "peft", "faster-whisper", "sentence-t
 
 
 def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
-    """Write the page; it loads nothing from elsewhere.
+    """Write the page, which loads nothing from other addresses.
 
     Args:
-        settings: number of examples a corpus, and whether the page holds their recordings.
-        inputs: the files.
-        out: the HTML file; links to files are relative to it.
+        settings: Number of examples per corpus, and whether the page holds their recordings.
+        inputs: Files that the report reads.
+        out: HTML file; links to files are relative to it.
 
     Raises:
-        ArtifactError: an input is missing or of another schema.
+        ArtifactError: An input is missing or of another schema.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -82,7 +82,7 @@ def _read_snapshot(path: Path) -> dict[str, Any]:
 
 
 def _results(inputs: ReportInputs, sources: Sources) -> list[dict[str, Any]]:
-    """Table 1, corpus by corpus: grid, paired differences and a chart of the primary metrics."""
+    """Return table 1 by corpus: grid, paired differences and a chart of the primary metrics."""
     rows, notes = artifacts.read_rows(inputs.table, "table"), artifacts.read_notes(inputs.table, "table")
     grids = system_grids("Results on the test corpora", inputs.table, inputs, sources, ZERO_SHOT)
     tests = difference_grids(inputs.tests[IN_RESULTS], sources) if IN_RESULTS in inputs.tests else {}
@@ -102,7 +102,7 @@ def _results(inputs: ReportInputs, sources: Sources) -> list[dict[str, Any]]:
 
 
 def _table(name: str, inputs: ReportInputs, sources: Sources) -> dict[str, Any]:
-    """One of tables 2 to 4: a grid and the paired differences of each corpus."""
+    """Return one of tables 2 to 4, with a grid and the paired differences of each corpus."""
     title = f"Table {name[-1]}: {tables.TITLES[name].lower()}"
     grids = system_grids(title, inputs.tables[name], inputs, sources, tables.METRICS[name])
     tests = difference_grids(inputs.tests[name], sources)
@@ -111,7 +111,7 @@ def _table(name: str, inputs: ReportInputs, sources: Sources) -> dict[str, Any]:
 
 
 def _drawing(name: str, path: Path, sources: Sources) -> dict[str, Any]:
-    """A figure, with the Parquet files of what it shows, which lie beside it under its name."""
+    """Return a figure with the Parquet files of its data, which lie beside it under its name."""
     data = sorted(Path(path).parent.glob(f"{name}*.parquet"))
     return {
         "name": name,

@@ -1,4 +1,4 @@
-"""Where a number comes from: a relative link to its file, the rule that wrote the file, and the rule's tracked run."""
+"""Sources of the numbers: a relative link to the file, the rule that wrote it, and the rule's tracked run."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from aligncap.tracking.store import TrackedRun
 
 @dataclass(frozen=True)
 class Source:
-    """One file.
+    """The source of a number: one file.
 
     Attributes:
-        href: relative to the page, so that the results folder may move.
-        rule: what wrote it.
-        run: name of the rule's tracked run; empty where tracking was off.
+        href: Link relative to the page, so that the results folder may move.
+        rule: Rule that wrote the file.
+        run: Name of the rule's tracked run; empty where tracking was off.
         run_href: MLflow's page of that run; empty where unknown.
     """
 
@@ -33,21 +33,21 @@ class Source:
 
 
 class Sources:
-    """Sources of the files that the page was asked about, each looked up once."""
+    """The sources of all files requested for the page, each looked up once."""
 
     def __init__(self, page: Path, runs: Mapping[str, TrackedRun]) -> None:
         self._folder, self._runs = Path(page).parent, runs
         self._known: dict[Path, Source] = {}
 
     def of(self, path: Path, rule: str = "") -> Source:
-        """Source of a file.
+        """Return the source of a file.
 
         Args:
-            path: a Parquet artifact, which tells its rule, or another file.
-            rule: what wrote a file that cannot tell.
+            path: Parquet artifact, which names its rule, or another file.
+            rule: Rule that wrote a file of another kind.
 
         Raises:
-            ArtifactError: an artifact that is missing or no Parquet file.
+            ArtifactError: An artifact is missing or is no Parquet file.
         """
         if path not in self._known:
             rule = rule or _rule_of(path)
@@ -57,12 +57,12 @@ class Sources:
         return self._known[path]
 
     def known(self) -> dict[str, dict[str, str]]:
-        """Everything asked for so far, by its link, for the page's script."""
+        """Return all sources requested so far, by link, for the page's script."""
         return {s.href: {"rule": s.rule, "run": s.run, "runHref": s.run_href} for s in self._known.values()}
 
 
 def _rule_of(path: Path) -> str:
-    """The rule in an artifact's footer; ``aligncap.artifacts`` checks schema and version where the rows are read."""
+    """Return the rule in an artifact's footer; ``aligncap.artifacts`` checks the schema where the rows are read."""
     try:
         metadata = pq.read_schema(path).metadata or {}
     except (OSError, pa.ArrowException) as error:
@@ -71,5 +71,5 @@ def _rule_of(path: Path) -> str:
 
 
 def anchor(*parts: str) -> str:
-    """An id for the page, of names that may hold any character."""
+    """Return an id for the page from names that may hold any character."""
     return re.sub(r"[^\w-]", "-", "-".join(parts))

@@ -1,4 +1,4 @@
-"""Tables: the zero-shot table, and tables 1 to 4 made of it, with paired tests."""
+"""Result tables: the zero-shot table, and tables 1 to 4 derived from it, with paired tests."""
 
 from __future__ import annotations
 

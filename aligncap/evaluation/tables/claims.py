@@ -1,10 +1,11 @@
-"""The claims table: every difference that a claim of the paper rests on, with its interval and a verdict.
+"""The claims table: every difference on which a claim of the paper rests, with its interval and a verdict.
 
-Which systems a claim compares is data of the config (``tables.claims``), ours: the paper's own comparisons are not at
-hand. A claim is measured by macro agreement; by factuality hallucination at equal coverage, the utterances where both
-captions assert an emotion, for a caption that says nothing contradicts nothing; and by the share of a caption's clues
-that contradict, for one that names no pitch cannot be wrong about it. Beside the first two stands what the second
-instrument says, which no training read; its coverage is its own: the utterances where it finds an emotion in both.
+The config (``tables.claims``) lists which systems a claim compares. The list is ours: the paper's own comparisons are
+not available. A claim is measured by three metrics. The first is macro agreement. The second is factuality
+hallucination at equal coverage, on the utterances where both captions assert an emotion, because a caption that says
+nothing contradicts nothing. The third is the share of a caption's clues that contradict, because a caption that names
+no pitch cannot be wrong about it. The first two are also given by the second instrument, which no training used and
+which has its own coverage: the utterances where it finds an emotion in both.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from aligncap.evaluation.tables.seeds import (
 from aligncap.evaluation.wording import difference_cells
 
 RULE = "claims_table"
-# metric -> the same by the second instrument, which knows emotions only
+# metric -> the same metric by the second instrument, which knows emotions only
 MEASURED = {
     "emotion_agreement_macro": "emotion_agreement_macro_2",
     "factuality_hallucination_covered": "factuality_hallucination_covered_2",
@@ -62,7 +63,7 @@ CLAIM_HEADINGS = (
 
 
 class ClaimsFiles(NamedTuple):
-    """The files of the table."""
+    """The files of the claims table."""
 
     parquet: Path
     csv: Path
@@ -77,14 +78,14 @@ def write_claims(
     members: Members,
     outs: ClaimsFiles,
 ) -> None:
-    """Test every claim on every test corpus.
+    """Test every claim on every test corpus and write the table.
 
     Args:
-        claims: (system, what it is compared with), those that the experiment has.
-        evaluation: resamples and seed.
+        claims: Pairs (system, baseline) that the experiment has.
+        evaluation: Resamples and seed of the bootstrap.
         evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact.
-        members: trained system -> its members and their seeds.
-        outs: the ``claims`` artifact, CSV, Markdown and LaTeX.
+        members: Trained system -> its members and their seeds.
+        outs: ``claims`` artifact, CSV, Markdown and LaTeX.
     """
     rows: list[dict[str, Any]] = []
     for scores in scores_by_corpus(evaluation, evaluations, members).values():
@@ -131,7 +132,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def claims_in_words(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[list[str]]]:
-    """Corpus -> cells of every claim, under ``CLAIM_HEADINGS``."""
+    """Return corpus -> table cells of every claim, under ``CLAIM_HEADINGS``."""
     found: dict[str, list[list[str]]] = {}
     for row in rows:
         found.setdefault(row["corpus"], []).append(_cells(row))

@@ -1,4 +1,4 @@
-"""What a table's columns are called, which way is better, and how one cell reads."""
+"""Columns of the tables: their headings, which direction is better, and the text of a cell."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "distinct2": ("distinct-2", 0),
     "length_ratio": ("length ratio", 0),
 }
-# The zero-shot table leaves out what only tells more of a neighbour; the Parquet file has everything.
+# The zero-shot table leaves out metrics that only detail another column; the Parquet file has all metrics.
 ZERO_SHOT = tuple(
     metric
     for metric in COLUMNS
@@ -74,7 +74,7 @@ CLAIMS = (
     "faithfulness_hallucination",
     "similarity",
 )
-# Verdicts of the judge of captions; where it is the training judge, its own pupils' marks.
+# Verdicts of the judge of captions; where it is the training judge, systems were trained to please it.
 BY_JUDGE = ("win_rate", "judge_win", "judge_tie", "judge_loss")
 METRICS: dict[str, tuple[str, ...]] = {
     "table1": tuple(COLUMNS),
@@ -98,7 +98,7 @@ TITLES = {
     "table3": "Alignment methods and preference losses",
     "table4": "Hallucination rates and judge win rates",
 }
-SHORT = {  # for a terminal, where eleven columns must stand side by side
+SHORT = {  # headings for a terminal, where eleven columns must stand side by side
     "emotion_agreement_macro": "agree\n(macro)↑",
     "emotion_agreement": "agree↑",
     "coverage": "cover",
@@ -112,7 +112,7 @@ SHORT = {  # for a terminal, where eleven columns must stand side by side
     "collapse": "coll↓",
 }
 WITH_INTERVAL = (*CLAIMS, "win_rate", "cider_d")
-COMPARED = (  # differences are tested for these
+COMPARED = (  # metrics whose differences are tested
     "emotion_agreement_macro",
     "factuality_hallucination",
     "factuality_hallucination_covered",
@@ -123,7 +123,7 @@ COMPARED = (  # differences are tested for these
     "factuality_hallucination_covered_2",
     "similarity",
 )
-# The reference judge rewards what these measure, with the same clue parser and sentence encoder.
+# Metrics that the reference judge rewards, with the same clue parser and sentence encoder.
 OF_TRAINING_JUDGE = (
     "emotion_agreement_macro",
     "emotion_agreement_macro_n10",
@@ -148,7 +148,7 @@ EXPLAINED_COVERED = "asserting captions: those that assert an emotion; differenc
 
 
 def by_corpus(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, Mapping[str, Any]]]]:
-    """Nest by corpus -> system -> metric -> long row, in the order of the rows; rows of single seeds are left out."""
+    """Nest rows by corpus -> system -> metric -> long row, in the order of the rows, without rows of single seeds."""
     nested: dict[str, dict[str, dict[str, Mapping[str, Any]]]] = {}
     for row in rows:
         if row["system"] == plain_name(row["system"]):
@@ -157,7 +157,7 @@ def by_corpus(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str
 
 
 def mark_of(notes: Mapping[str, Any], system: str) -> str:
-    """Mark of a table row, such as "external" or "3 seeds"; empty for a zero-shot row of one seed."""
+    """Return the mark of a table row, such as "external" or "3 seeds"; empty for a zero-shot row of one seed."""
     marks, seeds = notes["marks"], notes.get("seeds", {}).get(system, [])
     return ", ".join(
         [*([marks[system]] if system in marks else []), *([f"{len(seeds)} seeds"] if len(seeds) > 1 else [])]
@@ -165,22 +165,22 @@ def mark_of(notes: Mapping[str, Any], system: str) -> str:
 
 
 def present_columns(systems: Mapping[str, Mapping[str, Any]], wanted: Sequence[str] = ZERO_SHOT) -> list[str]:
-    """Metrics of ``wanted`` that at least one system has, in the order of ``COLUMNS``."""
+    """Return the metrics of ``wanted`` that at least one system has, in the order of ``COLUMNS``."""
     return [m for m in COLUMNS if m in wanted and any(m in own for own in systems.values())]
 
 
 def value_text(figure: Mapping[str, Any] | None) -> str:
-    """A value with three digits; a dash where the metric is absent."""
+    """Return a value with three digits, or a dash where the metric is absent."""
     return "–" if figure is None else f"{figure['value']:.3f}"
 
 
 def interval_text(figure: Mapping[str, Any] | None, metric: str) -> str:
-    """The interval with two digits, of the metrics that are shown with one; else empty."""
+    """Return the interval with two digits for the metrics that are shown with one, else an empty text."""
     return "" if figure is None or metric not in WITH_INTERVAL else bounds(figure)
 
 
 def heading(metric: str, notes: Mapping[str, Any]) -> str:
-    """Heading of a column: name, which way is better, and whether the training judge rewards it or gave it (†)."""
+    """Return a column's heading with the better direction, and † where the training judge rewards or gives it."""
     name, better = COLUMNS[metric]
     own_verdict = metric in BY_JUDGE and notes.get("judge") == notes.get("training_judge")
     trained_on = metric in OF_TRAINING_JUDGE or own_verdict
@@ -188,7 +188,7 @@ def heading(metric: str, notes: Mapping[str, Any]) -> str:
 
 
 def footnotes(notes: Mapping[str, Any], corpus: str, systems: Sequence[str], columns: Sequence[str] = ()) -> list[str]:
-    """What the marks of one corpus's table mean, why a metric is absent, and what seeds and judge were."""
+    """Return the footnotes of one corpus's table: meaning of marks, reasons for absent metrics, seeds and judge."""
     used = dict.fromkeys(mark for key in (corpus, *systems) for mark in notes["marks"].get(key, "").split(", "))
     lines = [f"{mark}: {EXPLAINED[mark]}" for mark in used if mark in EXPLAINED]
     for key, reason in notes["unavailable"].items():
@@ -211,7 +211,7 @@ def footnotes(notes: Mapping[str, Any], corpus: str, systems: Sequence[str], col
 
 
 def best_value(systems: Mapping[str, Mapping[str, Any]], metric: str) -> float | None:
-    """The best value of a column; None where neither more nor less is better, or all are equal."""
+    """Return the best value of a column, or None where no direction is better or all values are equal."""
     better = COLUMNS[metric][1]
     values = [own[metric]["value"] for own in systems.values() if metric in own]
     return None if better == 0 or len(set(values)) < 2 else (max(values) if better > 0 else min(values))

@@ -24,7 +24,7 @@ RULE = "comparison_table"
 
 
 class TableFiles(NamedTuple):
-    """The files of a table."""
+    """The files of one of the tables 1 to 4."""
 
     parquet: Path
     csv: Path
@@ -36,14 +36,14 @@ class TableFiles(NamedTuple):
 
 @dataclass(frozen=True)
 class ComparisonSettings:
-    """What a table depends on beside files.
+    """The settings of one of the tables 1 to 4.
 
     Attributes:
-        name: table1 … table4.
-        table: its rows and baseline; systems that the experiment lacks are left out.
-        members: trained system -> its members and their seeds.
-        training_judge: who scored the candidates of the preference pairs; its win rates are marked.
-        evaluation: resamples and seed.
+        name: Name of the table, table1 … table4.
+        table: Rows and baseline of the table; systems that the experiment lacks are left out.
+        members: Trained system -> its members and their seeds.
+        training_judge: Judge that scored the candidates of the preference pairs; its win rates are marked.
+        evaluation: Resamples and seed of the bootstrap.
     """
 
     name: str
@@ -55,12 +55,12 @@ class ComparisonSettings:
 
 @dataclass(frozen=True)
 class ComparisonInputs:
-    """What a table reads.
+    """The input files of one of the tables 1 to 4.
 
     Attributes:
-        zero_shot: the ``table`` artifact with every system.
-        evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact of the rows and the baseline.
-        judged: likewise -> ``judged_captions``; empty where the table has no win rates.
+        zero_shot: ``table`` artifact with every system.
+        evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact, for the rows and the baseline.
+        judged: (system or one seed of it, corpus) -> ``judged_captions``; empty where the table has no win rates.
     """
 
     zero_shot: Path
@@ -69,11 +69,11 @@ class ComparisonInputs:
 
 
 def write_comparison(settings: ComparisonSettings, inputs: ComparisonInputs, outs: TableFiles) -> None:
-    """Write one of the tables: figures as the zero-shot table has them, and paired differences from the baseline.
+    """Write one of the tables 1 to 4: figures of the zero-shot table, and paired differences from the baseline.
 
     Args:
-        settings: which table.
-        inputs: files.
+        settings: Settings of the table.
+        inputs: Input files.
         outs: Parquet (``table``), CSV, Markdown and LaTeX, and the ``differences`` as Parquet and CSV.
     """
     name, against = settings.name, settings.table.against

@@ -1,8 +1,8 @@
-"""How far judges agree about the same candidates: Spearman's rank correlation and Cohen's kappa, with intervals.
+"""Agreement of judges on the same candidates: Spearman's rank correlation and Cohen's kappa, with intervals.
 
-Scores are compared by rank (Spearman). Decisions are compared by kappa, agreement beyond chance: is a caption accepted
-(score of 3.5 or more), and which of two captions of one clip is preferred (better, worse, or within a margin). What
-counts as a decision is ours. Candidates are of training corpora: no test caption is read.
+Scores are compared by rank (Spearman), decisions by kappa, which is agreement beyond chance. The decisions are whether
+a caption is accepted (score of 3.5 or more), and which of two captions of one clip is preferred (better, worse, or
+within a margin); their definition is ours. Candidates come from training corpora, so no test caption is read.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ Statistic = Callable[[Array, Values, Values], Array]
 
 
 def weighted_kappa(weights: Array, first: NDArray[np.int64], second: NDArray[np.int64]) -> Array:
-    """Cohen's kappa of two lists of decisions under each row of weights.
+    """Return Cohen's kappa of two lists of decisions under each row of weights.
 
     Args:
-        weights: [b, n].
-        first: [n] categories, 0 upwards.
-        second: likewise.
+        weights: Weights [b, n].
+        first: Categories [n], from 0 upwards.
+        second: Categories [n] of the other judge.
 
     Returns:
-        [b]; NaN where both always decide the same one thing.
+        Kappa [b]; NaN where both judges always decide the same one category.
     """
     categories = int(max(first.max(), second.max())) + 1
     cells = np.eye(categories * categories)[first * categories + second]  # [n, c * c]
@@ -58,7 +58,7 @@ def weighted_kappa(weights: Array, first: NDArray[np.int64], second: NDArray[np.
 
 
 def weighted_spearman(weights: Array, first: Array, second: Array) -> Array:
-    """Spearman's correlation under each row of whole-numbered weights [b, n]; returns [b], NaN without variation."""
+    """Return Spearman's correlation [b] under each row of whole-numbered weights [b, n], NaN without variation."""
     from scipy.stats import ConstantInputWarning, spearmanr
 
     found = []
@@ -71,15 +71,15 @@ def weighted_spearman(weights: Array, first: Array, second: Array) -> Array:
 
 
 def decisions(scores: Sequence[float], clips: Sequence[str], margin: float) -> tuple[NDArray[np.int64], list[str]]:
-    """Which of two captions of one clip is preferred, for every two of them.
+    """Return which of two captions is preferred, for every pair of captions of one clip.
 
     Args:
-        scores: one score of each candidate.
-        clips: the clip of each candidate.
-        margin: difference that a preference needs; less is a tie.
+        scores: Score of each candidate.
+        clips: Clip of each candidate.
+        margin: Difference that a preference needs; a smaller one is a tie.
 
     Returns:
-        0 tie, 1 the first, 2 the second; and the clip of each decision.
+        For each pair 0 (tie), 1 (the first) or 2 (the second), and its clip.
     """
     places: dict[str, list[int]] = defaultdict(list)
     for place, clip in enumerate(clips):
@@ -97,14 +97,14 @@ def decisions(scores: Sequence[float], clips: Sequence[str], margin: float) -> t
 def compare(
     evaluation: Evaluation, margin: float, clips: Sequence[str], first: Sequence[Row], second: Sequence[Row]
 ) -> list[Row]:
-    """Every measure of agreement of two judges.
+    """Compute every measure of agreement of two judges.
 
     Args:
-        evaluation: resamples and seed.
-        margin: difference of scores that makes a preference.
-        clips: the clip of each candidate.
+        evaluation: Resamples and seed of the bootstrap.
+        margin: Difference of scores that makes a preference.
+        clips: Clip of each candidate.
         first: ``judge_scores`` rows of one judge, in the order of ``clips``.
-        second: likewise of the other. A candidate counts for the scores that both gave it.
+        second: ``judge_scores`` rows of the other. A candidate counts for the scores that both judges gave it.
     """
     both = {of: [i for i in range(len(clips)) if None not in (first[i][of], second[i][of])] for of in SCORES}
     own = {of: [clips[i] for i in both[of]] for of in SCORES}
@@ -131,18 +131,18 @@ def compare(
 def write_agreement(
     evaluation: Evaluation, margin: float, candidates: Path, scores: Mapping[str, Path], out: Path, markdown: Path
 ) -> None:
-    """Write the agreement of every two judges, as the ``judge_agreement`` artifact and as Markdown.
+    """Write the agreement of every pair of judges, as the ``judge_agreement`` artifact and as Markdown.
 
     Args:
-        evaluation: resamples and seed.
-        margin: difference of scores that makes a preference.
-        candidates: the ``candidates`` artifact.
-        scores: judge -> ``judge_scores`` of these candidates.
-        out: the table.
-        markdown: the same to read.
+        evaluation: Resamples and seed of the bootstrap.
+        margin: Difference of scores that makes a preference.
+        candidates: ``candidates`` artifact.
+        scores: Judge -> ``judge_scores`` of these candidates.
+        out: ``judge_agreement`` artifact.
+        markdown: The same table as Markdown.
 
     Raises:
-        ArtifactError: scores of other candidates.
+        ArtifactError: A file scores other candidates.
     """
     rows = artifacts.read_rows(candidates, "candidates")
     clips = [f"{row['corpus']}/{row['utterance_id']}" for row in rows]

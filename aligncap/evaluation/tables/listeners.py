@@ -1,8 +1,8 @@
-"""What people write of a voice against what was measured on it, where captions speak of level, pitch or rate. Ours.
+"""Captions' words for level, pitch or rate compared with the measured prosody, for human captions. Ours.
 
-Factuality is checked against measured thirds (docs/judge.md). A listener calls a voice fast by other lights than
-syllables a second against the same speaker's other clips, so this says how much such a check is worth on a corpus.
-Scoring only.
+Factuality is checked against measured thirds (docs/judge.md). A listener judges speed by other criteria than syllables
+per second relative to the speaker's other clips, so this table shows how much such a check is worth on a corpus. It is
+used for scoring only.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Row = dict[str, Any]
 
 
 def ends_said(clues: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Kind -> the end of its scale that a caption asserts, the first one: ``low`` or ``high``, ``slow`` or ``fast``.
+    """Return kind -> the first end of its scale that a caption asserts: ``low``, ``high``, ``slow`` or ``fast``.
 
     Args:
-        clues: of one caption, as in the artifact ``clues``.
+        clues: Clues of one caption, as in the ``clues`` artifact.
     """
     said: dict[str, str] = {}
     for clue in clues:
@@ -42,18 +42,18 @@ def ends_said(clues: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 def compare(
     kind: str, said: Mapping[str, str], thirds: Mapping[str, str], clusters: Mapping[str, str], evaluation: Evaluation
 ) -> list[Row]:
-    """Rows of the artifact ``listeners`` of one kind, without corpus.
+    """Return rows of the ``listeners`` artifact for one kind, without the corpus.
 
-    ``count``: captions that say this end, by measured third. ``same`` and ``opposite``: share of the captions that say
-    an end whose clip lies at this end, at the other one. ``opposite_by_chance``: the share if words told nothing of it,
-    from how often each end is said and each third measured.
+    ``count`` is the number of captions that say an end, by measured third. ``same`` and ``opposite`` are the shares of
+    captions whose clip lies at the end that they say, and at the other end. ``opposite_by_chance`` is that share if
+    words were independent of the measurement, from how often each end is said and each third is measured.
 
     Args:
-        kind: level, pitch or rate.
-        said: utterance id -> end; of the captions that say one.
-        thirds: utterance id -> measured third, of every clip of the corpus.
-        clusters: utterance id -> what the bootstrap draws whole.
-        evaluation: resamples and seed.
+        kind: One of level, pitch and rate.
+        said: Utterance id -> end of the scale, for captions that say one.
+        thirds: Utterance id -> measured third, for every clip of the corpus.
+        clusters: Utterance id -> cluster that the bootstrap draws whole.
+        evaluation: Resamples and seed of the bootstrap.
     """
     nothing = {"ci_low": None, "ci_high": None}
     rows: list[Row] = []
@@ -88,18 +88,18 @@ def write_listeners_table(
     table: Path,
     markdown: Path,
 ) -> None:
-    """Rule ``listeners_table``.
+    """Write the comparison of human captions with measured prosody (rule ``listeners_table``).
 
     Args:
-        evaluation: ``bootstrap`` and ``seed`` are used; clusters are utterances of one caption.
-        references: test corpus -> artifact ``labels``; one whose captions the project wrote is left out.
-        gold: test corpus -> artifact ``clues``.
-        prosody: test corpus -> artifact ``prosody``.
-        table: artifact ``listeners``.
-        markdown: the same for a reader.
+        evaluation: Resamples and seed of the bootstrap; clusters are utterances of one caption.
+        references: Test corpus -> ``labels`` artifact; a corpus whose captions the project wrote is left out.
+        gold: Test corpus -> ``clues`` artifact.
+        prosody: Test corpus -> ``prosody`` artifact.
+        table: ``listeners`` artifact.
+        markdown: The same table as Markdown.
 
     Raises:
-        ArtifactError: an input is not the artifact it should be.
+        ArtifactError: An input is not the artifact it should be.
     """
     rows: list[Row] = []
     for corpus, path in by_people(references).items():
@@ -116,7 +116,7 @@ def write_listeners_table(
 
 
 def render_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Of each corpus the counts, and a line for each kind."""
+    """Return the table as Markdown, with the counts of each corpus and one line per kind."""
     lines = ["# What people write of the voice, and what was measured", ""]
     for corpus in dict.fromkeys(row["corpus"] for row in rows):
         at = {(r["kind"], r["said"], r["measure"], r["measured"]): r for r in rows if r["corpus"] == corpus}

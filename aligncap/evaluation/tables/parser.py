@@ -1,9 +1,9 @@
-"""The emotion grammar parser against people: what it reads off human captions, and what the corpus's labels say.
+"""Evaluation of the emotion grammar parser on human captions, against the labels of the corpus. Ours.
 
-Scoring side only. Labels were read off the same captions by their annotators, so this measures the parser and not a
-captioner. Recall of a class is the share of its utterances whose caption is parsed as it, precision the share of the
-captions parsed as it that carry it; ``precision_with_other`` counts utterances labelled 'other' as wrong too. Valence
-and arousal are -1 (low), 0 (mid), 1 (high). Ours.
+It is used for scoring only. Annotators read the labels off the same captions, so it measures the parser and not a
+captioner. Recall of a class is the share of its utterances whose caption is parsed as that class. Precision is the
+share of the captions parsed as the class that carry its label; ``precision_with_other`` also counts utterances labelled
+'other' as wrong. Valence and arousal are -1 (low), 0 (mid), 1 (high).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from aligncap.vocabulary import CLASSES, canonical
 RULE = "parser_table"
 NONE, OTHER, ALL = "none", "other", "all"
 LEVELS = {"low": -1.0, "mid": 0.0, "high": 1.0}
-# Where a class lies on the circumplex of affect (Russell 1980), in thirds; the placing is ours, made before any figure.
+# Place of a class on the circumplex of affect (Russell 1980), in thirds; it is ours and was fixed before any result.
 VALENCE = {"happy": 1.0, "neutral": 0.0, "surprised": 0.0} | dict.fromkeys(("angry", "sad", "fearful", "disgusted"), -1)
 AROUSAL = {"sad": -1.0, "neutral": -1.0, "disgusted": 0.0, "happy": 0.5} | dict.fromkeys(
     ("angry", "surprised", "fearful"), 1.0
@@ -38,15 +38,15 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Captioned:
-    """One corpus in one language: columns of equal length, None where a label is unknown.
+    """Captions and labels of one corpus in one language: columns of equal length, None where a label is unknown.
 
     Attributes:
-        label: one of ``CLASSES``, "other", or None.
-        parsed: one of ``CLASSES``, or "none".
-        arousal_shift: of the intensity of the parsed emotion.
-        valence: -1, 0, 1; NaN where unknown.
-        arousal: likewise.
-        cluster: utterances of one caption belong together.
+        label: One of ``CLASSES``, "other", or None.
+        parsed: One of ``CLASSES``, or "none".
+        arousal_shift: Shift of the arousal by the intensity of the parsed emotion.
+        valence: -1, 0 or 1; NaN where unknown.
+        arousal: -1, 0 or 1; NaN where unknown.
+        cluster: Cluster of the bootstrap; utterances of one caption share it.
     """
 
     label: list[str | None]
@@ -58,7 +58,7 @@ class Captioned:
 
 
 def texts_by_language(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-    """Language -> utterance -> human caption: the first caption, and the Chinese original that it translates."""
+    """Return language -> utterance -> human caption: the first caption, and the Chinese original that it translates."""
     found: dict[str, dict[str, str]] = {}
     for row in rows:
         own = [text for text in row["captions"] if text.strip()][:1]
@@ -86,7 +86,7 @@ def read_captioned(rows: Sequence[Mapping[str, Any]], texts: Mapping[str, str], 
 
 
 def _ranks(weights: Array, values: Array) -> Array:
-    """Mid-ranks [b, n] of ``values`` [n] where utterance i occurs ``weights[:, i]`` times."""
+    """Return mid-ranks [b, n] of ``values`` [n] where utterance i occurs ``weights[:, i]`` times."""
     ranks = np.zeros_like(weights)
     below = np.zeros(len(weights))
     for value in np.unique(values):
@@ -98,9 +98,9 @@ def _ranks(weights: Array, values: Array) -> Array:
 
 
 def weighted_spearman(weights: Array, first: Array, second: Array) -> Array:
-    """Spearman's rank correlation of ``first`` and ``second`` [n] under each row of ``weights`` [b, n]. Returns [b].
+    """Return Spearman's rank correlation [b] of ``first`` and ``second`` [n] under each row of ``weights`` [b, n].
 
-    Ties get their mean rank. NaN in either column does not count; NaN comes back where one of them is constant.
+    Ties get their mean rank. NaN in either column does not count. The result is NaN where one column is constant.
     """
     known = ~(np.isnan(first) | np.isnan(second))
     rows = weights[:, known]
@@ -114,7 +114,7 @@ def weighted_spearman(weights: Array, first: Array, second: Array) -> Array:
 
 
 def measure(data: Captioned, evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Every figure of one corpus in one language, as rows of the ``parser`` artifact without corpus and language."""
+    """Return all measures of one corpus in one language, as ``parser`` rows without corpus and language."""
     label, parsed = np.asarray(data.label, dtype=object), np.asarray(data.parsed, dtype=object)
     weights = bootstrap.resample_weights(data.cluster, data.label, evaluation.bootstrap, evaluation.seed)
     once = np.ones((1, len(label)))
@@ -178,16 +178,17 @@ def measure(data: Captioned, evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def write_parser_table(evaluation: Evaluation, references: Mapping[str, Path], parquet_out: Path, md_out: Path) -> None:
-    """Rule ``parser_table``: measure the parser on every test corpus that has human captions.
+    """Measure the parser on every test corpus that has human captions (rule ``parser_table``).
 
     Args:
-        evaluation: ``bootstrap`` and ``seed`` are used; clusters are utterances of one caption, strata the labels.
-        references: test corpus -> artifact ``labels``; one whose captions the project wrote is left out.
-        parquet_out: artifact ``parser``.
-        md_out: the same for a reader.
+        evaluation: Resamples and seed of the bootstrap; clusters are utterances of one caption, strata
+            the labels.
+        references: Test corpus -> ``labels`` artifact; a corpus whose captions the project wrote is left out.
+        parquet_out: ``parser`` artifact.
+        md_out: The same table as Markdown.
 
     Raises:
-        ArtifactError: an input is not the artifact it should be.
+        ArtifactError: An input is not the artifact it should be.
     """
     rows = []
     for corpus, path in by_people(references).items():
@@ -200,7 +201,7 @@ def write_parser_table(evaluation: Evaluation, references: Mapping[str, Path], p
 
 
 def render_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The ``parser`` artifact as Markdown: per corpus and language the classes, the confusion, valence and arousal."""
+    """Return the ``parser`` artifact as Markdown: classes, confusion, valence and arousal per corpus and language."""
     lines = ["# The emotion grammar parser on human captions", ""]
     for corpus, language in dict.fromkeys((row["corpus"], row["language"]) for row in rows):
         own = [row for row in rows if (row["corpus"], row["language"]) == (corpus, language)]

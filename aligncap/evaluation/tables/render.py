@@ -1,4 +1,4 @@
-"""Tables as CSV, Markdown, LaTeX and for a terminal."""
+"""Rendering of tables as CSV, Markdown, LaTeX and terminal text."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ TESTED = (
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]], schema: str) -> str:
-    """Rows of an artifact as CSV, with the columns of its schema."""
+    """Return rows of an artifact as CSV, with the columns of its schema."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, artifacts.SCHEMAS[schema].names, lineterminator="\n")
     writer.writeheader()
@@ -45,7 +45,7 @@ def as_csv(rows: Sequence[Mapping[str, Any]], schema: str) -> str:
 
 
 def as_rows(differences: Sequence[Difference]) -> list[dict[str, Any]]:
-    """Rows of the ``differences`` artifact."""
+    """Return differences as rows of the ``differences`` artifact."""
     return [asdict(difference) for difference in differences]
 
 
@@ -60,7 +60,7 @@ def render_markdown(
     title: str = TITLES["table1"],
     wanted: Sequence[str] = ZERO_SHOT,
 ) -> str:
-    """The table as Markdown: one section a corpus."""
+    """Return the table as Markdown, with one section per corpus."""
     lines = [f"# {title}", ""]
     for corpus, systems in by_corpus(rows).items():
         columns = present_columns(systems, wanted)
@@ -86,7 +86,7 @@ def _difference_line(d: Difference) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """Plain text for LaTeX."""
+    """Escape plain text for LaTeX."""
     for plain, tex in (
         ("_", r"\_"),
         ("%", r"\%"),
@@ -100,13 +100,13 @@ def escape_latex(text: str) -> str:
 
 
 def latex_table(caption: str, alignment: str, headings: Sequence[str], body: Sequence[str]) -> str:
-    """One ``table*`` with booktabs.
+    """Return one ``table*`` with booktabs.
 
     Args:
-        caption: plain text, without its full stop.
-        alignment: of the columns, such as ``lrr``.
-        headings: plain text.
-        body: rows, in LaTeX.
+        caption: Plain text without its full stop.
+        alignment: Alignment of the columns, such as ``lrr``.
+        headings: Headings of the columns in plain text.
+        body: Rows in LaTeX.
     """
     return "\n".join(
         [
@@ -138,7 +138,7 @@ def render_latex(
     title: str = "Zero-shot captioning",
     wanted: Sequence[str] = ZERO_SHOT,
 ) -> str:
-    """The table as LaTeX with booktabs, one ``table*`` a corpus.
+    """Return the table as LaTeX with booktabs, one ``table*`` per corpus.
 
     A star marks a difference from the baseline with p < 0.05 after Holm's correction.
     """
@@ -163,12 +163,12 @@ def render_latex(
 
 
 def render_terminal(path: str | Path, width: int = 132) -> str:
-    """The Parquet table for a terminal ``width`` columns wide, with colours; one table a corpus.
+    """Return the Parquet table as coloured text for a terminal ``width`` columns wide, one table per corpus.
 
-    Primary metrics have their interval beside them; the Markdown table has all.
+    Primary metrics have their interval beside them; the Markdown table has all intervals.
 
     Raises:
-        ArtifactError: no such table.
+        ArtifactError: The table does not exist.
     """
     from rich.console import Console
     from rich.markup import escape

@@ -1,10 +1,10 @@
-"""Figures and paired differences over seeds: the bootstrap draws utterances and, where there are several, seeds.
+"""Figures and paired differences over seeds, by a bootstrap over utterances and, where there are several, seeds.
 
-A crossed bootstrap (ours): one resample is a draw of utterances (stratified, clustered, the same for every system and
-seed of a corpus) and an independent draw, with replacement, of as many seeds as there are; its statistic is the mean
-over the drawn seeds. With two or three seeds the spread over seeds is known poorly and understated: an interval says
-what these seeds show. A difference is paired by utterance and seed: seed 1 of the one against seed 1 of the other; a
-system that is not trained is the same for every seed.
+The bootstrap is crossed (ours). One resample is a draw of utterances (stratified, clustered, the same for every system
+and seed of a corpus) and an independent draw, with replacement, of as many seeds as there are. Its statistic is the
+mean over the drawn seeds. With two or three seeds the spread over seeds is estimated poorly and understated, so an
+interval holds only for these seeds. A difference is paired by utterance and seed: seed 1 of one system against seed 1
+of the other. A system that is not trained is the same for every seed.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from aligncap.evaluation.tables.columns import COMPARED, Key
 from aligncap.vocabulary import canonical
 
 Rows = Sequence[Mapping[str, Any]]
-Members = Mapping[str, Mapping[str, int]]  # trained system -> its members, itself first, and the seed of each
+Members = Mapping[str, Mapping[str, int]]  # trained system -> its members (itself first) -> their seeds
 MACRO = "_macro"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """``system`` minus ``against`` on the same utterances and seeds; see the ``differences`` artifact."""
+    """The difference ``system`` minus ``against`` on the same utterances and seeds (artifact ``differences``)."""
 
     system: str
     against: str
@@ -45,13 +45,13 @@ class Difference:
 
 
 class CorpusScores:
-    """The evaluations of one test corpus, read once.
+    """The evaluations of one test corpus, read once, with the resamples of its utterances.
 
     Args:
-        evaluation: resamples and seed.
-        corpus: its name.
-        paths: member (a system, or one seed of it) -> ``evaluation`` artifact, all over the same utterances.
-        members: of every trained system.
+        evaluation: Resamples and seed of the bootstrap.
+        corpus: Name of the corpus.
+        paths: Member (a system, or one seed of it) -> ``evaluation`` artifact, all over the same utterances.
+        members: Members of every trained system.
     """
 
     def __init__(self, evaluation: Evaluation, corpus: str, paths: Mapping[str, Path], members: Members) -> None:
@@ -64,20 +64,20 @@ class CorpusScores:
         self.weights = bootstrap.resample_weights(clusters, self.classes, evaluation.bootstrap, evaluation.seed)
 
     def members_of(self, system: str) -> dict[int | None, str]:
-        """Seed -> member of this corpus, of a trained system; else {None: system}."""
+        """Return seed -> member in this corpus for a trained system, else {None: system}."""
         if system not in self._members:
             return {None: system} if system in self.rows else {}
         return {seed: name for name, seed in self._members[system].items() if name in self.rows}
 
     def pairs(self, system: str, against: str) -> list[tuple[str, str]]:
-        """Members to compare: of equal seeds; a system without seeds stands beside each seed of the other."""
+        """Return pairs of members with equal seeds; a system without seeds is paired with each seed of the other."""
         one, other = self.members_of(system), self.members_of(against)
         if None in one or None in other:
             return [(a, b) for a in one.values() for b in other.values()]
         return [(one[seed], other[seed]) for seed in one if seed in other]
 
     def values(self, member: str, metric: str) -> bootstrap.Array:
-        """Item values [n] of a metric; NaN where it does not apply. A macro average has those of its micro average."""
+        """Return a metric's item values [n], NaN where it does not apply; macro and micro averages share them."""
         name = metric.replace("_macro_n10", "").replace(MACRO, "")
         found = [dict(zip(r["metric_names"], r["metric_values"], strict=True)).get(name) for r in self.rows[member]]
         return np.asarray([np.nan if value is None else value for value in found], dtype=np.float64)
@@ -88,12 +88,12 @@ class CorpusScores:
         return bootstrap.weighted_macro(weights, values, self.classes, 10 if metric.endswith("_n10") else 1)
 
     def statistic(self, values: bootstrap.Array, metric: str) -> tuple[float, bootstrap.Array]:
-        """The metric of ``values`` [n], over all utterances and over each resample [b]."""
+        """Return the metric of ``values`` [n] over all utterances, and over each resample [b]."""
         whole = self._statistic(np.ones((1, len(values))), values, metric)[0]
         return float(whole), self._statistic(self.weights, values, metric)
 
     def over_seeds(self, samples: Sequence[bootstrap.Array]) -> bootstrap.Array:
-        """Mean over drawn seeds: ``samples`` hold, a seed each, the statistic of every resample [b]. Returns [b]."""
+        """Return the mean [b] over drawn seeds; ``samples`` hold the statistic of every resample [b] per seed."""
         count = len(samples)
         generator = np.random.default_rng([self._evaluation.seed, count])
         drawn = generator.multinomial(count, np.full(count, 1 / count), size=self._evaluation.bootstrap) / count
@@ -101,10 +101,10 @@ class CorpusScores:
         return np.where(drawn > 0, drawn * stacked, 0.0).sum(axis=1)
 
     def mean_figure(self, members: Sequence[str], metric: str, figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """The mean of a corpus figure over seeds.
+        """Return the mean of a corpus figure over seeds, with its interval.
 
-        The interval belongs to the mean of items (or its macro average), moved to the mean figure; a metric without
-        item values (collapse, BLEU, …) has none over seeds.
+        The interval is that of the mean of items (or its macro average), moved to the mean figure. A metric without
+        item values (collapse, BLEU, …) has no interval over seeds.
         """
         value = float(np.mean([figure["value"] for figure in figures]))
         known = [self.statistic(self.values(member, metric), metric) for member in members]
@@ -115,7 +115,7 @@ class CorpusScores:
         return {"value": value, "ci_low": low, "ci_high": high, "n": min(figure["n"] for figure in figures)}
 
     def difference(self, system: str, against: str, metric: str) -> Difference | None:
-        """``system`` minus ``against``; None where nothing can be compared."""
+        """Return the difference ``system`` minus ``against``, or None where nothing can be compared."""
         wholes, samples, counts = [], [], []
         for one, other in self.pairs(system, against):
             first, second = self.values(one, metric), self.values(other, metric)
@@ -135,7 +135,7 @@ class CorpusScores:
         samples: Sequence[bootstrap.Array],
         counts: Sequence[int],
     ) -> Difference | None:
-        """A difference with its interval and p, before Holm's correction, from its value and samples [b] a seed."""
+        """Return a difference with interval and p before Holm's correction, from values and samples [b] per seed."""
         if not wholes or np.isnan(wholes).any():
             return None
         drawn = self.over_seeds(samples)
@@ -147,7 +147,7 @@ class CorpusScores:
 
 
 def scores_by_corpus(evaluation: Evaluation, paths: Mapping[Key, Path], members: Members) -> dict[str, CorpusScores]:
-    """Corpus -> its evaluations, in the order of ``paths``."""
+    """Return corpus -> its evaluations, in the order of ``paths``."""
     return {
         corpus: CorpusScores(evaluation, corpus, {s: path for (s, c), path in paths.items() if c == corpus}, members)
         for corpus in dict.fromkeys(corpus for _, corpus in paths)
@@ -157,27 +157,27 @@ def scores_by_corpus(evaluation: Evaluation, paths: Mapping[Key, Path], members:
 def compare(
     scores: CorpusScores, systems: Sequence[str], against: str, metrics: Sequence[str] = COMPARED
 ) -> list[Difference]:
-    """Each system against the baseline, on each of ``metrics``; not yet corrected."""
+    """Compare each system with the baseline on each of ``metrics``, without correction for multiple tests."""
     found = (scores.difference(s, against, metric) for s in systems if s != against for metric in metrics)
     return [difference for difference in found if difference is not None]
 
 
 def by_baseline(difference: Difference) -> tuple[str, str, bool]:
-    """Two families a corpus and baseline: the primary metrics and all others (ours)."""
+    """Return the test family of a difference: for each corpus and baseline, primary metrics or all others (ours)."""
     return difference.corpus, difference.against, difference.metric in bootstrap.PRIMARY
 
 
 def of_one_corpus(difference: Difference) -> str:
-    """One family a corpus."""
+    """Return the test family of a difference, where all differences of a corpus form one family."""
     return difference.corpus
 
 
 def corrected(
     differences: Sequence[Difference], family: Callable[[Difference], Hashable] = by_baseline
 ) -> list[Difference]:
-    """With Holm's correction within each family.
+    """Return the differences with Holm's correction within each family.
 
-    A p of R resamples is at least 2 / (R + 1), so a family of many tests needs many resamples to find anything.
+    A p from R resamples is at least 2 / (R + 1), so a family of many tests needs many resamples to find anything.
     """
     families: dict[Hashable, dict[int, float]] = {}
     for number, d in enumerate(differences):

@@ -1,9 +1,10 @@
-"""Does a caption say more of the emotion than the predicted tag in its acoustic prompt? Scoring side only; ours.
+"""Tag reliance: whether a caption says more of the emotion than the predicted tag in its acoustic prompt. Ours.
 
-A captioner that has learned to repeat the tag hears exactly what the clue tagger hears, whatever its macro agreement:
-no alignment loss can then show on new speech. So, of the clips whose emotion is tagged, the table has how often the
-caption's dominant emotion is another one, and, on just those clips, how often the caption is right and how often the
-tag would have been. Their difference, ``departs_gain``, is what speech embeddings and LLM add to the tag, or take.
+A captioner that has learned to repeat the tag is exactly as right as the clue tagger, whatever its macro agreement, and
+then no alignment loss can show on new speech. So the table covers the clips whose emotion is tagged. It gives how often
+the caption's dominant emotion differs from the tag, and, on just those clips, how often the caption is right and how
+often the tag would have been. Their difference, ``departs_gain``, is what speech embeddings and LLM add to the tag, or
+take from it. It is used for scoring only.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ METRICS = {
 
 
 def counted(rows: Sequence[Mapping[str, Any]], tags: Mapping[str, str]) -> tuple[Array, Array]:
-    """What the metrics sum over and divide by: two arrays [metrics, utterances], in the order of ``METRICS``.
+    """Return numerators and denominators of the metrics: two arrays [metrics, utterances] in the order of ``METRICS``.
 
     Args:
-        rows: of one ``evaluation`` artifact.
-        tags: utterance id -> tagged emotion, of those whose tag is sure enough to stand in the prompt.
+        rows: Rows of one ``evaluation`` artifact.
+        tags: Utterance id -> tagged emotion, for utterances whose tag is certain enough to stand in the prompt.
     """
     truth = [canonical(row["label"]) for row in rows]
     tag = [tags.get(row["utterance_id"]) for row in rows]
@@ -55,12 +56,13 @@ def counted(rows: Sequence[Mapping[str, Any]], tags: Mapping[str, str]) -> tuple
 
 
 def reliance(scores: CorpusScores, members: Sequence[str], tags: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Metric of ``METRICS`` -> value, 95 % interval and number of captions; what no caption defines is left out.
+    """Return metric of ``METRICS`` -> value, 95 % interval and number of captions; undefined metrics are left out.
 
     Args:
-        scores: the evaluations of a corpus, and the resamples of its utterances.
-        members: of one system, one a seed; their captions are pooled, and the bootstrap draws utterances, not seeds.
-        tags: as in ``counted``.
+        scores: Evaluations of a corpus, and the resamples of its utterances.
+        members: Members of one system, one per seed. Their captions are pooled; the bootstrap draws utterances, not
+            seeds.
+        tags: Tagged emotions as in ``counted``.
     """
     counts = [counted(scores.rows[name], tags) for name in members]
     tops, bottoms = (np.sum(parts, axis=0) for parts in zip(*counts, strict=True))
@@ -74,7 +76,7 @@ def reliance(scores: CorpusScores, members: Sequence[str], tags: Mapping[str, st
 
 
 def in_words(figures: Mapping[str, Mapping[str, Any]], digits: int) -> list[tuple[str, str]]:
-    """Value and interval, with so many digits, of each of ``METRICS``; last the number of captions that depart."""
+    """Return the text of value and interval of each of ``METRICS``, and last the number of departing captions."""
     cells = []
     for metric in METRICS:
         figure, sign = figures.get(metric), "+" if metric == "departs_gain" else ""
@@ -86,7 +88,7 @@ def in_words(figures: Mapping[str, Mapping[str, Any]], digits: int) -> list[tupl
 
 
 def tagged_emotions(path: Path) -> dict[str, str]:
-    """Utterance id -> emotion in the acoustic prompt, from the ``clues`` artifact of ``predict_clues``."""
+    """Return utterance id -> emotion in the acoustic prompt, from the ``clues`` artifact of ``predict_clues``."""
     clues = {row["utterance_id"]: row["clues"] for row in artifacts.read_rows(path, "clues")}
     return {key: clue["lemma"] for key, own in clues.items() for clue in own if clue["kind"] == "emotion"}
 
@@ -99,18 +101,18 @@ def write_tag_reliance(
     parquet_out: Path,
     md_out: Path,
 ) -> None:
-    """Rule ``tag_reliance``.
+    """Write the table of tag reliance (rule ``tag_reliance``).
 
     Args:
-        evaluation: resamples and seed.
+        evaluation: Resamples and seed of the bootstrap.
         evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact.
-        members: trained system -> its members and their seeds; one of several has a row of all and one a seed.
-        predicted: test corpus -> ``clues`` artifact of ``predict_clues``.
-        parquet_out: artifact ``table``, one row a system or seed, corpus and metric of ``METRICS``.
-        md_out: the same, to read.
+        members: Trained system -> its members and their seeds; several seeds have a row together and one each.
+        predicted: Test corpus -> ``clues`` artifact of ``predict_clues``.
+        parquet_out: ``table`` artifact with one row per system or seed, corpus and metric of ``METRICS``.
+        md_out: The same table as Markdown.
 
     Raises:
-        ArtifactError: an input is not the artifact it should be.
+        ArtifactError: An input is not the artifact it should be.
     """
     tags = {corpus: tagged_emotions(path) for corpus, path in predicted.items()}
     found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}

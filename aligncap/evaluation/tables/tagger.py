@@ -1,8 +1,8 @@
-"""How often the clue tagger is right, and whether it knows: accuracy and calibration by clue kind. Definitions ours.
+"""Accuracy and calibration of the clue tagger, by clue kind. Definitions are ours.
 
-Rows are of three settings: ``speaker`` and ``corpus`` are out-of-fold predictions of the training corpora (new people
-of a known corpus, a corpus left out whole), ``test`` is what the saved tagger says of a test corpus. Where the
-text clue is joined, ``text`` and ``joined`` stand beside ``voice``. The labels of a test corpus are read here and
+Rows have three settings. ``speaker`` and ``corpus`` are out-of-fold predictions on the training corpora (new speakers
+of a known corpus, a corpus left out whole); ``test`` is the saved tagger on a test corpus. Where the text clue is
+joined, rows of ``text`` and ``joined`` stand beside those of ``voice``. The labels of a test corpus are read here and
 nowhere on the model side.
 """
 
@@ -45,15 +45,15 @@ SHOWN = {
 
 @dataclass(frozen=True)
 class Scored:
-    """Predictions of one kind on clips with a known label.
+    """Predictions of one clue kind on clips with a known label.
 
     Attributes:
-        right: [N], whether the likeliest tag is the label.
-        confidence: [N], its probability.
-        brier: [N], sum over tags of (probability - 1 where it is the label)², 0-2.
-        kept: [N], whether it becomes a clue: reaches the threshold and is none of ``UNINFORMATIVE``.
-        targets: [N].
-        clusters: [N], drawn together by the bootstrap.
+        right: Whether the likeliest tag is the label, [N].
+        confidence: Probability of the likeliest tag, [N].
+        brier: Sum over tags of (probability - 1 where it is the label)², 0-2, [N].
+        kept: Whether the tag becomes a clue, that is reaches the threshold and is none of ``UNINFORMATIVE``, [N].
+        targets: Labels, [N].
+        clusters: Clusters that the bootstrap draws whole, [N].
     """
 
     right: Array
@@ -70,11 +70,11 @@ def score_kind(
     """Compare predictions with labels; clips without a label or a prediction of the kind are left out.
 
     Args:
-        predicted: utterance id -> kind -> label -> probability.
-        targets: utterance id -> label, "" where unknown.
-        clusters: utterance id -> bootstrap cluster.
-        kind: clue kind.
-        threshold: of this kind.
+        predicted: Utterance id -> kind -> label -> probability.
+        targets: Utterance id -> label, "" where unknown.
+        clusters: Utterance id -> bootstrap cluster.
+        kind: Clue kind.
+        threshold: Probability from which a tag of this kind becomes a clue.
     """
     ids = [key for key, tags in predicted.items() if targets.get(key) and kind in tags]
     tags = [predicted[key][kind] for key in ids]
@@ -99,10 +99,10 @@ def _bins(confidence: Array) -> NDArray[np.int64]:
 
 
 def calibration_error(weights: Array, scored: Scored) -> Array:
-    """Expected calibration error of the likeliest tag, in ten bins of equal width (Guo et al. 2017).
+    """Return the expected calibration error of the likeliest tag, in ten bins of equal width (Guo et al. 2017).
 
     ``ECE = Σ_b (n_b / N) |accuracy_b - confidence_b|`` under each row of weights [B, N]; returns [B]. With few clips
-    it is too high, because an empty difference is never negative.
+    it is biased upwards, because the absolute difference of a bin is never negative.
     """
     member = (_bins(scored.confidence)[:, None] == np.arange(BINS)).astype(np.float64)
     gap = weights @ (member * (scored.right - scored.confidence)[:, None])
@@ -110,7 +110,7 @@ def calibration_error(weights: Array, scored: Scored) -> Array:
 
 
 def measures(weights: Array, scored: Scored) -> dict[str, Array]:
-    """Each of ``METRICS`` under each row of weights [B, N]: [B]."""
+    """Return each of ``METRICS`` under each row of weights [B, N], as arrays [B]."""
     return {
         "accuracy": bootstrap.weighted_mean(weights, scored.right),
         "macro_recall": bootstrap.weighted_macro(weights, scored.right, scored.targets),
@@ -122,7 +122,7 @@ def measures(weights: Array, scored: Scored) -> dict[str, Array]:
 
 
 def figures(scored: Scored, evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Metric, value and 95 % interval; a metric that is not defined (nothing kept) is left out."""
+    """Return metric, value and 95 % interval; a metric that is undefined (no tag is kept) is left out."""
     n = len(scored.targets)
     if not n:
         return []
@@ -140,7 +140,7 @@ def figures(scored: Scored, evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def reliability(scored: Scored) -> list[dict[str, Any]]:
-    """Of each bin of confidence that has a clip: its bounds, mean confidence, accuracy, n."""
+    """Return bounds, mean confidence, accuracy and number of clips of each bin of confidence that has a clip."""
     number = _bins(scored.confidence)
     return [
         {
@@ -156,7 +156,7 @@ def reliability(scored: Scored) -> list[dict[str, Any]]:
 
 
 def clusters_of(audio: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Utterance id -> what the bootstrap draws whole: speakers, else sessions, where there are ten; else clips."""
+    """Return utterance id -> bootstrap cluster: ten or more speakers, else so many sessions, else single clips."""
     for column in ("speaker", "session"):
         if all(row[column] for row in audio) and len({row[column] for row in audio}) >= LEAST_CLUSTERS:
             return {row["utterance_id"]: row[column] for row in audio}
@@ -165,18 +165,18 @@ def clusters_of(audio: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class TaggerInputs:
-    """What the table reads; mappings are keyed by corpus, training corpora first.
+    """The input files of the tagger table; mappings are keyed by corpus, training corpora first.
 
     Attributes:
-        predictions: artifacts ``tagger_predictions``, of one kind of folds each.
-        weights: safetensors of ``train_tagger``.
-        references: artifacts ``labels``: what people said.
-        prosody: artifacts ``prosody``.
-        timbre: artifacts ``timbre``.
-        audio: artifacts ``audio``, for speakers and sessions.
-        transcripts: artifacts ``transcripts``, for the text clue.
-        features: of test corpora, which are what is predicted here.
-        encoder: manifest of the sentence encoder; None where the text clue is off.
+        predictions: ``tagger_predictions`` artifacts, each of one kind of folds.
+        weights: Safetensors of ``train_tagger``.
+        references: ``labels`` artifacts with human labels.
+        prosody: ``prosody`` artifacts.
+        timbre: ``timbre`` artifacts.
+        audio: ``audio`` artifacts, for speakers and sessions.
+        transcripts: ``transcripts`` artifacts, for the text clue.
+        features: Features of the test corpora, on which the saved tagger predicts here.
+        encoder: Manifest of the sentence encoder; None where the text clue is off.
     """
 
     predictions: Sequence[Path]
@@ -191,7 +191,7 @@ class TaggerInputs:
 
 
 class TaggerTables(NamedTuple):
-    """Artifacts ``tagger_table``, whose notes say whether test audio was used, and ``reliability``; both to read."""
+    """The ``tagger_table`` artifact (whose notes tell whether test audio was used), ``reliability``, and Markdown."""
 
     table: Path
     bins: Path
@@ -201,13 +201,13 @@ class TaggerTables(NamedTuple):
 def write_tagger_table(
     tagger: TaggerSettings, evaluation: Evaluation, inputs: TaggerInputs, outputs: TaggerTables
 ) -> None:
-    """Rule ``tagger_table``.
+    """Write the accuracy and calibration of the clue tagger (rule ``tagger_table``).
 
     Args:
-        tagger: normalisation, threshold and text clue.
-        evaluation: resamples and seed.
-        inputs: files.
-        outputs: the tables.
+        tagger: Normalisation, threshold and text clue.
+        evaluation: Resamples and seed of the bootstrap.
+        inputs: Input files.
+        outputs: Target files.
     """
     known = targets_of(inputs.references, inputs.prosody, inputs.timbre)
     clue = _text_clue(inputs.encoder)
@@ -251,7 +251,7 @@ def _text_clue(encoder: Path | None) -> TextClue | None:
 def _sources(
     predicted: dict[str, Tags], said: Mapping[str, str], clue: TextClue | None, weight: float
 ) -> dict[str, Mapping[str, Tags]]:
-    """The voice's predictions; with a text clue also the text's own and both together, of the emotion."""
+    """Return the voice's predictions, and with a text clue also the text's emotion predictions and the joined ones."""
     if clue is None:
         return {"voice": predicted}
     ids = [key for key, tags in predicted.items() if "emotion" in tags]
@@ -264,7 +264,7 @@ def _sources(
 
 
 def render_markdown(rows: Sequence[Mapping[str, Any]], bins: Sequence[Mapping[str, Any]], transductive: bool) -> str:
-    """One table of figures and one of reliability bins, a line for each corpus, setting, source and kind."""
+    """Return one table of figures and one of reliability bins, with a line per corpus, setting, source and kind."""
 
     def line_of(row: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(str(row[name]) for name in ("corpus", "setting", "source", "kind"))

@@ -19,10 +19,10 @@ SAME = 1e-9  # scores closer than this are a tie
 
 
 def read_overall(path: Path, ids: Sequence[str]) -> tuple[str, bootstrap.Array]:
-    """The judge's name and its overall scores [n] in the order of ``ids``; NaN where it gave none.
+    """Return the judge's name and its overall scores [n] in the order of ``ids``, NaN where it gave none.
 
     Raises:
-        ArtifactError: several judges in one file, or an utterance is missing.
+        ArtifactError: The file has several judges, or an utterance is missing.
     """
     rows = artifacts.read_rows(path, "judged_captions")
     judges = sorted({row["judge"] for row in rows})
@@ -36,7 +36,7 @@ def read_overall(path: Path, ids: Sequence[str]) -> tuple[str, bootstrap.Array]:
 
 
 def _outcomes(one: bootstrap.Array, other: bootstrap.Array) -> dict[str, bootstrap.Array]:
-    """Win, tie, loss and win + half a tie, [n] each; NaN where either caption has no score."""
+    """Return win, tie, loss, and win plus half a tie, [n] each; NaN where either caption has no score."""
     gap = np.where(np.abs(one - other) < SAME, 0.0, one - other)
     known = np.where(np.isnan(gap), np.nan, 0.0)
     win, tie, loss = (np.where(own, 1.0, 0.0) + known for own in (gap > 0, gap == 0, gap < 0))
@@ -46,16 +46,16 @@ def _outcomes(one: bootstrap.Array, other: bootstrap.Array) -> dict[str, bootstr
 def win_rates(
     scores: CorpusScores, judged: Mapping[Key, Path], systems: Sequence[str], against: str
 ) -> tuple[str, list[dict[str, Any]], list[Difference]]:
-    """Win, tie and loss shares of every judged system against the baseline, over utterances and seeds.
+    """Return win, tie and loss shares of every judged system against the baseline, over utterances and seeds.
 
     Args:
-        scores: the evaluations of one test corpus.
+        scores: Evaluations of one test corpus.
         judged: (system or one seed of it, corpus) -> ``judged_captions``.
-        systems: rows wanted; those without judged captions are left out.
-        against: the baseline.
+        systems: Systems that get rows; those without judged captions are left out.
+        against: Name of the baseline.
 
     Returns:
-        the judge's name, rows of the ``table`` artifact, and the differences of the win rates from one half.
+        The judge's name, rows of the ``table`` artifact, and the differences of the win rates from one half.
     """
     read = {
         system: read_overall(path, scores.ids) for (system, corpus), path in judged.items() if corpus == scores.corpus

@@ -21,7 +21,7 @@ CHANCE = "chance"
 def paired_differences(
     evaluation: Evaluation, evaluations: Mapping[Key, Path], members: Members | None = None
 ) -> list[Difference]:
-    """Every system but chance against ``sft`` and ``kd`` where the run has them, each pair once, Holm-corrected."""
+    """Compare every system but chance with ``sft`` and ``kd``, each pair once, with Holm's correction."""
     found = []
     for scores in scores_by_corpus(evaluation, evaluations, members or {}).values():
         present = dict.fromkeys(plain_name(s) for s, corpus in evaluations if corpus == scores.corpus)
@@ -37,7 +37,7 @@ def _rows_of(system: str, corpus: str, figures: Mapping[str, Any]) -> list[dict[
 
 
 def _averaged(system: str, scores: CorpusScores, figures: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of a system: of its mean over seeds under its name, then of each seed as ``{system}@{seed}``."""
+    """Return rows of a system: its mean over seeds under its name, then each seed as ``{system}@{seed}``."""
     members = scores.members_of(system)
     names = list(members.values())
     if len(names) == 1:
@@ -51,13 +51,13 @@ def _averaged(system: str, scores: CorpusScores, figures: Mapping[str, Mapping[s
 
 
 class ZeroShotFiles(NamedTuple):
-    """The table in four forms.
+    """The zero-shot table in four formats.
 
     Attributes:
-        parquet: long ``table`` artifact; its notes hold marks, reasons for absent metrics and seeds.
-        csv: the same rows.
-        md: one wide table a corpus, with notes and paired differences.
-        tex: the same for a paper (booktabs).
+        parquet: Long ``table`` artifact; its notes hold marks, reasons for absent metrics, and seeds.
+        csv: The same rows as CSV.
+        md: One wide table per corpus, with notes and paired differences.
+        tex: The same tables for a paper (booktabs).
     """
 
     parquet: Path
@@ -73,14 +73,14 @@ def write_zero_shot(
     marks: Mapping[str, str],
     outs: ZeroShotFiles,
 ) -> None:
-    """Write the table in four forms.
+    """Write the zero-shot table in four formats.
 
     Args:
-        evaluation: resamples and seed of the paired differences.
+        evaluation: Resamples and seed of the paired differences.
         evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact.
-        members: trained system -> its members and their seeds; a system of several is averaged over them.
-        marks: system or corpus -> what it is: external, transductive, zero-shot, synthetic …
-        outs: where it goes.
+        members: Trained system -> its members and their seeds; a system with several seeds is averaged over them.
+        marks: System or corpus -> its mark: external, transductive, zero-shot, synthetic …
+        outs: Target files.
     """
     rows: list[dict[str, Any]] = []
     unavailable: dict[str, str] = {}

@@ -1,1 +1,1 @@
-"""The subcommands of ``aligncap``, one module each; ``aligncap.serving.cli`` lists them."""
+"""The subcommands of ``aligncap``, one module each, which ``aligncap.serving.cli`` lists."""

@@ -1,4 +1,4 @@
-"""``aligncap annotate``."""
+"""The command ``aligncap annotate``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aligncap.serving.commands.terminal import HostOption, note, taking
 
 @dataclass(frozen=True)
 class AnnotateOptions:
-    """What ``aligncap annotate`` may be given."""
+    """Options of ``aligncap annotate``."""
 
     results: Annotated[Path, typer.Option("--results", metavar="DIR", help="results/EXPERIMENT.")] = Path(
         "results/default"

@@ -1,4 +1,4 @@
-"""``aligncap caption``."""
+"""The command ``aligncap caption``."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from aligncap.serving.captioner import Captioner
     from aligncap.serving.folders import CaptionTable
 
-INTERRUPTED = 130  # as a shell says it of Ctrl-C
+INTERRUPTED = 130  # exit code by which shells report Ctrl-C
 
-Report = Callable[[str | None], None]  # a file is done; of one that could not be read, why
+Report = Callable[[str | None], None]  # called for each file, with the reason if it could not be read
 
 
 @dataclass(frozen=True)
 class CaptionOptions:
-    """What ``aligncap caption`` may be given."""
+    """Options of ``aligncap caption``."""
 
     files: Annotated[
         list[str] | None,
@@ -68,10 +68,10 @@ class CaptionOptions:
 def caption(options: CaptionOptions) -> None:
     """Say how the speaker of each file sounds, in one sentence.
 
-    With --out a large folder can be captioned in several goes: the same command goes on where it stopped, files that
-    have a caption are skipped, and the table is whole at any time. Files that cannot be read are named on stderr and
+    With --out a large folder can be captioned in several runs: the same command continues where it stopped, files that
+    have a caption are skipped, and the table is complete at any time. Files that cannot be read are named on stderr and
     tried again next time. With --watch a file is captioned once it has stopped growing, and the table is written
-    whenever all that has come is captioned; Ctrl-C is how that ends.
+    whenever all files so far are captioned; Ctrl-C ends it.
 
     Exit code: 0, all files have a caption; 1, some could not be read; 2, nothing could be done; 130, interrupted.
 
@@ -100,7 +100,7 @@ def caption(options: CaptionOptions) -> None:
     name = checkpoint_name(options.model)
     writing: CaptionTable | nullcontext[None] = CaptionTable(out, style, name) if out else nullcontext()
     with writing as table:
-        load = cache(lambda: _load(options.model, options.models))  # not before there is a file that can be read
+        load = cache(lambda: _load(options.model, options.models))  # loaded only once there is a readable file
         keep = table.append if table is not None else _printer(style)
 
         def work(todo: Sequence[Path]) -> int:
@@ -130,7 +130,7 @@ def caption(options: CaptionOptions) -> None:
 
 
 def _follow(come: Iterable[list[Path]], table: CaptionTable | None, work: Callable[[Sequence[Path]], int]) -> int:
-    """Caption files as they come, until Ctrl-C; returns how many could not be read."""
+    """Caption files as they arrive, until Ctrl-C; returns the number of unreadable files."""
     from aligncap.serving.folders import by_length
 
     failed = 0
@@ -199,7 +199,7 @@ def _caption_files(
     keep: Callable[[Sequence[dict[str, Any]]], None],
     report: Report,
 ) -> int:
-    """Caption batch by batch; returns how many files could not be read."""
+    """Caption batch by batch; returns the number of unreadable files."""
     from aligncap.errors import AudioError
     from aligncap.serving.folders import require_utf8
     from aligncap.serving.sounds import read_sound
@@ -223,14 +223,14 @@ def _caption_files(
 
 @contextmanager
 def _progress(total: int, quiet: bool, printing: bool) -> Iterator[Report]:
-    """A bar on stderr where that is a terminal on which nothing else is printed; else a line every tenth."""
+    """Show a bar on stderr if it is a terminal that shows nothing else, or else a line for every tenth."""
     if sys.stderr.isatty() and not quiet and not (printing and sys.stdout.isatty()):
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
         columns = ("captions", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-        # Redirected, what goes to stdout would come out of stderr.
+        # With redirection, text for stdout would appear on stderr.
         with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as bar:
             task = bar.add_task("", total=total)
 

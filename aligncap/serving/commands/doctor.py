@@ -1,4 +1,4 @@
-"""``aligncap doctor``."""
+"""The command ``aligncap doctor``."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def doctor(
     quick: Annotated[bool, typer.Option("--quick", help="Do not compute the sha256 of the base models.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what works on this machine, what does not, and what to do.
+    """Check what works on this machine, and say how to repair what does not.
 
-    Looks at Python, packages, torch, GPU, bf16, Java, audio decoding, the parser, disk, base models, MLflow store,
+    It checks Python, packages, torch, GPU, bf16, Java, audio decoding, the parser, disk, base models, MLflow store,
     Snakemake and conda, and changes nothing.
 
     Exit code: 0; 1 where something fails that the captioner or the pipeline cannot do without.

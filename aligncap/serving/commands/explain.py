@@ -1,4 +1,4 @@
-"""``aligncap explain``."""
+"""The command ``aligncap explain``."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ def explain(
     corpus: Annotated[str | None, typer.Option(metavar="NAME", help="Where several corpora have the id.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print everything that a run of the pipeline knows of one utterance.
+    """Print all data of a pipeline run about one utterance.
 
-    Audio, transcript, gold and predicted clues with the probability of every tag, both prompts, references, what every
-    system said with its metrics and hallucination flags, the judges' scores, candidates and preference pairs.
+    The data are audio, transcript, gold and predicted clues with the probability of every tag, both prompts,
+    references, every system's caption with its metrics and hallucination flags, the judges' scores, candidates and
+    preference pairs.
 
     Exit code: 0, or 2 where there is no such utterance.
 

@@ -1,4 +1,4 @@
-"""``aligncap parse``."""
+"""The command ``aligncap parse``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def parse(
     language: Annotated[str, typer.Option(metavar="CODE", help="en; zh with the plugin aligncap-zh.")] = "en",
     as_json: JsonOption = False,
 ) -> None:
-    """Read the clues of a caption: emotions, voice, intensity, negation.
+    """Parse the clues of a caption: emotions, voice, intensity, negation.
 
     Examples:
       aligncap parse "He is not at all angry, just a little sad, with a trembling voice."

@@ -1,4 +1,4 @@
-"""``aligncap score``."""
+"""The command ``aligncap score``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScoreOptions:
-    """What ``aligncap score`` may be given."""
+    """Options of ``aligncap score``."""
 
     captions: Annotated[
         list[Path], typer.Argument(metavar="CAPTIONS...", help="One or more tables: .csv, .tsv, .jsonl or .parquet.")
@@ -47,10 +47,10 @@ class ScoreOptions:
 def score(options: ScoreOptions) -> None:
     """Score any captions against any references.
 
-    No trained model is needed. Ids are a column utterance_id, id, path …; of a path the file's name without extension.
-    Columns emotion, intensity, level, pitch, rate and transcript of the references are used where they are there:
-    captions that contradict them are factuality hallucinations. What cannot be measured here is said before the work
-    starts, and is absent, never 0.
+    No trained model is needed. Ids come from a column utterance_id, id, path …; for a path the id is the file's name
+    without extension. Columns emotion, intensity, level, pitch, rate and transcript of the references are used where
+    they exist: captions that contradict them are factuality hallucinations. Metrics that are unavailable here are named
+    before the work starts, and are absent, never 0.
 
     Exit code: 0, or 2 where the tables cannot be read or do not fit.
 
@@ -99,7 +99,7 @@ def score(options: ScoreOptions) -> None:
 
 
 def _names(paths: list[Path]) -> list[str]:
-    """Short names of the tables: the file's, or the whole path where two are alike."""
+    """Return short names of the tables: the files' names, or whole paths where two names are equal."""
     stems = [path.stem for path in paths]
     return stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
 

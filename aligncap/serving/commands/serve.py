@@ -1,4 +1,4 @@
-"""``aligncap serve``."""
+"""The command ``aligncap serve``."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ def serve(
 ) -> None:
     """Serve the caption page, and POST /v1/captions for programs.
 
-    The page can show a second caption to compare: that of --compare, else of the checkpoint sft beside the main one.
-
-    On Ctrl-C or SIGTERM every accepted request is finished first. docs/pages.md has the rest.
+    The page can show a second caption for comparison, from --compare or else from the checkpoint sft beside the main
+    one. On Ctrl-C or SIGTERM every accepted request is finished first. docs/pages.md has the details.
 
     Examples:
       aligncap serve --model results/default/checkpoints/kd
@@ -49,6 +48,6 @@ def serve(
 
 
 def _beside(model: Path) -> Path | None:
-    """The plain fine-tuned captioner of the same experiment, which the others are held against."""
+    """Return the plain fine-tuned captioner of the same experiment, with which others are compared."""
     folder = model.resolve().parent / BASELINE
     return folder if folder.is_dir() and folder != model.resolve() else None

@@ -1,4 +1,4 @@
-"""What the subcommands share: where they print, and how."""
+"""Terminal output and options that the subcommands share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 Options = TypeVar("Options")
-WIDTH = 120  # of tables where stdout is no terminal
+WIDTH = 120  # width of tables where stdout is no terminal
 
 DEFAULT_MODEL = Path("results/default/checkpoints/aligncap")
 ModelOption = Annotated[
@@ -33,7 +33,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout instead
 
 
 def taking(options: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
-    """Make a command of a function that takes one object: each field of the dataclass is an option of the command."""
+    """Make a command from a function of one object: each field of the dataclass is an option of the command."""
 
     def command_of(function: Callable[[Options], None]) -> Callable[..., None]:
         @wraps(function)
@@ -58,22 +58,22 @@ def taking(options: type[Options]) -> Callable[[Callable[[Options], None]], Call
 
 
 def stdout() -> Console:
-    """The console for results; wide enough for tables where it is a pipe."""
+    """Return the console for results, which is wide enough for tables where it is a pipe."""
     return Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, markup=False, soft_wrap=False)
 
 
 def note(message: str) -> None:
-    """One line to a person, on stderr."""
+    """Print one line for the user on stderr."""
     Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(message)
 
 
 def say(problem: str) -> None:
-    """One line on stderr about what went wrong."""
+    """Print one line about a problem on stderr."""
     note(f"aligncap: {problem}")
 
 
 def quiet_libraries() -> None:
-    """Keep bars, reports and deprecations of the libraries that load models out of stderr; errors stay."""
+    """Silence bars, reports and deprecation warnings of the model libraries on stderr; errors stay."""
     import warnings
 
     from transformers.utils import logging
@@ -84,12 +84,12 @@ def quiet_libraries() -> None:
 
 
 def print_json(value: Any) -> None:
-    """Indented JSON on stdout."""
+    """Print indented JSON on stdout."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """An empty table in the house's style; columns whose name begins with '>' are aligned to the right."""
+    """Return an empty table in the common style; columns whose name begins with '>' are aligned to the right."""
     made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         made.add_column(

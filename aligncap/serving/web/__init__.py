@@ -1,1 +1,1 @@
-"""The two pages that AlignCap serves: captions of what you say or drop, and blind comparison by people."""
+"""The two web pages of AlignCap: captions of recorded or uploaded speech, and blind comparison by people."""

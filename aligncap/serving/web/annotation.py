@@ -1,4 +1,4 @@
-"""``aligncap annotate``: people compare two captions of a recording without knowing whose they are (docs/pages.md)."""
+"""The page of ``aligncap annotate``, where people compare two captions of a recording blindly (docs/pages.md)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Pressed = Literal["a", "b", "both_fine", "both_hallucinate"]
 
 
 class Given(BaseModel):
-    """An answer as the page sends it: of what it showed as A and B."""
+    """An answer as the page sends it, in terms of the captions shown as A and B."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -35,7 +35,7 @@ class Given(BaseModel):
 
 
 class Back(BaseModel):
-    """Take the last answer back."""
+    """A request to take the last answer back."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,20 +43,20 @@ class Back(BaseModel):
 
 
 def shown_first(task: Task, annotator: str) -> Choice:
-    """Which of the task's captions this person sees as A: by hash, so it is the same after a reload."""
+    """Return which caption this person sees as A, chosen by hash so that it is the same after a reload."""
     digest = hashlib.sha256(f"{annotator.casefold()}/{task.key}".encode()).digest()
     return "second" if digest[0] % 2 else "first"
 
 
 def annotation_app(tasks: Tasks, answers: Answers, host: str = "127.0.0.1") -> FastAPI:
-    """The web application around a list of questions and a file of answers.
+    """Make the web application for a list of questions and a file of answers.
 
-    Neither system names nor utterance ids leave the server: file names of many corpora tell the emotion.
+    Neither system names nor utterance ids leave the server, because file names of many corpora reveal the emotion.
 
     Args:
-        tasks: what is asked, in this order.
-        answers: where answers go.
-        host: address that it will be served on.
+        tasks: Questions, asked in this order.
+        answers: File for the answers.
+        host: Address on which it will be served.
     """
     by_key = {task.key: task for task in tasks.asked}
     app = FastAPI(title="AlignCap annotation", docs_url=None, redoc_url=None, openapi_url=None, max_body_size=10_000)
@@ -67,7 +67,7 @@ def annotation_app(tasks: Tasks, answers: Answers, host: str = "127.0.0.1") -> F
         return JSONResponse({"detail": str(error)}, 422)
 
     def state(annotator: str) -> dict[str, Any]:
-        """Progress of a person and the next question, None where all are answered."""
+        """Return a person's progress and the next question, None where all are answered."""
         done = [key for key in answers.answered(annotator) if key in by_key]
         answered = set(done)
         task = next((task for task in tasks.asked if task.key not in answered), None)
@@ -119,18 +119,18 @@ def annotation_app(tasks: Tasks, answers: Answers, host: str = "127.0.0.1") -> F
 def load_tasks(
     results: Path, systems: Sequence[str], candidates: str | None, corpora: Sequence[str], limit: int | None
 ) -> Tasks:
-    """Questions as the command line names them.
+    """Load the questions that the command line selects.
 
     Args:
-        results: folder of an experiment, ``results/{experiment}``.
-        systems: two systems whose captions of test utterances are compared: win rates.
-        candidates: instead, a system whose candidates of training utterances are compared: these answers may train.
-        corpora: of test corpora, only these.
-        limit: ask only the first so many questions; the order is the same for everybody.
+        results: Folder of an experiment, ``results/{experiment}``.
+        systems: Two systems whose captions of test utterances are compared, for win rates.
+        candidates: System whose candidates of training utterances are compared instead; these answers may train.
+        corpora: Test corpora to which the questions are limited.
+        limit: Number of questions asked, the first ones; the order is the same for everybody.
 
     Raises:
-        ConfigError: not two systems or one set of candidates.
-        ArtifactError: captions or candidates are of no use.
+        ConfigError: The selection is not two systems or one set of candidates.
+        ArtifactError: Captions or candidates are unusable.
     """
     if (candidates is None) != (len(systems) == 2) or (candidates is not None and systems):
         raise ConfigError(
@@ -143,12 +143,12 @@ def load_tasks(
         tasks = candidate_tasks(results, candidates)
     else:
         tasks = test_tasks(results, (systems[0], systems[1]), corpora)
-    # A sample of the captions that differ says nothing beside all of those that do not.
+    # With a limit only some differing captions are asked, so all identical ones would outweigh them.
     return tasks if limit is None else Tasks(tasks.asked[:limit], [])
 
 
 def default_answers(results: Path) -> Path:
-    """``annotations/{experiment}.sqlite`` beside ``results/``: `make clean` removes results, not what people said."""
+    """Return ``annotations/{experiment}.sqlite`` beside ``results/``, which `make clean` does not remove."""
     folder = results.resolve()
     return folder.parents[1] / "annotations" / f"{folder.name}.sqlite"
 
@@ -157,13 +157,13 @@ def annotate(tasks: Tasks, answers: Path, host: str = "127.0.0.1", port: int = 8
     """Serve the annotation page until a signal ends it.
 
     Args:
-        tasks: what is asked; see ``load_tasks``.
-        answers: SQLite file, made where it is not there.
-        host: address to listen on; anything but loopback is reachable by others without a password.
-        port: 0 takes a free one.
+        tasks: Questions; see ``load_tasks``.
+        answers: SQLite file, created where it does not exist.
+        host: Address to listen on; anything but loopback is reachable by others without a password.
+        port: Port; 0 takes a free one.
 
     Raises:
-        ArtifactError: the file of answers is of no use.
-        ServerError: the address cannot be had.
+        ArtifactError: The file of answers is unusable.
+        ServerError: The address is unavailable.
     """
     server.run(annotation_app(tasks, Answers(answers), host), host, port)

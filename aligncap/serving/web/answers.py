@@ -1,4 +1,4 @@
-"""Answers of annotators in SQLite: one row a question and person, what was shown included."""
+"""Answers of annotators in SQLite: one row per question and person, with the captions shown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from aligncap.errors import ArtifactError
 from aligncap.serving.web.tasks import Task
 
-Choice = Literal["first", "second", "both_fine", "both_hallucinate"]  # of Task.captions, wherever they were shown
+Choice = Literal["first", "second", "both_fine", "both_hallucinate"]  # of Task.captions, wherever the page shows them
 CHOICES: tuple[Choice, ...] = get_args(Choice)
 VERSION = 1
 TABLE = """
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS answers (
 
 @dataclass(frozen=True)
 class Answer:
-    """What one person said to one question."""
+    """The answer of one person to one question."""
 
     task: str
     annotator: str
@@ -53,13 +53,13 @@ class Answer:
 
 
 class Answers:
-    """The file of answers; every method is one transaction, so that a killed server loses nothing that it confirmed.
+    """The file of answers. Every method is one transaction, so a killed server loses no confirmed answer.
 
     Args:
-        path: made where it is not there.
+        path: SQLite file, created where it does not exist.
 
     Raises:
-        ArtifactError: no SQLite file of this version.
+        ArtifactError: The file is no SQLite file of this version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -89,18 +89,18 @@ class Answers:
             database.execute(f"INSERT OR REPLACE INTO answers VALUES ({', '.join('?' * len(row))})", row)
 
     def answered(self, annotator: str) -> list[str]:
-        """Keys of the questions that somebody answered, in the order of answering; case does not make another name."""
+        """Return keys of the questions that a person answered, in the order of answering; names ignore case."""
         query = "SELECT task FROM answers WHERE annotator = ? ORDER BY answered_at, rowid"
         with closing(self._open()) as database:
             return [key for (key,) in database.execute(query, (annotator,))]
 
     def remove(self, annotator: str, task: str) -> None:
-        """Take an answer back."""
+        """Delete the answer of a person to a question."""
         with self._lock, closing(self._open()) as database, database:
             database.execute("DELETE FROM answers WHERE annotator = ? AND task = ?", (annotator, task))
 
     def all(self, tasks: Sequence[str] | None = None) -> list[Answer]:
-        """Every answer, by question and name; with ``tasks`` only those to these questions."""
+        """Return all answers by question and name, or with ``tasks`` only those to these questions."""
         fields = ", ".join(Answer.__dataclass_fields__)
         with closing(self._open()) as database:
             rows = database.execute(f"SELECT {fields} FROM answers ORDER BY task, annotator").fetchall()

@@ -1,6 +1,6 @@
-"""``aligncap serve``: the caption page and ``POST /v1/captions`` (docs/pages.md).
+"""The server of ``aligncap serve``: the caption page and ``POST /v1/captions`` (docs/pages.md).
 
-Annotations are evaluated here (no ``__future__`` import): FastAPI could not find names of a function by itself.
+Annotations are evaluated here (no ``__future__`` import), because FastAPI could not find names local to a function.
 """
 
 import asyncio
@@ -32,14 +32,14 @@ FORM_OVERHEAD = 10_000  # bytes that multipart needs around the file
 
 @dataclass(frozen=True)
 class Limits:
-    """What one server takes on.
+    """The limits of one server.
 
     Attributes:
-        megabytes: largest upload.
-        seconds: longest recording.
-        waiting: recordings that may wait; further ones get 503.
-        batch: recordings decoded at once.
-        max_new_tokens: longest caption, in tokens.
+        megabytes: Maximum size of an upload.
+        seconds: Maximum duration of a recording.
+        waiting: Number of recordings that may wait; further ones get 503.
+        batch: Number of recordings decoded at once.
+        max_new_tokens: Maximum length of a caption in tokens.
     """
 
     megabytes: float = 25.0
@@ -66,7 +66,7 @@ class ClueFound(BaseModel):
 
 
 class SystemCaption(BaseModel):
-    """One system's sentence."""
+    """The caption of one system."""
 
     system: str
     caption: str
@@ -74,7 +74,7 @@ class SystemCaption(BaseModel):
 
 
 class CaptionedRecording(BaseModel):
-    """What the server says of one recording."""
+    """The captions, clues and transcript of one recording."""
 
     file: str = Field(description="as the sender named it")
     duration_s: float
@@ -84,14 +84,14 @@ class CaptionedRecording(BaseModel):
 
 
 class Problem(BaseModel):
-    """What went wrong, in a sentence."""
+    """A description of the problem in one sentence."""
 
     detail: str
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A request that can be captioned."""
+    """A decoded request that can be captioned."""
 
     name: str
     samples: Samples
@@ -100,19 +100,19 @@ class Recording:
 
 
 def languages() -> dict[str, str]:
-    """ISO 639 code -> English name of the languages that Whisper knows."""
+    """Return ISO 639 code -> English name of the languages that Whisper knows."""
     from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
     return dict(sorted(LANGUAGES.items(), key=lambda item: item[1]))
 
 
 def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127.0.0.1") -> FastAPI:
-    """The web application around one or more captioners.
+    """Make the web application for one or more captioners.
 
     Args:
-        captioners: name of a system -> its captioner; the first is the main one, the others are for comparison.
-        limits: size, duration, waiting line, batch.
-        host: address that it will be served on.
+        captioners: Name of a system -> its captioner; the first is the main one, the others are for comparison.
+        limits: Limits of size, duration, queue and batch.
+        host: Address on which it will be served.
     """
     spoken = languages()
     names = list(captioners)
@@ -148,7 +148,7 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
         language: Annotated[str | None, Form(description="ISO 639-1 of the speech; left out: detected")] = None,
         compare: Annotated[bool, Form(description="also by the systems of --compare")] = False,
     ) -> Recording:
-        """What was uploaded, decoded; a recording that cannot be captioned ends here with a sentence."""
+        """Return the decoded upload, or refuse a recording that cannot be captioned, with a sentence."""
         if language and language not in spoken:
             raise AudioError(f"language: '{language}' is not known; use a code such as en, de or zh, or leave it out")
         data = await file.read()
@@ -159,7 +159,7 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
         return Recording(name, samples, names if compare else names[:1], language or None)
 
     async def events(request: Request, asked: Recording) -> AsyncIterator[Event]:
-        """Events of one job, in this loop; the job is given up when nobody reads them any more."""
+        """Yield the events of one job in this loop; the job is abandoned when nobody reads them any more."""
         loop = asyncio.get_running_loop()
         told: asyncio.Queue[Event] = asyncio.Queue()
 
@@ -214,10 +214,10 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
     async def captions_stream(
         request: Request, asked: Annotated[Recording, Depends(recording)]
     ) -> AsyncIterator[ServerSentEvent]:
-        """Server-sent events, the last of them ``done``, or ``error`` with a message.
+        """Send server-sent events, of which the last is ``done``, or ``error`` with a message.
 
-        ``audio`` (duration_s, peaks of the waveform), ``heard`` (clues, transcript), then ``caption`` (system, text so
-        far, done, finished) at every new word.
+        ``audio`` (duration_s, peaks of the waveform) comes first, then ``heard`` (clues, transcript), then ``caption``
+        (system, text so far, done, finished) at every new word.
         """
         known = {"duration_s": len(asked.samples) / SAMPLE_RATE, "peaks": peaks(asked.samples)}
         yield ServerSentEvent(event="audio", data=known)
@@ -253,22 +253,22 @@ def serve(
     """Serve the caption page until a signal ends it; accepted requests are finished first.
 
     Args:
-        checkpoint: folder of the captioner, for example ``results/default/checkpoints/aligncap``; its name is shown.
-        compare: folder of a second one, whose caption the page can show beside it.
-        models: folder of the base models; None looks for it as ``Captioner.load`` does.
-        host: address to listen on; anything but loopback is reachable by others without a password.
-        port: 0 takes a free one.
-        limits: size, duration, waiting line, batch.
+        checkpoint: Folder of the captioner, for example ``results/default/checkpoints/aligncap``; its name is shown.
+        compare: Folder of a second captioner, whose caption the page can show beside the first.
+        models: Folder of the base models; None searches for it as ``Captioner.load`` does.
+        host: Address to listen on; anything but loopback is reachable by others without a password.
+        port: Port; 0 takes a free one.
+        limits: Limits of size, duration, queue and batch.
 
     Raises:
-        ModelError, ConfigError: a checkpoint cannot be loaded.
-        ServerError: the address cannot be had.
+        ModelError, ConfigError: A checkpoint cannot be loaded.
+        ServerError: The address is unavailable.
     """
     from aligncap.serving.captioner import Captioner
 
     folders = [checkpoint] if compare is None else [checkpoint, compare]
     names = [folder.resolve().name for folder in folders]
-    if len(set(names)) < len(names):  # the same system of two experiments
+    if len(set(names)) < len(names):  # two experiments have a system of the same name
         names = [f"{folder.resolve().parent.parent.name}/{name}" for folder, name in zip(folders, names, strict=True)]
     if len(set(names)) < len(names):
         raise ConfigError(f"{compare}: compared with itself; name another checkpoint")

@@ -1,4 +1,4 @@
-"""What the answers say: preferences for the judge ``human``, win rates, and how far people agree."""
+"""Results of the annotation: preferences for the judge ``human``, win rates, and agreement between people."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ Row = dict[str, Any]
 def export_preferences(results: Path, answers: Path, out: Path) -> int:
     """Write the answers about training candidates as the JSONL that the judge ``human`` reads.
 
-    Answers about test captions are never among them, nor are those about utterances that the experiment's plan does not
-    give to preference training.
+    Answers about test captions are excluded, and so are those about utterances that the experiment's plan does not give
+    to preference training.
 
     Args:
-        results: folder of the experiment that will train on them.
+        results: Folder of the experiment that will train on them.
         answers: SQLite file of answers.
-        out: the JSONL; ``preference.judge.human.answers`` names it.
+        out: JSONL file, which ``preference.judge.human.answers`` names.
 
     Returns:
-        how many answers were written.
+        The number of answers written.
 
     Raises:
-        ArtifactError: there is none.
+        ArtifactError: There is no answer to write.
     """
     if not answers.is_file():
         raise ArtifactError(f"{answers}: no such file; 'aligncap annotate' makes it")
@@ -77,14 +77,14 @@ def export_preferences(results: Path, answers: Path, out: Path) -> int:
 
 
 def fleiss_kappa(weights: Array, counts: NDArray[np.int64]) -> Array:
-    """Fleiss' kappa (1971) under each row of weights; each question may have its own number of raters, at least two.
+    """Return Fleiss' kappa (1971) under each row of weights, for questions with two or more raters each.
 
     Args:
-        weights: [b, n].
-        counts: [n, c], how many raters gave each question each category.
+        weights: Weights [b, n].
+        counts: Number of raters [n, c] who gave each question each category.
 
     Returns:
-        [b]; NaN where everybody always said the same one thing.
+        Kappa [b]; NaN where everybody always chose the same category.
     """
     raters = counts.sum(axis=1)
     agreed = ((counts**2).sum(axis=1) - raters) / (raters * (raters - 1))
@@ -96,15 +96,15 @@ def fleiss_kappa(weights: Array, counts: NDArray[np.int64]) -> Array:
 
 
 def summarise(tasks: Tasks, given: Sequence[Answer]) -> list[Row]:
-    """Win rate and agreement as rows of the ``annotation`` artifact, without its ``system`` and ``against``.
+    """Return win rate and agreement as rows of the ``annotation`` artifact, without its ``system`` and ``against``.
 
     A recording's outcome is the mean over the people who answered: won 1, lost 0, both fine or both hallucinated a
-    half. ``win_rate`` counts captions that are the same word for word as ties, ``win_rate_different`` leaves them out;
-    the former is undefined until every question that differs is answered once, for the ties would outweigh the rest.
+    half. ``win_rate`` counts identical captions as ties, ``win_rate_different`` leaves them out. ``win_rate`` is
+    undefined until every question about differing captions has an answer, because the ties would outweigh the rest.
 
     Args:
-        tasks: the questions; answers to others do not count.
-        given: answers.
+        tasks: Questions; answers to others do not count.
+        given: Answers.
     """
     by_key = {task.key: task for task in tasks.asked}
     answers: dict[str, list[Answer]] = defaultdict(list)
@@ -126,7 +126,7 @@ def summarise(tasks: Tasks, given: Sequence[Answer]) -> list[Row]:
 
 
 def _agreement(answered: Sequence[Task], answers: dict[str, list[Answer]]) -> list[Row]:
-    """Cohen's kappa of every two people, Fleiss' of all: of the four answers, and of the preference (ties are one)."""
+    """Return Cohen's kappa per pair of people and Fleiss' of all, for the four answers and preferences (with ties)."""
     four = {choice: number for number, choice in enumerate(CHOICES)}
     people = sorted({own.annotator for task in answered for own in answers[task.key]}, key=str.casefold)
     rows = []
@@ -166,7 +166,7 @@ def _mean(values: Sequence[float]) -> Callable[[Array], Array]:
 
 
 def _measured(measure: str, annotators: str, tasks: Sequence[Task], statistic: Callable[[Array], Array]) -> Row:
-    """Value and 95 % interval over clusters; null where the statistic is undefined."""
+    """Return value and 95 % interval over clusters; null where the statistic is undefined."""
     figure = bootstrap.measured([task.cluster for task in tasks], statistic, RESAMPLES, SEED)
     return {"measure": measure, "annotators": annotators, **figure}
 
@@ -175,15 +175,15 @@ def write_summary(tasks: Tasks, answers: Path, out: Path) -> list[Row]:
     """Write win rates and agreement as the ``annotation`` artifact, and as Markdown beside it.
 
     Args:
-        tasks: the questions, as ``load_tasks`` makes them.
+        tasks: Questions from ``load_tasks``.
         answers: SQLite file of answers.
-        out: the Parquet file.
+        out: Parquet file.
 
     Returns:
-        the rows.
+        The rows of the artifact.
 
     Raises:
-        ArtifactError: nobody has answered any of these questions.
+        ArtifactError: Nobody has answered any of these questions.
     """
     given = Answers(answers).all([task.key for task in tasks.asked]) if answers.is_file() else []
     if not given:

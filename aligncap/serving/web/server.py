@@ -1,4 +1,4 @@
-"""What both pages share: static files, headers, allowed hosts, and a server that ends without losing a request."""
+"""Common parts of both pages: static files, headers, allowed hosts, and a server that loses no request at its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aligncap.errors import AlignCapError
 
 STATIC = Path(__file__).parent / "static"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# Everything comes from this server; recordings are blobs of the page itself.
+# All content comes from this server; recordings are blobs that the page creates.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -29,13 +29,13 @@ logger = logging.getLogger(__name__)
 
 
 class ServerError(AlignCapError):
-    """The server cannot start here."""
+    """An error that prevents the server from starting."""
 
 
 def dress(app: FastAPI, page: str, host: str) -> None:
     """Give an app its page at ``/``, the static files, security headers and a check of the Host header.
 
-    A page on loopback answers to loopback names only, so that no website can reach it by pointing a name of its own at
+    A page on loopback answers to loopback names only, so that no website can reach it by a host name that points at
     this machine (DNS rebinding).
     """
 
@@ -60,15 +60,15 @@ def dress(app: FastAPI, page: str, host: str) -> None:
 
 
 def run(app: FastAPI, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT; then finish the requests that were accepted, and return.
+    """Serve until SIGTERM or SIGINT, then finish the accepted requests and return.
 
     Args:
-        app: what to serve.
-        host: address to listen on.
-        port: 0 takes a free one; the log says which.
+        app: Web application to serve.
+        host: Address to listen on.
+        port: Port; 0 takes a free one, which the log names.
 
     Raises:
-        ServerError: the address cannot be had.
+        ServerError: The address is unavailable.
     """
     import uvicorn
 
@@ -77,7 +77,7 @@ def run(app: FastAPI, host: str, port: int) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
-            listener.listen()  # here, not in uvicorn: whoever reads the address below may come at once
+            listener.listen()  # not left to uvicorn, because clients may connect once they read the address below
         except OSError as error:
             why = error.strerror or error
             raise ServerError(f"{host}:{port}: {why}; choose another --host or --port") from None
@@ -86,7 +86,7 @@ def run(app: FastAPI, host: str, port: int) -> None:
         server = uvicorn.Server(uvicorn.Config(app, access_log=False, lifespan="on"))
         shown = f"[{host}]" if ":" in host else host
         logging.getLogger("uvicorn.error").info("AlignCap is on http://%s:%d", shown, listener.getsockname()[1])
-        # uvicorn raises the signal that ended it once more when it is done, for whoever handled it before.
+        # When it is done, uvicorn raises the signal that ended it once more, for the previous handler.
         before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             server.run(sockets=[listener])

@@ -1,7 +1,7 @@
-"""One worker thread that captions what every request brings: requests that wait together are decoded together.
+"""The caption service: one worker thread that decodes waiting requests together.
 
-There is no timer: while one batch runs the next one gathers, so a lone request never waits for company. What was
-accepted is always answered, also while the server shuts down.
+There is no timer: the next batch gathers while one batch runs, so a lone request never waits for others. Every accepted
+request is answered, also while the server shuts down.
 """
 
 from __future__ import annotations
@@ -28,44 +28,44 @@ BROKEN = "the captioner failed on this recording; the server's log says why"
 
 
 class Ears(Protocol):
-    """What the service needs of a ``Captioner``."""
+    """The part of ``Captioner`` that the service needs."""
 
     model: CaptionModel
     hearing: str
 
     def hear(self, samples: NDArray[np.float32], language: str | None = None) -> Heard:
-        """As ``Captioner.hear``."""
+        """Compute features, clues and transcript, as ``Captioner.hear``."""
         ...
 
 
 class BusyError(AlignCapError):
-    """As many requests wait as the limits allow, or the server is shutting down."""
+    """An error for requests beyond the limit of waiting ones, or during the shutdown."""
 
 
 @dataclass(eq=False)
 class Job:
     """One recording to caption.
 
-    ``tell`` is called from the worker's thread: first ``{"event": "heard", "clues", "transcript"}``, then for each
-    system ``{"event": "caption", "system", "text", "done", "finished"}`` at every new word, at last ``{"event":
-    "done"}``; or ``{"event": "error", "message"}`` instead of what would come next.
+    ``tell`` is called from the worker's thread. It first gets ``{"event": "heard", "clues", "transcript"}``, then for
+    each system ``{"event": "caption", "system", "text", "done", "finished"}`` at every new word, and at last
+    ``{"event": "done"}``. After a failure it gets ``{"event": "error", "message"}`` in place of all further events.
     """
 
     samples: NDArray[np.float32]  # [n], mono, 16 kHz
     systems: Sequence[str]
     language: str | None
     tell: Callable[[Event], None]
-    abandoned: threading.Event = field(default_factory=threading.Event)  # nobody listens any more
+    abandoned: threading.Event = field(default_factory=threading.Event)  # set when nobody reads the events any more
 
 
 class CaptionService:
-    """Captions jobs in one thread, several at once.
+    """The service that captions jobs in one thread, several at once.
 
     Args:
-        captioners: name of a system -> its captioner, the main one first.
-        max_batch: most recordings decoded at once.
-        max_waiting: most recordings that may wait; more are refused.
-        max_new_tokens: longest caption.
+        captioners: Name of a system -> its captioner, the main one first.
+        max_batch: Maximum number of recordings decoded at once.
+        max_waiting: Maximum number of waiting recordings; more are refused.
+        max_new_tokens: Maximum length of a caption in tokens.
     """
 
     def __init__(self, captioners: Mapping[str, Ears], max_batch: int, max_waiting: int, max_new_tokens: int) -> None:
@@ -79,14 +79,14 @@ class CaptionService:
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait for the batch that runs now."""
+        """Number of jobs that wait for the running batch to end."""
         return self._waiting.qsize()
 
     def submit(self, job: Job) -> None:
-        """Accept a job: from here on it gets its events.
+        """Accept a job, which gets its events from then on.
 
         Raises:
-            BusyError: too many wait, or ``close`` was called.
+            BusyError: Too many jobs wait, or ``close`` was called.
         """
         with self._lock:
             if self._closing:
@@ -97,7 +97,7 @@ class CaptionService:
                 raise BusyError(f"{self.waiting} recordings are waiting already; try again in a moment") from None
 
     def close(self) -> None:
-        """Caption what was accepted, take nothing more, and end the thread."""
+        """Caption the accepted jobs, refuse new ones, and end the thread."""
         with self._lock:
             if not self._closing:
                 self._closing = True
@@ -166,7 +166,7 @@ class CaptionService:
                 finished = token == model.end_id
                 done = finished or len(said[row]) == self._max_new_tokens
                 text = model.decode(said[row])
-                # A word may grow with the next token: what is shown are whole words, and at the end all of it.
+                # A word may grow with the next token, so only whole words are shown, and the full text at the end.
                 words = text if done else text.rpartition(" ")[0]
                 if done or words != texts[row]:
                     texts[row] = words

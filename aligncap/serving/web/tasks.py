@@ -1,7 +1,7 @@
-"""What annotators compare: two captions of one recording, from test captions or from training candidates.
+"""Questions for annotators: two captions of one recording, from test captions or from training candidates.
 
-Test captions of two systems give win rates and nothing else. Candidates are samples of one captioner about training
-utterances: answers about these, and only these, may become training preferences.
+Test captions of two systems only give win rates. Candidates are samples of one captioner for training utterances, and
+only answers about them may become training preferences.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class Task:
     """Two captions of one recording.
 
     Attributes:
-        source: where the captions are from.
-        corpus: of the recording.
-        utterance_id: within its corpus.
-        cluster: what a bootstrap draws together: corpus and session where there are ten or more, else utterance.
-        audio: the recording.
-        systems: who said ``captions``; twice the same for candidates.
-        captions: the two.
+        source: Origin of the captions.
+        corpus: Corpus of the recording.
+        utterance_id: Id of the recording within its corpus.
+        cluster: Cluster of the bootstrap: corpus and session where there are ten or more, else utterance.
+        audio: Path of the recording.
+        systems: Systems that made ``captions``; twice the same for candidates.
+        captions: The two captions.
     """
 
     source: Source
@@ -45,24 +45,24 @@ class Task:
 
     @property
     def key(self) -> str:
-        """Names the question: other captions of the same recording are another question."""
+        """Key of the question; other captions of the same recording are another question."""
         what = [self.source, self.corpus, self.utterance_id, *self.systems, *self.captions]
         return hashlib.sha256(json.dumps(what, ensure_ascii=False).encode()).hexdigest()[:20]
 
 
 @dataclass(frozen=True)
 class Tasks:
-    """Questions in the order that everybody gets them, and the test utterances that need none."""
+    """The questions in an order that is the same for everybody, and the test utterances that need none."""
 
     asked: list[Task]
-    identical: list[Task]  # test utterances that both systems caption alike: ties that nobody is asked about
+    identical: list[Task]  # test utterances with the same caption by both systems: ties without a question
 
 
 def _clips(results: Path, corpus: str, split: str) -> dict[str, dict[str, Any]]:
-    """Rows of the ``audio`` artifact by utterance, with their ``cluster`` and the absolute path of the file.
+    """Return rows of the ``audio`` artifact by utterance, with their ``cluster`` and the absolute path of the file.
 
     Raises:
-        ArtifactError: the corpus has another role in this experiment.
+        ArtifactError: The corpus has another role in this experiment.
     """
     path = results / "corpora" / corpus / "audio.parquet"
     rows = artifacts.read_rows(path, "audio")
@@ -81,20 +81,20 @@ def _same(one: str, other: str) -> bool:
 
 
 def _shuffled(tasks: Sequence[Task]) -> list[Task]:
-    """By hash: the same order for everybody, so that what several people answered overlaps."""
+    """Sort questions by hash, the same for everybody, so that the answers of several people overlap."""
     return sorted(tasks, key=lambda task: task.key)
 
 
 def test_tasks(results: Path, systems: tuple[str, str], corpora: Sequence[str] = ()) -> Tasks:
-    """What two systems said about test utterances.
+    """Return the questions about the captions of test utterances by two systems.
 
     Args:
-        results: folder of an experiment, ``results/{experiment}``.
-        systems: the two.
-        corpora: test corpora; none: all that both captioned.
+        results: Folder of an experiment, ``results/{experiment}``.
+        systems: The two systems.
+        corpora: Test corpora; by default all that both systems captioned.
 
     Raises:
-        ArtifactError: no captions, a corpus that is no test corpus, or captions of other utterances.
+        ArtifactError: Captions are missing or of other utterances, or a corpus is no test corpus.
     """
     found = [{p.stem for p in (results / "captions" / system).glob("*.parquet")} for system in systems]
     chosen = list(corpora) or sorted(found[0] & found[1])
@@ -121,15 +121,15 @@ def test_tasks(results: Path, systems: tuple[str, str], corpora: Sequence[str] =
 
 
 def candidate_tasks(results: Path, system: str, per_utterance: int = 1) -> Tasks:
-    """Pairs of candidates of training utterances; where some claim different things, none that are paraphrases.
+    """Return pairs of candidates of training utterances, without paraphrases where some candidates differ in content.
 
     Args:
-        results: folder of an experiment.
-        system: whose candidates, ``results/{experiment}/candidates/{system}.parquet``.
-        per_utterance: most questions about one recording.
+        results: Folder of an experiment.
+        system: System that made the candidates, ``results/{experiment}/candidates/{system}.parquet``.
+        per_utterance: Maximum number of questions about one recording.
 
     Raises:
-        ArtifactError: no candidates, or candidates of utterances that preference training may not use.
+        ArtifactError: Candidates are missing, or of utterances that preference training may not use.
     """
     from aligncap.clues.parser.grammar import parse_clues
     from aligncap.preference.pairs import assertions
@@ -158,7 +158,7 @@ def candidate_tasks(results: Path, system: str, per_utterance: int = 1) -> Tasks
 
 
 def trainable(results: Path) -> set[tuple[str, str]]:
-    """(corpus, utterance id) of the training utterances that candidates, and so preferences, may be about."""
+    """Return (corpus, utterance id) of the training utterances about which candidates and preferences may be."""
     from aligncap.preference.pairs import ROLES
 
     rows = artifacts.read_rows(results / "plan.parquet", "plan")

@@ -1,4 +1,4 @@
-"""From an upload to samples, or a sentence that says what is wrong with it."""
+"""Conversion of an upload to samples, or to a sentence that explains its problem."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aligncap.speech.audio import Samples, load_audio
 
 PEAKS = 160  # bars of the waveform
 KINDS = "WAV, FLAC, Ogg, MP3, M4A and WebM"
-# What files that are no recordings begin with; (offset, bytes) -> what people call them.
+# Signatures of files that are no recordings: offset, bytes, and the common name.
 SIGNATURES = (
     (0, b"%PDF", "a PDF"),
     (0, b"\x89PNG", "a picture (PNG)"),
@@ -34,7 +34,7 @@ SIGNATURES = (
 
 
 def describe(head: bytes) -> str | None:
-    """What a file is, by its first bytes, if it is surely no recording: "a PDF", "text"."""
+    """Return the kind of a file that is surely no recording, by its first bytes, such as "a PDF" or "text"."""
     for offset, signature, name in SIGNATURES:
         if head[offset : offset + len(signature)] == signature:
             return name
@@ -48,15 +48,15 @@ def describe(head: bytes) -> str | None:
 
 
 def read_upload(name: str, data: bytes, max_seconds: float) -> Samples:
-    """Samples of an uploaded file: float32 ``[n]``, mono, 16 kHz.
+    """Return the samples of an uploaded file: float32 ``[n]``, mono, 16 kHz.
 
     Args:
-        name: what the sender calls it; used in messages only, never as a path.
-        data: the whole file.
-        max_seconds: longest recording that is taken.
+        name: Name that the sender gives it, used in messages only and never as a path.
+        data: Content of the file.
+        max_seconds: Maximum duration of a recording in seconds.
 
     Raises:
-        AudioError: not a recording, corrupt, silent, too short or too long; names the file as the sender does.
+        AudioError: The file is no recording, corrupt, silent, too short or too long; the message has the sender's name.
     """
     shown = Path(name.replace("\\", "/")).name or "the upload"
     if kind := describe(data[:512]):
@@ -67,7 +67,7 @@ def read_upload(name: str, data: bytes, max_seconds: float) -> Samples:
             stream.write(data)
         return load_audio(path, max_seconds)
     except AudioError as error:
-        what, _, _ = str(error).removeprefix(f"{path}: ").rpartition("; ")  # the remedy is a corpus's
+        what, _, _ = str(error).removeprefix(f"{path}: ").rpartition("; ")  # the remedy in the message is for corpora
         if "not audio" in what:
             what = "this is not a recording, or it is damaged"
         elif "at most" in what:
@@ -78,7 +78,7 @@ def read_upload(name: str, data: bytes, max_seconds: float) -> Samples:
 
 
 def peaks(samples: Samples, bars: int = PEAKS) -> list[float]:
-    """Loudness over time for a picture of the waveform: ``bars`` peaks of equal spans, the loudest is 1."""
+    """Return loudness over time for a picture of the waveform: ``bars`` peaks of equal spans, the loudest is 1."""
     spans = np.array_split(np.abs(samples), min(bars, len(samples)))
     highest = np.array([float(span.max()) for span in spans])
     return [round(float(value), 3) for value in highest / max(float(highest.max()), 1e-9)]

@@ -50,7 +50,7 @@ def job(smk: Any) -> Iterator[Given]:
     params = dict(smk.params.items())
     os.environ[artifacts.CODE_VARIABLE] = params.get("code", "")
     tags = tracking.tags_of(dict(smk.wildcards.items()), params)
-    with tracking.stage(smk.rule, "/".join(smk.wildcards), params, tags) as run:
+    with tracking.tracked(smk.rule, "/".join(smk.wildcards), params, tags) as run:
         yield Given(smk)
         for name, files in smk.output.items():
             for number, path in enumerate([files] if isinstance(files, str) else files):

@@ -17,7 +17,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from aligncap.captioner import generate as ours
-from aligncap.captioner.caption import heard_examples
+from aligncap.captioner.caption import speech_examples
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
 from aligncap.captioner.model import CaptionModel
 from aligncap.captioner.packing import Prompt, embed_prompt
@@ -64,7 +64,7 @@ def main() -> None:
     plain, folded = (load_checkpoint(checkpoint, llm, compute) for _ in range(2))
     folded.fold_lora()
     corpus = arguments.corpus
-    examples = heard_examples(folder / f"features/{corpus}.parquet", folder / f"clues/{corpus}/predicted.parquet")
+    examples = speech_examples(folder / f"features/{corpus}.parquet", folder / f"clues/{corpus}/predicted.parquet")
     with torch.no_grad():
         prompts = plain.speech_prompts(examples[: arguments.clips])
     ways: dict[str, Callable[[], list[str]]] = {

@@ -19,7 +19,7 @@ import numpy as np
 from aligncap import artifacts
 from aligncap.clues.tagger.heads import Array, OutOfFold, fit_temperature, out_of_fold, softmax
 from aligncap.clues.tagger.model import normalisation_groups, pooled
-from aligncap.config import Tagger
+from aligncap.config import TaggerSettings
 from aligncap.evaluation.tables.tagger import measures, score_kind
 from aligncap.speech.features import load_features
 from aligncap.systems import load
@@ -85,7 +85,9 @@ def temperature(found: OutOfFold, labels: list[str], used: np.ndarray, prior: st
     return fit_temperature(logits[usable], wanted[usable], prior)
 
 
-def leave_one_out(corpora: Corpora, settings: Tagger, layers: tuple[int, ...], seed: int) -> dict[str, list[float]]:
+def leave_one_out(
+    corpora: Corpora, settings: TaggerSettings, layers: tuple[int, ...], seed: int
+) -> dict[str, list[float]]:
     """Held-out corpus -> accuracy, macro recall, ECE by folds, and by corpora: ECE, share kept, accuracy of kept."""
     rows, groups = corpora.rows(layers, settings.pooling), corpora.groups(settings.normalise)
     targets = {KIND: corpora.labels}
@@ -132,7 +134,9 @@ def main() -> None:
     for choice in [" ".join(parts) for parts in arguments.set] if arguments.set else CHOICES:
         changed = dict(part.split("=", 1) for part in choice.split())
         layers = tuple(int(x) for x in changed.pop("layers", "").split(",") if x)
-        settings = Tagger(**(config.tagger.model_dump() | {"measured": []} | changed))  # no figure tells an emotion
+        settings = TaggerSettings(
+            **(config.tagger.model_dump() | {"measured": []} | changed)
+        )  # no figure tells an emotion
         found = leave_one_out(corpora, settings, layers, config.seed)
         cells = [
             f"{a:.3f} / {m:.3f} | {f:.3f} / {c:.3f} | {kept:.2f}: {right:.2f}"

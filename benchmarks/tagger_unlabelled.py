@@ -20,7 +20,7 @@ from aligncap import artifacts
 from aligncap.clues.tagger.heads import LABELS, Array, Head, fit_heads, standardise, statistics
 from aligncap.clues.tagger.model import figures
 from aligncap.clues.tagger.training import targets_of
-from aligncap.config import Tagger
+from aligncap.config import TaggerSettings
 from aligncap.systems import load
 from aligncap.vocabulary import SCALES
 
@@ -57,7 +57,7 @@ def main() -> None:
     }
     own = np.stack([figures(prosody[name], list(SCALES)) for name in corpora.names])
     of_features, of_figures = (
-        Tagger(**config.tagger.model_dump() | {"measured": kinds}) for kinds in ([], list(SCALES))
+        TaggerSettings(**config.tagger.model_dump() | {"measured": kinds}) for kinds in ([], list(SCALES))
     )
     for new in arguments.corpora:
         old = np.flatnonzero(corpora.corpus != new)

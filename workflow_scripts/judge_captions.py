@@ -7,10 +7,12 @@ def main(smk):
     """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Compute, Judge
-        from aligncap.preference.judges import CaptionFacts, Judged, score_captions_of
+        from aligncap.preference.judges import CaptionScoringInputs, Judged, score_captions_of
 
         judge, compute = Judge(**smk.params.judge), Compute(**smk.params.compute)
-        score_captions_of(smk.wildcards.corpus, judge, compute, given.inputs(CaptionFacts), given.outputs(Judged))
+        score_captions_of(
+            smk.wildcards.corpus, judge, compute, given.inputs(CaptionScoringInputs), given.outputs(Judged)
+        )
 
 
 if __name__ == "__main__":

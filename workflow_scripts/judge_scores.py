@@ -9,10 +9,10 @@ def main(smk):
     """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Compute, Judge
-        from aligncap.preference.judges import CandidateFacts, score_candidates
+        from aligncap.preference.judges import CandidateScoringInputs, score_candidates
 
         judge, compute = Judge(**smk.params.judge), Compute(**smk.params.compute)
-        score_candidates(judge, compute, given.inputs(CandidateFacts), Path(smk.output.scores))
+        score_candidates(judge, compute, given.inputs(CandidateScoringInputs), Path(smk.output.scores))
 
 
 if __name__ == "__main__":

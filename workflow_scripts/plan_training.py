@@ -8,12 +8,12 @@ from aligncap.job import job
 def main(smk):
     """Run the stage of this rule."""
     with job(smk) as given:
-        from aligncap.config import Splits, Tagger
+        from aligncap.config import Splits, TaggerSettings
         from aligncap.training.plan import plan_training
 
         plan_training(
             Splits(**smk.params.splits),
-            Tagger(**smk.params.tagger),
+            TaggerSettings(**smk.params.tagger),
             smk.params.seed,
             given.by("corpora", smk.input.audio),
             given.by("corpora", smk.input.references),

@@ -6,10 +6,10 @@ from aligncap.job import job
 def main(smk):
     """Run the stage of this rule."""
     with job(smk) as given:
-        from aligncap.config import Evaluation, Tagger
+        from aligncap.config import Evaluation, TaggerSettings
         from aligncap.evaluation.tables.tagger import TaggerInputs, TaggerTables, write_tagger_table
 
-        tagger, evaluation = Tagger(**smk.params.tagger), Evaluation(**smk.params.evaluation)
+        tagger, evaluation = TaggerSettings(**smk.params.tagger), Evaluation(**smk.params.evaluation)
         write_tagger_table(tagger, evaluation, given.inputs(TaggerInputs), given.outputs(TaggerTables))
 
 

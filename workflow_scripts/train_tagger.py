@@ -7,9 +7,9 @@ def main(smk):
     """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.clues.tagger.training import TaggerSources, TrainedTagger, train_tagger
-        from aligncap.config import Tagger
+        from aligncap.config import TaggerSettings
 
-        tagger, seed = Tagger(**smk.params.tagger), smk.params.seed
+        tagger, seed = TaggerSettings(**smk.params.tagger), smk.params.seed
         train_tagger(tagger, seed, given.inputs(TaggerSources), given.outputs(TrainedTagger))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aligncap import artifacts
 from aligncap.alignment.losses import TopK, full_divergence, token_kl
-from aligncap.alignment.training_items import Item, teacher_prompts
+from aligncap.alignment.training_items import TrainingItem, teacher_prompts
 from aligncap.captioner.model import CaptionModel
 from aligncap.errors import ArtifactError
 
@@ -23,7 +23,7 @@ class Distillation(ABC):
     name: str
 
     @abstractmethod
-    def divergence(self, batch: Sequence[Item], logits: Tensor) -> Tensor:
+    def divergence(self, batch: Sequence[TrainingItem], logits: Tensor) -> Tensor:
         """Return the divergence summed over the batch's N response tokens, in the order of ``logits [N, V]``."""
 
 
@@ -73,13 +73,13 @@ class CachedTeacher(Distillation):
 
     name = "kl"
 
-    def __init__(self, cached: Mapping[str, CachedResponse], items: Sequence[Item], temperature: float) -> None:
+    def __init__(self, cached: Mapping[str, CachedResponse], items: Sequence[TrainingItem], temperature: float) -> None:
         for item in items:
             if item.key not in cached or tuple(cached[item.key].ids) != item.ids:
                 raise ArtifactError(f"teacher_logits: not of the response {item.key}; delete them and run again")
         self.cached, self.temperature = cached, temperature
 
-    def divergence(self, batch: Sequence[Item], logits: Tensor) -> Tensor:
+    def divergence(self, batch: Sequence[TrainingItem], logits: Tensor) -> Tensor:
         """Return ``sum_n KL(p_T || p_S)`` over the top k tokens and the tail bucket."""
         teacher = stack([self.cached[item.key] for item in batch], logits.device)
         return token_kl(logits, teacher, self.temperature)
@@ -101,12 +101,12 @@ class LiveTeacher(Distillation):
         self.model, self.clues, self.kind, self.temperature = model, clues, kind, temperature
         self.name = {"forward_kl": "kl"}.get(kind, kind)
 
-    def logits(self, batch: Sequence[Item]) -> Tensor:
+    def logits(self, batch: Sequence[TrainingItem]) -> Tensor:
         """Compute the teacher's logits ``[N, V]``."""
         prompts = teacher_prompts(self.model, [item.example for item in batch], self.clues)
         with torch.no_grad(), self.model.without_lora():
             return self.model.response_logits(self.model.pack(prompts, [[list(item.ids)] for item in batch]))
 
-    def divergence(self, batch: Sequence[Item], logits: Tensor) -> Tensor:
+    def divergence(self, batch: Sequence[TrainingItem], logits: Tensor) -> Tensor:
         """Return ``sum_n D(p_T, p_S)`` over the whole vocabulary."""
         return full_divergence(logits, self.logits(batch), self.kind, self.temperature)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from aligncap.alignment.training_items import Item
+from aligncap.alignment.training_items import TrainingItem
 from aligncap.captioner.adapter import Speech, masked_mean
 from aligncap.captioner.model import CaptionModel
 from aligncap.config import Alignment
@@ -123,7 +123,9 @@ class BeforeDecoding(nn.Module):
             self.speech_head, self.caption_head = nn.Linear(width, SHARED), nn.Linear(llm_width, SHARED)
             self.club = VClub(width, llm_width)
 
-    def forward(self, model: CaptionModel, speech: Speech, batch: Sequence[Item]) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(
+        self, model: CaptionModel, speech: Speech, batch: Sequence[TrainingItem]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the weighted loss of each utterance, ``[B]``, and its terms ``[B]`` for the log."""
         if self.settings.before == "secap":
             return self._secap(model, speech, batch)
@@ -144,7 +146,9 @@ class BeforeDecoding(nn.Module):
         size = model.llm.get_input_embeddings().weight.float().pow(2).mean()
         return pooled_mse(masked_mean(speech.embeddings, speech.mask), masked_mean(text, mask)) / size
 
-    def _secap(self, model: CaptionModel, speech: Speech, batch: Sequence[Item]) -> tuple[Tensor, dict[str, Tensor]]:
+    def _secap(
+        self, model: CaptionModel, speech: Speech, batch: Sequence[TrainingItem]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         states = masked_mean(speech.states, speech.mask)
         captions = [item.ids for item in batch]
         caption = masked_mean(*embed_texts(model, captions))

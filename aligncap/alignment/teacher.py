@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from aligncap import artifacts
 from aligncap.alignment.losses import top_k_and_tail
-from aligncap.alignment.stages import TextStage
+from aligncap.alignment.tasks import AdaptationTask
 from aligncap.alignment.training_items import caption_items, response_items, teacher_prompts
 from aligncap.captioner.checkpoint import build_model, load_lora
 from aligncap.captioner.model import CaptionModel, lora_tensors
@@ -59,7 +59,7 @@ def adapt_teacher(settings: AdaptationSettings, inputs: TrainingInputs, outputs:
     adaptation = settings.teacher.adaptation
     train_set = caption_items(load_examples(inputs, ["adapt"]), model.response_ids)
     dev_set = caption_items(load_examples(inputs, ["dev"]), model.response_ids)
-    stage = TextStage(model, train_set, dev_set, adaptation.learning_rate)
+    task = AdaptationTask(model, train_set, dev_set, adaptation.learning_rate)
     described = {
         "adaptation": adaptation.model_dump(),
         "lora": settings.lora.model_dump(),
@@ -72,7 +72,7 @@ def adapt_teacher(settings: AdaptationSettings, inputs: TrainingInputs, outputs:
             save_file({n: t.detach().cpu().contiguous() for n, t in lora_tensors(model.llm).items()}, temporary)
 
     run = Run("adapt_teacher", "teacher", described, inputs.files(), outputs.log, save)
-    train(stage, adaptation, settings.seed, settings.compute, run)
+    train(task, adaptation, settings.seed, settings.compute, run)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 
 from aligncap.alignment.distillation import CachedTeacher, Distillation, LiveTeacher, read_teacher_logits
 from aligncap.alignment.rivals import BeforeDecoding
-from aligncap.alignment.stages import SpeechStage
-from aligncap.alignment.training_items import Item, caption_items, response_items
+from aligncap.alignment.tasks import AlignmentTask
+from aligncap.alignment.training_items import TrainingItem, caption_items, response_items
 from aligncap.captioner.checkpoint import CheckpointPaths, build_model, load_lora, restore_adapter, save_checkpoint
 from aligncap.captioner.model import CaptionModel
-from aligncap.config import Adapter, Alignment, Compute, Lora, Prompts, Teacher
+from aligncap.config import AdapterSettings, Alignment, Compute, Lora, Prompts, Teacher
 from aligncap.errors import ConfigError
 from aligncap.job import ByCorpus
 from aligncap.models.sources import model_folder
@@ -43,7 +43,7 @@ class AlignmentSettings:
 
     system: str
     alignment: Alignment
-    adapter: Adapter
+    adapter: AdapterSettings
     lora: Lora
     prompts: Prompts
     teacher: Teacher
@@ -105,7 +105,7 @@ def train_alignment(settings: AlignmentSettings, inputs: AlignmentInputs, checkp
         _add_warm_adapter(model, adapter, train_set, inputs.warm_start)
     before = None if alignment.before is None else BeforeDecoding(alignment, adapter.width, model.width)
     distillation = _distillation(model, alignment, settings.teacher, inputs.teacher_logits, train_set)
-    stage = SpeechStage(model, train_set, dev_set, alignment, distillation, before, settings.seed)
+    task = AlignmentTask(model, train_set, dev_set, alignment, distillation, before, settings.seed)
     described = settings.described()
     everything = {**settings.description, **described, "system": settings.system}
 
@@ -113,11 +113,11 @@ def train_alignment(settings: AlignmentSettings, inputs: AlignmentInputs, checkp
         save_checkpoint(checkpoint, model, llm0, load_file(inputs.tagger), everything)
 
     run = Run("train_alignment", settings.system, described, inputs.files(), checkpoint.log, save)
-    train(stage, alignment, settings.seed, settings.compute, run)
+    train(task, alignment, settings.seed, settings.compute, run)
 
 
 def _add_warm_adapter(
-    model: CaptionModel, adapter: Adapter, train_set: Sequence[Item], warm_start: Path | None
+    model: CaptionModel, adapter: AdapterSettings, train_set: Sequence[TrainingItem], warm_start: Path | None
 ) -> None:
     if warm_start is None:
         raise ConfigError(f"adapter.type: {adapter.type} starts warm; run rule warm_start, or set type none")
@@ -132,7 +132,7 @@ def _distillation(
     alignment: Alignment,
     teacher: Teacher,
     teacher_logits: Mapping[str, Path],
-    train_set: Sequence[Item],
+    train_set: Sequence[TrainingItem],
 ) -> Distillation | None:
     """Make the teacher that the settings name; None where ``kd_weight`` is 0."""
     if alignment.kd_weight == 0:

@@ -23,7 +23,7 @@ from aligncap.training.data import TrainingInputs, load_examples
 ROWS = 64  # sequences decoded at once
 
 
-class Item(NamedTuple):
+class TrainingItem(NamedTuple):
     """A training item: an utterance and one response to it."""
 
     example: Example
@@ -36,7 +36,7 @@ class Item(NamedTuple):
         return f"{self.example.corpus}/{self.response_id}"
 
 
-def caption_items(examples: Sequence[Example], response_ids: Callable[[str], Sequence[int]]) -> list[Item]:
+def caption_items(examples: Sequence[Example], response_ids: Callable[[str], Sequence[int]]) -> list[TrainingItem]:
     """Pair every utterance with each of its captions.
 
     Args:
@@ -44,7 +44,7 @@ def caption_items(examples: Sequence[Example], response_ids: Callable[[str], Seq
         response_ids: Function that returns the token ids of a caption, including the end token.
     """
     return [
-        Item(example, f"{example.utterance_id}#{number}", tuple(response_ids(caption)))
+        TrainingItem(example, f"{example.utterance_id}#{number}", tuple(response_ids(caption)))
         for example in examples
         for number, caption in enumerate(example.captions)
     ]
@@ -55,7 +55,7 @@ def response_items(
     kind: str,
     generated: Mapping[str, Path],
     response_ids: Callable[[str], Sequence[int]],
-) -> list[Item]:
+) -> list[TrainingItem]:
     """Pair every utterance with its captions, with the teacher's responses to it, or with both.
 
     Args:
@@ -70,13 +70,13 @@ def response_items(
     items = caption_items(examples, response_ids) if kind != "generated" else []
     if kind == "reference":
         return items
-    said: dict[str, list[Item]] = {example.key: [] for example in examples}
+    said: dict[str, list[TrainingItem]] = {example.key: [] for example in examples}
     by_key = {example.key: example for example in examples}
     for corpus, path in generated.items():
         for row in artifacts.read_rows(path, "teacher_responses"):
             key = f"{corpus}/{row['utterance_id']}"
             if key in said:
-                said[key].append(Item(by_key[key], row["response_id"], tuple(row["response_ids"])))
+                said[key].append(TrainingItem(by_key[key], row["response_id"], tuple(row["response_ids"])))
     missing = [key for key, own in said.items() if not own]
     if missing:
         raise ArtifactError(

@@ -19,10 +19,10 @@ from aligncap import artifacts
 from aligncap.alignment.losses import quantity_loss
 from aligncap.captioner.adapter import INTO_THE_LLM, SpeechAdapter, build_adapter, masked_mean, pad_features
 from aligncap.captioner.example import Example
-from aligncap.config import Adapter, Compute, WarmStart
+from aligncap.config import AdapterSettings, Compute, WarmStart
 from aligncap.models.sources import model_folder
 from aligncap.training.data import TrainingInputs, load_examples
-from aligncap.training.loop import Stage, train
+from aligncap.training.loop import TrainingTask, train
 from aligncap.training.recording import Run
 
 # For each clue kind, the labels of the utterances, keyed by "corpus/utterance_id".
@@ -30,13 +30,13 @@ Targets = Mapping[str, Mapping[str, str]]
 ROLES = ("align", "adapt")  # roles of the utterances that a warm start is trained on
 
 
-class WarmStartStage(Stage):
+class WarmStartTask(TrainingTask):
     """Warm start: a linear head for each clue kind classifies the mean of the adapter's states.
 
     The loss is the mean cross-entropy over the kinds, plus the quantity loss of an adapter of type ``cif``.
 
     Args:
-        adapter: Adapter to train.
+        adapter: AdapterSettings to train.
         targets: Labels by kind and utterance.
         train_set: Utterances to train on.
         dev_set: Utterances to measure on.
@@ -112,7 +112,7 @@ class WarmStartSettings:
     The seed determines the initial weights, the order of the items and dropout.
     """
 
-    adapter: Adapter
+    adapter: AdapterSettings
     warm_start: WarmStart
     seed: int
     compute: Compute
@@ -151,7 +151,7 @@ def warm_start(settings: WarmStartSettings, inputs: WarmStartInputs, outputs: Wa
     llm_width = AutoConfig.from_pretrained(model_folder(inputs.llm)).hidden_size
     module = build_adapter(settings.adapter, n_layers, dim, llm_width)
     module.fit_normalisation([example.features for example in train_set])
-    stage = WarmStartStage(module, table, train_set, dev_set, own)
+    task = WarmStartTask(module, table, train_set, dev_set, own)
     described = {"adapter": settings.adapter.model_dump(), "warm_start": own.model_dump(), "seed": settings.seed}
 
     def save() -> None:
@@ -159,4 +159,4 @@ def warm_start(settings: WarmStartSettings, inputs: WarmStartInputs, outputs: Wa
             save_file({n: t.detach().cpu().contiguous() for n, t in module.state_dict().items()}, temporary)
 
     run = Run("warm_start", "adapter", described, inputs.files(), outputs.log, save)
-    train(stage, own, settings.seed, settings.compute, run)
+    train(task, own, settings.seed, settings.compute, run)

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from aligncap.config import Adapter
+from aligncap.config import AdapterSettings
 from aligncap.errors import ModelError
 
 # Prefixes of the adapter's parameters, as a stage names them, that only get a gradient through the LLM.
@@ -75,7 +75,7 @@ class SpeechAdapter(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, config: Adapter, n_layers: int, dim: int, llm_width: int) -> None:
+    def __init__(self, config: AdapterSettings, n_layers: int, dim: int, llm_width: int) -> None:
         super().__init__()
         self.config = config
         self.register_buffer("mean", torch.zeros(n_layers, 1, dim))
@@ -159,7 +159,7 @@ class QFormerLayer(nn.Module):
 class QFormerAdapter(SpeechAdapter):
     """The Q-Former adapter: ``queries`` learned vectors attend to themselves and to the frames."""
 
-    def __init__(self, config: Adapter, n_layers: int, dim: int, llm_width: int) -> None:
+    def __init__(self, config: AdapterSettings, n_layers: int, dim: int, llm_width: int) -> None:
         super().__init__(config, n_layers, dim, llm_width)
         self.queries = nn.Parameter(torch.randn(config.queries, config.width) * 0.02)
         self.layers = nn.ModuleList(
@@ -193,7 +193,7 @@ def pool_evenly(values: Tensor, mask: Tensor, size: int) -> Tensor:
 class ConvAdapter(SpeechAdapter):
     """The conv adapter: convolutions of width 3 and stride 2 over the frames, pooled to ``queries`` states."""
 
-    def __init__(self, config: Adapter, n_layers: int, dim: int, llm_width: int) -> None:
+    def __init__(self, config: AdapterSettings, n_layers: int, dim: int, llm_width: int) -> None:
         super().__init__(config, n_layers, dim, llm_width)
         width = config.width
         self.convolutions = nn.ModuleList(nn.Conv1d(width, width, 3, 2, 1) for _ in range(config.layers))
@@ -238,7 +238,7 @@ class CifAdapter(SpeechAdapter):
     every state has a weight of one there too. The self-attention layers behind are ours as well.
     """
 
-    def __init__(self, config: Adapter, n_layers: int, dim: int, llm_width: int) -> None:
+    def __init__(self, config: AdapterSettings, n_layers: int, dim: int, llm_width: int) -> None:
         super().__init__(config, n_layers, dim, llm_width)
         width = config.width
         self.context = nn.Conv1d(width, width, 3, padding=1)
@@ -269,7 +269,7 @@ class CifAdapter(SpeechAdapter):
 KINDS: dict[str, type[SpeechAdapter]] = {"qformer": QFormerAdapter, "conv": ConvAdapter, "cif": CifAdapter}
 
 
-def build_adapter(config: Adapter, n_layers: int, dim: int, llm_width: int) -> SpeechAdapter:
+def build_adapter(config: AdapterSettings, n_layers: int, dim: int, llm_width: int) -> SpeechAdapter:
     """Build a new adapter of ``config.type``; the arguments are those of ``SpeechAdapter``.
 
     Raises:

@@ -16,7 +16,7 @@ from aligncap.models.sources import model_folder
 from aligncap.progress import batches
 
 
-def heard_examples(features: Path, predicted: Path) -> list[Example]:
+def speech_examples(features: Path, predicted: Path) -> list[Example]:
     """Load the utterances of a test corpus without captions and gold clues, in the order of ``predicted``.
 
     Args:
@@ -53,7 +53,7 @@ def caption_testset(decoding: Decoding, compute: Compute, inputs: CaptioningInpu
     """
     model = load_checkpoint(inputs.checkpoint, model_folder(inputs.llm), compute)
     model.fold_lora()
-    examples = heard_examples(inputs.features, inputs.predicted)
+    examples = speech_examples(inputs.features, inputs.predicted)
     order = sorted(range(len(examples)), key=lambda i: len(examples[i].p_sem_ids))
     rows: dict[int, dict] = {}
     for chunk in batches(order, decoding.batch_size, f"captions {inputs.checkpoint.system.parent.name}"):

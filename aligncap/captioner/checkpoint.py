@@ -17,7 +17,7 @@ from torch import Tensor
 from aligncap import artifacts
 from aligncap.captioner.adapter import SpeechAdapter
 from aligncap.captioner.model import CaptionModel, load_exactly, lora_tensors
-from aligncap.config import Adapter, Compute, Lora, Prompts
+from aligncap.config import AdapterSettings, Compute, Lora, Prompts
 from aligncap.errors import ModelError
 
 FORMAT = 1
@@ -125,7 +125,7 @@ def load_checkpoint(paths: CheckpointPaths, folder: Path, compute: Compute) -> C
     lora = Lora(**system["lora"])
     model = build_model(folder, Prompts(**system["prompts"]), lora, compute, load_llm0(paths))
     model.add_lora(lora, _under("student.", load_file(paths.lora)))
-    settings = Adapter(**system["adapter"])
+    settings = AdapterSettings(**system["adapter"])
     if settings.type != "none":
         tensors = _under("adapter.", load_file(paths.adapter))
         if "mean" not in tensors:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from aligncap.captioner.adapter import Speech, SpeechAdapter, build_adapter, pad_features
 from aligncap.captioner.example import Example
 from aligncap.captioner.packing import Packed, Prompt, pack
-from aligncap.config import Adapter, Compute, Lora, Prompts
+from aligncap.config import AdapterSettings, Compute, Lora, Prompts
 from aligncap.errors import ModelError
 from aligncap.models.device import pick_device, pick_dtype
 
@@ -158,7 +158,7 @@ class CaptionModel(nn.Module):
         """Return the autocast context for passes through the LLM, in which bf16 weights and the fp32 LoRA combine."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
-    def add_adapter(self, config: Adapter, n_layers: int, dim: int) -> SpeechAdapter:
+    def add_adapter(self, config: AdapterSettings, n_layers: int, dim: int) -> SpeechAdapter:
         """Add a speech adapter whose output has the scale of the LLM's token embeddings."""
         self.adapter = build_adapter(config, n_layers, dim, self.width)
         self.adapter.match_scale(self.llm.get_input_embeddings().weight)

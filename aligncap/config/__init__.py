@@ -25,16 +25,16 @@ from aligncap.config.sections import (
     Prompts,
     Report,
     Splits,
-    Tagger,
+    TaggerSettings,
     Tracking,
     Transcripts,
 )
 from aligncap.config.sources import Models, ModelSource
-from aligncap.config.training import Adapter, Alignment, Optimisation, Teacher, TeacherSampling, WarmStart
+from aligncap.config.training import AdapterSettings, Alignment, Optimisation, Teacher, TeacherSampling, WarmStart
 from aligncap.config.validation import validated
 
 __all__ = [
-    "Adapter",
+    "AdapterSettings",
     "AlignCapConfig",
     "Alignment",
     "Candidates",
@@ -66,7 +66,7 @@ __all__ = [
     "System",
     "Table",
     "Tables",
-    "Tagger",
+    "TaggerSettings",
     "Teacher",
     "TeacherSampling",
     "Tracking",

@@ -14,7 +14,7 @@ from aligncap.config.outputs import Figures, Tables
 from aligncap.config.preference import Preference
 from aligncap.config.rows import System
 from aligncap.config.sources import Models
-from aligncap.config.training import Adapter, Alignment, Teacher, WarmStart
+from aligncap.config.training import AdapterSettings, Alignment, Teacher, WarmStart
 
 
 class Compute(Section):
@@ -84,7 +84,7 @@ class Splits(Section):
         return self
 
 
-class Tagger(Section):
+class TaggerSettings(Section):
     """The clue tagger: it tells emotion, intensity, level, pitch and rate from speech features."""
 
     folds: Literal["speaker", "corpus"] = Field(
@@ -140,7 +140,7 @@ class Tagger(Section):
         return "off" if value is False else value  # YAML reads a bare `off` as false
 
     @model_validator(mode="after")
-    def _no_third_of_a_test_speaker(self) -> Tagger:
+    def _no_third_of_a_test_speaker(self) -> TaggerSettings:
         if self.measured and self.normalise != "train":
             raise ValueError(
                 f"tagger.measured {self.measured} with tagger.normalise '{self.normalise}': a figure against the other "
@@ -237,9 +237,9 @@ class AlignCapConfig(Section):
     transcripts: Transcripts = Transcripts()
     features: Features = Features()
     splits: Splits = Splits()
-    tagger: Tagger = Tagger()
+    tagger: TaggerSettings = TaggerSettings()
     prompts: Prompts = Prompts()
-    adapter: Adapter = Adapter()
+    adapter: AdapterSettings = AdapterSettings()
     lora: Lora = Lora()
     warm_start: WarmStart = WarmStart()
     teacher: Teacher = Teacher()

@@ -10,7 +10,7 @@ from aligncap.config.base import Count, Fraction, Positive, Section, TopP
 from aligncap.extensions import names
 
 
-class Adapter(Section):
+class AdapterSettings(Section):
     """The speech adapter: it makes embeddings in the LLM's input of a learned mix of the feature layers."""
 
     type: Literal["qformer", "conv", "cif", "none"] = Field(
@@ -42,7 +42,7 @@ class Adapter(Section):
     )
 
     @model_validator(mode="after")
-    def _fits(self) -> Adapter:
+    def _fits(self) -> AdapterSettings:
         if self.type in ("qformer", "cif") and self.width % self.heads:
             raise ValueError(f"adapter.width {self.width} is not a multiple of adapter.heads {self.heads}")
         if self.mixup and self.type not in ("qformer", "conv"):

@@ -72,7 +72,7 @@ class BadRow:
     reason: str  # one line: problem, place, value and remedy
 
 
-class Adapter(Protocol):
+class CorpusAdapter(Protocol):
     """The reader of one corpus format. It decodes no audio, which ``prepare_corpus`` does for all adapters."""
 
     has_captions: bool  # every utterance must carry captions of its own

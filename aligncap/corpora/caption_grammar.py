@@ -24,7 +24,7 @@ ATTRIBUTES = ("level", "rate", "pitch", "timbre")  # in the order that reads bes
 
 
 @dataclass(frozen=True)
-class Facts:
+class CaptionContent:
     """The facts that a caption may mention; None or a middle value is not mentioned."""
 
     emotion: str
@@ -35,7 +35,7 @@ class Facts:
     timbre: str | None = None
 
 
-def write_caption(facts: Facts, grammar: str, generator: random.Random) -> str:
+def write_caption(facts: CaptionContent, grammar: str, generator: random.Random) -> str:
     """Write one caption.
 
     Args:
@@ -50,7 +50,7 @@ def write_caption(facts: Facts, grammar: str, generator: random.Random) -> str:
             return caption
 
 
-def _draw(facts: Facts, grammar: Grammar, generator: random.Random) -> str:
+def _draw(facts: CaptionContent, grammar: Grammar, generator: random.Random) -> str:
     known = [(kind, getattr(facts, kind)) for kind in ATTRIBUTES if getattr(facts, kind) not in (None, "mid")]
     if facts.timbre == "whispering":  # a whisper is always quiet and has no pitch
         known = [item for item in known if item[0] not in ("level", "pitch")]

@@ -17,7 +17,7 @@ from typing import Any
 from aligncap import artifacts
 from aligncap.config import Corpus
 from aligncap.corpora.base import VALUES, display, read_table, require_columns
-from aligncap.corpora.caption_grammar import Facts, emotions, write_caption
+from aligncap.corpora.caption_grammar import CaptionContent, emotions, write_caption
 from aligncap.errors import CorpusError
 from aligncap.vocabulary import SCALES
 
@@ -38,7 +38,7 @@ class BankCaption:
     pitch: str
     rate: str
 
-    def fits(self, facts: Facts) -> bool:
+    def fits(self, facts: CaptionContent) -> bool:
         """Return whether the caption contradicts no known fact of a clip."""
         measured = all(getattr(self, kind) in ("any", getattr(facts, kind)) for kind in SCALES)
         return measured and self.emotion == facts.emotion and self.intensity in ("any", facts.intensity)
@@ -71,7 +71,7 @@ def read_bank(path: Path) -> list[BankCaption]:
 
 
 def deal_captions(
-    facts: Mapping[str, Facts], bank: Sequence[BankCaption], per_utterance: int, seed: int, source: str
+    facts: Mapping[str, CaptionContent], bank: Sequence[BankCaption], per_utterance: int, seed: int, source: str
 ) -> dict[str, list[str]]:
     """Distribute the captions of a bank to clips that they fit, each used about equally.
 
@@ -111,7 +111,7 @@ def _width(entry: BankCaption) -> int:
     return sum(getattr(entry, kind) == "any" for kind in SCALES)
 
 
-def write_from_grammar(facts: Mapping[str, Facts], per_utterance: int, seed: int) -> dict[str, list[str]]:
+def write_from_grammar(facts: Mapping[str, CaptionContent], per_utterance: int, seed: int) -> dict[str, list[str]]:
     """Write captions with the project's grammar.
 
     A caption depends on the seed, its utterance and the facts, so it does not change when other clips come or go.
@@ -138,14 +138,14 @@ def write_from_grammar(facts: Mapping[str, Facts], per_utterance: int, seed: int
     return written
 
 
-def facts_of(label: Mapping[str, Any], prosody: Mapping[str, Any]) -> Facts:
+def facts_of(label: Mapping[str, Any], prosody: Mapping[str, Any]) -> CaptionContent:
     """Return the facts about a clip without captions: its label and its measured prosody."""
     if label["emotion"] in (None, "other"):
         raise CorpusError(
             f"{label['utterance_id']}: emotion {label['emotion']!r}, but captions are to be written from it; "
             "give labels or captions, or leave the clip out"
         )
-    return Facts(label["emotion"], label["intensity"] or "normal", **{kind: prosody[kind] for kind in SCALES})
+    return CaptionContent(label["emotion"], label["intensity"] or "normal", **{kind: prosody[kind] for kind in SCALES})
 
 
 def write_references(cfg: Corpus, audio: Path, labels: Path, prosody: Path, out: Path, rule: str) -> None:

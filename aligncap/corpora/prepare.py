@@ -9,7 +9,7 @@ from typing import Any
 
 from aligncap import artifacts
 from aligncap.config import Corpus
-from aligncap.corpora.base import Adapter, BadRow, Utterance, display, draw, held_out
+from aligncap.corpora.base import BadRow, CorpusAdapter, Utterance, display, draw, held_out
 from aligncap.corpora.registry import make_adapter, traits_of
 from aligncap.errors import AudioError, CorpusError
 from aligncap.progress import track
@@ -76,7 +76,7 @@ def prepare_corpus(name: str, cfg: Corpus, seed: int, audio_out: Path, labels_ou
     artifacts.write([vars(row) for row in skipped], skipped_out, "skipped", RULE, notes)
 
 
-def _wants_captions(cfg: Corpus, adapter: Adapter, name: str) -> bool:
+def _wants_captions(cfg: Corpus, adapter: CorpusAdapter, name: str) -> bool:
     """Return whether a clip needs a caption from the corpus; if not, it needs a label to write one from."""
     if cfg.captions.source == "corpus" and not adapter.has_captions:
         raise CorpusError(

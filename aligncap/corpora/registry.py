@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from aligncap.config import Corpus
-from aligncap.corpora.base import Adapter, display
+from aligncap.corpora.base import CorpusAdapter, display
 from aligncap.corpora.named import NAMED, Named, Names
-from aligncap.corpora.tables import TABLES, Layout, Tables
+from aligncap.corpora.tables import TABLES, Layout, TableCorpus
 from aligncap.corpora.traits import Traits
 from aligncap.errors import CorpusError
 from aligncap.extensions import names
@@ -54,13 +54,13 @@ def licence_of(corpus: str, adapter: str, stated: str | None = None) -> str:
 
     Args:
         corpus: Name of the corpus in the configuration.
-        adapter: Adapter that reads it.
+        adapter: CorpusAdapter that reads it.
         stated: ``licence`` of the configuration, which takes precedence over the adapter's.
     """
     return stated or traits_of(adapter).licence or UNKNOWN.format(corpus=corpus)
 
 
-def make_adapter(cfg: Corpus, seed: int, wav_folder: Path) -> Adapter:
+def make_adapter(cfg: Corpus, seed: int, wav_folder: Path) -> CorpusAdapter:
     """Make the adapter that a corpus names.
 
     Args:
@@ -85,4 +85,4 @@ def make_adapter(cfg: Corpus, seed: int, wav_folder: Path) -> Adapter:
         return read(root, cfg.columns, wav_folder)
     if isinstance(read, Names):
         return Named(root, read)
-    return Tables(root, read) if isinstance(read, Layout) else read(root)
+    return TableCorpus(root, read) if isinstance(read, Layout) else read(root)

@@ -23,7 +23,7 @@ from aligncap.artifacts import atomic_path
 from aligncap.config import Corpus
 from aligncap.corpora import espeak
 from aligncap.corpora.base import BadRow, Utterance, display
-from aligncap.corpora.caption_grammar import Facts, write_caption
+from aligncap.corpora.caption_grammar import CaptionContent, write_caption
 from aligncap.corpora.sentences import SENTENCES
 from aligncap.corpora.traits import Traits
 from aligncap.errors import CorpusError
@@ -84,9 +84,9 @@ class Plan:
     timbre: str | None
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> CaptionContent:
         """Facts that the caption may mention: the settings that differ noticeably from the usual manner."""
-        return Facts(
+        return CaptionContent(
             emotion=self.emotion,
             intensity=self.strength if self.emotion != "neutral" else "normal",
             level=_named(self.level_db, NAMED["level_db"], "low", "high"),

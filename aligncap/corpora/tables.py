@@ -51,7 +51,7 @@ class Layout:
     traits: Traits = Traits()
 
 
-class Tables:
+class TableCorpus:
     """The adapter of a corpus that tables describe."""
 
     def __init__(self, root: Path, layout: Layout) -> None:

@@ -37,7 +37,7 @@ ABOUT = (
     f"derangements of the references, text metrics over {TEXT_DERANGEMENTS} of them."
 )
 
-Item = dict[str, float | None]
+ItemScores = dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,12 @@ class Opinions:
 
 
 @dataclass
-class Scored:
+class ScoredSystem:
     """The scores of one system: items by utterance id, corpus figures, and the data for its intervals."""
 
     captions: dict[str, str]
     verdicts: dict[str, hallucination.Verdict]
-    items: dict[str, Item]
+    items: dict[str, ItemScores]
     corpus: dict[str, float]
     bleu_counts: NDArray[np.float64] | None
     lengths: NDArray[np.float64]  # [n, 2] word count of the caption and mean word count of the references
@@ -88,7 +88,7 @@ def score_items(
     text: metrics.TextScores,
     vectors: Mapping[str, NDArray[np.float32]],
     opinions: Opinions,
-) -> Scored:
+) -> ScoredSystem:
     """Score one system's captions, except for the corpus figures of ``figures``.
 
     Args:
@@ -106,7 +106,7 @@ def score_items(
         verdicts[name] = hallucination.examine(
             captions[name], gold.truth[name], gold.transcript[name], references, finished.get(name, True)
         )
-        item: Item = dict.fromkeys(ITEM_METRICS)
+        item: ItemScores = dict.fromkeys(ITEM_METRICS)
         item |= text.items.get(name, {}) | verdicts[name].values
         item |= opinions.values(captions[name], gold.truth[name].emotion)
         if references:
@@ -124,7 +124,7 @@ def score_items(
     for n in (1, 2):
         if (variety := metrics.distinct(spoken, n)) is not None:
             corpus[f"distinct{n}"] = variety
-    return Scored(captions, verdicts, items, corpus, text.bleu_counts, np.asarray(lengths))
+    return ScoredSystem(captions, verdicts, items, corpus, text.bleu_counts, np.asarray(lengths))
 
 
 def _mean_or_none(values: Sequence[float | None]) -> float | None:
@@ -132,7 +132,7 @@ def _mean_or_none(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _average(runs: Sequence[Scored]) -> Scored:
+def _average(runs: Sequence[ScoredSystem]) -> ScoredSystem:
     """Return the chance row: figures averaged over derangements, with captions and flags of the first one."""
     first = runs[0]
     items = {
@@ -144,7 +144,7 @@ def _average(runs: Sequence[Scored]) -> Scored:
     counted = [run.bleu_counts for run in runs if run.bleu_counts is not None]
     counts = np.mean(counted, axis=0) if counted else None
     lengths = np.mean([run.lengths for run in runs], axis=0)
-    return Scored(first.captions, first.verdicts, items, corpus, counts, lengths)
+    return ScoredSystem(first.captions, first.verdicts, items, corpus, counts, lengths)
 
 
 def _figure(value: float, n: int, samples: NDArray[np.float64] | None, plain: float | None = None) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _figure(value: float, n: int, samples: NDArray[np.float64] | None, plain: fl
     return {"value": value, "ci_low": low, "ci_high": high, "n": n}
 
 
-def figures(scored: Scored, gold: Gold, weights: NDArray[np.float64]) -> dict[str, dict[str, Any]]:
+def figures(scored: ScoredSystem, gold: Gold, weights: NDArray[np.float64]) -> dict[str, dict[str, Any]]:
     """Return metric -> value, ci_low, ci_high (None where no interval is defined) and number of utterances n."""
     ids = gold.ids
     found: dict[str, dict[str, Any]] = {}
@@ -321,7 +321,7 @@ def _set_threads(compute: Compute) -> None:
     torch.set_num_threads(compute.threads)
 
 
-def _rows(scored: Scored, gold: Gold) -> list[dict[str, Any]]:
+def _rows(scored: ScoredSystem, gold: Gold) -> list[dict[str, Any]]:
     return [
         {
             "utterance_id": name,

@@ -16,7 +16,7 @@ Key = tuple[str, str]  # (corpus, utterance id)
 
 
 @dataclass(frozen=True)
-class Facts:
+class ClipFacts:
     """Facts of an utterance against which its captions are judged.
 
     Attributes:
@@ -40,7 +40,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Item:
+class JudgedCaption:
     """A caption to judge.
 
     Attributes:
@@ -48,14 +48,14 @@ class Item:
         utterance_id: Utterance that the caption describes.
         caption: Text of the caption.
         finished: Whether the caption ended with the end token.
-        facts: Facts of the utterance.
+        facts: ClipFacts of the utterance.
     """
 
     corpus: str
     utterance_id: str
     caption: str
     finished: bool
-    facts: Facts
+    facts: ClipFacts
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ class Opinion:
     rationale: str
 
 
-def facts_of(labels: dict, gold: Sequence[Clue], transcript: str, prosody: dict | None) -> Facts:
+def facts_of(labels: dict, gold: Sequence[Clue], transcript: str, prosody: dict | None) -> ClipFacts:
     """Collect the facts of an utterance from its row of ``labels``, gold clues, transcript and row of ``prosody``."""
     references = tuple(text for text in labels["captions"] if text.strip())
     truth = Truth.from_rows(labels["emotion"], prosody, labels["intensity"])
     outside = labels["emotion"] is not None and truth.emotion is None
-    return Facts(truth, tuple(gold), transcript, references, outside)
+    return ClipFacts(truth, tuple(gold), transcript, references, outside)
 
 
 def read_facts(
@@ -81,7 +81,7 @@ def read_facts(
     gold: Mapping[str, Path],
     transcripts: Mapping[str, Path],
     prosody: Mapping[str, Path],
-) -> dict[Key, Facts]:
+) -> dict[Key, ClipFacts]:
     """Read the facts of the utterances of some corpora; those without ``prosody`` are judged by clues and label.
 
     Candidates are judged by facts of training corpora. Facts of a test corpus are used only to score its captions.

@@ -19,7 +19,7 @@ from aligncap.config import Pairs
 from aligncap.errors import ArtifactError
 from aligncap.hashes import digest_of
 from aligncap.job import ByCorpus
-from aligncap.preference.facts import Facts, read_facts
+from aligncap.preference.facts import ClipFacts, read_facts
 from aligncap.vocabulary import Clue
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def assertions(clues: Sequence[Clue], caption: str) -> frozenset[tuple[str, ...]
     return frozenset(claimed | {("flag", flag) for flag in faithfulness_flags(caption, "", [])})
 
 
-def rate(row: Row, facts: Facts, settings: Pairs) -> Row:
+def rate(row: Row, facts: ClipFacts, settings: Pairs) -> Row:
     """Add to a candidate the values by which it is paired.
 
     Args:
@@ -71,7 +71,7 @@ def rate(row: Row, facts: Facts, settings: Pairs) -> Row:
     return row | {"said": said, "wrong": wrong, "vocal": vocal, "clean": clean, "points": points}
 
 
-def truth_of(facts: Facts) -> Truth:
+def truth_of(facts: ClipFacts) -> Truth:
     """Return label and measured prosody; without a label the emotion is the dominant one of the references."""
     return replace(facts.truth, emotion=facts.emotion)
 

@@ -29,7 +29,7 @@ from aligncap.preference import losses
 from aligncap.preference.candidates import ParentInputs
 from aligncap.progress import batches
 from aligncap.training.data import TrainingInputs, load_examples
-from aligncap.training.loop import Stage, train
+from aligncap.training.loop import TrainingTask, train
 from aligncap.training.recording import Run
 
 BATCH = 4  # pairs scored at once
@@ -65,7 +65,7 @@ def _unrelated(pairs: Mapping[str, Sequence[Pair]]) -> dict[str, list[int]]:
     return found
 
 
-def _describe(batch: Scored, kinds: Sequence[str], per_token: bool) -> dict[str, Tensor]:
+def _describe(batch: PairLogps, kinds: Sequence[str], per_token: bool) -> dict[str, Tensor]:
     """Sum the logged metrics over the pairs: ``name/kind`` is over the pairs of a kind, ``share/kind`` their number.
 
     The metric ``margin`` is the loss's ``h`` in nat (with ``per_token``, nat a token). The metric ``accuracy`` counts
@@ -141,7 +141,7 @@ def _policy_notes(parent: CheckpointPaths, llm_manifest: Path) -> dict[str, str]
 
 
 @dataclass(frozen=True)
-class Scored:
+class PairLogps:
     """The log-probabilities of a batch of pairs, each ``[B]`` in nat, and their numbers of response tokens ``[B]``."""
 
     chosen: Tensor
@@ -159,7 +159,7 @@ class Scored:
         )
 
 
-def preference_loss(settings: PreferenceTraining, batch: Scored, baseline: Tensor | None = None) -> Tensor:
+def preference_loss(settings: PreferenceTraining, batch: PairLogps, baseline: Tensor | None = None) -> Tensor:
     """Compute the loss that the settings name for each pair, ``[B]``, without the RPO term.
 
     Args:
@@ -192,7 +192,7 @@ def preference_loss(settings: PreferenceTraining, batch: Scored, baseline: Tenso
             return loss
 
 
-class PreferenceStage(Stage):
+class PreferenceTask(TrainingTask):
     """Preference optimisation: a preference loss plus the RPO term ``alpha NLL(chosen) / tokens``, mean over pairs.
 
     Only the LoRA is trained, without dropout, so that at step 1 the policy is the reference. Every loss, including the
@@ -273,7 +273,7 @@ class PreferenceStage(Stage):
         chosen, rejected = _logps(self.model, pairs, self.examples, answers).unbind(1)
         rows = [self.reference[pair["pair_id"]] for pair in pairs]
         names = ("chosen_logp", "rejected_logp", "n_chosen", "n_rejected")
-        batch = Scored(chosen, rejected, *(torch.tensor([r[n] for r in rows], device=chosen.device) for n in names))
+        batch = PairLogps(chosen, rejected, *(torch.tensor([r[n] for r in rows], device=chosen.device) for n in names))
         baseline = self._baseline(pairs)
         preference = preference_loss(self.settings, batch, baseline)
         # These losses contain the NLL already.
@@ -328,7 +328,7 @@ def train_preference(settings: PreferenceSettings, inputs: PreferenceInputs, che
         raise ArtifactError(f"{inputs.reference_logps}: not of the pairs in {inputs.pairs}; delete it and run again")
     model = load_checkpoint(parent, model_folder(inputs.llm), settings.compute)
     split: dict[str, list[Pair]] = {role: [pair for pair in table if pair["role"] == role] for role in ("train", "dev")}
-    stage = PreferenceStage(model, training, split, _pair_examples(inputs, table), reference)
+    task = PreferenceTask(model, training, split, _pair_examples(inputs, table), reference)
     described = {"preference": training.model_dump(), "seed": settings.seed}
     everything = {
         **read_system(parent),
@@ -341,4 +341,4 @@ def train_preference(settings: PreferenceSettings, inputs: PreferenceInputs, che
         save_checkpoint(checkpoint, model, load_llm0(parent), load_tagger(parent), everything)
 
     run = Run("train_preference", settings.system, described, inputs.files(), checkpoint.log, save)
-    train(stage, training, settings.seed, settings.compute, run)
+    train(task, training, settings.seed, settings.compute, run)

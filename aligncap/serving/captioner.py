@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncap.config import Compute, Features, ModelSource, Prompts, Tagger, Transcripts
+from aligncap.config import Compute, Features, ModelSource, Prompts, TaggerSettings, Transcripts
 from aligncap.errors import ConfigError, ModelError
 from aligncap.serving.locations import models_folder
 from aligncap.tracking.store import checkpoint_digest
@@ -31,7 +31,7 @@ HEARING = ("models", "features", "transcripts", "tagger")  # sections of system.
 
 
 @dataclass(frozen=True)
-class Heard:
+class PreparedClip:
     """Features, clues and transcript of one recording, computed before the LLM runs."""
 
     example: Example  # input of ``CaptionModel.speech_prompts``
@@ -86,13 +86,13 @@ class Captioner:
         self._features = Features(**self.system["features"])
         self._transcripts = Transcripts(**self.system["transcripts"])
         self._prompts = Prompts(**self.system["prompts"])
-        self._clues = Tagger(**self.system["tagger"])
+        self._clues = TaggerSettings(**self.system["tagger"])
         self.model: CaptionModel = load_checkpoint(paths, folders["llm"], compute)
         self.model.fold_lora()
         tensors = {name: t.numpy() for name, t in load_tagger(paths).items()}
         self._tagger = tagger.Tagger.from_tensors(tensors)
         heard_by = {name: self.system[name] for name in HEARING} | {"words": self._prompts.max_semantic_tokens}
-        self.hearing = _digest(heard_by, tensors)  # captioners of the same digest compute the same ``Heard``
+        self.hearing = _digest(heard_by, tensors)  # captioners of the same digest compute the same ``PreparedClip``
         if self._tagger.normalise != "train":
             raise ConfigError(
                 f"{folder}: its tagger normalises by the statistics of a whole {self._tagger.normalise}, which a "
@@ -163,14 +163,14 @@ class Captioner:
             max_duration_s: Maximum duration in seconds; longer clips are refused.
 
         Raises:
-            AudioError: A clip is not usable audio; the message says why. To go on after such a clip, use ``hear`` and
-                ``describe``.
+            AudioError: A clip is not usable audio; the message says why. To go on after such a clip, use
+                ``prepare_clip`` and ``describe``.
         """
         from aligncap.serving.sounds import read_sound
 
-        def heard(sound: Sound) -> Heard:
+        def heard(sound: Sound) -> PreparedClip:
             name, samples = read_sound(sound, max_duration_s)
-            return self.hear(samples, language, name)
+            return self.prepare_clip(samples, language, name)
 
         waiting = iter(sounds)
         while window := [heard(sound) for sound in islice(waiting, WINDOW * batch_size)]:
@@ -181,7 +181,7 @@ class Captioner:
                 captions |= zip(chunk, self.describe([window[i] for i in chunk], max_new_tokens), strict=True)
             yield from (captions[i] for i in range(len(window)))
 
-    def hear(self, samples: NDArray[np.float32], language: str | None = None, name: str = "") -> Heard:
+    def prepare_clip(self, samples: NDArray[np.float32], language: str | None = None, name: str = "") -> PreparedClip:
         """Compute all inputs of the LLM for a recording: features, clues and transcript.
 
         Captioners with the same ``hearing`` compute the same result, so one may caption what another computed.
@@ -203,9 +203,9 @@ class Captioner:
         clues = self._tags(self._tagger.predict(features, prosody), transcript)
         ids = semantic_ids(self.model.tokenizer, transcript, self._prompts.max_semantic_tokens)
         example = Example(name, "", (), "", acoustic_prompt(clues), tuple(ids), features)
-        return Heard(example, clues, transcript, name, round(len(samples) / SAMPLE_RATE, 3))
+        return PreparedClip(example, clues, transcript, name, round(len(samples) / SAMPLE_RATE, 3))
 
-    def describe(self, clips: Sequence[Heard], max_new_tokens: int = 40) -> list[Caption]:
+    def describe(self, clips: Sequence[PreparedClip], max_new_tokens: int = 40) -> list[Caption]:
         """Return the captions of one batch of recordings, in order.
 
         Args:

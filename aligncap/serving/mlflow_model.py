@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligncap.errors import AudioError
-from aligncap.serving.captioner import BATCH, MAX_DURATION_S, Captioner, Heard
+from aligncap.serving.captioner import BATCH, MAX_DURATION_S, Captioner, PreparedClip
 from aligncap.serving.locations import VARIABLE
 from aligncap.serving.sounds import read_sound
 
@@ -81,14 +81,14 @@ class ServedCaptioner:
         return results
 
     def _batch(self, rows: list[dict[str, str]], limit: int) -> list[dict[str, Any]]:
-        heard: dict[int, Heard] = {}
+        heard: dict[int, PreparedClip] = {}
         results: list[dict[str, Any]] = [
             {"caption": None, "clues": [], "transcript": None, "duration_s": None, "error": None} for _ in rows
         ]
         for number, row in enumerate(rows):
             try:
                 name, samples = read_sound(_sound(row), MAX_DURATION_S)
-                heard[number] = self._captioner.hear(samples, row.get("language"), name)
+                heard[number] = self._captioner.prepare_clip(samples, row.get("language"), name)
             except AudioError as error:
                 results[number]["error"] = str(error)
         said = self._captioner.describe(list(heard.values()), limit) if heard else []

@@ -117,7 +117,7 @@ def _record(tested: _Tested, results: Path) -> None:
     name = f"{tested.name}/{tested.corpus}"
     if tracking.finished_tag(results.name, RULE, name, "content") == content:
         return
-    with tracking.stage(RULE, name, tested.settings, {**tested.tags, "content": content}) as run:
+    with tracking.tracked(RULE, name, tested.settings, {**tested.tags, "content": content}) as run:
         for metric, value in tested.metrics.items():
             run.metric(1, "test", metric, value)
         if digest:

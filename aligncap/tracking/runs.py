@@ -254,7 +254,9 @@ _current: tuple[str, Recorder] | None = None  # the stage that this process runs
 
 
 @contextlib.contextmanager
-def stage(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any] | None = None) -> Iterator[Recorder]:
+def tracked(
+    rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str, Any] | None = None
+) -> Iterator[Recorder]:
     """Track one stage as a child of the pipeline's run, identified by rule, name and the digest of ``params``.
 
     A call within a stage of the same rule reuses that stage's recorder, so a function may track itself whether or not a

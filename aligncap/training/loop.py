@@ -1,6 +1,6 @@
 """The training loop of all stages: warm start, teacher adaptation, alignment and preference optimisation.
 
-A stage defines its items, the weight of each item and the loss of a batch. The loop does the rest: order of the
+A task defines its items, the weight of each item and the loss of a batch. The loop does the rest: order of the
 batches, learning rate schedule, gradient accumulation, clipping and dev measurements. The module ``recording`` writes
 the log, the live curves and the resume points. The loop uses accelerate, so the same code runs on one CPU and on
 several GPUs.
@@ -32,7 +32,7 @@ from aligncap.training.recording import Run, recording
 logger = logging.getLogger(__name__)
 
 
-class Stage(nn.Module):
+class TrainingTask(nn.Module):
     """Base class of the training stages. The loss is computed in ``forward``, so that DDP can hook into it."""
 
     @abstractmethod
@@ -59,24 +59,24 @@ class Stage(nn.Module):
         """
 
     def begin_step(self, step: int) -> None:
-        """Prepare the stage for a step, counted from 1; called by the loop before each step."""
+        """Prepare the task for a step, counted from 1; called by the loop before each step."""
 
     def stop(self, dev: Mapping[str, float]) -> str | None:
         """Return a reason to stop training after a dev measurement, or None to continue."""
         return None
 
 
-def draw_batches(stage: Stage, settings: Optimisation, seed: int) -> list[list[int]]:
+def draw_batches(task: TrainingTask, settings: Optimisation, seed: int) -> list[list[int]]:
     """Draw the items of all steps before training starts, epoch by epoch, with similar lengths in one batch."""
     generator = random.Random(seed)
     size = settings.batch_size * settings.accumulate
     batches: list[list[int]] = []
     while len(batches) < settings.steps:
-        order = list(range(stage.items("train")))
+        order = list(range(task.items("train")))
         generator.shuffle(order)
         epoch = []
         for start in range(0, len(order), 8 * size):
-            pool = sorted(order[start : start + 8 * size], key=stage.length)
+            pool = sorted(order[start : start + 8 * size], key=task.length)
             epoch += [pool[i : i + size] for i in range(0, len(pool), size)]
         generator.shuffle(epoch)
         # In a batch that is not full each item would count more, so such a batch is dropped; the next epoch draws anew.
@@ -108,26 +108,26 @@ def _means(sums: Mapping[str, float], total: float) -> dict[str, float]:
     return means
 
 
-def _measure(model: nn.Module, stage: Stage, settings: Optimisation) -> dict[str, float]:
+def _measure(model: nn.Module, task: TrainingTask, settings: Optimisation) -> dict[str, float]:
     """Return the weighted means of the loss and the logged metrics over the dev items."""
-    stage.eval()
-    items = list(range(min(stage.items("dev"), settings.dev_limit)))
+    task.eval()
+    items = list(range(min(task.items("dev"), settings.dev_limit)))
     sums: dict[str, float] = defaultdict(float)
     with torch.no_grad():
         for start in range(0, len(items), settings.batch_size):
-            loss, logged = stage("dev", items[start : start + settings.batch_size])
+            loss, logged = task("dev", items[start : start + settings.batch_size])
             for name, value in {"loss": loss, **logged}.items():
                 sums[name] += float(value)
-    total = sum(stage.weight("dev", item) for item in items)
+    total = sum(task.weight("dev", item) for item in items)
     model.train()
     return _means(sums, total)
 
 
-def _optimizer(stage: Stage, settings: Optimisation) -> tuple[dict[str, nn.Parameter], torch.optim.Optimizer]:
+def _optimizer(task: TrainingTask, settings: Optimisation) -> tuple[dict[str, nn.Parameter], torch.optim.Optimizer]:
     """Freeze all parameters but those to train; return the latter by name, and an AdamW optimizer of them."""
-    groups = stage.groups()
+    groups = task.groups()
     parameters: dict[str, Any] = {name: p for _, group in groups for name, p in group.items()}
-    stage.requires_grad_(False)
+    task.requires_grad_(False)
     for parameter in parameters.values():
         parameter.requires_grad_(True)
     optimizer = torch.optim.AdamW(
@@ -138,11 +138,11 @@ def _optimizer(stage: Stage, settings: Optimisation) -> tuple[dict[str, nn.Param
 
 
 def _backward(
-    model: nn.Module, stage: Stage, batch: Sequence[int], size: int, accelerator: Accelerator
+    model: nn.Module, task: TrainingTask, batch: Sequence[int], size: int, accelerator: Accelerator
 ) -> dict[str, float]:
     """Accumulate the gradients of a step's mean loss, ``size`` items at a time, and return the means of its metrics."""
     world, process = accelerator.num_processes, accelerator.process_index
-    total = sum(stage.weight("train", item) for item in batch)
+    total = sum(task.weight("train", item) for item in batch)
     sums: dict[str, float] = defaultdict(float)
     own = batch[process::world]
     for start in range(0, len(own), size):
@@ -154,11 +154,11 @@ def _backward(
     return _means(sums, total)
 
 
-def train(stage: Stage, settings: Optimisation, seed: int, compute: Compute, run: Run) -> None:
-    """Train ``stage`` in place, write its log and save its weights.
+def train(task: TrainingTask, settings: Optimisation, seed: int, compute: Compute, run: Run) -> None:
+    """Train ``task`` in place, write its log and save its weights.
 
     Args:
-        stage: Stage to train.
+        task: TrainingTask to train.
         settings: Steps, schedule, batch size, accumulation and measurement on dev.
         seed: Seed of the order of the items and of dropout.
         compute: Device and threads; the precision is set in the captioner.
@@ -168,29 +168,29 @@ def train(stage: Stage, settings: Optimisation, seed: int, compute: Compute, run
         ModelError: The loss is not finite.
     """
     accelerator = Accelerator(cpu=pick_device(compute).type == "cpu")
-    parameters, optimizer = _optimizer(stage.to(accelerator.device), settings)
-    batches = draw_batches(stage, settings, seed)
+    parameters, optimizer = _optimizer(task.to(accelerator.device), settings)
+    batches = draw_batches(task, settings, seed)
     with recording(run, settings, compute, parameters, optimizer, accelerator.is_main_process) as kept:
-        model, optimizer = accelerator.prepare(stage, optimizer)
+        model, optimizer = accelerator.prepare(task, optimizer)
         model.train()
         for step in kept.steps(str(run)):
             torch.manual_seed(seed_of(seed, step, accelerator.process_index))
             factor = learning_rate_factor(step, settings.steps, settings.warmup)
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
-            stage.begin_step(step)
-            means = _backward(model, stage, batches[step - 1], settings.batch_size, accelerator)
+            task.begin_step(step)
+            means = _backward(model, task, batches[step - 1], settings.batch_size, accelerator)
             if not math.isfinite(means["loss"]):
                 raise ModelError(f"{run}: the loss is {means['loss']} at step {step}; lower the learning rate")
             norm = accelerator.clip_grad_norm_(list(parameters.values()), settings.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad()
             kept.log(step, "train", {**means, "grad_norm": float(norm), "learning_rate_factor": factor})
-            if stage.items("dev") and (step % settings.dev_every == 0 or step == settings.steps):
-                dev = _measure(model, stage, settings)
+            if task.items("dev") and (step % settings.dev_every == 0 or step == settings.steps):
+                dev = _measure(model, task, settings)
                 kept.log(step, "dev", dev)
-                if reason := stage.stop(dev):
+                if reason := task.stop(dev):
                     logger.info("%s: stopped after step %d: %s", run, step, reason)
                     break
             kept.keep(step)
-        stage.eval()
+        task.eval()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aligncap import artifacts
-from aligncap.config import Splits, Tagger
+from aligncap.config import Splits, TaggerSettings
 from aligncap.errors import CorpusError
 
 ROLES = ("adapt", "align", "preference", "dev")
@@ -16,7 +16,7 @@ ROLES = ("adapt", "align", "preference", "dev")
 
 def plan_training(
     splits: Splits,
-    tagger: Tagger,
+    tagger: TaggerSettings,
     seed: int,
     audio: Mapping[str, Path],
     references: Mapping[str, Path],

@@ -145,7 +145,7 @@ def recording(
         if main and step % settings.save_every == 0:
             point.save(step, parameters, optimizer, log)
 
-    with tracking.stage(run.rule, run.name, run.described) if main else nullcontext(tracking.Recorder()) as recorder:
+    with tracking.tracked(run.rule, run.name, run.described) if main else nullcontext(tracking.Recorder()) as recorder:
         yield Recording(done, log, recorder, settings.steps, keep)
         if main:
             artifacts.write(log, run.log, "training", run.rule, {"name": run.name})

@@ -30,9 +30,9 @@ with job(smk):
     from aligncap import errors
     from aligncap.tracking import runs as tracking
 
-    with tracking.stage("teacher_logits", "kd", {"lr": 0.1}) as run:  # a function that tracks itself
+    with tracking.tracked("teacher_logits", "kd", {"lr": 0.1}) as run:  # a function that tracks itself
         run.metric(1, "train", "loss", 2.0)
-    with tracking.stage("another", "", {}) as run:
+    with tracking.tracked("another", "", {}) as run:
         run.metric(1, "train", "loss", 3.0)
     if sys.argv[1:]:
         raise getattr(errors, sys.argv[1])("config: seed: 'x' is\\nnot a number")

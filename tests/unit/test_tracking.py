@@ -44,7 +44,9 @@ def history(run_id: str, key: str) -> list[tuple[int, float]]:
 
 def test_a_pipeline_run_has_a_child_a_stage(project):
     tracking.start_pipeline(project)
-    with tracking.stage("train_alignment", "kd", {"alignment": {"steps": 3}, "api_key": "hunter2"}, {"seed": 7}) as run:
+    with tracking.tracked(
+        "train_alignment", "kd", {"alignment": {"steps": 3}, "api_key": "hunter2"}, {"seed": 7}
+    ) as run:
         for step in (1, 2, 3):
             run.metric(step, "train", "loss", 1 / step)
         run.metric(3, "dev", "loss", float("nan"))
@@ -79,7 +81,7 @@ def test_curves_are_live(project, monkeypatch):
     monkeypatch.setattr(tracking, "LIVE_AFTER_S", 0.01)
     monkeypatch.setattr(tracking, "FLUSH_EVERY_S", 0.05)
     tracking.start_pipeline(project)
-    with tracking.stage("warm_start", "base", {}) as run:
+    with tracking.tracked("warm_start", "base", {}) as run:
         run.metric(1, "train", "loss", 0.5)
         deadline = time.monotonic() + 60
         while not (found := runs()).get("warm_start/base") or not found["warm_start/base"].data.metrics:
@@ -91,7 +93,7 @@ def test_curves_are_live(project, monkeypatch):
 
 def test_an_interrupted_stage_goes_on_in_its_run(project):
     tracking.start_pipeline(project)
-    with pytest.raises(KeyboardInterrupt), tracking.stage("train_alignment", "kd", {"steps": 4}) as run:
+    with pytest.raises(KeyboardInterrupt), tracking.tracked("train_alignment", "kd", {"steps": 4}) as run:
         for step in (1, 2, 3):
             run.metric(step, "train", "loss", float(step))
         raise KeyboardInterrupt
@@ -100,7 +102,7 @@ def test_an_interrupted_stage_goes_on_in_its_run(project):
     assert first["train_alignment/kd"].info.status == "KILLED"
 
     tracking.start_pipeline(project)
-    with tracking.stage("train_alignment", "kd", {"steps": 4}) as run:  # from the checkpoint after step 2
+    with tracking.tracked("train_alignment", "kd", {"steps": 4}) as run:  # from the checkpoint after step 2
         for step in (3, 4):
             run.metric(step, "train", "loss", float(step))
     tracking.finish_pipeline("exp", ok=True)
@@ -119,7 +121,7 @@ def test_a_killed_process_leaves_its_rows_and_goes_on(project):
     assert process.exitcode == 9
     with Path("work/tracking/exp/train_alignment-kd.jsonl").open("a") as stream:
         stream.write('{"kind": "metric", "st')  # the line it was writing
-    with tracking.stage("train_alignment", "kd", {}) as run:
+    with tracking.tracked("train_alignment", "kd", {}) as run:
         run.metric(3, "train", "loss", 3.0)
     tracking.finish_pipeline("exp", ok=True)
     run_id = runs()["train_alignment/kd"].info.run_id
@@ -127,7 +129,7 @@ def test_a_killed_process_leaves_its_rows_and_goes_on(project):
 
 
 def _die_after_two_steps() -> None:
-    with tracking.stage("train_alignment", "kd", {}) as run:
+    with tracking.tracked("train_alignment", "kd", {}) as run:
         run.metric(1, "train", "loss", 1.0)
         run.metric(2, "train", "loss", 2.0)
         os._exit(9)
@@ -137,7 +139,7 @@ def _die_after_two_steps() -> None:
 def test_a_finished_stage_that_runs_again_is_another_run(project, settings):
     tracking.start_pipeline(project)
     for described in ({"steps": 1}, settings):
-        with tracking.stage("train_alignment", "kd", described) as run:
+        with tracking.tracked("train_alignment", "kd", described) as run:
             run.metric(1, "train", "loss", 1.0)
     from mlflow import MlflowClient
 
@@ -150,7 +152,7 @@ def test_a_finished_stage_that_runs_again_is_another_run(project, settings):
 
 def _many_rows(number: int) -> None:
     tracking.LIVE_AFTER_S, tracking.FLUSH_EVERY_S = 0.0, 0.05
-    with tracking.stage("train_alignment", f"s{number}", {"number": number}) as run:
+    with tracking.tracked("train_alignment", f"s{number}", {"number": number}) as run:
         for step in range(1, 201):
             run.metric(step, "train", "loss", float(step * number))
             time.sleep(0.002)
@@ -190,7 +192,7 @@ def test_without_a_store_the_stage_goes_on_and_its_rows_wait(project, monkeypatc
     with caplog.at_level(logging.WARNING, "aligncap"):
         tracking.start_pipeline(broken)
         assert len(caplog.records) == 1
-        with tracking.stage("train_alignment", "kd", {}) as run:
+        with tracking.tracked("train_alignment", "kd", {}) as run:
             run.metric(1, "train", "loss", 1.0)
             time.sleep(0.5)
         assert len(caplog.records) == 2, "one line a stage"
@@ -205,7 +207,7 @@ def test_without_a_store_the_stage_goes_on_and_its_rows_wait(project, monkeypatc
 def test_a_log_that_cannot_be_written_is_one_warning(project, caplog):
     Path("work").write_text("where a folder ought to be")
     tracking.start_pipeline(project)
-    with tracking.stage("train_alignment", "kd", {}) as run:
+    with tracking.tracked("train_alignment", "kd", {}) as run:
         run.metric(1, "train", "loss", 1.0)
         run.table("t", [{"a": 1}])
     tracking.finish_pipeline("exp", ok=True)
@@ -213,7 +215,7 @@ def test_a_log_that_cannot_be_written_is_one_warning(project, caplog):
 
 
 def test_odd_values_do_not_raise(project):
-    with tracking.stage("rule", "name", {"path": Path("x"), "none": None, "empty": {}, "odd": object}) as run:
+    with tracking.tracked("rule", "name", {"path": Path("x"), "none": None, "empty": {}, "odd": object}) as run:
         run.metric(1, "train", "loss", "not a number")  # type: ignore[arg-type]
         run.table("t", [{"a": object()}])
         run.artifact("no/such/file")
@@ -226,14 +228,14 @@ def test_off_means_silent_and_traceless(project, monkeypatch, caplog):
     monkeypatch.delenv(tracking.URI_VARIABLE)
     off = project.model_copy(update={"tracking": project.tracking.model_copy(update={"enabled": False})})
     tracking.start_pipeline(off)
-    with tracking.stage("rule", "name", {}) as run:
+    with tracking.tracked("rule", "name", {}) as run:
         run.metric(1, "train", "loss", 1.0)
     tracking.finish_pipeline("exp", ok=True)
     assert not list(Path.cwd().iterdir()) and not caplog.records
 
 
 def test_errors_of_the_stage_pass_through(project):
-    with pytest.raises(ZeroDivisionError), tracking.stage("rule", "name", {}):
+    with pytest.raises(ZeroDivisionError), tracking.tracked("rule", "name", {}):
         _ = 1 / 0
     tracking.sync("exp", uri())
     assert runs()["rule/name"].info.status == "FAILED"
@@ -243,7 +245,7 @@ def test_a_short_stage_costs_milliseconds_and_imports_no_mlflow(project):
     from mlflow import MlflowClient  # noqa: F401  (its import must not count)
 
     started = time.perf_counter()
-    with tracking.stage("rule", "name", {}) as run:
+    with tracking.tracked("rule", "name", {}) as run:
         for step in range(1000):
             run.metric(step, "train", "loss", 1.0)
     assert time.perf_counter() - started < 0.5

@@ -19,7 +19,7 @@ def tracked(tmp_path, monkeypatch):
 
 def run_of(name: str, system: str) -> str:
     """The uid of a stage that made ``name`` and has ended."""
-    with tracking.stage("train_alignment", system, {"system": system}) as run:
+    with tracking.tracked("train_alignment", system, {"system": system}) as run:
         run.link("system", name)
     lines = [json.loads(line) for line in open(f"work/tracking/mine/train_alignment-{system}.jsonl")]
     return lines[-1]["uid"]

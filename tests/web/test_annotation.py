@@ -11,7 +11,7 @@ from aligncap import artifacts
 from aligncap.config import Judge
 from aligncap.errors import ArtifactError, ConfigError
 from aligncap.evaluation.tables.judge_agreement import weighted_kappa
-from aligncap.preference.facts import Item
+from aligncap.preference.facts import JudgedCaption
 from aligncap.preference.judges import human
 from aligncap.serving.web.annotation import annotation_app, default_answers, load_tasks, shown_first
 from aligncap.serving.web.answers import Answers
@@ -165,7 +165,7 @@ def test_preferences_of_people_reach_the_human_judge_and_test_answers_do_not(res
     assert export_preferences(results, file, out) == 4
     assert "unseen" not in out.read_text()
     items = [
-        Item(task.corpus, task.utterance_id, text, True, None)  # this judge looks at no facts
+        JudgedCaption(task.corpus, task.utterance_id, text, True, None)  # this judge looks at no facts
         for task in candidates.asked[:3]
         for text in task.captions
     ]

@@ -38,11 +38,11 @@ class Held(TinyCaptioner):
         self.model, self.seconds = like.model, 0.0
         self.gate, self.started, self.heard = threading.Event(), threading.Event(), []
 
-    def hear(self, samples, language=None):
+    def prepare_clip(self, samples, language=None):
         self.started.set()
         assert self.gate.wait(60)
         self.heard.append(len(samples))
-        return super().hear(samples, language)
+        return super().prepare_clip(samples, language)
 
 
 @pytest.fixture

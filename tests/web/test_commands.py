@@ -17,7 +17,7 @@ import pytest
 
 from aligncap import Captioner, artifacts
 from aligncap.config import Compute, Judge, Pairs
-from aligncap.preference.judges import CandidateFacts, score_candidates
+from aligncap.preference.judges import CandidateScoringInputs, score_candidates
 from aligncap.preference.pairs import PairInputs, PairSettings, build_pairs
 from aligncap.serving import cli
 
@@ -128,7 +128,7 @@ def test_what_people_prefer_among_candidates_becomes_pairs_that_train(results, t
     facts, candidates = write_facts(tmp_path / "facts", "known", 6), results / "candidates" / "kd.parquet"
     judge = Judge(name="human", human={"answers": str(answers)})
     read = (facts["labels"], facts["clues"], facts["transcripts"])
-    scored = CandidateFacts(candidates, *read, facts["prosody"], None)
+    scored = CandidateScoringInputs(candidates, *read, facts["prosody"], None)
     score_candidates(judge, Compute(precision="fp32", threads=1), scored, tmp_path / "scores.parquet")
     inputs = PairInputs(
         candidates,

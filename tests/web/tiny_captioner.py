@@ -12,7 +12,7 @@ from aligncap.captioner.model import CaptionModel
 from aligncap.clues.prompts import acoustic_prompt
 from aligncap.config import Compute, ModelSource, Prompts
 from aligncap.models.sources import fetch_model, model_folder
-from aligncap.serving.captioner import Heard
+from aligncap.serving.captioner import PreparedClip
 from aligncap.vocabulary import Clue
 
 SAYS = {"high": "A loud, angry voice.", "low": "A soft voice, calm & slow."}
@@ -47,13 +47,13 @@ class TinyCaptioner:
             Clue("level", level, level, probability=0.91),
         ]  # fmt: skip
 
-    def hear(self, samples: np.ndarray, language: str | None = None) -> Heard:
+    def prepare_clip(self, samples: np.ndarray, language: str | None = None) -> PreparedClip:
         if language == "la":
             raise RuntimeError("broken on purpose")
         time.sleep(self.seconds)
         clues = self.clues("high" if float(np.abs(samples).max()) > 0.3 else "low")
         example = Example("", "", (), "", acoustic_prompt(clues), (104, 105), np.zeros((1, 1, 1), np.float16))
-        return Heard(example, clues, f"{len(samples)} samples")
+        return PreparedClip(example, clues, f"{len(samples)} samples")
 
 
 def tiny_llm(folder: Path) -> Path:

@@ -86,12 +86,12 @@ def test_a_new_judge(project: Project) -> None:
     extend(project, "A new judge")
     script = (
         "from aligncap.clues.hallucination_checks import Truth; from aligncap.clues.parser.grammar import parse_clues\n"
-        "from aligncap.config import Compute, Judge; from aligncap.preference.facts import Facts, Item\n"
+        "from aligncap.config import Compute, Judge; from aligncap.preference.facts import ClipFacts, JudgedCaption\n"
         "from aligncap.preference.judges import score\n"
         "gold = 'The speaker sounds very sad, with a quiet voice.'\n"
-        "facts = Facts(Truth('sad', intensity='strong'), tuple(parse_clues(gold)), 'good bye', (gold,))\n"
+        "facts = ClipFacts(Truth('sad', intensity='strong'), tuple(parse_clues(gold)), 'good bye', (gold,))\n"
         "said = [gold, 'The speaker sounds sad.', 'The speaker sounds happy because the war is over.']\n"
-        "items = [Item('c', str(n), text, True, facts) for n, text in enumerate(said)]\n"
+        "items = [JudgedCaption('c', str(n), text, True, facts) for n, text in enumerate(said)]\n"
         "for o in score(Judge(name='clue_overlap'), Compute(device='cpu'), items, None):\n"
         "    print('opinion', o.factuality, o.faithfulness, o.overall)\n"
     )
@@ -108,11 +108,11 @@ def test_a_new_preference_loss(project: Project) -> None:
     extend(project, "A new preference loss")
     script = (
         "import torch; from aligncap.config import PreferenceTraining\n"
-        "from aligncap.preference.train import Scored, preference_loss\n"
+        "from aligncap.preference.train import PairLogps, preference_loss\n"
         "logps = torch.tensor([-5.0, -5.0, -30.0]).requires_grad_()\n"
         "same, n = torch.full((3,), -5.0), torch.full((3,), 4)\n"
         "loss = preference_loss(PreferenceTraining(loss='hinge', beta=0.1),\n"
-        "    Scored(logps, torch.tensor([-5.0, -25.0, -5.0]), same, same, n, n))\n"
+        "    PairLogps(logps, torch.tensor([-5.0, -25.0, -5.0]), same, same, n, n))\n"
         "loss.sum().backward()\n"
         "print('loss', *loss.tolist()); print('grad', *logps.grad.tolist())\n"
     )

@@ -22,7 +22,7 @@ class Recorder:
 
 
 @contextlib.contextmanager
-def stage(*values, **more):
+def tracked(*values, **more):
     yield Recorder()
 
 

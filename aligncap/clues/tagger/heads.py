@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncap.config import Tagger as TaggerSettings
+from aligncap.config import TaggerSettings
 from aligncap.vocabulary import CLASSES, SCALES, TIMBRES
 
 LABELS: dict[str, tuple[str, ...]] = {

@@ -24,8 +24,7 @@ from aligncap import artifacts
 from aligncap.clues.prompts import clue_row, load_tokenizer, read_transcripts
 from aligncap.clues.tagger.heads import LABELS, Array, Head, softmax, standardise, standardised_rows
 from aligncap.clues.text_clue import TextClue, join
-from aligncap.config import Prompts
-from aligncap.config import Tagger as TaggerSettings
+from aligncap.config import Prompts, TaggerSettings
 from aligncap.errors import ArtifactError, CorpusError
 from aligncap.vocabulary import MEASURE, Clue
 

@@ -27,7 +27,7 @@ from aligncap.clues.tagger.heads import (
     statistics,
 )
 from aligncap.clues.tagger.model import Tagger, normalisation_groups, read_corpus
-from aligncap.config import Tagger as TaggerSettings
+from aligncap.config import TaggerSettings
 from aligncap.errors import CorpusError
 from aligncap.job import By, ByCorpus
 from aligncap.vocabulary import SCALES, canonical
@@ -35,7 +35,7 @@ from aligncap.vocabulary import SCALES, canonical
 log = logging.getLogger(__name__)
 
 Planned = Sequence[Mapping[str, Any]]
-Tables = Mapping[str, Path]  # file of each corpus
+Files = Mapping[str, Path]  # file of each corpus
 Unlabelled = Annotated[Mapping[str, Path], By("unlabelled")]
 
 
@@ -197,7 +197,7 @@ def _write(
     artifacts.write(predictions, out, "tagger_predictions", "train_tagger", facts)
 
 
-def _read_all(features: Tables, prosody: Tables, tagger: TaggerSettings) -> dict[tuple[str, str], Array]:
+def _read_all(features: Files, prosody: Files, tagger: TaggerSettings) -> dict[tuple[str, str], Array]:
     return {
         (corpus, key): row
         for corpus, path in features.items()
@@ -214,7 +214,7 @@ def _planned_rows(planned: Planned, found: Mapping[tuple[str, str], Array]) -> A
     return np.stack([found[row["corpus"], row["utterance_id"]] for row in planned])
 
 
-def _all_groups(audio: Tables, normalise: str) -> dict[tuple[str, str], str]:
+def _all_groups(audio: Files, normalise: str) -> dict[tuple[str, str], str]:
     return {
         (corpus, key): group
         for corpus, path in audio.items()
@@ -222,12 +222,12 @@ def _all_groups(audio: Tables, normalise: str) -> dict[tuple[str, str], str]:
     }
 
 
-def _groups(planned: Planned, audio: Tables, normalise: str) -> list[str]:
+def _groups(planned: Planned, audio: Files, normalise: str) -> list[str]:
     together = _all_groups(audio, normalise)
     return [together[row["corpus"], row["utterance_id"]] for row in planned]
 
 
-def targets_of(references: Tables, prosody: Tables, timbre: Tables) -> dict[tuple[str, str], dict[str, str]]:
+def targets_of(references: Files, prosody: Files, timbre: Files) -> dict[tuple[str, str], dict[str, str]]:
     """Read the targets of the tagger: the label of each kind by (corpus, utterance id), "" where unknown.
 
     Args:

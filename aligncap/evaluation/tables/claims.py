@@ -57,7 +57,7 @@ CLAIM_HEADINGS = (
     "p (Holm)",
     "seeds",
     "n",
-    "2nd instrument",
+    "second instrument",
     "verdict",
 )
 

@@ -14,14 +14,14 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "emotion_agreement_macro": ("agreement (macro)", 1),
     "emotion_agreement_macro_n10": ("agreement (macro, classes of 10 clips or more)", 1),
     "emotion_agreement": ("agreement", 1),
-    "emotion_agreement_macro_2": ("agreement (macro), 2nd instrument", 1),
-    "emotion_agreement_2": ("agreement, 2nd instrument", 1),
+    "emotion_agreement_macro_2": ("agreement (macro), second instrument", 1),
+    "emotion_agreement_2": ("agreement, second instrument", 1),
     "coverage": ("coverage", 0),
-    "coverage_2": ("coverage, 2nd instrument", 0),
+    "coverage_2": ("coverage, second instrument", 0),
     "factuality_hallucination": ("factuality halluc.", -1),
     "factuality_hallucination_covered": ("factuality halluc., asserting captions", -1),
-    "factuality_hallucination_2": ("factuality halluc., 2nd instrument", -1),
-    "factuality_hallucination_covered_2": ("factuality halluc., asserting captions, 2nd instrument", -1),
+    "factuality_hallucination_2": ("factuality halluc., second instrument", -1),
+    "factuality_hallucination_covered_2": ("factuality halluc., asserting captions, second instrument", -1),
     "asserted_clues": ("clues asserted", 0),
     "contradicted_clues": ("contradicted clues", -1),
     "faithfulness_hallucination": ("faithfulness halluc.", -1),
@@ -138,12 +138,13 @@ EXPLAINED = {
     "external": "captions another model wrote; it may have been trained on this corpus (in-domain)",
     "transductive": "normalised with statistics of the unlabelled test audio",
     "in-domain": "the held-out side of a corpus whose other side trained the models; not a zero-shot result",
-    "unlabelled audio": "the tagger heard other clips of this corpus, without labels; not a zero-shot result",
-    "synthetic": "computer-made speech: figures show that the pipeline works, not how well it hears people",
+    "unlabelled audio": "the tagger was fitted on other clips of this corpus, without labels; not a zero-shot result",
+    "synthetic": "computer-made speech: figures show that the pipeline works, not how well it captions people",
 }
 EXPLAINED_JUDGE = (
     "† measured with the instrument that the training judge rewards (clue parser, sentence encoder), or by that judge"
 )
+EXPLAINED_SECOND = "second instrument: a classifier of captions on other embeddings, which no training step used"
 EXPLAINED_COVERED = "asserting captions: those that assert an emotion; differences over utterances where both do"
 
 
@@ -205,6 +206,8 @@ def footnotes(notes: Mapping[str, Any], corpus: str, systems: Sequence[str], col
             f"wins, ties and losses against {notes['against']} by the judge '{notes['judge']}', clip by clip; "
             "win rate: wins + half of the ties"
         )
+    if any(metric.endswith("_2") for metric in columns):
+        lines.append(EXPLAINED_SECOND)
     if "factuality_hallucination_covered" in columns:
         lines.append(EXPLAINED_COVERED)
     return [*lines, EXPLAINED_JUDGE]

@@ -22,8 +22,7 @@ from aligncap.clues.tagger.heads import LABELS
 from aligncap.clues.tagger.model import UNINFORMATIVE, Tagger, Tags, predict_corpus, read_out_of_fold
 from aligncap.clues.tagger.training import targets_of
 from aligncap.clues.text_clue import TextClue, join
-from aligncap.config import Evaluation
-from aligncap.config import Tagger as TaggerSettings
+from aligncap.config import Evaluation, TaggerSettings
 from aligncap.evaluation import bootstrap
 from aligncap.evaluation.wording import worded
 from aligncap.job import By, ByCorpus
@@ -44,7 +43,7 @@ SHOWN = {
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredTags:
     """Predictions of one clue kind on clips with a known label.
 
     Attributes:
@@ -66,7 +65,7 @@ class Scored:
 
 def score_kind(
     predicted: Mapping[str, Tags], targets: Mapping[str, str], clusters: Mapping[str, str], kind: str, threshold: float
-) -> Scored:
+) -> ScoredTags:
     """Compare predictions with labels; clips without a label or a prediction of the kind are left out.
 
     Args:
@@ -84,7 +83,7 @@ def score_kind(
         sum(p * p for p in own.values()) - 2 * own.get(targets[key], 0.0) + 1
         for key, own in zip(ids, tags, strict=True)
     ]
-    return Scored(
+    return ScoredTags(
         np.array([label == targets[key] for key, (label, _) in zip(ids, best, strict=True)], dtype=np.float64),
         confidence,
         np.array(brier, dtype=np.float64),
@@ -98,7 +97,7 @@ def _bins(confidence: Array) -> NDArray[np.int64]:
     return np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
 
 
-def calibration_error(weights: Array, scored: Scored) -> Array:
+def calibration_error(weights: Array, scored: ScoredTags) -> Array:
     """Return the expected calibration error of the likeliest tag, in ten bins of equal width (Guo et al. 2017).
 
     ``ECE = Σ_b (n_b / N) |accuracy_b - confidence_b|`` under each row of weights [B, N]; returns [B]. With few clips
@@ -109,7 +108,7 @@ def calibration_error(weights: Array, scored: Scored) -> Array:
     return np.abs(gap).sum(axis=1) / weights.sum(axis=1)
 
 
-def measures(weights: Array, scored: Scored) -> dict[str, Array]:
+def measures(weights: Array, scored: ScoredTags) -> dict[str, Array]:
     """Return each of ``METRICS`` under each row of weights [B, N], as arrays [B]."""
     return {
         "accuracy": bootstrap.weighted_mean(weights, scored.right),
@@ -121,7 +120,7 @@ def measures(weights: Array, scored: Scored) -> dict[str, Array]:
     }
 
 
-def figures(scored: Scored, evaluation: Evaluation) -> list[dict[str, Any]]:
+def figures(scored: ScoredTags, evaluation: Evaluation) -> list[dict[str, Any]]:
     """Return metric, value and 95 % interval; a metric that is undefined (no tag is kept) is left out."""
     n = len(scored.targets)
     if not n:
@@ -139,7 +138,7 @@ def figures(scored: Scored, evaluation: Evaluation) -> list[dict[str, Any]]:
     return rows
 
 
-def reliability(scored: Scored) -> list[dict[str, Any]]:
+def reliability(scored: ScoredTags) -> list[dict[str, Any]]:
     """Return bounds, mean confidence, accuracy and number of clips of each bin of confidence that has a clip."""
     number = _bins(scored.confidence)
     return [

@@ -18,7 +18,7 @@ from aligncap.config import Compute, Judge
 from aligncap.errors import ArtifactError
 from aligncap.extensions import names
 from aligncap.job import By, ByCorpus
-from aligncap.preference.facts import Item, Opinion, read_facts
+from aligncap.preference.facts import JudgedCaption, Opinion, read_facts
 from aligncap.preference.judges.rubric import PROMPT
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,9 @@ logger = logging.getLogger(__name__)
 REASONS = 5  # most reasons for missing scores in an artifact's notes
 
 
-def score(settings: Judge, compute: Compute, items: Sequence[Item], model_manifest: Path | None) -> list[Opinion]:
+def score(
+    settings: Judge, compute: Compute, items: Sequence[JudgedCaption], model_manifest: Path | None
+) -> list[Opinion]:
     """Return the opinions of the judge that ``settings`` names, in the order of ``items``.
 
     Args:
@@ -82,7 +84,7 @@ def _notes(settings: Judge, opinions: Sequence[Opinion]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class CandidateFacts:
+class CandidateScoringInputs:
     """Input files for scoring candidates; mappings are keyed by training corpus.
 
     Attributes:
@@ -102,7 +104,7 @@ class CandidateFacts:
     model: Path | None
 
 
-def score_candidates(judge: Judge, compute: Compute, inputs: CandidateFacts, out: Path) -> None:
+def score_candidates(judge: Judge, compute: Compute, inputs: CandidateScoringInputs, out: Path) -> None:
     """Score every candidate caption.
 
     Args:
@@ -125,7 +127,7 @@ def score_candidates(judge: Judge, compute: Compute, inputs: CandidateFacts, out
                 f"{inputs.candidates}: candidate '{row['candidate_id']}' is of no training utterance; "
                 "sample candidates again"
             )
-        items.append(Item(*key, row["caption"], row["finished"], facts[key]))
+        items.append(JudgedCaption(*key, row["caption"], row["finished"], facts[key]))
     opinions = score(judge, compute, items, inputs.model)
     scored = [
         {"candidate_id": row["candidate_id"], **_row(judge, own), "rationale": own.rationale}
@@ -135,7 +137,7 @@ def score_candidates(judge: Judge, compute: Compute, inputs: CandidateFacts, out
 
 
 @dataclass(frozen=True)
-class CaptionFacts:
+class CaptionScoringInputs:
     """Input files for scoring the captions of a test corpus.
 
     Attributes:
@@ -161,7 +163,9 @@ class Judged(NamedTuple):
     judged: Annotated[Mapping[str, Path], By("systems")]
 
 
-def score_captions_of(corpus: str, judge: Judge, compute: Compute, inputs: CaptionFacts, outputs: Judged) -> None:
+def score_captions_of(
+    corpus: str, judge: Judge, compute: Compute, inputs: CaptionScoringInputs, outputs: Judged
+) -> None:
     """Score the captions of every system for a test corpus. They give win rates and are not used in training.
 
     Args:
@@ -187,7 +191,7 @@ def score_captions_of(corpus: str, judge: Judge, compute: Compute, inputs: Capti
                     f"{inputs.captions[system]}: '{row['utterance_id']}' is not in {inputs.references}; "
                     "caption this corpus again"
                 )
-            items.append(Item(*key, row["caption"], row["finished"], facts[key]))
+            items.append(JudgedCaption(*key, row["caption"], row["finished"], facts[key]))
     opinions = score(judge, compute, items, inputs.model)
     rest = iter(opinions)
     for system, rows in said.items():

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from aligncap.config import Judge
 from aligncap.errors import JudgeError
-from aligncap.preference.facts import Item, Opinion, opinion
+from aligncap.preference.facts import JudgedCaption, Opinion, opinion
 from aligncap.preference.judges.rubric import ASPECTS
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ def _caption(corpus: str, utterance_id: str, text: str) -> Caption:
     return corpus, utterance_id, " ".join(text.split())
 
 
-def score(settings: Judge, items: Sequence[Item]) -> list[Opinion]:
+def score(settings: Judge, items: Sequence[JudgedCaption]) -> list[Opinion]:
     """Return the opinions of people, in the order of ``items``; captions that nobody judged stay unscored.
 
     Args:

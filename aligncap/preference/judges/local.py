@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aligncap.config import Compute, Judge, Prompts
 from aligncap.errors import ModelError
-from aligncap.preference.facts import Facts, Item, Opinion, opinion
+from aligncap.preference.facts import ClipFacts, JudgedCaption, Opinion, opinion
 from aligncap.preference.judges import rubric
 from aligncap.progress import batches
 
@@ -67,7 +67,7 @@ def digit_probabilities(logits: Tensor, tokens: Sequence[Sequence[int]]) -> tupl
     return digits.softmax(-1), digits.logsumexp(-1).exp()
 
 
-def _clips(items: Sequence[Item]) -> list[tuple[Facts, list[int]]]:
+def _clips(items: Sequence[JudgedCaption]) -> list[tuple[ClipFacts, list[int]]]:
     """Group the indices of ``items`` by clip, at most ``CAPTIONS`` in a group, with the facts of the clip."""
     clips: dict[tuple[str, str], list[int]] = defaultdict(list)
     for place, item in enumerate(items):
@@ -80,7 +80,7 @@ def _clips(items: Sequence[Item]) -> list[tuple[Facts, list[int]]]:
 
 
 def _laid_out(
-    model: CaptionModel, frame: Prompt, facts: Facts, items: Sequence[Item], filler: int
+    model: CaptionModel, frame: Prompt, facts: ClipFacts, items: Sequence[JudgedCaption], filler: int
 ) -> tuple[Prompt, list[list[int]]]:
     """Lay out the prompt of a clip, its rubric and facts, and the responses: each a caption and one question.
 
@@ -115,7 +115,7 @@ def _answer_logits(model: CaptionModel, prompts: Sequence[Prompt], tails: Sequen
     return model.response_logits(dataclasses.replace(packed, **chosen))
 
 
-def score(settings: Judge, compute: Compute, items: Sequence[Item], model_manifest: Path) -> list[Opinion]:
+def score(settings: Judge, compute: Compute, items: Sequence[JudgedCaption], model_manifest: Path) -> list[Opinion]:
     """Return the opinions of a causal LM, in the order of ``items``.
 
     Args:

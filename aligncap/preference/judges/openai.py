@@ -24,7 +24,7 @@ import httpx
 
 from aligncap.config import Judge, OpenAiJudge
 from aligncap.errors import JudgeError
-from aligncap.preference.facts import Item, Opinion, opinion
+from aligncap.preference.facts import JudgedCaption, Opinion, opinion
 from aligncap.preference.judges import rubric
 from aligncap.preference.judges.answers import Answer, AnswerCache, BadAnswer, prompt_key, read_answer
 from aligncap.progress import track
@@ -214,7 +214,7 @@ def _answer(endpoint: Endpoint, messages: Messages) -> Answer:
         raise GaveUp(f"no usable answer when asked twice: {problem}") from problem
 
 
-def score(settings: Judge, items: Sequence[Item]) -> list[Opinion]:
+def score(settings: Judge, items: Sequence[JudgedCaption]) -> list[Opinion]:
     """Return the opinions of an endpoint's model, in the order of ``items``; equal prompts are sent only once.
 
     Args:

@@ -14,7 +14,7 @@ import numpy as np
 from aligncap.clues.hallucination_checks import asserted_classes, factuality_flags, faithfulness_flags
 from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
 from aligncap.config import Compute, Judge
-from aligncap.preference.facts import Facts, Item, Opinion
+from aligncap.preference.facts import ClipFacts, JudgedCaption, Opinion
 from aligncap.progress import track
 from aligncap.vocabulary import Clue
 
@@ -53,7 +53,7 @@ def _grade_emotion(clues: Sequence[Clue], emotion: str) -> tuple[float, str]:
     return EMOTION_POINTS["wrong"] + near, f"says {said} where the label is {emotion}"
 
 
-def _grade_clues(clues: Sequence[Clue], facts: Facts) -> tuple[float, list[str]]:
+def _grade_clues(clues: Sequence[Clue], facts: ClipFacts) -> tuple[float, list[str]]:
     """Compute the points of the vocal clues and intensity, compared with the gold clues, label and measurement."""
     gold = {(c.kind, c.lemma) for c in facts.gold if not c.negated and c.kind != "emotion"}
     measured = {(kind, getattr(facts.truth, kind)) for kind in ("level", "pitch", "rate")}
@@ -73,7 +73,7 @@ def _grade_clues(clues: Sequence[Clue], facts: Facts) -> tuple[float, list[str]]
     return max(-CLUE_SHARE, min(CLUE_SHARE, points)), reasons
 
 
-def grade_factuality(caption: str, facts: Facts) -> tuple[float, list[str]]:
+def grade_factuality(caption: str, facts: ClipFacts) -> tuple[float, list[str]]:
     """Compute factuality, 1-5, with reasons: it is 3 plus the points of the emotion and of the other clues."""
     clues = parse_clues(caption)
     if not clues:
@@ -86,7 +86,7 @@ def grade_factuality(caption: str, facts: Facts) -> tuple[float, list[str]]:
     return _clip(score + points), [*reasons, *more]
 
 
-def grade_faithfulness(caption: str, facts: Facts, finished: bool) -> tuple[float, list[str]]:
+def grade_faithfulness(caption: str, facts: ClipFacts, finished: bool) -> tuple[float, list[str]]:
     """Compute faithfulness, 1-5, with reasons: it is 5 minus penalties for flags and for an unusual length."""
     flags = faithfulness_flags(caption, facts.transcript, facts.references, finished)
     score = 5.0 - sum(PENALTIES[flag.split(":")[0]] for flag in flags)
@@ -104,13 +104,13 @@ def grade_faithfulness(caption: str, facts: Facts, finished: bool) -> tuple[floa
 
 
 def judge(
-    caption: str, facts: Facts, finished: bool, similarity: float | None, weights: tuple[float, float, float]
+    caption: str, facts: ClipFacts, finished: bool, similarity: float | None, weights: tuple[float, float, float]
 ) -> Opinion:
     """Score one caption.
 
     Args:
         caption: Text of the caption.
-        facts: Facts of its utterance.
+        facts: ClipFacts of its utterance.
         finished: Whether the caption ended with the end token.
         similarity: Mean cosine similarity to the references, -1 to 1; None without references, and then its weight is
             shared by the other two.
@@ -127,7 +127,7 @@ def judge(
     return Opinion(factuality, faithfulness, overall, f"{'; '.join(why)} | {'; '.join(found)} | {alike}")
 
 
-def score(settings: Judge, compute: Compute, items: Sequence[Item], encoder_manifest: Path) -> list[Opinion]:
+def score(settings: Judge, compute: Compute, items: Sequence[JudgedCaption], encoder_manifest: Path) -> list[Opinion]:
     """Return the opinions of the judge ``reference``, in the order of ``items``.
 
     Args:

@@ -10,7 +10,7 @@ import re
 from functools import cache
 from string import Template
 
-from aligncap.preference.facts import Facts, Item
+from aligncap.preference.facts import ClipFacts, JudgedCaption
 
 PROMPT = "scoring_v1.txt"
 ASPECTS = ("factuality", "faithfulness")
@@ -32,7 +32,7 @@ def _quoted(text: str) -> str:
     return '"' + " ".join(text.split()).replace('"', "'") + '"'
 
 
-def describe(facts: Facts) -> str:
+def describe(facts: ClipFacts) -> str:
     """Describe the known facts of an utterance, one on each line; unknown facts are left out.
 
     Label and measurement are the truth; clues, transcript and references are the words of people.
@@ -59,12 +59,12 @@ def rubric() -> str:
     return _parts()["rubric"]
 
 
-def facts_text(facts: Facts) -> str:
+def facts_text(facts: ClipFacts) -> str:
     """Return the facts part of the prompt, which all captions of an utterance share."""
     return _fill("facts", facts=describe(facts))
 
 
-def caption_text(item: Item) -> str:
+def caption_text(item: JudgedCaption) -> str:
     """Return the part of the prompt with the caption."""
     filled = _fill("caption", caption=_quoted(item.caption))
     return filled if item.finished else f"{filled}\n{_parts()['unfinished']}"
@@ -85,7 +85,7 @@ def digit_question(aspect: str) -> str:
     return _fill("digit", aspect=aspect)
 
 
-def messages(item: Item) -> list[dict[str, str]]:
+def messages(item: JudgedCaption) -> list[dict[str, str]]:
     """Return the chat messages that ask for a JSON answer about one caption."""
     content = f"{facts_text(item.facts)}\n\n{caption_text(item)}\n\n{json_question()}"
     return [{"role": "system", "content": rubric()}, {"role": "user", "content": content}]

@@ -211,7 +211,7 @@ def _caption_files(
             try:
                 require_utf8(path)
                 _, samples = read_sound(path, options.max_duration)
-                heard.append(load().hear(samples, options.language, str(path)))
+                heard.append(load().prepare_clip(samples, options.language, str(path)))
                 report(None)
             except AudioError as error:
                 failed += 1

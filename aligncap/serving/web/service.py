@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from aligncap.captioner.model import CaptionModel
 from aligncap.errors import AlignCapError
-from aligncap.serving.captioner import Heard
+from aligncap.serving.captioner import PreparedClip
 from aligncap.serving.streaming import stream
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Ears(Protocol):
     model: CaptionModel
     hearing: str
 
-    def hear(self, samples: NDArray[np.float32], language: str | None = None) -> Heard:
+    def prepare_clip(self, samples: NDArray[np.float32], language: str | None = None) -> PreparedClip:
         """Compute features, clues and transcript, as ``Captioner.hear``."""
         ...
 
@@ -117,7 +117,7 @@ class CaptionService:
             self._caption([job for job in taken if job is not None and not job.abandoned.is_set()])
 
     def _caption(self, jobs: Sequence[Job]) -> None:
-        heard: dict[tuple[Job, str], Heard] = {}
+        heard: dict[tuple[Job, str], PreparedClip] = {}
         for system, captioner in self.captioners.items():
             asked = [job for job in jobs if system in job.systems]
             for job in asked:
@@ -136,11 +136,11 @@ class CaptionService:
             if not job.abandoned.is_set():
                 job.tell({"event": "done"})
 
-    def _hear(self, job: Job, captioner: Ears, heard: dict[tuple[Job, str], Heard]) -> None:
+    def _hear(self, job: Job, captioner: Ears, heard: dict[tuple[Job, str], PreparedClip]) -> None:
         if (job, captioner.hearing) in heard or job.abandoned.is_set():
             return
         try:
-            found = captioner.hear(job.samples, job.language)
+            found = captioner.prepare_clip(job.samples, job.language)
         except Exception:
             logger.exception("a recording of %d samples could not be heard", len(job.samples))
             job.abandoned.set()
@@ -151,7 +151,7 @@ class CaptionService:
             job.tell({"event": "heard", "clues": clues, "transcript": found.transcript})
         heard[job, captioner.hearing] = found
 
-    def _speak(self, system: str, model: CaptionModel, jobs: Sequence[Job], heard: Sequence[Heard]) -> None:
+    def _speak(self, system: str, model: CaptionModel, jobs: Sequence[Job], heard: Sequence[PreparedClip]) -> None:
         import torch
 
         with torch.no_grad():

@@ -7,7 +7,7 @@ from aligncap.alignment.rivals import BeforeDecoding, VClub, embed_texts, info_n
 from aligncap.alignment.training_items import caption_items
 from aligncap.captioner.adapter import Speech
 from aligncap.captioner.model import CaptionModel
-from aligncap.config import Adapter, Alignment, Compute, Prompts
+from aligncap.config import AdapterSettings, Alignment, Compute, Prompts
 from aligncap.models.sources import model_folder
 
 
@@ -64,7 +64,7 @@ def test_vclub_fits_q_on_x_and_frees_x_from_y_without_touching_either_from_the_w
 def model(tiny_llm):
     torch.manual_seed(0)
     model = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(precision="fp32", device="cpu"))
-    model.add_adapter(Adapter(width=16, heads=2, queries=2, layers=1, noise=0.0, dropout=0.0), 2, 8)
+    model.add_adapter(AdapterSettings(width=16, heads=2, queries=2, layers=1, noise=0.0, dropout=0.0), 2, 8)
     return model
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from aligncap.alignment.stages import mix
-from aligncap.config import Adapter
+from aligncap.alignment.tasks import mix
+from aligncap.config import AdapterSettings
 
 
 def test_mixing_keeps_to_the_own_side():
@@ -25,4 +25,4 @@ def test_mixing_keeps_to_the_own_side():
 )
 def test_an_adapter_that_cannot_be_is_refused(settings, told):
     with pytest.raises(ValueError, match=told):
-        Adapter(**settings)
+        AdapterSettings(**settings)

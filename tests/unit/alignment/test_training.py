@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from aligncap import artifacts
 from aligncap.alignment.distillation import CachedTeacher, LiveTeacher, read_teacher_logits, stack
 from aligncap.alignment.losses import token_kl, top_k_and_tail
-from aligncap.alignment.stages import SpeechStage
+from aligncap.alignment.tasks import AlignmentTask
 from aligncap.alignment.teacher import (
     AdaptationSettings,
     AdaptedTeacher,
@@ -153,7 +153,7 @@ def test_kd_and_sft_share_start_and_order_and_log_their_parts(parents, training_
 
 def test_only_lora_and_adapter_move_in_alignment(parents, training_inputs, tiny_llm, monkeypatch):
     seen = {}
-    forward = SpeechStage.forward
+    forward = AlignmentTask.forward
 
     def watch(self, split, items):
         if "base" not in seen:
@@ -162,7 +162,7 @@ def test_only_lora_and_adapter_move_in_alignment(parents, training_inputs, tiny_
             seen["trained"] = {n: p.detach().clone() for n, p in self.named_parameters() if p.requires_grad}
         return forward(self, split, items)
 
-    monkeypatch.setattr(SpeechStage, "forward", watch)
+    monkeypatch.setattr(AlignmentTask, "forward", watch)
     align(parents, training_inputs, 1.0, "kd", steps=6)
     now = dict(seen["stage"].named_parameters())
     assert seen["base"] and all(torch.equal(now[n], p) for n, p in seen["base"].items())

@@ -9,15 +9,15 @@ from aligncap.captioner.adapter import build_adapter, integrate_and_fire, masked
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint, save_checkpoint
 from aligncap.captioner.generate import generate
 from aligncap.captioner.model import CaptionModel
-from aligncap.config import Adapter, Compute, Lora, Prompts
+from aligncap.config import AdapterSettings, Compute, Lora, Prompts
 from aligncap.errors import ModelError
 from aligncap.models.sources import model_folder
 
 SMALL = {"width": 16, "heads": 2, "queries": 3, "layers": 1}
 ADAPTERS = {
-    "qformer": Adapter(**SMALL),
-    "conv": Adapter(type="conv", **SMALL),
-    "cif": Adapter(type="cif", **SMALL),
+    "qformer": AdapterSettings(**SMALL),
+    "conv": AdapterSettings(type="conv", **SMALL),
+    "cif": AdapterSettings(type="cif", **SMALL),
 }
 LORA = Lora(rank=2, alpha=4)
 
@@ -96,7 +96,7 @@ def test_even_pooling_is_adaptive_average_pooling(length):
     torch.testing.assert_close(pool_evenly(values, mask, 5), want)
 
 
-def model_of(folder, adapter: Adapter) -> CaptionModel:
+def model_of(folder, adapter: AdapterSettings) -> CaptionModel:
     torch.manual_seed(0)
     model = CaptionModel(folder, Prompts(), Compute(precision="fp32", device="cpu"))
     model.add_lora(LORA)
@@ -105,7 +105,7 @@ def model_of(folder, adapter: Adapter) -> CaptionModel:
     return model.requires_grad_(False).eval()
 
 
-def saved(model: CaptionModel, adapter: Adapter, folder) -> CheckpointPaths:
+def saved(model: CaptionModel, adapter: AdapterSettings, folder) -> CheckpointPaths:
     paths = CheckpointPaths.of(folder)
     system = {"lora": LORA.model_dump(mode="json"), "adapter": adapter.model_dump(), "prompts": Prompts().model_dump()}
     save_checkpoint(paths, model, {}, {"w": torch.zeros(1)}, system)
@@ -114,7 +114,7 @@ def saved(model: CaptionModel, adapter: Adapter, folder) -> CheckpointPaths:
 
 @pytest.mark.parametrize("name", [*ADAPTERS, "none"])
 def test_a_saved_captioner_says_the_same_whatever_its_adapter(name, tiny_llm, examples, tmp_path):
-    settings = ADAPTERS.get(name, Adapter(type="none"))
+    settings = ADAPTERS.get(name, AdapterSettings(type="none"))
     model = model_of(model_folder(tiny_llm), settings)
     paths = saved(model, settings, tmp_path)
     again = load_checkpoint(paths, model_folder(tiny_llm), Compute(precision="fp32", device="cpu"))
@@ -134,7 +134,7 @@ def test_a_saved_captioner_says_the_same_whatever_its_adapter(name, tiny_llm, ex
 
 
 def test_the_cascade_reads_clues_and_transcript_and_hears_nothing(tiny_llm, examples):
-    model = model_of(model_folder(tiny_llm), Adapter(type="none"))
+    model = model_of(model_folder(tiny_llm), AdapterSettings(type="none"))
     (prompt,) = model.speech_prompts(examples[4:5])
     words = model.decode(prompt.before)
     assert examples[4].predicted_p_act in words and 'Words: "' in words and "Speech:" not in words
@@ -148,7 +148,7 @@ def test_an_adapter_of_another_type_is_refused(tiny_llm, tmp_path):
     with pytest.raises(ModelError, match="does not fit"):
         load_checkpoint(paths, model_folder(tiny_llm), Compute(precision="fp32", device="cpu"))
     with pytest.raises(ModelError, match=r"adapter\.type: none"):
-        build_adapter(Adapter(type="none"), 2, 8, 12)
+        build_adapter(AdapterSettings(type="none"), 2, 8, 12)
 
 
 def test_llm_0_is_under_the_lora_and_switching_it_off_leaves_no_trace(tiny_llm, examples):

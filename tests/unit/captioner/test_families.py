@@ -8,10 +8,10 @@ import torch
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint, save_checkpoint
 from aligncap.captioner.generate import generate
 from aligncap.captioner.model import CaptionModel, lora_tensors
-from aligncap.config import Adapter, Compute, Lora, ModelSource, Prompts
+from aligncap.config import AdapterSettings, Compute, Lora, ModelSource, Prompts
 from aligncap.models.sources import fetch_model, model_folder
 
-ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
+ADAPTER, LORA = AdapterSettings(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
 CPU = Compute(precision="fp32", device="cpu", threads=1)
 
 

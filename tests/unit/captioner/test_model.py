@@ -13,11 +13,11 @@ from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint, save
 from aligncap.captioner.generate import Sampling, generate
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.captioner.packing import Prompt
-from aligncap.config import Adapter, Compute, Lora, Prompts
+from aligncap.config import AdapterSettings, Compute, Lora, Prompts
 from aligncap.errors import ModelError
 from aligncap.models.sources import model_folder
 
-ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
+ADAPTER, LORA = AdapterSettings(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
 
 
 @pytest.fixture

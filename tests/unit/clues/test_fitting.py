@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aligncap.clues.tagger.heads import fit_temperature, out_of_fold, softmax
-from aligncap.config import Tagger as Settings
+from aligncap.config import TaggerSettings as Settings
 
 EMOTIONS = ("angry", "happy", "sad")
 

@@ -12,7 +12,7 @@ from aligncap.clues.tagger import model as module
 from aligncap.clues.tagger.model import PredictionInputs, PredictionSettings, Tagger, pooled, predict_clues
 from aligncap.clues.tagger.training import TaggerSources, TrainedTagger, train_tagger
 from aligncap.config import Prompts
-from aligncap.config import Tagger as Settings
+from aligncap.config import TaggerSettings as Settings
 from aligncap.errors import ArtifactError, CorpusError
 from aligncap.vocabulary import SCALES
 

@@ -8,7 +8,7 @@ import pytest
 from aligncap import artifacts
 from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
 from aligncap.config import Corpus
-from aligncap.corpora.caption_grammar import Facts, emotions, write_caption
+from aligncap.corpora.caption_grammar import CaptionContent, emotions, write_caption
 from aligncap.corpora.captions import BankCaption, deal_captions, write_from_grammar, write_references
 from aligncap.corpora.synthetic import plan_clips
 from aligncap.corpora.wording import GRAMMARS
@@ -16,11 +16,11 @@ from aligncap.errors import CorpusError
 from aligncap.vocabulary import EMOTIONS, SCALES, canonical
 
 
-def some_facts(grammar: str, number: int) -> list[Facts]:
+def some_facts(grammar: str, number: int) -> list[CaptionContent]:
     generator = random.Random(number)
     timbres = (None,) if grammar == "labels" else (None, "trembling", "harsh", "breathy")
     return [
-        Facts(
+        CaptionContent(
             generator.choice(emotions(grammar)),
             generator.choice(("weak", "normal", "strong")),
             timbre=generator.choice(timbres),
@@ -55,7 +55,7 @@ def test_captions_say_what_is_known_and_nothing_else(grammar: str) -> None:
 
 def test_middle_values_are_not_mentioned() -> None:
     generator = random.Random(0)
-    facts = Facts("sad", level="mid", pitch="mid", rate="mid")
+    facts = CaptionContent("sad", level="mid", pitch="mid", rate="mid")
     kinds = {clue.kind for _ in range(50) for clue in parse_clues(write_caption(facts, "labels", generator))}
     assert kinds <= {"emotion", "intensity"}
 
@@ -75,7 +75,7 @@ def test_styles_share_few_captions() -> None:
 
 
 def test_a_grammar_caption_does_not_depend_on_other_clips() -> None:
-    facts = {"u1": Facts("angry", level="high"), "u2": Facts("sad")}
+    facts = {"u1": CaptionContent("angry", level="high"), "u2": CaptionContent("sad")}
     both = write_from_grammar(facts, 3, seed=0)
     alone = write_from_grammar({"u2": facts["u2"]}, 3, seed=0)
     assert both["u2"] == alone["u2"]
@@ -86,7 +86,9 @@ def test_bank_captions_fit_and_are_spread() -> None:
     bank = [BankCaption(f"any {n}", "sad", "normal", "any", "any", "any") for n in range(3)]
     bank += [BankCaption("quiet", "sad", "normal", "low", "any", "any")]
     bank += [BankCaption("strong", "sad", "strong", "any", "any", "any")]
-    facts = {str(n): Facts("sad", level="low" if n < 4 else "high", pitch="mid", rate="mid") for n in range(16)}
+    facts = {
+        str(n): CaptionContent("sad", level="low" if n < 4 else "high", pitch="mid", rate="mid") for n in range(16)
+    }
     dealt = deal_captions(facts, bank, 1, 0, "bank")
     used = Counter(caption for captions in dealt.values() for caption in captions)
     assert set(used) == {"any 0", "any 1", "any 2", "quiet"}
@@ -96,7 +98,9 @@ def test_bank_captions_fit_and_are_spread() -> None:
 
 def test_a_bank_that_fits_nothing_is_an_error() -> None:
     with pytest.raises(CorpusError, match="0 captions fit u"):
-        deal_captions({"u": Facts("sad")}, [BankCaption("x", "happy", "any", "any", "any", "any")], 1, 0, "bank")
+        deal_captions(
+            {"u": CaptionContent("sad")}, [BankCaption("x", "happy", "any", "any", "any", "any")], 1, 0, "bank"
+        )
 
 
 @pytest.fixture

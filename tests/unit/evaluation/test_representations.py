@@ -10,11 +10,11 @@ from more_inputs import more
 from aligncap import artifacts
 from aligncap.captioner.checkpoint import CheckpointPaths, save_checkpoint
 from aligncap.captioner.model import CaptionModel, lora_tensors
-from aligncap.config import Adapter, Compute, Lora, Prompts, Representations
+from aligncap.config import AdapterSettings, Compute, Lora, Prompts, Representations
 from aligncap.evaluation.figures.representations import RepresentationInputs, collect_representations
 from aligncap.models.sources import model_folder
 
-ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
+ADAPTER, LORA = AdapterSettings(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
 
 
 def checkpoint(folder, llm, seed) -> CheckpointPaths:

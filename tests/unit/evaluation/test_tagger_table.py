@@ -7,7 +7,7 @@ from aligncap import artifacts
 from aligncap.clues.tagger.heads import Head
 from aligncap.clues.tagger.model import Tagger
 from aligncap.config import Evaluation
-from aligncap.config import Tagger as Settings
+from aligncap.config import TaggerSettings as Settings
 from aligncap.evaluation.tables import tagger as module
 from aligncap.evaluation.tables.tagger import (
     TaggerInputs,

@@ -2,16 +2,16 @@
 
 from aligncap.clues.hallucination_checks import Truth
 from aligncap.clues.parser.grammar import parse_clues
-from aligncap.preference.facts import Facts, Item
+from aligncap.preference.facts import ClipFacts, JudgedCaption
 
 REFERENCE = "The speaker sounds very sad, with a quiet voice."
 
 
 def facts(emotion="sad", transcript='she said "no"\nto me'):
     truth = Truth(emotion, level="low", intensity="strong")
-    return Facts(truth, tuple(parse_clues(REFERENCE)), transcript, (REFERENCE,))
+    return ClipFacts(truth, tuple(parse_clues(REFERENCE)), transcript, (REFERENCE,))
 
 
 def items(count, clips=1):
     """``count`` captions, dealt to ``clips`` clips in turn."""
-    return [Item("tiny", f"u{n % clips}", f"caption number {n}", True, facts()) for n in range(count)]
+    return [JudgedCaption("tiny", f"u{n % clips}", f"caption number {n}", True, facts()) for n in range(count)]

@@ -12,13 +12,19 @@ from aligncap.clues.hallucination_checks import Truth
 from aligncap.clues.parser.grammar import parse_clues
 from aligncap.config import Compute, Judge
 from aligncap.errors import ArtifactError
-from aligncap.preference.facts import Facts, facts_of
-from aligncap.preference.judges import CandidateFacts, CaptionFacts, Judged, score_candidates, score_captions_of
+from aligncap.preference.facts import ClipFacts, facts_of
+from aligncap.preference.judges import (
+    CandidateScoringInputs,
+    CaptionScoringInputs,
+    Judged,
+    score_candidates,
+    score_captions_of,
+)
 from aligncap.preference.judges.reference import grade_factuality, grade_faithfulness, judge
 from aligncap.preference.pairs import _with_scores
 
 REFERENCE = "The speaker sounds very sad, with a quiet voice."
-FACTS = Facts(
+FACTS = ClipFacts(
     Truth("sad", level="low", rate="slow", intensity="strong"),
     tuple(parse_clues(REFERENCE)),
     "i will never see you here again",
@@ -139,7 +145,7 @@ def files(tmp_path, monkeypatch):
 def _score(files, rows, settings=None):
     artifacts.write(rows, files / "candidates", "candidates", "test")
     by_corpus = [{"tiny": files / name} for name in ("labels", "gold", "said")]
-    inputs = CandidateFacts(files / "candidates", *by_corpus, {}, files / "manifest.json")
+    inputs = CandidateScoringInputs(files / "candidates", *by_corpus, {}, files / "manifest.json")
     score_candidates(settings or Judge(), Compute(precision="fp32", threads=1), inputs, files / "scores")
     return artifacts.read_rows(files / "scores", "judge_scores")
 
@@ -187,7 +193,7 @@ def _judge_captions(files, **systems):
     terciles = {"pitch": "mid", "level": "low", "rate": "slow"}
     artifacts.write([{"utterance_id": "u00", **prosody, **terciles}], files / "prosody", "prosody", "test")
     outs = {system: files / f"judged_{system}" for system in systems}
-    inputs = CaptionFacts(said, *facts, files / "prosody", files / "manifest.json")
+    inputs = CaptionScoringInputs(said, *facts, files / "prosody", files / "manifest.json")
     score_captions_of("tiny", Judge(), Compute(precision="fp32", threads=1), inputs, Judged(outs))
     return {system: artifacts.read_rows(path, "judged_captions") for system, path in outs.items()}
 

@@ -9,7 +9,7 @@ from aligncap.captioner.model import CaptionModel
 from aligncap.config import Compute, Judge, ModelSource, Prompts
 from aligncap.errors import ModelError
 from aligncap.models.sources import fetch_model
-from aligncap.preference.facts import Item
+from aligncap.preference.facts import JudgedCaption
 from aligncap.preference.judges import local, rubric
 
 CPU = Compute(precision="fp32", device="cpu", threads=1)
@@ -80,7 +80,7 @@ def plainly(manifest, item, aspect):
 
 
 def test_a_score_is_the_expectation_of_the_digit(model):
-    own = [*items(9, clips=2), Item("tiny", "u7", "cut off", False, facts("angry", transcript="no"))]
+    own = [*items(9, clips=2), JudgedCaption("tiny", "u7", "cut off", False, facts("angry", transcript="no"))]
     opinions = local.score(JUDGE, CPU, own, model)
     for place in (0, 3, 8, 9):
         assert opinions[place].factuality == pytest.approx(plainly(model, own[place], "factuality"), abs=1e-4)

@@ -332,7 +332,7 @@ def test_the_key_appears_nowhere(caplog, tmp_path, monkeypatch):
 
     with serving(reply) as server:
         settings = judge(server.url, retries=12, max_unscored=0)
-        with tracking.stage("judge_scores", "kd/openai", {"judge": settings.model_dump(mode="json")}):
+        with tracking.tracked("judge_scores", "kd/openai", {"judge": settings.model_dump(mode="json")}):
             opinions = openai.score(settings, items(6))
     assert set(server.keys) == {f"Bearer {KEY}"}, "else nothing is shown"
     assert KEY not in caplog.text and KEY not in repr(opinions) and KEY not in settings.model_dump_json()

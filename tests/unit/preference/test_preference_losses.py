@@ -7,7 +7,7 @@ import torch
 
 from aligncap.config import PreferenceTraining
 from aligncap.preference import losses
-from aligncap.preference.train import Scored, preference_loss
+from aligncap.preference.train import PairLogps, preference_loss
 
 
 def t(*values):
@@ -19,8 +19,8 @@ def sigmoid(x):
 
 
 # Delta_w = 2 over 4 tokens, Delta_l = -1 over 2 tokens
-BATCH = Scored(t(-1.0), t(-5.0), t(-3.0), t(-4.0), t(4.0), t(2.0))
-SAME = Scored(t(-3.0, -9.0), t(-4.0, -2.0), t(-3.0, -9.0), t(-4.0, -2.0), t(4.0, 8.0), t(2.0, 2.0))
+BATCH = PairLogps(t(-1.0), t(-5.0), t(-3.0), t(-4.0), t(4.0), t(2.0))
+SAME = PairLogps(t(-3.0, -9.0), t(-4.0, -2.0), t(-3.0, -9.0), t(-4.0, -2.0), t(4.0, 8.0), t(2.0, 2.0))
 
 
 def loss(batch=BATCH, baseline=None, **settings):
@@ -62,10 +62,10 @@ def test_simpo_by_hand_without_a_reference():
     # means -0.25 and -2.5: -log sigmoid(2 * 2.25 - 1)
     want = -math.log(sigmoid(3.5))
     assert float(loss(loss="simpo", simpo_beta=2.0, simpo_gamma=1.0)) == pytest.approx(want, abs=1e-6)
-    other = Scored(BATCH.chosen, BATCH.rejected, t(-30.0), t(-1.0), BATCH.n_chosen, BATCH.n_rejected)
+    other = PairLogps(BATCH.chosen, BATCH.rejected, t(-30.0), t(-1.0), BATCH.n_chosen, BATCH.n_rejected)
     assert float(loss(other, loss="simpo", simpo_beta=2.0, simpo_gamma=1.0)) == pytest.approx(want, abs=1e-6)
     # A caption twice as long and as probable a token is worth the same.
-    twice = Scored(2 * BATCH.chosen, BATCH.rejected, t(0.0), t(0.0), 2 * BATCH.n_chosen, BATCH.n_rejected)
+    twice = PairLogps(2 * BATCH.chosen, BATCH.rejected, t(0.0), t(0.0), 2 * BATCH.n_chosen, BATCH.n_rejected)
     assert float(loss(twice, loss="simpo", simpo_beta=2.0, simpo_gamma=1.0)) == pytest.approx(want, abs=1e-6)
 
 
@@ -100,13 +100,13 @@ def test_kto_at_the_reference_and_its_baseline():
 
 def test_nll_sees_the_chosen_caption_only():
     assert float(loss(loss="nll")) == pytest.approx(0.25)
-    other = Scored(BATCH.chosen, t(-99.0), t(0.0), t(0.0), BATCH.n_chosen, t(9.0))
+    other = PairLogps(BATCH.chosen, t(-99.0), t(0.0), t(0.0), BATCH.n_chosen, t(9.0))
     assert float(loss(other, loss="nll")) == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("name", ["dpo", "ipo", "simpo", "orpo", "kto"])
 def test_every_loss_raises_the_chosen_and_lowers_the_rejected(name):
     chosen, rejected = torch.tensor([-6.0], requires_grad=True), torch.tensor([-6.0], requires_grad=True)
-    batch = Scored(chosen, rejected, t(-6.0), t(-6.0), t(4.0), t(4.0))
+    batch = PairLogps(chosen, rejected, t(-6.0), t(-6.0), t(4.0), t(4.0))
     loss(batch, loss=name, baseline=torch.tensor(0.0)).sum().backward()
     assert chosen.grad < 0 < rejected.grad

@@ -8,7 +8,7 @@ from more_inputs import more
 
 from aligncap import artifacts
 from aligncap.captioner.checkpoint import CheckpointPaths, build_model, save_checkpoint
-from aligncap.config import Adapter, Compute, Lora, PreferenceTraining, Prompts
+from aligncap.config import AdapterSettings, Compute, Lora, PreferenceTraining, Prompts
 from aligncap.models.sources import model_folder
 from aligncap.preference.train import (
     PairedInputs,
@@ -18,7 +18,7 @@ from aligncap.preference.train import (
     write_reference_logps,
 )
 
-ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1, noise=0.0, dropout=0.0), Lora(rank=2, alpha=4)
+ADAPTER, LORA = AdapterSettings(width=16, heads=2, queries=2, layers=1, noise=0.0, dropout=0.0), Lora(rank=2, alpha=4)
 COMPUTE = Compute(precision="fp32", device="cpu", threads=1)
 STEPS = 6
 UTTERANCES = [f"u{number}" for number in range(12, 20)]  # those of roles adapt and preference

@@ -49,7 +49,7 @@ def end(results: Path, agreement: dict[str, float] | None) -> None:
     if agreement is not None:
         artifacts.write(rows_of(agreement), results / "tables/zero_shot.parquet", "table", "zero_shot_table", {})
     tracking.start_pipeline(config)
-    with tracking.stage("train_alignment", "kd", {}) as run:
+    with tracking.tracked("train_alignment", "kd", {}) as run:
         run.link("system", results / "checkpoints/kd/system.json")
     record_results(config, results)
     tracking.finish_pipeline("tiny", ok=True)

@@ -7,7 +7,7 @@ import torch
 
 from aligncap.captioner.generate import generate
 from aligncap.captioner.model import CaptionModel
-from aligncap.config import Adapter, Compute, Prompts
+from aligncap.config import AdapterSettings, Compute, Prompts
 from aligncap.models.sources import model_folder
 from aligncap.serving.streaming import stream
 
@@ -18,7 +18,7 @@ LENGTH = 12
 def model(tiny_llm: Path) -> CaptionModel:
     torch.manual_seed(0)
     model = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(precision="fp32", device="cpu"))
-    model.add_adapter(Adapter(width=16, heads=2, queries=2, layers=1), n_layers=2, dim=8)
+    model.add_adapter(AdapterSettings(width=16, heads=2, queries=2, layers=1), n_layers=2, dim=8)
     return model.requires_grad_(False).eval()
 
 

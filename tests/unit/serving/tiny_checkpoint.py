@@ -9,8 +9,7 @@ from aligncap.captioner.checkpoint import CheckpointPaths, save_checkpoint
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.clues.tagger.heads import Head
 from aligncap.clues.tagger.model import Tagger
-from aligncap.config import Adapter, Compute, Features, Lora, ModelSource, Prompts, Transcripts
-from aligncap.config import Tagger as TaggerSettings
+from aligncap.config import AdapterSettings, Compute, Features, Lora, ModelSource, Prompts, TaggerSettings, Transcripts
 from aligncap.models.sources import fetch_model, model_folder
 
 WIDTH, LAYERS = 32, (1, 2, 3)  # of the random Whisper
@@ -24,7 +23,7 @@ def write_checkpoint(project: Path) -> Path:
     for source in {source.name: source for source in models.values()}.values():
         fetch_model(source, project / "models" / source.name / "manifest.json")
     torch.manual_seed(0)
-    adapter, lora = Adapter(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
+    adapter, lora = AdapterSettings(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
     model = CaptionModel(model_folder(project / "models/tiny-llama/manifest.json"), Prompts(), COMPUTE)
     model.add_lora(lora)
     with torch.no_grad():

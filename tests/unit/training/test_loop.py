@@ -9,11 +9,11 @@ from torch import nn
 from aligncap import artifacts
 from aligncap.config import Compute, Optimisation
 from aligncap.errors import ModelError
-from aligncap.training.loop import Stage, draw_batches, learning_rate_factor, train
+from aligncap.training.loop import TrainingTask, draw_batches, learning_rate_factor, train
 from aligncap.training.recording import Run
 
 
-class Line(Stage):
+class Line(TrainingTask):
     """Fits y = 2x + 1 with dropout on the input; one frozen parameter."""
 
     def __init__(self, fail_after: int | None = None):

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from aligncap import artifacts
-from aligncap.config import Splits, Tagger
+from aligncap.config import Splits, TaggerSettings
 from aligncap.errors import CorpusError
 from aligncap.training.plan import plan_training
 
@@ -30,7 +30,7 @@ def write_corpus(folder, name, speakers, clips=10, caption=None):
 def plan(tmp_path, corpora, splits=None, tagger=None, seed=0) -> pd.DataFrame:
     paths = {name: write_corpus(tmp_path, name, **shape) for name, shape in corpora.items()}
     out = tmp_path / "plan.parquet"
-    plan_training(splits or Splits(), tagger or Tagger(), seed, {n: p[0] for n, p in paths.items()},
+    plan_training(splits or Splits(), tagger or TaggerSettings(), seed, {n: p[0] for n, p in paths.items()},
                   {n: p[1] for n, p in paths.items()}, out)  # fmt: skip
     return artifacts.read(out, "plan")
 
@@ -53,7 +53,7 @@ def test_without_speakers_a_caption_is_never_on_both_sides(tmp_path):
 
 
 def test_folds_by_corpus_leave_one_corpus_out(tmp_path):
-    table = plan(tmp_path, {"a": {"speakers": 5}, "b": {"speakers": 5}}, tagger=Tagger(folds="corpus"))
+    table = plan(tmp_path, {"a": {"speakers": 5}, "b": {"speakers": 5}}, tagger=TaggerSettings(folds="corpus"))
     assert (table.groupby("corpus").fold.nunique() == 1).all() and table.fold.nunique() == 2
 
 
@@ -66,7 +66,7 @@ def test_too_few_speakers_and_single_folds_are_refused(tmp_path):
     with pytest.raises(CorpusError, match="3 speakers"):
         plan(tmp_path, {"a": {"speakers": 3}})
     with pytest.raises(CorpusError, match="one fold only"):
-        plan(tmp_path, {"a": {"speakers": 6}}, tagger=Tagger(folds="corpus"))
+        plan(tmp_path, {"a": {"speakers": 6}}, tagger=TaggerSettings(folds="corpus"))
 
 
 def test_a_corpus_kept_for_preference_aligns_nothing_and_is_a_fold_of_its_own(tmp_path):
@@ -75,7 +75,7 @@ def test_a_corpus_kept_for_preference_aligns_nothing_and_is_a_fold_of_its_own(tm
     roles = {corpus: set(own.role) for corpus, own in table.groupby("corpus")}
     assert roles == {"a": {"align", "adapt", "dev"}, "b": {"preference", "dev"}}
     folds = {corpus: set(own.fold) for corpus, own in table.groupby("corpus")}
-    assert len(folds["b"]) == 1 and len(folds["a"]) == Tagger().n_folds and not folds["a"] & folds["b"]
+    assert len(folds["b"]) == 1 and len(folds["a"]) == TaggerSettings().n_folds and not folds["a"] & folds["b"]
     for wrong in (("a", "b"), ("c",)):
         with pytest.raises(CorpusError, match="some, not all, of the training corpora a, b"):
             plan(tmp_path, corpora, splits=Splits(preference_corpora=wrong))

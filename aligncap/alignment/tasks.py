@@ -12,12 +12,12 @@ from torch import Tensor
 from aligncap.alignment.distillation import Distillation
 from aligncap.alignment.losses import quantity_loss, token_nll
 from aligncap.alignment.rivals import BeforeDecoding
-from aligncap.alignment.training_items import Item, teacher_prompts
+from aligncap.alignment.training_items import TrainingItem, teacher_prompts
 from aligncap.captioner.adapter import Speech
 from aligncap.captioner.example import Example
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.config import Alignment
-from aligncap.training.loop import Stage
+from aligncap.training.loop import TrainingTask
 
 
 def mix(own: Tensor, others: Tensor, concentration: float) -> Tensor:
@@ -35,10 +35,12 @@ def mix(own: Tensor, others: Tensor, concentration: float) -> Tensor:
     return share * own + (1 - share) * others
 
 
-class TextStage(Stage):
+class AdaptationTask(TrainingTask):
     """Teacher adaptation: the NLL of captions given text input ``x_T`` with gold clues. Only the LoRA is trained."""
 
-    def __init__(self, model: CaptionModel, train_set: list[Item], dev_set: list[Item], rate: float) -> None:
+    def __init__(
+        self, model: CaptionModel, train_set: list[TrainingItem], dev_set: list[TrainingItem], rate: float
+    ) -> None:
         super().__init__()
         self.model, self.rate = model, rate
         self.sets = {"train": train_set, "dev": dev_set}
@@ -68,7 +70,7 @@ class TextStage(Stage):
         return token_nll(self.model.response_logits(packed), packed.labels), {}
 
 
-class SpeechStage(TextStage):
+class AlignmentTask(AdaptationTask):
     """Alignment: ``NLL + lambda D(teacher, student)`` given speech input ``x_S``. LoRA and speech adapter are trained.
 
     Args:
@@ -84,8 +86,8 @@ class SpeechStage(TextStage):
     def __init__(
         self,
         model: CaptionModel,
-        train_set: list[Item],
-        dev_set: list[Item],
+        train_set: list[TrainingItem],
+        dev_set: list[TrainingItem],
         settings: Alignment,
         teacher: Distillation | None,
         before: BeforeDecoding | None,
@@ -135,7 +137,7 @@ class SpeechStage(TextStage):
             logged |= {name: (tokens * value).sum() for name, value in parts.items()}
         return loss, logged
 
-    def _of_adapter(self, batch: Sequence[Item], speech: Speech) -> tuple[Tensor, dict[str, Tensor]]:
+    def _of_adapter(self, batch: Sequence[TrainingItem], speech: Speech) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the losses on the adapter's output: their sum for each utterance, ``[B]``, and the terms ``[B]``."""
         loss, parts = speech.embeddings.new_zeros(len(batch)), {}
         if speech.quantity is not None:

@@ -148,7 +148,7 @@ def fit(states: Array, wanted: Sequence[str]) -> Instrument:
 
 
 def telling_words(texts: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Return, for each caption, its telling word: the one whose captions have the highest share of the caption's class.
+    """Return each caption's telling word, among whose captions the caption's class has the highest share.
 
     No lexicon is used. Captions with the same telling word are held out together, so that a fold is tested on words for
     an emotion on which it was not fitted, as a system's captions will contain them.

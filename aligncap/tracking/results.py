@@ -64,10 +64,10 @@ def record_results(config: AlignCapConfig, results: Path) -> None:
 
 
 def _tested(config: AlignCapConfig, results: Path) -> Iterator[_Tested]:
-    """Yield the rows of the systems and seeds in this configuration whose checkpoints are older than the table.
+    """Yield the rows of this configuration's systems and seeds, except those trained again since the table was made.
 
-    Rows that other configurations left in the table already have runs. A row whose system was trained again after the
-    table was made is skipped, because a pipeline asked for another file does not renew the table.
+    Rows that other configurations left in the table already have runs. A pipeline that was asked for another file does
+    not renew the table, so a row may be older than its checkpoint.
     """
     table = results / "tables/zero_shot.parquet"
     found: dict[tuple[str, str], dict[str, float]] = {}

@@ -112,7 +112,7 @@ def measures_of(stage: str, paired: Paired) -> dict[str, Array]:
 
 
 def project(paired: Paired, perplexity: float, seed: int) -> Array:
-    """Return the t-SNE of speech and text together, [2 n, 2], speech first; cosine distance, started from two PCs."""
+    """Return the t-SNE [2 n, 2] of speech, then text, by cosine distance, started from the first two PCs."""
     from sklearn.manifold import TSNE
 
     points = _unit(np.concatenate([paired.speech, paired.text]))

@@ -33,9 +33,7 @@ def write_checkpoint(project: Path) -> Path:
     size = len(LAYERS) * WIDTH
     weight = np.random.default_rng(0).normal(size=(2, size)).astype(np.float32)
     head = Head(("angry", "sad"), weight, np.zeros(2, np.float32))
-    tagger = Tagger(
-        np.zeros(size, np.float32), np.ones(size, np.float32), {"emotion": head}, "train", "mean", {"emotion": 0.0}
-    )
+    tagger = Tagger(np.zeros(size, np.float32), np.ones(size, np.float32), {"emotion": head}, "train", "mean")
     system = {
         "system": "kd",
         "experiment": "tiny",
@@ -44,7 +42,7 @@ def write_checkpoint(project: Path) -> Path:
         "features": Features(layers=LAYERS).model_dump(mode="json"),
         "transcripts": Transcripts().model_dump(),
         "prompts": Prompts().model_dump(),
-        "tagger": TaggerSettings().model_dump(),
+        "tagger": TaggerSettings(measured=[], threshold=0.0).model_dump(),
         "adapter": adapter.model_dump(),
         "lora": lora.model_dump(mode="json"),
         "alignment": {"steps": 7, "batch_size": 4, "kd_weight": 1.0},

@@ -69,7 +69,8 @@ def test_environments_are_made_once_and_get_the_package(project, stub):
     installed = (stub / "python.txt").read_text().splitlines()
     prefixes = {call[call.index("--prefix") + 1] for call in made}
     assert {line.split()[0] for line in installed} == prefixes, "not in every environment, or not in the active one"
-    ours = [line for line in installed if line.endswith(f"--no-deps --no-build-isolation --editable {project.folder}")]
+    editable = f"--editable {project.folder} --editable {project.folder}/plugins/aligncap-zh"
+    ours = [line for line in installed if line.endswith(f"--no-deps --no-build-isolation {editable}")]
     assert len(ours) == 3 and len([line for line in installed if " nrclex==" in line]) == 3
 
     snakemake(project, "--conda-create-envs-only")

@@ -148,7 +148,7 @@ def test_a_system_of_one_line_reuses_all_that_it_shares(smoke: Project) -> None:
     assert [job.wildcards for job in jobs if job.rule == "train_preference"] == [{"system": "gentle"}]
 
 
-COMMENTED = ("aligncap/preference/train.py", "aligncap/artifacts/", "workflow_scripts/candidates.py")
+COMMENTED = ("aligncap/preference/train.py", "aligncap/artifacts/files.py", "workflow_scripts/candidates.py")
 
 
 @pytest.mark.parametrize("path", COMMENTED)

@@ -26,7 +26,7 @@ from aligncap.alignment.warm_start import WarmAdapter, WarmStartInputs, WarmStar
 from aligncap.captioner.checkpoint import CheckpointPaths, build_model
 from aligncap.captioner.model import lora_tensors
 from aligncap.config import (
-    Adapter,
+    AdapterSettings,
     Alignment,
     Candidates,
     Compute,
@@ -49,7 +49,7 @@ from aligncap.preference.train import (
 )
 from aligncap.training.data import load_examples
 
-ADAPTER, LORA = Adapter(width=16, heads=2, queries=2, layers=1, noise=0.0, dropout=0.0), Lora(rank=2, alpha=4)
+ADAPTER, LORA = AdapterSettings(width=16, heads=2, queries=2, layers=1, noise=0.0, dropout=0.0), Lora(rank=2, alpha=4)
 COMPUTE = Compute(precision="fp32", device="cpu", threads=1)
 TEACHER = Teacher(top_k=8, adaptation=Optimisation(steps=3, batch_size=2, dev_every=2))
 

@@ -28,14 +28,15 @@ help: ## list the targets
 setup: $(STAMP) ## make .venv with the versions of requirements.lock (Python 3.11); instant once it is there
 
 $(STAMP):
+	@echo "setup: installing the versions of requirements.lock into $(VENV)"
 	@python=; for name in $${PYTHON:-python3.11 python3 python}; do \
 	  if "$$name" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then python="$$name"; break; fi; \
 	done; \
 	if [ -z "$$python" ]; then echo "setup: no Python 3.11 found; install it or set PYTHON=/path/to/python3.11" >&2; exit 1; fi; \
 	[ -x $(PY) ] || "$$python" -m venv $(VENV)
-	$(PIP) install --quiet "$$(grep '^torch==' requirements.lock)"
-	$(PIP) install --quiet --no-deps -r requirements.lock
-	$(PIP) install --quiet --no-deps --no-build-isolation --editable . --editable plugins/aligncap-zh
+	@$(PIP) install -qq "$$(grep '^torch==' requirements.lock)"
+	@$(PIP) install -qq --no-deps -r requirements.lock
+	@$(PIP) install -qq --no-deps --no-build-isolation --editable . --editable plugins/aligncap-zh
 	@rm -f $(VENV)/.installed-*
 	@touch $@
 

@@ -7,14 +7,14 @@ def main(smk):
     """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Evaluation
-        from aligncap.evaluation.tables import ClaimsFiles, write_claims
+        from aligncap.evaluation.tables import TableForms, write_claims
 
         write_claims(
             [tuple(pair) for pair in smk.params.claims],
             Evaluation(**smk.params.evaluation),
             given.by("rows", smk.input.evaluations),
             smk.params.members,
-            given.outputs(ClaimsFiles),
+            given.outputs(TableForms),
         )
 
 

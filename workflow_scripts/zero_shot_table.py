@@ -7,14 +7,14 @@ def main(smk):
     """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Evaluation
-        from aligncap.evaluation.tables import ZeroShotFiles, write_zero_shot
+        from aligncap.evaluation.tables import TableForms, write_zero_shot
 
         write_zero_shot(
             Evaluation(**smk.params.evaluation),
             given.by("rows", smk.input.evaluations),
             smk.params.members,
             smk.params.marks,
-            given.outputs(ZeroShotFiles),
+            given.outputs(TableForms),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aligncap.evaluation.tables.claims import CLAIM_HEADINGS, ClaimsFiles, claims_in_words, write_claims
+from aligncap.evaluation.tables.claims import CLAIM_HEADINGS, claims_in_words, write_claims
 from aligncap.evaluation.tables.columns import (
     COLUMNS,
     METRICS,
@@ -17,21 +17,20 @@ from aligncap.evaluation.tables.columns import (
     value_text,
 )
 from aligncap.evaluation.tables.comparison import ComparisonInputs, ComparisonSettings, TableFiles, write_comparison
-from aligncap.evaluation.tables.render import render_terminal
+from aligncap.evaluation.tables.render import TableForms, render_terminal
 from aligncap.evaluation.tables.seeds import Difference, scores_by_corpus
-from aligncap.evaluation.tables.zero_shot import ZeroShotFiles, paired_differences, write_zero_shot
+from aligncap.evaluation.tables.zero_shot import paired_differences, write_zero_shot
 
 __all__ = [
     "CLAIM_HEADINGS",
     "COLUMNS",
     "METRICS",
     "TITLES",
-    "ClaimsFiles",
+    "TableForms",
     "ComparisonInputs",
     "ComparisonSettings",
     "Difference",
     "TableFiles",
-    "ZeroShotFiles",
     "best_value",
     "by_corpus",
     "claims_in_words",

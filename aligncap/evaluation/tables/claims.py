@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from aligncap import artifacts
 from aligncap.config import Evaluation
 from aligncap.evaluation.tables.columns import COLUMNS, Key
-from aligncap.evaluation.tables.render import as_csv, escape_latex, latex_table
+from aligncap.evaluation.tables.render import TableForms, as_csv, escape_latex, latex_table
 from aligncap.evaluation.tables.seeds import (
     CorpusScores,
     Difference,
@@ -62,21 +62,12 @@ CLAIM_HEADINGS = (
 )
 
 
-class ClaimsFiles(NamedTuple):
-    """The files of the claims table."""
-
-    parquet: Path
-    csv: Path
-    md: Path
-    tex: Path
-
-
 def write_claims(
     claims: Sequence[tuple[str, str]],
     evaluation: Evaluation,
     evaluations: Mapping[Key, Path],
     members: Members,
-    outs: ClaimsFiles,
+    outs: TableForms,
 ) -> None:
     """Test every claim on every test corpus and write the table.
 

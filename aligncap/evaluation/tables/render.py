@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aligncap import artifacts
 from aligncap.evaluation.bootstrap import PRIMARY
@@ -33,6 +33,22 @@ TESTED = (
     "after Holm's correction (two families a baseline: agreement (macro) and factuality, the primary ones; the rest). "
     "With R resamples no p is below 2/(R + 1)."
 )
+
+
+class TableForms(NamedTuple):
+    """The four files of a table.
+
+    Attributes:
+        parquet: Its artifact; the notes hold marks, reasons for absent metrics, and seeds where the table has them.
+        csv: The same rows as CSV.
+        md: One table per corpus to read, with notes.
+        tex: The same tables for a paper (booktabs).
+    """
+
+    parquet: Path
+    csv: Path
+    md: Path
+    tex: Path
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]], schema: str) -> str:

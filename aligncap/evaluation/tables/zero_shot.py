@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from aligncap import artifacts
 from aligncap.config import Evaluation
 from aligncap.evaluation.tables.columns import Key
-from aligncap.evaluation.tables.render import as_csv, render_latex, render_markdown
+from aligncap.evaluation.tables.render import TableForms, as_csv, render_latex, render_markdown
 from aligncap.evaluation.tables.seeds import CorpusScores, Difference, Members, compare, corrected, scores_by_corpus
 from aligncap.systems import plain_name
 
@@ -50,28 +50,12 @@ def _averaged(system: str, scores: CorpusScores, figures: Mapping[str, Mapping[s
     return rows
 
 
-class ZeroShotFiles(NamedTuple):
-    """The zero-shot table in four formats.
-
-    Attributes:
-        parquet: Long ``table`` artifact; its notes hold marks, reasons for absent metrics, and seeds.
-        csv: The same rows as CSV.
-        md: One wide table per corpus, with notes and paired differences.
-        tex: The same tables for a paper (booktabs).
-    """
-
-    parquet: Path
-    csv: Path
-    md: Path
-    tex: Path
-
-
 def write_zero_shot(
     evaluation: Evaluation,
     evaluations: Mapping[Key, Path],
     members: Members,
     marks: Mapping[str, str],
-    outs: ZeroShotFiles,
+    outs: TableForms,
 ) -> None:
     """Write the zero-shot table in four formats.
 

@@ -16,11 +16,10 @@ from aligncap.evaluation.figures.methods import MethodsFiles, draw_methods
 from aligncap.evaluation.report import ReportInputs
 from aligncap.evaluation.score import Evaluations, ScoringInputs, ScoringSettings, score_captions
 from aligncap.evaluation.tables import (
-    ClaimsFiles,
     ComparisonInputs,
     ComparisonSettings,
     TableFiles,
-    ZeroShotFiles,
+    TableForms,
     write_claims,
     write_comparison,
     write_zero_shot,
@@ -72,7 +71,7 @@ def made_up_inputs(folder: Path) -> ReportInputs:
     table = folder / "tables/zero_shot.parquet"
     rest = [table.with_suffix(suffix) for suffix in (".csv", ".md", ".tex")]
     marks = {"tag_template": "transductive", "demo": "synthetic"}
-    write_zero_shot(SETTINGS, evaluations, {}, marks, ZeroShotFiles(table, *rest))
+    write_zero_shot(SETTINGS, evaluations, {}, marks, TableForms(table, *rest))
     tests, drawn, chosen = {}, {}, {}
     for name in ("table1", "table3"):
         outs = TableFiles(*(folder / f"tables/{name}{end}" for end in ENDINGS))
@@ -83,7 +82,7 @@ def made_up_inputs(folder: Path) -> ReportInputs:
     pictures = [folder / f"figures/figure2.{kind}" for kind in ("svg", "png", "parquet", "csv")]
     draw_methods(chosen["table3"], tests["table3"], MethodsFiles(*pictures))
     drawn["figure2"] = pictures[0]
-    claims = ClaimsFiles(*(folder / f"tables/claims.{kind}" for kind in ("parquet", "csv", "md", "tex")))
+    claims = TableForms(*(folder / f"tables/claims.{kind}" for kind in ("parquet", "csv", "md", "tex")))
     write_claims([("kd", "sft")], SETTINGS, evaluations, {}, claims)
     reliance = folder / "tables/tag_reliance.parquet"
     tagged = {"demo": paths["clues"]}

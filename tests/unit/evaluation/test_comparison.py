@@ -13,12 +13,11 @@ from aligncap import artifacts
 from aligncap.config import Evaluation, Table
 from aligncap.errors import ArtifactError
 from aligncap.evaluation.tables import (
-    ClaimsFiles,
     ComparisonInputs,
     ComparisonSettings,
     Difference,
     TableFiles,
-    ZeroShotFiles,
+    TableForms,
     scores_by_corpus,
     write_claims,
     write_comparison,
@@ -52,7 +51,7 @@ def evaluations(tmp_path):
 
 def zero_shot(folder, evaluations, members=MEMBERS):
     outs = [folder / f"tables/zero_shot.{kind}" for kind in ("parquet", "csv", "md", "tex")]
-    write_zero_shot(SETTINGS, evaluations, members, {"demo": "synthetic"}, ZeroShotFiles(*outs))
+    write_zero_shot(SETTINGS, evaluations, members, {"demo": "synthetic"}, TableForms(*outs))
     return outs[0]
 
 
@@ -165,7 +164,7 @@ def claims(folder, items, pairs):
     paths = {
         (name, "demo"): write_evaluation(folder / f"evaluation/{name}/demo.parquet", own) for name, own in items.items()
     }
-    outs = ClaimsFiles(*(folder / f"tables/claims.{kind}" for kind in ("parquet", "csv", "md", "tex")))
+    outs = TableForms(*(folder / f"tables/claims.{kind}" for kind in ("parquet", "csv", "md", "tex")))
     write_claims(pairs, SETTINGS, paths, {}, outs)
     return outs
 

@@ -10,7 +10,7 @@ from made_up import LABELS, REFERENCES, use_word_encoder, write_captions, write_
 from aligncap import artifacts
 from aligncap.config import Compute, Evaluation
 from aligncap.evaluation.score import Evaluations, ScoringInputs, ScoringSettings, score_captions
-from aligncap.evaluation.tables import ZeroShotFiles, paired_differences, render_terminal, write_zero_shot
+from aligncap.evaluation.tables import TableForms, paired_differences, render_terminal, write_zero_shot
 
 SETTINGS = Evaluation(meteor=False, bootstrap=50, derangements=3)
 
@@ -39,7 +39,7 @@ def _write(tmp_path, outs, systems, members=None):
     tables = [tmp_path / f"tables/zero_shot.{kind}" for kind in ("parquet", "csv", "md", "tex")]
     marks = {"secap": "external", "kd": "zero-shot", "demo": "synthetic"}
     evaluations = {(name, "demo"): outs[name] for name in systems}
-    write_zero_shot(SETTINGS, evaluations, members or {}, marks, ZeroShotFiles(*tables))
+    write_zero_shot(SETTINGS, evaluations, members or {}, marks, TableForms(*tables))
     return tables
 
 

@@ -96,10 +96,11 @@ class By:
     def __init__(self, *params: str) -> None:
         object.__setattr__(self, "params", params)
 
-    def names(self, params: Any) -> list[Any]:
-        """Return the names in the order of the files."""
+    def keyed(self, params: Any, files: Sequence[str]) -> dict[Any, Path]:
+        """Return the files by their names."""
         listed = [[tuple(n) if isinstance(n, list | tuple) else n for n in getattr(params, p)] for p in self.params]
-        return listed[0] if len(listed) == 1 else list(itertools.product(*listed))
+        names = listed[0] if len(listed) == 1 else list(itertools.product(*listed))
+        return dict(zip(names, map(Path, files), strict=True))
 
 
 ByCorpus = Annotated[Mapping[str, Path], By("corpora")]
@@ -125,7 +126,7 @@ class Given:
 
     def by(self, param: str, files: Sequence[str]) -> dict[str, Path]:
         """Return the files of a list, keyed by the names that the parameter ``param`` lists in the same order."""
-        return dict(zip(By(param).names(self._smk.params), map(Path, files), strict=True))
+        return By(param).keyed(self._smk.params, files)
 
     def outputs(self, kind: type[Kind]) -> Kind:
         """Fill ``kind`` from the rule's output files."""
@@ -142,7 +143,7 @@ class Given:
     def _value(self, hint: Any, value: Any) -> Any:
         whose = next((note for note in getattr(hint, "__metadata__", ()) if isinstance(note, By)), None)
         if whose is not None:
-            return dict(zip(whose.names(self._smk.params), value, strict=True)) if value else {}
+            return whose.keyed(self._smk.params, value) if value else {}
         if hint == Path | None and not isinstance(value, str):
             return value[0] if value else None
         return value

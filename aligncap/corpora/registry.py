@@ -54,7 +54,7 @@ def licence_of(corpus: str, adapter: str, stated: str | None = None) -> str:
 
     Args:
         corpus: Name of the corpus in the configuration.
-        adapter: CorpusAdapter that reads it.
+        adapter: Name of the adapter that reads it.
         stated: ``licence`` of the configuration, which takes precedence over the adapter's.
     """
     return stated or traits_of(adapter).licence or UNKNOWN.format(corpus=corpus)

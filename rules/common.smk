@@ -239,7 +239,7 @@ DESCRIPTION = {
         role: plain(getattr(settings.models, role))
         for role in ("asr", "llm", "speech_encoder", *(["sentence_encoder"] if text_clue_encoder() else []))
     },
-    **{name: plain(getattr(settings, name)) for name in ("features", "tagger", "transcripts")},
+    **{name: plain(getattr(settings, name)) for name in ("features", "speech", "tagger", "transcripts")},
 }
 
 

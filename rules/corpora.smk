@@ -19,6 +19,7 @@ rule prepare_corpus:
         runtime=120,
     params:
         corpus=lambda w: plain(settings.corpora[w.corpus], without={"captions", "licence"}),
+        speech=plain(settings.speech),
         seed=settings.seed,
         code=digest("prepare_corpus"),
     script:

@@ -8,12 +8,12 @@ from aligncap.job import job
 def main(smk):
     """Run the stage of this rule."""
     with job(smk):
-        from aligncap.config import Corpus
+        from aligncap.config import Corpus, SpeechSettings
         from aligncap.corpora.prepare import prepare_corpus
 
-        corpus = Corpus(**smk.params.corpus)
+        corpus, speech = Corpus(**smk.params.corpus), SpeechSettings(**smk.params.speech)
         outputs = (Path(smk.output.audio), Path(smk.output.labels), Path(smk.output.skipped))
-        prepare_corpus(smk.wildcards.corpus, corpus, smk.params.seed, *outputs)
+        prepare_corpus(smk.wildcards.corpus, corpus, speech, smk.params.seed, *outputs)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,12 @@ CLUE = pa.struct(
 TEXT = pa.string()
 F32, F64, I32, I64 = pa.float32(), pa.float64(), pa.int32(), pa.int64()
 IDS = pa.list_(I32)
+SPAN = pa.struct(
+    [
+        field("start", I32, "first sample of the decoded audio", unit="1/16000 s"),
+        field("end", I32, "the sample after the last", unit="1/16000 s"),
+    ]
+)
 ID = field("utterance_id", TEXT, "unique within its corpus")
 
 INTERVAL = [

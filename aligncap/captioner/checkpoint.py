@@ -20,7 +20,7 @@ from aligncap.captioner.model import CaptionModel, load_exactly, lora_tensors
 from aligncap.config import AdapterSettings, Compute, Lora, Prompts
 from aligncap.errors import ModelError
 
-FORMAT = 1
+FORMAT = 2
 
 
 class CheckpointPaths(NamedTuple):
@@ -91,7 +91,9 @@ def read_system(paths: CheckpointPaths) -> dict[str, Any]:
             raise ModelError(f"{path}: missing; a checkpoint is adapter.safetensors, lora.safetensors and system.json")
     system: dict[str, Any] = json.loads(paths.system.read_text(encoding="utf-8"))
     if system.get("format") != FORMAT:
-        raise ModelError(f"{paths.system}: checkpoint format {system.get('format')}, this version reads {FORMAT}")
+        raise ModelError(
+            f"{paths.system}: checkpoint format {system.get('format')}, this version reads {FORMAT}; train it again"
+        )
     return system
 
 

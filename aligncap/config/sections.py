@@ -35,6 +35,23 @@ class Compute(Section):
     )
 
 
+class SpeechSettings(Section):
+    """Which part of a recording is speech. All that is learnt from sound or measured is read from that part alone."""
+
+    detector: Literal["silero", "off"] = Field(
+        "silero",
+        description="what finds the speech: Silero's voice activity detector, or off, which takes all for speech",
+    )
+    threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5, description="least probability of speech; lower finds whispers, and some music, hum and machines with them"
+    )
+
+    @field_validator("detector", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML reads a bare `off` as false
+
+
 class Transcripts(Section):
     """Speech to text, by automatic speech recognition (ASR)."""
 
@@ -234,6 +251,7 @@ class AlignCapConfig(Section):
         description="The corpora, each under a name of yours; docs/corpora.md describes them. An overlay drops one by "
         "setting it to null.",
     )
+    speech: SpeechSettings = SpeechSettings()
     transcripts: Transcripts = Transcripts()
     features: Features = Features()
     splits: Splits = Splits()

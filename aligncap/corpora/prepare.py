@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from aligncap import artifacts
-from aligncap.config import Corpus
+from aligncap.config import Corpus, SpeechSettings
 from aligncap.corpora.base import BadRow, CorpusAdapter, Utterance, display, draw, held_out
 from aligncap.corpora.registry import make_adapter, traits_of
 from aligncap.errors import AudioError, CorpusError
 from aligncap.progress import track
+from aligncap.speech.activity import find_speech
 from aligncap.speech.audio import decode
 
 logger = logging.getLogger(__name__)
@@ -20,13 +21,16 @@ logger = logging.getLogger(__name__)
 RULE = "prepare_corpus"
 
 
-def prepare_corpus(name: str, cfg: Corpus, seed: int, audio_out: Path, labels_out: Path, skipped_out: Path) -> None:
+def prepare_corpus(
+    name: str, cfg: Corpus, speech: SpeechSettings, seed: int, audio_out: Path, labels_out: Path, skipped_out: Path
+) -> None:
     """Read a corpus through its adapter and write its three tables.
 
     Args:
         name: Name of the corpus, for messages.
         cfg: Settings of the corpus. ``part`` takes one side of it. ``limit`` draws clips evenly over emotions and
             speakers, and a clip that turns out to be bad is replaced.
+        speech: Settings of the voice activity detector. A clip without speech is a bad one.
         seed: Seed of the draw, and of a synthetic corpus.
         audio_out: ``audio`` artifact; clips that were no files are written to ``wav/`` beside it.
         labels_out: ``labels`` artifact with the same utterances in the same order.
@@ -58,7 +62,7 @@ def prepare_corpus(name: str, cfg: Corpus, seed: int, audio_out: Path, labels_ou
         if len(clips) == wanted:
             break
         try:
-            clips[utterance.utterance_id] = _audio_row(utterance, cfg)
+            clips[utterance.utterance_id] = _audio_row(utterance, cfg, speech)
         except AudioError as error:
             if cfg.on_error == "fail":
                 raise AudioError(f"{utterance.where}: {error}") from error
@@ -113,19 +117,24 @@ def _checked(items: Iterator[Utterance | BadRow], cfg: Corpus, wants_captions: b
             yield BadRow(item.utterance_id, display(item.audio_path), f"{item.where}: {problem}")
 
 
-def _audio_row(utterance: Utterance, cfg: Corpus) -> dict[str, Any]:
+def _audio_row(utterance: Utterance, cfg: Corpus, speech: SpeechSettings) -> dict[str, Any]:
     path = display(utterance.audio_path)
     if utterance.stored is not None:
         utterance.audio_path.parent.mkdir(parents=True, exist_ok=True)
         with artifacts.atomic_path(utterance.audio_path) as temporary:
             Path(temporary).write_bytes(utterance.stored())
     clip = decode(path, cfg.max_duration_s)
+    try:
+        parts = find_speech(clip.samples, speech)
+    except AudioError as error:
+        raise AudioError(f"{path}: {error}") from None
     return {
         "utterance_id": utterance.utterance_id,
         "audio_path": path,
         "audio_sha256": artifacts.file_digest(path),
         "sample_rate": clip.file_rate,
         "duration_s": round(clip.duration_s, 6),
+        "speech": [{"start": start, "end": end} for start, end in parts],
         "speaker": utterance.speaker,
         "session": utterance.session,
         "language": utterance.language or cfg.language,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncap.config import Compute, Features, ModelSource, Prompts, TaggerSettings, Transcripts
-from aligncap.errors import ConfigError, ModelError
+from aligncap.config import Compute, Features, ModelSource, Prompts, SpeechSettings, TaggerSettings, Transcripts
+from aligncap.errors import AudioError, ConfigError, ModelError
 from aligncap.serving.locations import models_folder
 from aligncap.tracking.store import checkpoint_digest
 from aligncap.vocabulary import Clue
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 BATCH = 16  # clips that go through adapter and LLM together
 WINDOW = 4  # batches whose features are computed before they are sorted by length
 MAX_DURATION_S = 60.0
-HEARING = ("models", "features", "transcripts", "tagger")  # sections of system.json that determine features and clues
+HEARING = (
+    "models",
+    "speech",
+    "features",
+    "transcripts",
+    "tagger",
+)  # sections of system.json that determine features and clues
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,7 @@ class Captioner:
         sources = {role: ModelSource(**source) for role, source in self.system["models"].items()}
         folders = {role: model_folder(models / source.name / "manifest.json") for role, source in sources.items()}
         device = pick_device(compute)
+        self._speech = SpeechSettings(**self.system["speech"])
         self._features = Features(**self.system["features"])
         self._transcripts = Transcripts(**self.system["transcripts"])
         self._prompts = Prompts(**self.system["prompts"])
@@ -190,16 +197,25 @@ class Captioner:
             samples: Samples, float32 ``[n]``, mono, 16 kHz, full scale 1.
             language: ISO 639-1 of the speech; detected by the ASR where None.
             name: Name of the recording.
+
+        Raises:
+            AudioError: There is no speech in it.
         """
         from aligncap.captioner.example import Example
         from aligncap.clues.prompts import acoustic_prompt, semantic_ids
+        from aligncap.speech.activity import at_one_level, find_speech, speech_alone
         from aligncap.speech.audio import SAMPLE_RATE
         from aligncap.speech.features import pool_layers
         from aligncap.speech.prosody import measure
 
-        features = pool_layers(self._encoder.encode(samples), self._features)
-        transcript, _ = self._transcriber.transcribe(samples, language, self._transcripts.task)
-        prosody = vars(measure(samples)) if self._tagger.measured else {}
+        try:
+            speech = speech_alone(samples, find_speech(samples, self._speech))
+        except AudioError as error:
+            raise AudioError(f"{name or 'array'}: {error}") from None
+        heard = at_one_level(speech)
+        features = pool_layers(self._encoder.encode(heard), self._features)
+        transcript, _ = self._transcriber.transcribe(heard, language, self._transcripts.task)
+        prosody = vars(measure(speech)) if self._tagger.measured else {}
         clues = self._tags(self._tagger.predict(features, prosody), transcript)
         ids = semantic_ids(self.model.tokenizer, transcript, self._prompts.max_semantic_tokens)
         example = Example(name, "", (), "", acoustic_prompt(clues), tuple(ids), features)

@@ -159,13 +159,13 @@ def write_transcripts(settings: TranscriptSettings, inputs: TranscriptInputs, ou
             rows.append(_row(row["utterance_id"], text, row["language"], "corpus", 0.0))
     else:
         from aligncap.models.sources import model_folder
-        from aligncap.speech.audio import load_audio
+        from aligncap.speech.activity import at_one_level, load_speech
 
         assert inputs.asr is not None
         transcriber = Transcriber(model_folder(inputs.asr), settings.compute, config.beam_size)
         translate = config.task == "translate"
         for row in track(clips, "transcripts"):
-            samples = load_audio(row["audio_path"], max_duration_s=np.inf)
+            samples = at_one_level(load_speech(row))
             text, logprob = transcriber.transcribe(samples, row["language"], config.task)
             source, language = ("translated", "en") if translate else ("asr", row["language"])
             rows.append(_row(row["utterance_id"], text, language, source, logprob))

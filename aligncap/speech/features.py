@@ -17,7 +17,7 @@ from aligncap.config import Compute, Features
 from aligncap.errors import ArtifactError, ModelError
 from aligncap.models.sources import model_folder
 from aligncap.progress import track
-from aligncap.speech.audio import load_audio
+from aligncap.speech.activity import at_one_level, load_speech
 from aligncap.speech.encoder import load_encoder
 
 BATCH = 64  # clips held in memory before they are written
@@ -46,9 +46,8 @@ def extract_features(cfg: Features, compute: Compute, audio: Path, encoder_manif
     def batches() -> Iterator[list[dict[str, Any]]]:
         rows: list[dict[str, Any]] = []
         for clip in track(clips, "speech features"):
-            # The corpus's limit was applied when the corpus was prepared.
-            samples = load_audio(clip["audio_path"], max_duration_s=math.inf)
-            rows.append(_row(clip["utterance_id"], pool_layers(encoder.encode(samples), cfg)))
+            states = encoder.encode(at_one_level(load_speech(clip)))
+            rows.append(_row(clip["utterance_id"], pool_layers(states, cfg)))
             if len(rows) == BATCH:
                 yield rows
                 rows = []

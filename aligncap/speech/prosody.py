@@ -1,4 +1,4 @@
-"""Measured prosody: pitch, level, rate and pauses of a clip, and their terciles within the clip's reference group.
+"""Measured prosody: pitch, level and rate of a clip's speech, and their terciles within the clip's reference group.
 
 Captions of corpora that have only labels are written from it, and factuality is checked against it. The values are
 measured by Praat through praat-parselmouth: F0 by autocorrelation (Boersma 1993), intensity, and syllable nuclei as in
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from aligncap import artifacts
 from aligncap.progress import track
-from aligncap.speech.audio import SAMPLE_RATE, load_audio
+from aligncap.speech.activity import load_speech
+from aligncap.speech.audio import SAMPLE_RATE
 from aligncap.speech.groups import reference_groups, terciles
 from aligncap.vocabulary import MEASURE, SCALES
 
@@ -39,14 +40,13 @@ class Prosody:
     pitch_range_st: float | None
     level_db: float
     rate_hz: float
-    pause_share: float
 
 
 def measure(samples: NDArray[np.float32]) -> Prosody:
     """Measure the prosody of a clip.
 
     Args:
-        samples: Samples ``[n]``, mono, 16 kHz, full scale 1, not silent.
+        samples: Samples of the clip's speech ``[n]``, mono, 16 kHz, full scale 1, at the recording's own level.
 
     Returns:
         The measured values; pitch is None where fewer than five frames are voiced, as in a whisper.
@@ -66,8 +66,6 @@ def measure(samples: NDArray[np.float32]) -> Prosody:
     whispered = voiced.sum() < LEAST_VOICED_SHARE * active.sum()
     nuclei = _nuclei(loudness, active if whispered else voiced)
     spoken_s = max(float(speech.sum()) * STEP_S, STEP_S)
-    span = np.flatnonzero(speech)
-    pause = 1.0 - float(speech[span[0] : span[-1] + 1].mean()) if len(span) else 0.0
     hertz = pitch.selected_array["frequency"][voiced_at]
     power = np.mean(10.0 ** (loudness[active] / 10.0))
     pitched = len(hertz) >= LEAST_VOICED
@@ -77,7 +75,6 @@ def measure(samples: NDArray[np.float32]) -> Prosody:
         pitch_range_st=round(12 * math.log2(high / low), 3) if pitched else None,
         level_db=round(10 * math.log10(power) + 20 * math.log10(2e-5), 3),  # Praat: dB over 2e-5 of full scale 1
         rate_hz=round(len(nuclei) / spoken_s, 3),
-        pause_share=round(pause, 4),
     )
 
 
@@ -106,7 +103,7 @@ def measure_prosody(audio: Path, out: Path) -> None:
         ArtifactError: ``audio`` does not have its schema.
     """
     clips = artifacts.read_rows(audio, "audio")
-    figures = [measure(load_audio(clip["audio_path"], math.inf)) for clip in track(clips, "measuring prosody")]
+    figures = [measure(load_speech(clip)) for clip in track(clips, "measuring prosody")]
     groups = reference_groups(clips)
     named = {kind: terciles([getattr(f, MEASURE[kind]) for f in figures], groups, SCALES[kind]) for kind in SCALES}
     rows = [

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from aligncap import artifacts
 from aligncap.progress import track
-from aligncap.speech.audio import SAMPLE_RATE, load_audio
+from aligncap.speech.activity import load_speech
+from aligncap.speech.audio import SAMPLE_RATE
 from aligncap.speech.groups import reference_groups, terciles
 from aligncap.speech.prosody import (
     ACTIVE_DB,
@@ -50,7 +51,7 @@ def measure(samples: NDArray[np.float32]) -> Timbre:
     """Measure the voice quality of a clip.
 
     Args:
-        samples: Samples ``[n]``, mono, 16 kHz, full scale 1, not silent.
+        samples: Samples of the clip's speech ``[n]``, mono, 16 kHz, full scale 1.
 
     Returns:
         The measured values; both levels are None where fewer than five frames are voiced, as in a whisper.
@@ -105,7 +106,7 @@ def measure_timbre(audio: Path, out: Path) -> None:
         ArtifactError: ``audio`` does not have its schema.
     """
     clips = artifacts.read_rows(audio, "audio")
-    figures = [measure(load_audio(clip["audio_path"], math.inf)) for clip in track(clips, "measuring timbre")]
+    figures = [measure(load_speech(clip)) for clip in track(clips, "measuring timbre")]
     named = name_timbre(figures, reference_groups(clips))
     rows = [
         {"utterance_id": clip["utterance_id"], **vars(figure), "timbre": name}

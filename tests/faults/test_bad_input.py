@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from aligncap import artifacts
-from aligncap.config import Corpus
+from aligncap.config import Corpus, SpeechSettings
 from aligncap.corpora.prepare import prepare_corpus
 from aligncap.errors import AlignCapError, AudioError, CorpusError
 from aligncap.speech.audio import decode
@@ -80,7 +80,7 @@ def test_three_hours_are_refused_by_the_header(tmp_path: Path) -> None:
 def prepare(folder: Path, **settings: Any) -> tuple[list[dict], list[dict]]:
     corpus = Corpus(**{"adapter": "manifest", "role": "train", "language": "en", **settings})
     out = folder / "out"
-    prepare_corpus("c", corpus, 0, out / "audio", out / "labels", out / "skipped")
+    prepare_corpus("c", corpus, SpeechSettings(detector="off"), 0, out / "audio", out / "labels", out / "skipped")
     return artifacts.read_rows(out / "audio", "audio"), artifacts.read_rows(out / "skipped", "skipped")
 
 

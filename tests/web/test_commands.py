@@ -103,7 +103,7 @@ def test_annotate_asks_about_two_systems_and_writes_who_wins(results, tmp_path, 
 def write_facts(folder: Path, corpus: str, count: int) -> dict[str, dict[str, Path]]:
     """What judge and pairs read of a training corpus beside its candidates: nothing that takes sides."""
     unknown = {"caption_group": None, "intensity": None, "valence": None, "arousal": None, "transcript": None}
-    measured = {"pitch_hz": 120.0, "pitch_range_st": 4.0, "level_db": -30.0, "rate_hz": 3.0, "pause_share": 0.1}
+    measured = {"pitch_hz": 120.0, "pitch_range_st": 4.0, "level_db": -30.0, "rate_hz": 3.0}
     known = {
         "labels": {"captions": ["Somebody talks."], "emotion": None, **unknown},
         "clues": {"clues": [], "p_act": "", "p_sem_ids": []},

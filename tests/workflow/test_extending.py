@@ -52,9 +52,10 @@ def test_a_new_corpus(project: Project, tmp_path: Path) -> None:
         (clips / f"{clip}.txt").write_text(text, encoding="utf-8")
     script = (
         "import sys; from pathlib import Path\n"
-        "from aligncap.config import Corpus; from aligncap.corpora.prepare import prepare_corpus\n"
+        "from aligncap.config import Corpus, SpeechSettings; from aligncap.corpora.prepare import prepare_corpus\n"
         "cfg = Corpus(adapter='jl_corpus', role='train', root=sys.argv[1])\n"
-        "prepare_corpus('jl', cfg, 0, *(Path(f'{name}.parquet') for name in ('audio', 'labels', 'skipped')))\n"
+        "outs = (Path(f'{name}.parquet') for name in ('audio', 'labels', 'skipped'))\n"
+        "prepare_corpus('jl', cfg, SpeechSettings(detector='off'), 0, *outs)\n"
     )
     run(project, script, str(tmp_path / "JL"))
     labels = pd.read_parquet(project.folder / "labels.parquet")

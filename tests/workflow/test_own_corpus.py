@@ -2,13 +2,11 @@
 
 import re
 import sys
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-import soundfile
 from snakemake_project import ROOT, Project
+from voice import write_voice
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 
@@ -20,16 +18,11 @@ def blocks(document: str, heading: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
 
 
-def write_wav(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, 0.3 * np.sin(np.arange(16_000) / 10), 16_000)
-
-
 def test_a_folder_of_wavs_and_a_csv_in_five_commands(project: Project) -> None:
     heading = "Your own recordings"
     calls = project.folder.parent / "calls"
     for name in ("0001.wav", "0002.wav"):
-        write_wav(calls / "wav" / name)
+        write_voice(calls / "wav" / name)
     (calls / "wav/0003.flac").write_bytes(b"")
     (calls / "calls.csv").write_text(blocks("corpora.md", heading, "csv")[0], encoding="utf-8")
     (project.folder / "experiments/calls.yaml").write_text(blocks("corpora.md", heading, "yaml")[0], encoding="utf-8")

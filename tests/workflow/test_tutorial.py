@@ -5,10 +5,9 @@ import re
 import shlex
 import sys
 
-import numpy as np
 import pytest
-import soundfile
 from snakemake_project import ROOT, Project
+from voice import write_voice
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 
@@ -51,7 +50,7 @@ def test_the_tutorial_can_be_followed(smoke_copy: Project) -> None:
     table, captions = follow(smoke_copy, "tutorial.md", "2. Look at what came out")
     assert "aligncap" in table and "tag_template" in table and len(captions.splitlines()) > 1
 
-    soundfile.write(smoke_copy.folder / "my.wav", 0.3 * np.sin(np.arange(32_000) / 10), 16_000)
+    write_voice(smoke_copy.folder / "my.wav")
     plain, told = follow(smoke_copy, "tutorial.md", "3. Caption your own recording")
     said = next(json.loads(line) for line in told.splitlines() if line.startswith("{"))
     assert "my.wav: " in plain and said["path"] == "my.wav" and "clues" in said

@@ -67,7 +67,14 @@ def trained(tmp_path, monkeypatch):
         for c in "cd"
         for i, u in enumerate(features)
     ]
-    heard = {"audio_path": "x", "audio_sha256": "x", "sample_rate": 1, "duration_s": 1.0, "language": "en"}
+    heard = {
+        "audio_path": "x",
+        "audio_sha256": "x",
+        "sample_rate": 1,
+        "duration_s": 1.0,
+        "speech": [{"start": 0, "end": 16000}],
+        "language": "en",
+    }
     audio = [
         {"utterance_id": u, "speaker": str(i % 5), "session": "", "split": "train", **heard}
         for i, u in enumerate(features)
@@ -79,7 +86,7 @@ def trained(tmp_path, monkeypatch):
         {"utterance_id": u, "captions": [], "emotion": label, **none} for u, label in zip(features, labels, strict=True)
     ]
     prosody = [
-        {"utterance_id": u, "pitch_hz": 1.0, "pitch_range_st": 1.0, "level_db": 1.0, "rate_hz": 1.0, "pause_share": 0.0}
+        {"utterance_id": u, "pitch_hz": 1.0, "pitch_range_st": 1.0, "level_db": 1.0, "rate_hz": 1.0}
         | {kind: values[i % 3] for kind, values in SCALES.items()}
         for i, u in enumerate(features)
     ]

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from aligncap import artifacts
-from aligncap.config import Corpus
+from aligncap.config import Corpus, SpeechSettings
 from aligncap.corpora.prepare import prepare_corpus
 from aligncap.corpora.registry import make_adapter
 from aligncap.errors import CorpusError
@@ -30,7 +30,7 @@ def flac(pitch: float = 10.0) -> bytes:
 
 def prepare(out: Path, **settings: Any) -> tuple[list[dict], list[dict], list[dict]]:
     paths = {name: out / f"{name}.parquet" for name in ("audio", "labels", "skipped")}
-    prepare_corpus("c", Corpus(role="train", **settings), 0, *paths.values())
+    prepare_corpus("c", Corpus(role="train", **settings), SpeechSettings(detector="off"), 0, *paths.values())
     audio, labels, skipped = (artifacts.read_rows(path, name) for name, path in paths.items())
     return audio, labels, skipped
 

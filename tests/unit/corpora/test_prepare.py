@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aligncap import artifacts
-from aligncap.config import Corpus
+from aligncap.config import Corpus, SpeechSettings
 from aligncap.corpora.base import Utterance, draw
 from aligncap.corpora.prepare import prepare_corpus
 from aligncap.errors import CorpusError
@@ -15,7 +15,7 @@ from aligncap.errors import CorpusError
 def prepare(folder: Path, **settings: Any) -> tuple[list[dict], list[dict], list[dict]]:
     paths = {name: folder / f"{name}.parquet" for name in ("audio", "labels", "skipped")}
     corpus = Corpus(**{"role": "train", **settings})
-    prepare_corpus("c", corpus, 0, paths["audio"], paths["labels"], paths["skipped"])
+    prepare_corpus("c", corpus, SpeechSettings(detector="off"), 0, paths["audio"], paths["labels"], paths["skipped"])
     audio, labels, skipped = (artifacts.read_rows(path, name) for name, path in paths.items())
     return audio, labels, skipped
 

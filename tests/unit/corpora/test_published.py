@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aligncap import artifacts
-from aligncap.config import Corpus
+from aligncap.config import Corpus, SpeechSettings
 from aligncap.corpora.base import BadRow, Utterance
 from aligncap.corpora.named import NAMED
 from aligncap.corpora.prepare import prepare_corpus
@@ -231,7 +231,9 @@ def test_a_named_corpus_is_prepared_like_every_other(tmp_path: Path, make_wav: W
         make_wav(f"AudioWAV/{name}.wav")
     (tmp_path / "AudioWAV/1076_MTI_SAD_XX.wav").write_bytes(b"")  # the published clip has no signal
     paths = [tmp_path / f"out/{name}.parquet" for name in ("audio", "labels", "skipped")]
-    prepare_corpus("c", Corpus(adapter="crema_d", role="train", root=str(tmp_path)), 0, *paths)
+    prepare_corpus(
+        "c", Corpus(adapter="crema_d", role="train", root=str(tmp_path)), SpeechSettings(detector="off"), 0, *paths
+    )
     audio = artifacts.read_rows(paths[0], "audio")
     assert [(row["speaker"], row["language"]) for row in audio] == [("1001", "en"), ("1001", "en"), ("1002", "en")]
     assert [row["emotion"] for row in artifacts.read_rows(paths[1], "labels")] == ["angry", "happy", "sad"]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from aligncap import artifacts
-from aligncap.config import Corpus
+from aligncap.config import Corpus, SpeechSettings
 from aligncap.corpora.espeak import Speech, speak_all
 from aligncap.corpora.prepare import prepare_corpus
 from aligncap.corpora.synthetic import plan_clips
@@ -22,7 +22,7 @@ def corpus(**changes: object) -> Corpus:
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("synthetic")
-    prepare_corpus("s", corpus(), 0, folder / "audio", folder / "labels", folder / "skipped")
+    prepare_corpus("s", corpus(), SpeechSettings(), 0, folder / "audio", folder / "labels", folder / "skipped")
     measure_prosody(folder / "audio", folder / "prosody")
     return folder
 
@@ -50,7 +50,7 @@ def test_prosody_follows_the_emotion_in_every_voice(spoken: Path) -> None:
 
 
 def test_a_second_run_gives_equal_bytes(spoken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare_corpus("s", corpus(), 0, tmp_path / "audio", tmp_path / "labels", tmp_path / "skipped")
+    prepare_corpus("s", corpus(), SpeechSettings(), 0, tmp_path / "audio", tmp_path / "labels", tmp_path / "skipped")
     first, second = (artifacts.read(folder / "audio", "audio").audio_sha256 for folder in (spoken, tmp_path))
     assert list(first) == list(second)
 

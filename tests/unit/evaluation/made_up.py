@@ -51,6 +51,7 @@ def write_corpus(folder: Path, clips: int = 12, sessions: int = 0, captions: boo
         "audio_sha256": "0",
         "sample_rate": 16000,
         "duration_s": 2.0,
+        "speech": [{"start": 0, "end": 32000}],
         "speaker": "",
         "language": "en",
         "split": "test",
@@ -71,7 +72,7 @@ def write_corpus(folder: Path, clips: int = 12, sessions: int = 0, captions: boo
         "labels",
         "test",
     )
-    numbers = {"pitch_hz": 150.0, "pitch_range_st": 5.0, "level_db": -20.0, "rate_hz": 4.0, "pause_share": 0.1}
+    numbers = {"pitch_hz": 150.0, "pitch_range_st": 5.0, "level_db": -20.0, "rate_hz": 4.0}
     artifacts.write(
         [{"utterance_id": n, **numbers, "pitch": "mid", "level": "high", "rate": "slow"} for n in names],
         paths["prosody"],

@@ -25,7 +25,7 @@ def inputs(folder, source="corpus"):
         {"utterance_id": u, "clues": [clue("rate", end)] if end else [], "p_act": "", "p_sem_ids": []}
         for u, (end, _) in zip(ids, CLIPS, strict=True)
     ]
-    figures = {"pitch_hz": 1.0, "pitch_range_st": 1.0, "level_db": 1.0, "rate_hz": 1.0, "pause_share": 0.0}
+    figures = {"pitch_hz": 1.0, "pitch_range_st": 1.0, "level_db": 1.0, "rate_hz": 1.0}
     prosody = [
         {"utterance_id": u, **figures, "pitch": "mid", "level": "mid", "rate": third}
         for u, (_, third) in zip(ids, CLIPS, strict=True)

@@ -106,14 +106,21 @@ def inputs(tmp_path, monkeypatch):
         "labels": [{"utterance_id": u, "captions": [], "emotion": x, **none} for u, x in zip(ids, labels, strict=True)],
         "prosody": [
             {"utterance_id": u, "pitch_hz": 1.0, "pitch_range_st": 1.0, "level_db": 1.0, "rate_hz": 1.0}
-            | {"pause_share": 0.0, **{kind: names[1] for kind, names in SCALES.items()}}
+            | {kind: names[1] for kind, names in SCALES.items()}
             for u in ids
         ],
         "timbre": [
             {"utterance_id": u, "hnr_db": 1.0, "alpha_db": 1.0, "voiced_share": 1.0, "timbre": "clear"} for u in ids
         ],
         "audio": [
-            {"utterance_id": u, "audio_path": "x", "audio_sha256": "x", "sample_rate": 1, "duration_s": 1.0}
+            {
+                "utterance_id": u,
+                "audio_path": "x",
+                "audio_sha256": "x",
+                "sample_rate": 1,
+                "duration_s": 1.0,
+                "speech": [{"start": 0, "end": 16000}],
+            }
             | {"speaker": "", "session": "", "language": "en", "split": "train"}
             for u in ids
         ],

@@ -189,7 +189,7 @@ def captions(files, system, texts):
 def _judge_captions(files, **systems):
     said = {system: captions(files, system, texts) for system, texts in systems.items()}
     facts = [files / name for name in ("labels", "gold", "said")]
-    prosody = {"pitch_hz": 200.0, "pitch_range_st": 3.0, "level_db": -40.0, "rate_hz": 3.0, "pause_share": 0.1}
+    prosody = {"pitch_hz": 200.0, "pitch_range_st": 3.0, "level_db": -40.0, "rate_hz": 3.0}
     terciles = {"pitch": "mid", "level": "low", "rate": "slow"}
     artifacts.write([{"utterance_id": "u00", **prosody, **terciles}], files / "prosody", "prosody", "test")
     outs = {system: files / f"judged_{system}" for system in systems}

@@ -28,7 +28,6 @@ QUIET = {
     "pitch_range_st": 4.0,
     "level_db": -40.0,
     "rate_hz": 3.0,
-    "pause_share": 0.1,
     "level": "low",
     "pitch": "low",
     "rate": "mid",

@@ -24,7 +24,14 @@ def results(tmp_path):
         artifacts.write(rows, place / f"{path}.parquet", schema, "test", notes)
 
     for corpus, ids in {"train": ("u1", "u2"), "test": ("u1", "v7")}.items():
-        audio = {"audio_path": "x.wav", "audio_sha256": "0", "sample_rate": 8000, "duration_s": 2.0, "speaker": "S"}
+        audio = {
+            "audio_path": "x.wav",
+            "audio_sha256": "0",
+            "sample_rate": 8000,
+            "duration_s": 2.0,
+            "speech": [{"start": 0, "end": 32000}],
+            "speaker": "S",
+        }
         audio |= {"session": "", "language": "en", "split": corpus}
         put([{"utterance_id": i, **audio} for i in ids], f"corpora/{corpus}/audio", "audio")
         labels = {"captions": ["A sad voice."], "caption_group": None, "emotion": "sad", "intensity": None}
@@ -35,7 +42,7 @@ def results(tmp_path):
         clues = [{"utterance_id": i, "clues": [CLUE], "p_act": "Emotion: sad.", "p_sem_ids": [1, 2]} for i in ids]
         put(clues, f"clues/{corpus}/predicted", "clues")
     put([{"utterance_id": "w3", "audio_path": "w.wav", "reason": "w.wav: 0 bytes"}], "corpora/test/skipped", "skipped")
-    sound = {"pitch_hz": None, "pitch_range_st": None, "level_db": -20.0, "rate_hz": 4.0, "pause_share": 0.0}
+    sound = {"pitch_hz": None, "pitch_range_st": None, "level_db": -20.0, "rate_hz": 4.0}
     thirds = {"pitch": "mid", "level": "mid", "rate": "mid"}
     put([{"utterance_id": "v7", **sound, **thirds}], "corpora/test/prosody", "prosody")
     fold = {"corpus": "train", "kind": "emotion", "target": "sad", "labels": ["angry", "sad"]}

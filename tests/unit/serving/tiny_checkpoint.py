@@ -9,7 +9,17 @@ from aligncap.captioner.checkpoint import CheckpointPaths, save_checkpoint
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.clues.tagger.heads import Head
 from aligncap.clues.tagger.model import Tagger
-from aligncap.config import AdapterSettings, Compute, Features, Lora, ModelSource, Prompts, TaggerSettings, Transcripts
+from aligncap.config import (
+    AdapterSettings,
+    Compute,
+    Features,
+    Lora,
+    ModelSource,
+    Prompts,
+    SpeechSettings,
+    TaggerSettings,
+    Transcripts,
+)
 from aligncap.models.sources import fetch_model, model_folder
 
 WIDTH, LAYERS = 32, (1, 2, 3)  # of the random Whisper
@@ -39,6 +49,7 @@ def write_checkpoint(project: Path) -> Path:
         "experiment": "tiny",
         "corpora": ["ravdess"],
         "models": {role: source.model_dump(mode="json") for role, source in models.items()},
+        "speech": SpeechSettings(detector="off").model_dump(),
         "features": Features(layers=LAYERS).model_dump(mode="json"),
         "transcripts": Transcripts().model_dump(),
         "prompts": Prompts().model_dump(),

@@ -39,7 +39,8 @@ def audio(tmp_path):
         soundfile.write(path, tone(seconds), 16_000)
         rows.append(
             dict(utterance_id=f"u{number}", audio_path=str(path), audio_sha256="", sample_rate=16_000,
-                 duration_s=seconds, speaker="", session="", language="en", split="train")
+                 duration_s=seconds, speech=[{"start": 0, "end": int(16_000 * seconds)}],
+                 speaker="", session="", language="en", split="train")
         )  # fmt: skip
     artifacts.write(rows, tmp_path / "audio.parquet", "audio", "test")
     return tmp_path / "audio.parquet"

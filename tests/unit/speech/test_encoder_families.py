@@ -73,7 +73,8 @@ def test_features_of_a_corpus(encoder, tmp_path):
         soundfile.write(tmp_path / f"{number}.wav", tone(seconds), 16_000)
         rows.append(
             dict(utterance_id=f"u{number}", audio_path=str(tmp_path / f"{number}.wav"), audio_sha256="",
-                 sample_rate=16_000, duration_s=seconds, speaker="", session="", language="en", split="train")
+                 sample_rate=16_000, duration_s=seconds, speech=[{"start": 0, "end": int(16_000 * seconds)}],
+                 speaker="", session="", language="en", split="train")
         )  # fmt: skip
     artifacts.write(rows, tmp_path / "audio.parquet", "audio", "test")
     config, out = Features(layers=(0, 2), pool=4), tmp_path / "features.parquet"

@@ -35,7 +35,8 @@ def write_audio(folder: Path, clips: dict[str, np.ndarray]) -> Path:
         soundfile.write(folder / f"{name}.wav", samples, 16_000, subtype="FLOAT")
         rows.append(
             dict(utterance_id=name, audio_path=str(folder / f"{name}.wav"), audio_sha256="", sample_rate=16_000,
-                 duration_s=len(samples) / 16_000, speaker="", session="", language="en", split="train")
+                 duration_s=len(samples) / 16_000, speech=[{"start": 0, "end": len(samples)}],
+                 speaker="", session="", language="en", split="train")
         )  # fmt: skip
     artifacts.write(rows, folder / "audio.parquet", "audio", "test")
     return folder / "audio.parquet"

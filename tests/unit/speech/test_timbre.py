@@ -46,7 +46,14 @@ def test_the_artifact_has_a_row_for_each_clip(tmp_path):
     for i, noise in enumerate((0.0, 0.02, 0.05)):
         soundfile.write(tmp_path / f"{i}.wav", voice(noise), SAMPLE_RATE)
         row = {"utterance_id": f"u{i}", "audio_path": str(tmp_path / f"{i}.wav"), "audio_sha256": "x"}
-        row |= {"sample_rate": SAMPLE_RATE, "duration_s": 0.6, "speaker": "", "session": "", "language": "en"}
+        row |= {
+            "sample_rate": SAMPLE_RATE,
+            "duration_s": 0.6,
+            "speech": [{"start": 0, "end": 9600}],
+            "speaker": "",
+            "session": "",
+            "language": "en",
+        }
         rows.append(row | {"split": "train"})
     artifacts.write(rows, tmp_path / "audio.parquet", "audio", "test")
     measure_timbre(tmp_path / "audio.parquet", tmp_path / "timbre.parquet")

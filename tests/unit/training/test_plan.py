@@ -16,7 +16,7 @@ def write_corpus(folder, name, speakers, clips=10, caption=None):
             utterance = f"{name}-{s}-{c}"
             audio.append(
                 dict(utterance_id=utterance, audio_path="a.wav", audio_sha256="0", sample_rate=16000, duration_s=1.0,
-                     speaker="" if caption else f"s{s}", session="", language="en", split="train")
+                     speech=[], speaker="" if caption else f"s{s}", session="", language="en", split="train")
             )  # fmt: skip
             references.append(
                 dict(utterance_id=utterance, captions=[caption(s) if caption else "x"], caption_group=None,

@@ -86,6 +86,13 @@ def test_transcripts_are_the_corpus_own_or_asr_never_a_test_corpus_own(whisper, 
             TranscriptInputs(audio, tmp_path / "labels.parquet", None),
             out,
         )
+    write_transcripts(
+        TranscriptSettings(Transcripts(), "train", compute),
+        TranscriptInputs(audio, tmp_path / "labels.parquet", whisper),
+        out,
+    )
+    table = artifacts.read(out, "transcripts")
+    assert table.source.tolist() == ["corpus", "asr"] and table.utterance_id.tolist() == ["u0", "u1"]
     labels[1]["transcript"] = "there"
     artifacts.write(labels, tmp_path / "labels.parquet", "labels", "test")
     write_transcripts(

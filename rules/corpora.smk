@@ -41,6 +41,7 @@ rule measure_prosody:
         mem_mb=1500,
         runtime=120,
     params:
+        level_normalised=lambda w: traits_of(settings.corpora[w.corpus].adapter).level_normalised,
         code=digest("measure_prosody"),
     script:
         "../workflow_scripts/measure_prosody.py"

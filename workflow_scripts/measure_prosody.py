@@ -10,7 +10,7 @@ def main(smk):
     with job(smk):
         from aligncap.speech.prosody import measure_prosody
 
-        measure_prosody(Path(smk.input.audio), Path(smk.output.prosody))
+        measure_prosody(Path(smk.input.audio), Path(smk.output.prosody), smk.params.level_normalised)
 
 
 if __name__ == "__main__":

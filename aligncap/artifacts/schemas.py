@@ -62,10 +62,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             ID,
             field("pitch_hz", F64, "median F0 of voiced frames; null where nothing is voiced", "Hz", nullable=True),
             field("pitch_range_st", F64, "10th to 90th percentile of F0", unit="semitones", nullable=True),
-            field("level_db", F64, "RMS of active frames", unit="dBFS"),
+            field("level_db", F64, "RMS of active frames; null in a level-normalised corpus", "dBFS", nullable=True),
             field("rate_hz", F64, "intensity peaks (syllable nuclei) per second of speech", unit="1/s"),
             field("pitch", TEXT, "low, mid, high against the speaker's (else session's, corpus's) own clips"),
-            field("level", TEXT, "low, mid, high, likewise"),
+            field("level", TEXT, "low, mid, high, likewise; null in a level-normalised corpus", nullable=True),
             field("rate", TEXT, "slow, mid, fast, likewise"),
         ]
     ),

@@ -19,8 +19,6 @@ CLASSES = {
     "huggingface": "HuggingFace",
     "iemocap": "Iemocap",
     "manifest": "Manifest",
-    "nemo": "Nemo",
-    "ravdess": "Ravdess",
     "synthetic": "Synthetic",
     "webdataset": "WebDataset",
 }  # module of this package -> its adapter; imported late, because archives and espeak-ng cost time

@@ -14,6 +14,7 @@ class Traits:
             adapter cannot know it.
         hub_licence: Name of that licence on the Hugging Face hub where it binds weights; empty where the hub has none.
         transcribed: Whether every clip has a transcript, so that a training corpus needs no ASR.
+        level_normalised: Whether its clips were brought to one level, so that nothing tells how loud a voice was.
         synthetic: Whether it is synthetic speech.
         captions_by_people: Whether its captions, if any, were written by people who listened.
         one_data_set: Whether it reads one published data set, so that two corpora of it are parts of the same.
@@ -22,6 +23,7 @@ class Traits:
     licence: str = ""
     hub_licence: str = ""
     transcribed: bool = False
+    level_normalised: bool = False
     synthetic: bool = False
     captions_by_people: bool = True
     one_data_set: bool = True

@@ -128,8 +128,8 @@ class TranscriptInputs:
 
     Attributes:
         audio: Artifact ``audio``.
-        labels: Artifact ``labels`` of a training corpus with its text; None to use ASR.
-        asr: Manifest of the ASR model; None where the corpus's text is used.
+        labels: Artifact ``labels`` of a training corpus with its text; None to use ASR for all clips.
+        asr: Manifest of the ASR model; None where every clip has text.
     """
 
     audio: Path
@@ -138,38 +138,41 @@ class TranscriptInputs:
 
 
 def write_transcripts(settings: TranscriptSettings, inputs: TranscriptInputs, out: Path) -> None:
-    """Write the artifact ``transcripts`` of a corpus.
+    """Write the artifact ``transcripts`` of a corpus: its own text where a clip has some, else that of ASR.
 
     Raises:
-        CorpusError: Labels are given for a test corpus, or an utterance of a training corpus has no text in them.
+        CorpusError: Labels are given for a test corpus, or a clip without text is left and no ASR model is given.
     """
     config = settings.transcripts
-    rows = []
     clips = artifacts.read_rows(inputs.audio, "audio")
+    own: dict[str, str] = {}
     if inputs.labels is not None:
         if settings.role == "test":
             raise CorpusError(f"{inputs.labels}: a test corpus's own transcripts may not be read; they are ASR")
-        own = {row["utterance_id"]: row["transcript"] for row in artifacts.read_rows(inputs.labels, "labels")}
-        for row in clips:
-            text = own.get(row["utterance_id"])
-            if text is None:
-                raise CorpusError(
-                    f"{inputs.labels}: {row['utterance_id']} has no transcript; set transcripts.train_source: asr"
-                )
-            rows.append(_row(row["utterance_id"], text, row["language"], "corpus", 0.0))
-    else:
+        labels = artifacts.read_rows(inputs.labels, "labels")
+        own = {row["utterance_id"]: row["transcript"] for row in labels if row["transcript"] is not None}
+    rows = {
+        row["utterance_id"]: _row(row["utterance_id"], own[row["utterance_id"]], row["language"], "corpus", 0.0)
+        for row in clips
+        if row["utterance_id"] in own
+    }
+    if silent := [row for row in clips if row["utterance_id"] not in own]:
         from aligncap.models.sources import model_folder
         from aligncap.speech.activity import at_one_level, load_speech
 
-        assert inputs.asr is not None
+        if inputs.asr is None:
+            raise CorpusError(
+                f"{inputs.labels}: {silent[0]['utterance_id']} has no transcript; set transcripts.train_source: asr"
+            )
         transcriber = Transcriber(model_folder(inputs.asr), settings.compute, config.beam_size)
         translate = config.task == "translate"
-        for row in track(clips, "transcripts"):
+        for row in track(silent, "transcripts"):
             samples = at_one_level(load_speech(row))
             text, logprob = transcriber.transcribe(samples, row["language"], config.task)
             source, language = ("translated", "en") if translate else ("asr", row["language"])
-            rows.append(_row(row["utterance_id"], text, language, source, logprob))
-    artifacts.write(rows, out, "transcripts", "transcripts", config.model_dump())
+            rows[row["utterance_id"]] = _row(row["utterance_id"], text, language, source, logprob)
+    in_order = [rows[row["utterance_id"]] for row in clips]
+    artifacts.write(in_order, out, "transcripts", "transcripts", config.model_dump())
 
 
 def _row(utterance: str, text: str, language: str, source: str, logprob: float) -> dict[str, Any]:

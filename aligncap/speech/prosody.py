@@ -95,8 +95,14 @@ def _nuclei(loudness: Floats, allowed: NDArray[np.bool_]) -> NDArray[np.intp]:
     return peaks[allowed[peaks]]
 
 
-def measure_prosody(audio: Path, out: Path) -> None:
-    """Measure every clip of ``audio`` (schema ``audio``) and write ``out`` (schema ``prosody``).
+def measure_prosody(audio: Path, out: Path, level_normalised: bool) -> None:
+    """Measure every clip of a corpus.
+
+    Args:
+        audio: ``audio`` artifact.
+        out: ``prosody`` artifact.
+        level_normalised: Whether the corpus's clips were brought to one level. Their level then means nothing, and is
+            null, with its tercile.
 
     Raises:
         AudioError: A clip cannot be decoded any more.
@@ -106,8 +112,9 @@ def measure_prosody(audio: Path, out: Path) -> None:
     figures = [measure(load_speech(clip)) for clip in track(clips, "measuring prosody")]
     groups = reference_groups(clips)
     named = {kind: terciles([getattr(f, MEASURE[kind]) for f in figures], groups, SCALES[kind]) for kind in SCALES}
+    unknown = {MEASURE["level"]: None, "level": None} if level_normalised else {}
     rows = [
-        {"utterance_id": clip["utterance_id"], **vars(figure), **{kind: named[kind][number] for kind in SCALES}}
+        {"utterance_id": clip["utterance_id"], **vars(figure), **{k: named[k][number] for k in SCALES}, **unknown}
         for number, (clip, figure) in enumerate(zip(clips, figures, strict=True))
     ]
     artifacts.write(rows, out, "prosody", rule="measure_prosody")

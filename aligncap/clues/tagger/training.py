@@ -242,7 +242,7 @@ def targets_of(references: Files, prosody: Files, timbre: Files) -> dict[tuple[s
             known[corpus, row["utterance_id"]] = labels
     for corpus, path in prosody.items():
         for row in artifacts.read_rows(path, "prosody"):
-            known.setdefault((corpus, row["utterance_id"]), {}).update({kind: row[kind] for kind in SCALES})
+            known.setdefault((corpus, row["utterance_id"]), {}).update({kind: row[kind] or "" for kind in SCALES})
     for corpus, path in timbre.items():
         for row in artifacts.read_rows(path, "timbre"):
             known.setdefault((corpus, row["utterance_id"]), {})["timbre"] = row["timbre"]

@@ -51,7 +51,7 @@ def compare(
     Args:
         kind: One of level, pitch and rate.
         said: Utterance id -> end of the scale, for captions that say one.
-        thirds: Utterance id -> measured third, for every clip of the corpus.
+        thirds: Utterance id -> measured third, for every clip of the corpus where it is known.
         clusters: Utterance id -> cluster that the bootstrap draws whole.
         evaluation: Resamples and seed of the bootstrap.
     """
@@ -108,8 +108,8 @@ def write_listeners_table(
         said = {row["utterance_id"]: ends_said(row["clues"]) for row in artifacts.read_rows(gold[corpus], "clues")}
         measured = artifacts.read_rows(prosody[corpus], "prosody")
         for kind in SCALES:
-            thirds = {row["utterance_id"]: row[kind] for row in measured}
-            told = {key: ends[kind] for key, ends in said.items() if kind in ends}
+            thirds = {row["utterance_id"]: row[kind] for row in measured if row[kind] is not None}
+            told = {key: ends[kind] for key, ends in said.items() if kind in ends and key in thirds}
             rows += [{"corpus": corpus} | row for row in compare(kind, told, thirds, clusters, evaluation)]
     artifacts.write(rows, table, "listeners", RULE)
     artifacts.write_text(render_markdown(rows), markdown)

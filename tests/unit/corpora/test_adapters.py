@@ -1,67 +1,24 @@
-"""The published layouts and the table layouts of the corpora."""
+"""The tables of EMOSEC and of any corpus."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from aligncap.corpora.base import BadRow, Utterance
+from aligncap.corpora.base import Utterance
 from aligncap.corpora.emosec import Emosec
 from aligncap.corpora.manifest import Manifest
-from aligncap.corpora.nemo import Nemo
-from aligncap.corpora.ravdess import Ravdess
-from aligncap.errors import CorpusError
-
-Wav = Callable[[str], Path]
 
 
 def write_jsonl(path: Path, *rows: dict) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def only(adapter: Ravdess | Nemo | Emosec | Manifest) -> Utterance:
+def only(adapter: Emosec | Manifest) -> Utterance:
     (utterance,) = adapter.iter_utterances()
     assert isinstance(utterance, Utterance), utterance
     return utterance
-
-
-def test_ravdess_published_names(tmp_path: Path, make_wav: Wav) -> None:
-    make_wav("Actor_12/03-01-06-02-02-01-12.wav")
-    make_wav("Actor_12/03-02-06-02-02-01-12.wav")  # sung
-    got = only(Ravdess(tmp_path))
-    assert (got.emotion, got.intensity, got.speaker, got.language) == ("fearful", "strong", "12", "en")
-    assert got.transcript == "Dogs are sitting by the door."
-    assert got.utterance_id == "03-01-06-02-02-01-12"
-
-
-def test_ravdess_misnamed_file_is_a_bad_row(tmp_path: Path, make_wav: Wav) -> None:
-    make_wav("Actor_01/take one.wav")
-    (row,) = Ravdess(tmp_path).iter_utterances()
-    assert isinstance(row, BadRow)
-    assert "take one.wav" in row.reason
-
-
-def test_ravdess_table(tmp_path: Path) -> None:
-    row = {"id": "a", "audio": "audio/a.opus", "speaker": "01", "emotion": "calm", "intensity": "normal"}
-    write_jsonl(tmp_path / "utterances.jsonl", row)
-    got = only(Ravdess(tmp_path))
-    assert (got.audio_path, got.emotion, got.captions) == (tmp_path / "audio/a.opus", "calm", ())
-
-
-def test_empty_folder_is_no_ravdess(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="Actor_XX"):
-        list(Ravdess(tmp_path).iter_utterances())
-
-
-def test_nemo_published_table(tmp_path: Path) -> None:
-    header = "file_id\temotion\traw_text\tnormalized_text\tspeaker_id\tgender\tage\n"
-    row = 'SK0_anger_1.wav\tanger\t„Ród" smoka\tród smoka\t        SK0\tfemale\t21\n'  # a stray quote, and blanks
-    (tmp_path / "data.tsv").write_text(header + row, encoding="utf-8")
-    got = only(Nemo(tmp_path))
-    assert got.audio_path == tmp_path / "samples/SK0_anger_1.wav"
-    assert (got.emotion, got.speaker, got.language, got.transcript) == ("angry", "SK0", "pl", '„Ród" smoka')
 
 
 def test_emosec_keeps_the_chinese_caption_as_group(tmp_path: Path) -> None:

@@ -37,6 +37,16 @@ def only(adapter: str, root: Path) -> Utterance:
         ("crema_d", "AudioWAV/1002_IEO_DIS_LO.wav", ("1002_IEO_DIS_LO", "1002", "en", "disgusted", None)),
         ("emodb", "wav/03a01Fa.wav", ("03a01Fa", "03", "de", "happy", None)),
         ("emodb", "wav/16b10Lb.wav", ("16b10Lb", "16", "de", "other", None)),
+        ("emovo", "EMOVO/f1/dis-f1-b1.wav", ("dis-f1-b1", "f1", "it", "disgusted", None)),
+        ("emovo", "m3/gio-m3-n5.wav", ("gio-m3-n5", "m3", "it", "happy", None)),
+        ("ased", "05Angry/a5-03-01-02-50.wav", ("a5-03-01-02-50", "50", "am", "angry", None)),
+        ("ased", "04Sad/S4-04-02-01-29.wav", ("S4-04-02-01-29", "29", "am", "sad", None)),
+        ("koremo", "plain-to-emotional/ema/wav/ema00100.wav", ("ema00100", "ema", "ko", "neutral", None)),
+        ("koremo", "plain-to-emotional/emh/wav/emh00101.wav", ("emh00101", "emh", "ko", "happy", None)),
+        ("koremo", "emotional-to-emotional/neo/wav/neo00300.wav", ("neo00300", "neo", "ko", "sad", None)),
+        ("koremo", "emotional-to-emotional/neo/wav/neo00400.wav", ("neo00400", "neo", "ko", "angry", None)),
+        ("ravdess", "Actor_12/03-01-06-02-02-01-12.wav", ("03-01-06-02-02-01-12", "12", "en", "fearful", "strong")),
+        ("ravdess", "Actor_01/03-01-01-01-01-01-01.wav", ("03-01-01-01-01-01-01", "01", "en", "neutral", "normal")),
         ("tess", "YAF_pleasant_surprised/YAF_back_ps.wav", ("YAF_back_ps", "YA", "en", "surprised", None)),
         ("tess", "OAF_neutral/OA_bite_neutral.wav", ("OA_bite_neutral", "OA", "en", "neutral", None)),
         ("savee", "AudioData/DC/sa01.wav", ("DC_sa01", "DC", "en", "sad", None)),
@@ -60,6 +70,8 @@ def test_sentences_that_are_known_by_a_code(tmp_path: Path, make_wav: Wav) -> No
         "emodb": ("03a02Nc.wav", "Das will sie am Mittwoch abgeben."),
         "tess": ("OAF_dog_fear.wav", "Say the word dog."),
         "savee": ("DC/n01.wav", None),
+        "emovo": ("f2/rab-f2-d1.wav", "Sabato sera cosa farà?"),
+        "ravdess": ("Actor_12/03-01-06-02-02-01-12.wav", "Dogs are sitting by the door."),
     }
     for adapter, (name, text) in told.items():
         make_wav(f"{adapter}/{name}")
@@ -82,7 +94,44 @@ def test_esd_transcripts_in_every_encoding(tmp_path, make_wav, speaker, text, en
     assert only("esd", tmp_path).transcript == text
 
 
-@pytest.mark.parametrize("adapter", sorted(NAMED))
+def test_nemo_has_its_texts_in_a_table(tmp_path: Path, make_wav: Wav) -> None:
+    path = make_wav("samples/SK0_anger_1.wav")
+    header = "file_id\temotion\traw_text\tnormalized_text\tspeaker_id\tgender\tage\n"
+    row = 'SK0_anger_1.wav\tanger\t„Ród" smoka\tród smoka\t        SK0\tfemale\t21\n'  # a stray quote, and blanks
+    (tmp_path / "data.tsv").write_text(header + row, encoding="utf-8")
+    got = only("nemo", tmp_path)
+    assert (got.utterance_id, got.audio_path) == ("SK0_anger_1", path)
+    assert (got.emotion, got.speaker, got.language, got.transcript) == ("angry", "SK0", "pl", '„Ród" smoka')
+    (tmp_path / "data.tsv").unlink()
+    with pytest.raises(CorpusError, match=r"data\.tsv: no such file"):
+        read("nemo", tmp_path)
+
+
+def test_koremo_has_a_text_beside_each_clip(tmp_path: Path, make_wav: Wav) -> None:
+    for name, folder in (("nea00001", "transcript"), ("nea00001", "script"), ("nea00002", "script")):
+        make_wav(f"nea/wav/{name}.wav")
+        (tmp_path / "nea" / folder).mkdir(exist_ok=True)
+        (tmp_path / "nea" / folder / f"{name}.txt").write_text(f"{folder} 1\n", encoding="utf-8-sig")
+    assert [got.transcript for got in read("koremo", tmp_path)] == ["transcript 1", "script 1"]
+
+
+@pytest.mark.parametrize(
+    ("adapter", "name"),
+    [
+        ("ravdess", "Actor_12/03-02-06-02-02-01-12.wav"),  # sung
+        ("koremo", "nea/wav/nea00401.wav"),
+        ("koremo", "nea/wav/nea00000.wav"),
+        ("ased", "05Angry/b5-03-01-02-50.wav"),
+        ("emovo", "f1/ira-f1-b1.wav"),
+    ],
+)
+def test_a_name_with_an_unknown_code_is_a_bad_row(tmp_path: Path, make_wav: Wav, adapter: str, name: str) -> None:
+    make_wav(name)
+    (row,) = read(adapter, tmp_path)
+    assert isinstance(row, BadRow) and "name is not as in" in row.reason
+
+
+@pytest.mark.parametrize("adapter", sorted({*NAMED} - {"nemo"}))
 def test_a_stranger_among_the_files_is_a_bad_row(tmp_path: Path, make_wav: Wav, adapter: str) -> None:
     make_wav("wav/take one.wav")
     (row,) = read(adapter, tmp_path)

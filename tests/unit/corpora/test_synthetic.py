@@ -23,7 +23,7 @@ def corpus(**changes: object) -> Corpus:
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("synthetic")
     prepare_corpus("s", corpus(), SpeechSettings(), 0, folder / "audio", folder / "labels", folder / "skipped")
-    measure_prosody(folder / "audio", folder / "prosody")
+    measure_prosody(folder / "audio", folder / "prosody", level_normalised=False)
     return folder
 
 

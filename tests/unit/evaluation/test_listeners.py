@@ -54,6 +54,17 @@ def test_counts_shares_and_chance_by_hand(tmp_path):
     assert "| rate fast | 3 | 1, 1, 1 |" in text and "| rate | 4 | 0.25 [" in text and "| level | " not in text
 
 
+def test_a_level_that_is_not_known_is_not_compared(tmp_path):
+    references, gold, prosody = inputs(tmp_path)
+    changes = {gold: ("clues", {"clues": [clue("level", "high")]}), prosody: ("prosody", {"level": None})}
+    for path, (schema, changed) in changes.items():
+        artifacts.write([row | changed for row in artifacts.read_rows(path, schema)], path, schema, "test")
+    tables = ({"people": path} for path in (references, gold, prosody))
+    write_listeners_table(Evaluation(bootstrap=200), *tables, tmp_path / "t.parquet", tmp_path / "t.md")
+    level = [row for row in artifacts.read_rows(tmp_path / "t.parquet", "listeners") if row["kind"] == "level"]
+    assert {(row["measure"], row["n"]) for row in level} == {("count", 0)}
+
+
 def test_only_an_end_that_is_asserted_counts():
     found = ends_said(
         [clue("rate", "mid"), clue("pitch", "high", negated=True), clue("emotion", "sad"), clue("level", "low")]

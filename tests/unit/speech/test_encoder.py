@@ -10,6 +10,7 @@ from aligncap import artifacts
 from aligncap.config import Compute, Features, ModelSource, Transcripts
 from aligncap.errors import CorpusError, ModelError
 from aligncap.models.sources import fetch_model, model_folder
+from aligncap.speech.activity import at_one_level
 from aligncap.speech.asr import Transcriber, TranscriptInputs, TranscriptSettings, write_transcripts
 from aligncap.speech.encoder import load_encoder
 from aligncap.speech.features import extract_features, load_features, pool_layers
@@ -70,7 +71,7 @@ def test_features_are_stored_and_read_as_they_are(whisper, audio, tmp_path):
     import soundfile
 
     samples, _ = soundfile.read(tmp_path / "1.wav", dtype="float32")
-    np.testing.assert_array_equal(features["u1"], pool_layers(encoder.encode(samples).numpy(), config))
+    np.testing.assert_array_equal(features["u1"], pool_layers(encoder.encode(at_one_level(samples)), config))
 
 
 def test_transcripts_are_the_corpus_own_or_asr_never_a_test_corpus_own(whisper, audio, tmp_path):
@@ -87,6 +88,13 @@ def test_transcripts_are_the_corpus_own_or_asr_never_a_test_corpus_own(whisper, 
             TranscriptInputs(audio, tmp_path / "labels.parquet", None),
             out,
         )
+    write_transcripts(
+        TranscriptSettings(Transcripts(), "train", compute),
+        TranscriptInputs(audio, tmp_path / "labels.parquet", whisper),
+        out,
+    )
+    table = artifacts.read(out, "transcripts")
+    assert table.source.tolist() == ["corpus", "asr"] and table.utterance_id.tolist() == ["u0", "u1"]
     labels[1]["transcript"] = "there"
     artifacts.write(labels, tmp_path / "labels.parquet", "labels", "test")
     write_transcripts(

@@ -82,7 +82,7 @@ def test_measure_prosody_writes_one_row_a_clip(tmp_path: Path) -> None:
             }
         )
     artifacts.write(rows, tmp_path / "audio.parquet", "audio", rule="test")
-    measure_prosody(tmp_path / "audio.parquet", tmp_path / "prosody.parquet")
+    measure_prosody(tmp_path / "audio.parquet", tmp_path / "prosody.parquet", level_normalised=False)
     table = artifacts.read(tmp_path / "prosody.parquet", "prosody")
     assert list(table.utterance_id) == [str(n) for n in range(6)]
     assert list(table.pitch) == ["low", "low", "mid", "mid", "high", "high"]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aligncap.evaluation.figures.drawing import embedded
-from aligncap.evaluation.tables import COLUMNS
+from aligncap.evaluation.tables.columns import COLUMNS
 
 GREY = "#8a8f98"
 TRAIN, DEV = "#3b82c4", "#e08a1e"

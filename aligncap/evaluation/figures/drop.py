@@ -14,8 +14,7 @@ from aligncap import artifacts
 from aligncap.config import Evaluation
 from aligncap.evaluation import bootstrap
 from aligncap.evaluation.figures import drawing
-from aligncap.evaluation.tables import COLUMNS
-from aligncap.evaluation.tables.columns import Key
+from aligncap.evaluation.tables.columns import COLUMNS, Key
 from aligncap.evaluation.tables.render import as_csv
 from aligncap.hashes import digest_of
 from aligncap.job import By
@@ -66,9 +65,8 @@ def _pooled(
         return bootstrap.weighted_macro(drawn, values, classes)
 
     samples = statistic(weights)
-    low, high = bootstrap.interval(samples) or (None, None)
-    value = float(statistic(np.ones((1, len(values))))[0])
-    return {"value": value, "ci_low": low, "ci_high": high, "n": int((~np.isnan(values)).sum())}, samples
+    value = statistic(np.ones((1, len(values))))[0]
+    return bootstrap.figure(value, samples, int((~np.isnan(values)).sum())), samples
 
 
 def domain_rows(
@@ -91,8 +89,7 @@ def domain_rows(
             (here, ours), (there, theirs) = drawn[IN_DOMAIN], drawn[TEST]
             if np.isnan(here["value"]) or np.isnan(there["value"]):
                 continue
-            low, high = bootstrap.interval(ours - theirs) or (None, None)
-            drop = {"value": here["value"] - there["value"], "ci_low": low, "ci_high": high, "n": there["n"]}
+            drop = bootstrap.figure(here["value"] - there["value"], ours - theirs, there["n"])
             for side, figure in ((IN_DOMAIN, here), (TEST, there), (DROP, drop)):
                 rows.append({"system": system, "corpus": side, "metric": metric, **figure})
     return rows

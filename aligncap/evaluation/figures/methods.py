@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from aligncap import artifacts
 from aligncap.evaluation.figures import drawing
-from aligncap.evaluation.tables import COLUMNS, by_corpus
+from aligncap.evaluation.tables.columns import COLUMNS, by_corpus
 from aligncap.evaluation.tables.render import as_csv
 
 RULE = "figure_methods"

@@ -144,8 +144,7 @@ def draw_tsne(settings: Figures, evaluation: Evaluation, representations: Mappin
                 points.append({**point, "x": x, "y": y})
             for measure, values in measures_of(stage, paired).items():
                 items[system, measure] = values
-                low, high = bootstrap.interval(bootstrap.weighted_mean(weights, values)) or (None, None)
-                figure = {"value": float(values.mean()), "ci_low": low, "ci_high": high, "n": len(values)}
+                figure = bootstrap.figure(values.mean(), bootstrap.weighted_mean(weights, values), len(values))
                 measures.append({"system": system, "corpus": DEV, "metric": measure, **figure})
     tests = _tests(list(found), items, weights)
     chance = 1 / len(names)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aligncap import artifacts
-from aligncap.evaluation import tables
 from aligncap.evaluation.report.grids import Cell, Grid, Line
 from aligncap.evaluation.report.sources import Sources
+from aligncap.evaluation.tables.columns import by_corpus
 from aligncap.evaluation.tables.tag_reliance import METRICS as RELIANCE
 from aligncap.evaluation.tables.tag_reliance import in_words
 
@@ -47,7 +47,7 @@ def reliance_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:
     if path is None:
         return {}
     found: dict[str, Grid] = {}
-    for corpus, systems in tables.by_corpus(artifacts.read_rows(path, "table")).items():
+    for corpus, systems in by_corpus(artifacts.read_rows(path, "table")).items():
         lines = [Line(system, [Cell(*c) for c in in_words(own, digits=2)]) for system, own in systems.items()]
         found[corpus] = Grid(f"Captions and the emotion tag on {corpus}", RELIANCE_HEADINGS, lines, sources.of(path))
     return found

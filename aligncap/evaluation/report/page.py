@@ -9,7 +9,6 @@ from typing import Any
 from aligncap import artifacts
 from aligncap.config import Report
 from aligncap.errors import ArtifactError
-from aligncap.evaluation import tables
 from aligncap.evaluation.figures import charts as figures
 from aligncap.evaluation.figures import drawing
 from aligncap.evaluation.report.examples import corpus_examples
@@ -17,7 +16,7 @@ from aligncap.evaluation.report.facts import pair_grids, reliance_grids, tagger_
 from aligncap.evaluation.report.grids import claim_grids, difference_grids, system_grids
 from aligncap.evaluation.report.inputs import ReportInputs
 from aligncap.evaluation.report.sources import Sources
-from aligncap.evaluation.tables.columns import ZERO_SHOT
+from aligncap.evaluation.tables import columns
 from aligncap.tracking.store import runs_by_file
 
 TEMPLATE, PARTS = "report.html.j2", ("macros.html.j2", "report.css", "report.js")
@@ -84,11 +83,11 @@ def _read_snapshot(path: Path) -> dict[str, Any]:
 def _results(inputs: ReportInputs, sources: Sources) -> list[dict[str, Any]]:
     """Return table 1 by corpus: grid, paired differences and a chart of the primary metrics."""
     rows, notes = artifacts.read_rows(inputs.table, "table"), artifacts.read_notes(inputs.table, "table")
-    grids = system_grids("Results on the test corpora", inputs.table, inputs, sources, ZERO_SHOT)
+    grids = system_grids("Results on the test corpora", inputs.table, inputs, sources, columns.ZERO_SHOT)
     tests = difference_grids(inputs.tests[IN_RESULTS], sources) if IN_RESULTS in inputs.tests else {}
     found = []
-    for corpus, systems in tables.by_corpus(rows).items():
-        charted = [metric for metric in CHARTED if metric in tables.present_columns(systems)]
+    for corpus, systems in columns.by_corpus(rows).items():
+        charted = [metric for metric in CHARTED if metric in columns.present_columns(systems)]
         found.append(
             {
                 "corpus": corpus,
@@ -103,8 +102,8 @@ def _results(inputs: ReportInputs, sources: Sources) -> list[dict[str, Any]]:
 
 def _table(name: str, inputs: ReportInputs, sources: Sources) -> dict[str, Any]:
     """Return one of tables 2 to 4, with a grid and the paired differences of each corpus."""
-    title = f"Table {name[-1]}: {tables.TITLES[name].lower()}"
-    grids = system_grids(title, inputs.tables[name], inputs, sources, tables.METRICS[name])
+    title = f"Table {name[-1]}: {columns.TITLES[name].lower()}"
+    grids = system_grids(title, inputs.tables[name], inputs, sources, columns.METRICS[name])
     tests = difference_grids(inputs.tests[name], sources)
     parts = [{"corpus": corpus, "grid": grid, "tests": tests.get(corpus)} for corpus, grid in grids.items()]
     return {"name": name, "title": title, "parts": parts}

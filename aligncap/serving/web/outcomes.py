@@ -18,7 +18,7 @@ from aligncap import artifacts
 from aligncap.errors import ArtifactError
 from aligncap.evaluation import bootstrap
 from aligncap.evaluation.tables.judge_agreement import weighted_kappa
-from aligncap.evaluation.wording import worded
+from aligncap.evaluation.wording import markdown_table, worded
 from aligncap.serving.web.answers import CHOICES, Answer, Answers
 from aligncap.serving.web.tasks import Task, Tasks, trainable
 
@@ -204,14 +204,12 @@ def write_summary(tasks: Tasks, answers: Path, out: Path) -> list[Row]:
 
 
 def _markdown(rows: Sequence[Row], notes: Row) -> str:
-    lines = ["| measure | people | value [95 %] | n |", "|---|---|---|---|"]
-    lines += [
-        f"| {row['measure']} | {row['annotators']} | {worded(row, absent='undefined')} | {row['n']} |" for row in rows
-    ]
+    cells = ((row["measure"], row["annotators"], worded(row, absent="undefined"), str(row["n"])) for row in rows)
+    table = markdown_table("llll", ("measure", "people", "value [95 %]", "n"), cells)
     head = f"`{rows[0]['system']}` (first) against `{rows[0]['against']}` (second), {notes['source']} captions: "
     tail = (
         f"{notes['answers']} answers to {notes['questions']} questions, {notes['identical']} recordings that both "
         f"caption alike, {notes['plays']:.1f} plays an answer. n: recordings. Intervals: bootstrap over recordings or "
         "sessions."
     )
-    return "\n".join([head + tail, "", *lines]) + "\n"
+    return "\n".join([head + tail, "", *table])

@@ -15,16 +15,11 @@ from aligncap.config import Compute, Evaluation, Table
 from aligncap.evaluation.figures.methods import MethodsFiles, draw_methods
 from aligncap.evaluation.report import ReportInputs
 from aligncap.evaluation.score import Evaluations, ScoringInputs, ScoringSettings, score_captions
-from aligncap.evaluation.tables import (
-    ComparisonInputs,
-    ComparisonSettings,
-    TableFiles,
-    TableForms,
-    write_claims,
-    write_comparison,
-    write_zero_shot,
-)
+from aligncap.evaluation.tables.claims import write_claims
+from aligncap.evaluation.tables.comparison import ComparisonInputs, ComparisonSettings, TableFiles, write_comparison
+from aligncap.evaluation.tables.render import TableForms
 from aligncap.evaluation.tables.tag_reliance import write_tag_reliance
+from aligncap.evaluation.tables.zero_shot import write_zero_shot
 
 SETTINGS = Evaluation(meteor=False, bootstrap=50, derangements=3)
 ENDINGS = (".parquet", ".csv", ".md", ".tex", "_tests.parquet", "_tests.csv")

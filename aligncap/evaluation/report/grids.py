@@ -24,11 +24,14 @@ from aligncap.evaluation.tables.columns import (
     value_text,
 )
 from aligncap.evaluation.tables.render import TEST_HEADINGS
+from aligncap.evaluation.tables.tag_reliance import METRICS as RELIANCE
+from aligncap.evaluation.tables.tag_reliance import in_words
 from aligncap.evaluation.wording import bounds, difference_cells
 from aligncap.systems import plain_name
 
 GOOD, BAD = "good", "bad"
 VERDICT_TONES = {"holds": GOOD, "against": BAD}
+RELIANCE_HEADINGS = ("system", *RELIANCE.values(), "captions")
 
 
 @dataclass(frozen=True)
@@ -155,3 +158,14 @@ def claim_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:
         )
         for corpus, rows in claims_in_words(artifacts.read_rows(path, "claims")).items()
     }
+
+
+def reliance_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:
+    """Return corpus -> how often captions repeat the predicted emotion tag, seeds pooled; empty without a file."""
+    if path is None:
+        return {}
+    found: dict[str, Grid] = {}
+    for corpus, systems in by_corpus(artifacts.read_rows(path, "table")).items():
+        lines = [Line(system, [Cell(*c) for c in in_words(own, digits=2)]) for system, own in systems.items()]
+        found[corpus] = Grid(f"Captions and the emotion tag on {corpus}", RELIANCE_HEADINGS, lines, sources.of(path))
+    return found

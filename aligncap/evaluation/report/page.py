@@ -12,14 +12,12 @@ from aligncap.errors import ArtifactError
 from aligncap.evaluation.figures import charts as figures
 from aligncap.evaluation.figures import drawing
 from aligncap.evaluation.report.examples import corpus_examples
-from aligncap.evaluation.report.facts import pair_grids, reliance_grids, tagger_grid
-from aligncap.evaluation.report.grids import claim_grids, difference_grids, system_grids
+from aligncap.evaluation.report.grids import claim_grids, difference_grids, reliance_grids, system_grids
 from aligncap.evaluation.report.inputs import ReportInputs
 from aligncap.evaluation.report.sources import Sources
 from aligncap.evaluation.tables import columns
 from aligncap.tracking.store import runs_by_file
 
-TEMPLATE, PARTS = "report.html.j2", ("macros.html.j2", "report.css", "report.js")
 IN_RESULTS = "table1"  # the zero-shot results, which have separate sections
 FIGURE_TITLES = {
     "figure1": "Figure 1: hallucinations, and dev clips in-domain against the test corpora",
@@ -52,7 +50,7 @@ def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
     )
     sources = Sources(out, runs_by_file())
     run = _read_snapshot(inputs.snapshot)
-    page = environment.get_template(TEMPLATE).render(
+    page = environment.get_template("report.html.j2").render(
         experiment=run["config"].get("experiment", out.parent.name),
         synthetic=list(inputs.synthetic),
         claims=claim_grids(inputs.claims, sources),
@@ -62,8 +60,6 @@ def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
         drawings=[_drawing(name, path, sources) for name, path in inputs.figures.items()],
         browser=[corpus_examples(settings, inputs, corpus, sources) for corpus in inputs.references],
         training=_training(inputs, sources),
-        tagger=tagger_grid(inputs.out_of_fold, sources),
-        pairs=pair_grids(inputs.pairs, sources),
         run=run,
         packages={name: run["packages"][name] for name in SHOWN_PACKAGES if name in run["packages"]},
         config=json.dumps(run["config"], indent=2, ensure_ascii=False),

@@ -92,26 +92,6 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         ]
         training[system] = folder / f"training/{system}.parquet"
         artifacts.write(rows, training[system], "training", "test")
-    fold = folder / "out_of_fold.parquet"
-    predictions = [
-        {
-            "utterance_id": n,
-            "corpus": "train_a",
-            "kind": "emotion",
-            "target": LABELS[i % 4],
-            "labels": list(LABELS),
-            "probabilities": [0.7 if j == (i % 4 if i % 3 else 0) else 0.1 for j in range(4)],
-        }
-        for i, n in enumerate(names)
-    ]
-    artifacts.write(predictions, fold, "tagger_predictions", "test")
-    pairs = folder / "pairs.parquet"
-    pair = {"utterance_id": "a", "corpus": "train_a", "chosen_id": "a#0", "chosen_ids": [1], "rejected_ids": [2]}
-    rows = [
-        {**pair, "pair_id": "1", "kind": "factuality", "rejected_id": "a#1", "margin": 1.5, "role": "train"},
-        {**pair, "pair_id": "2", "kind": "factuality", "rejected_id": "a#swap0", "margin": 0.0, "role": "dev"},
-    ]
-    artifacts.write(rows, pairs, "preference_pairs", "test")
     run = {
         "config": {"experiment": "made-up", "seed": 0},
         "git": {"commit": "0123abc", "dirty": True},
@@ -132,8 +112,6 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         stages=STAGES,
         licences={"demo": "free to pass on"},
         training=training,
-        out_of_fold=fold,
-        pairs={"kd": pairs},
         synthetic=["demo"],
         tables=chosen,
         tests=tests,

@@ -117,7 +117,6 @@ def test_equal_inputs_give_an_equal_page_and_optional_parts_may_be_absent(tmp_pa
         and 'id="training"' not in text
         and 'id="claims"' not in text
         and 'id="reliance"' not in text
-        and 'id="pairs"' not in text
         and 'id="examples"' not in text
         and "Synthetic speech" not in text
     )

@@ -143,6 +143,15 @@ def figure(value: float | np.floating[Any] | None, samples: Array | None, n: int
     return {"value": None if value is None else float(value), "ci_low": low, "ci_high": high, "n": n}
 
 
+def moved(value: float, plain: float, samples: Array | None, n: int) -> Figure:
+    """Return a figure whose interval is moved to ``value`` from ``plain``, the statistic of the samples; from 0 up."""
+    around = figure(value, samples, n)
+    if around["ci_low"] is None:
+        return around
+    shift = value - plain
+    return around | {"ci_low": max(0.0, around["ci_low"] + shift), "ci_high": around["ci_high"] + shift}
+
+
 def interval(samples: Array) -> tuple[float, float] | None:
     """Return the 2.5 and 97.5 percentiles of the resampled statistic, or None where it is undefined."""
     known = samples[~np.isnan(samples)]

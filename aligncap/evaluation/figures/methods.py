@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from aligncap import artifacts
 from aligncap.evaluation.figures import drawing
 from aligncap.evaluation.tables.columns import COLUMNS, by_corpus
-from aligncap.evaluation.tables.render import as_csv
 
 RULE = "figure_methods"
 SHOWN = ("emotion_agreement_macro", "factuality_hallucination_covered", "faithfulness_hallucination")
@@ -21,7 +20,6 @@ class MethodsFiles(NamedTuple):
     svg: Path
     png: Path
     parquet: Path
-    csv: Path
 
 
 def draw_methods(table: Path, tests: Path, outs: MethodsFiles) -> None:
@@ -41,7 +39,6 @@ def draw_methods(table: Path, tests: Path, outs: MethodsFiles) -> None:
         (d["corpus"], d["system"], d["metric"]) for d in artifacts.read_rows(tests, "differences") if d["p_holm"] < 0.05
     }
     artifacts.write(rows, outs.parquet, "table", RULE, notes)
-    artifacts.write_text(as_csv(rows, "table"), outs.csv)
     with drawing.styled():
         drawing.save(_draw(by_corpus(rows), differs, notes["against"]), outs.svg, outs.png)
 

@@ -13,7 +13,7 @@ from made_up import LABELS, REFERENCES, write_captions, write_corpus
 from aligncap import artifacts
 from aligncap.config import Compute, Evaluation, Table
 from aligncap.evaluation.figures.methods import MethodsFiles, draw_methods
-from aligncap.evaluation.report import ReportInputs
+from aligncap.evaluation.report.inputs import ReportInputs
 from aligncap.evaluation.score import Evaluations, ScoringInputs, ScoringSettings, score_captions
 from aligncap.evaluation.tables.claims import write_claims
 from aligncap.evaluation.tables.comparison import ComparisonInputs, ComparisonSettings, TableFiles, write_comparison
@@ -74,7 +74,7 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         settings = ComparisonSettings(name, chosen_rows, {}, "reference", SETTINGS)
         write_comparison(settings, ComparisonInputs(table, evaluations, {}), outs)
         chosen[name], tests[name] = outs.parquet, outs.tests
-    pictures = [folder / f"figures/figure2.{kind}" for kind in ("svg", "png", "parquet", "csv")]
+    pictures = [folder / f"figures/figure2.{kind}" for kind in ("svg", "png", "parquet")]
     draw_methods(chosen["table3"], tests["table3"], MethodsFiles(*pictures))
     drawn["figure2"] = pictures[0]
     claims = TableForms(*(folder / f"tables/claims.{kind}" for kind in ("parquet", "csv", "md", "tex")))

@@ -24,7 +24,6 @@ FIGURE_TITLES = {
     "figure2": "Figure 2: alignment methods",
     "figure3": "Figure 3: speech and text input, before and after LLM decoding (t-SNE)",
 }
-CHARTED = ("emotion_agreement_macro", "factuality_hallucination", "similarity")
 SHOWN_PACKAGES = ("torch", "transformers", "peft", "faster-whisper", "sentence-transformers", "spacy", "pycocoevalcap")
 
 
@@ -77,23 +76,14 @@ def _read_snapshot(path: Path) -> dict[str, Any]:
 
 
 def _results(inputs: ReportInputs, sources: Sources) -> list[dict[str, Any]]:
-    """Return table 1 by corpus: grid, paired differences and a chart of the primary metrics."""
-    rows, notes = artifacts.read_rows(inputs.table, "table"), artifacts.read_notes(inputs.table, "table")
+    """Return table 1 by corpus: grid and paired differences."""
+    marks = artifacts.read_notes(inputs.table, "table")["marks"]
     grids = system_grids("Results on the test corpora", inputs.table, inputs, sources, columns.ZERO_SHOT)
     tests = difference_grids(inputs.tests[IN_RESULTS], sources) if IN_RESULTS in inputs.tests else {}
-    found = []
-    for corpus, systems in columns.by_corpus(rows).items():
-        charted = [metric for metric in CHARTED if metric in columns.present_columns(systems)]
-        found.append(
-            {
-                "corpus": corpus,
-                "mark": notes["marks"].get(corpus, ""),
-                "grid": grids[corpus],
-                "tests": tests.get(corpus),
-                "chart": figures.interval_chart(corpus, systems, charted) if charted else "",
-            }
-        )
-    return found
+    return [
+        {"corpus": corpus, "mark": marks.get(corpus, ""), "grid": grid, "tests": tests.get(corpus)}
+        for corpus, grid in grids.items()
+    ]
 
 
 def _table(name: str, inputs: ReportInputs, sources: Sources) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from made_up_report import made_up_inputs
 
 from aligncap.config import Report
 from aligncap.errors import ArtifactError
-from aligncap.evaluation.report import ReportInputs, pick_examples, write_report
+from aligncap.evaluation.report.examples import pick_examples
+from aligncap.evaluation.report.inputs import ReportInputs
+from aligncap.evaluation.report.page import write_report
 
 
 class Page(HTMLParser):

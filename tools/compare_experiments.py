@@ -105,9 +105,8 @@ def main() -> int:
     print(f"| {title} | corpus | metric | difference | interval | p | p (Holm) | n |")
     print("|---|---|---|---:|---|---:|---:|---:|")
     for d in rows:
-        print(
-            f"| `{d.system}` | {d.corpus} | {COLUMNS[d.metric][0]} | {' | '.join(difference_cells(vars(d)))} | {d.n} |"
-        )
+        cells = (f"`{d.system}`", d.corpus, COLUMNS[d.metric].heading, *difference_cells(vars(d)), str(d.n))
+        print(f"| {' | '.join(cells)} |")
     return 0
 
 

@@ -193,8 +193,7 @@ def _draw(
             drawing.interval_line(axis, here, line - 0.13, drawing.BLUE, "o", label=IN_DOMAIN if line == 0 else None)
             drawing.interval_line(axis, there, line + 0.13, drawing.RED, "s", label=TEST if line == 0 else None)
         drawing.name_lines(axis, systems, number == 0)
-        better = {1: "higher is better", -1: "lower is better", 0: ""}[COLUMNS[metric][1]]
-        axis.set_title(f"{COLUMNS[metric][0]}\n{better}")
+        axis.set_title(COLUMNS[metric].title)
     handles, labels = axes[0].get_legend_handles_labels()
     told = [f"{label} ({', '.join(corpora[label])})" for label in labels]
     halves[1].legend(handles, told, loc="outside lower center", ncols=2, fontsize=8.5)

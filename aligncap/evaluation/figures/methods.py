@@ -72,7 +72,6 @@ def _panel(
     differs: set[tuple[str, str, str]],
     against: str,
 ) -> None:
-    name, better = COLUMNS[metric]
     for line, (system, own) in enumerate(systems.items()):
         if metric not in own:
             continue
@@ -82,4 +81,4 @@ def _panel(
         else:
             full = "full" if (corpus, system, metric) in differs else "none"
             drawing.interval_line(axis, own[metric], line, drawing.BLUE, "o", fillstyle=full)
-    axis.set_title(f"{name}\n{'higher' if better > 0 else 'lower'} is better")
+    axis.set_title(COLUMNS[metric].title)

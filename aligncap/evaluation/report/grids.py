@@ -134,7 +134,7 @@ def difference_grids(path: Path, sources: Sources) -> dict[str, Grid]:
     """Return corpus -> grid of paired differences from the baseline, from a ``differences`` artifact."""
     found: dict[str, list[Line]] = defaultdict(list)
     for row in artifacts.read_rows(path, "differences"):
-        cells = [COLUMNS[row["metric"]][0], *difference_cells(row), str(row["seeds"])]
+        cells = [COLUMNS[row["metric"]].heading, *difference_cells(row), str(row["seeds"])]
         found[row["corpus"]].append(Line(f"{row['system']} - {row['against']}", [Cell(text) for text in cells]))
     return {
         corpus: Grid(f"Paired differences on {corpus}", TEST_HEADINGS, lines, sources.of(path))

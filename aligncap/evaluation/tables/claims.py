@@ -104,7 +104,7 @@ def _second(scores: CorpusScores, difference: Difference) -> float | None:
 
 
 def _verdict(difference: Difference) -> str:
-    better = COLUMNS[difference.metric][1]
+    better = COLUMNS[difference.metric].better
     if difference.ci_low <= 0 <= difference.ci_high:
         return "open"
     return "holds" if np.sign(difference.value) == better else "against"

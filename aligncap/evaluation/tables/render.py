@@ -13,7 +13,6 @@ from aligncap import artifacts
 from aligncap.evaluation.bootstrap import PRIMARY
 from aligncap.evaluation.tables.columns import (
     COLUMNS,
-    SHORT,
     TITLES,
     ZERO_SHOT,
     best_value,
@@ -101,7 +100,7 @@ def render_markdown(
 
 
 def _difference_cells(d: Difference) -> list[str]:
-    return [f"`{d.system}` - `{d.against}`", COLUMNS[d.metric][0], *difference_cells(asdict(d)), str(d.seeds)]
+    return [f"`{d.system}` - `{d.against}`", COLUMNS[d.metric].heading, *difference_cells(asdict(d)), str(d.seeds)]
 
 
 def escape_latex(text: str) -> str:
@@ -196,11 +195,11 @@ def render_terminal(path: str | Path, width: int = 132) -> str:
     rows, notes = artifacts.read_rows(path, "table"), artifacts.read_notes(path, "table")
     console = Console(width=width, file=io.StringIO(), force_terminal=True)
     for corpus, systems in by_corpus(rows).items():
-        columns = [metric for metric in present_columns(systems) if metric in SHORT]
+        columns = [metric for metric in present_columns(systems) if COLUMNS[metric].short]
         table = Table(title=f"zero-shot on {corpus}", title_style="bold", header_style="bold", padding=(0, 0, 0, 1))
         table.add_column("system", no_wrap=True)
         for metric in columns:
-            table.add_column(SHORT[metric], justify="right")
+            table.add_column(COLUMNS[metric].short, justify="right")
         best = {metric: best_value(systems, metric) for metric in columns}
         for system, own in systems.items():
             cells = []

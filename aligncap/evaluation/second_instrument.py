@@ -198,7 +198,8 @@ def _recall(logits: NDArray[np.float64], wanted: Sequence[str]) -> dict[str, Any
     judged = np.flatnonzero(~np.isnan(logits[:, 0]))
     if not len(judged):
         return {"accuracy": None, "macro_recall": None, "recall": {}, "n": 0}
-    true, found = [wanted[i] for i in judged], [labels[i] for i in logits[judged].argmax(axis=1)]
+    true = [wanted[i] for i in judged.tolist()]
+    found = [labels[i] for i in logits[judged].argmax(axis=1).tolist()]
     present = _classes(true)
     recalls = {
         name: round(float(value), 4)

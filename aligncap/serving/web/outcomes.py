@@ -133,7 +133,7 @@ def _agreement(answered: Sequence[Task], answers: dict[str, list[Answer]]) -> li
         columns=["question", "person", "choice"],
     ).pivot(index="question", columns="person", values="choice")
     people = sorted(given.columns, key=str.casefold)
-    codes = {"answer": {choice: number for number, choice in enumerate(CHOICES)}, "preference": PREFERENCES}
+    codes = {"answer": {str(choice): number for number, choice in enumerate(CHOICES)}, "preference": PREFERENCES}
     rows = []
     for of, code in codes.items():
         coded = given.apply(lambda column, code=code: column.map(code))

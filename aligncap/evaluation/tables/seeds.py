@@ -129,7 +129,11 @@ class CorpusScores:
         plain, n = float(np.mean([whole for whole, _ in known])), min(figure["n"] for figure in figures)
         if np.isnan(plain) or any(figure["ci_low"] is None for figure in figures):
             return bootstrap.figure(value, None, n)
-        return bootstrap.moved(value, plain, self.over_seeds([samples for _, samples in known]), n)
+        around = bootstrap.figure(value, self.over_seeds([samples for _, samples in known]), n)
+        if around["ci_low"] is None:
+            return around
+        low, high = around["ci_low"] + value - plain, around["ci_high"] + value - plain
+        return around | {"ci_low": max(0.0, low), "ci_high": high}
 
     def difference(self, system: str, against: str, metric: str) -> Difference | None:
         """Return the difference ``system`` minus ``against``, or None where nothing can be compared."""

@@ -1,4 +1,4 @@
-"""Results of a pipeline for MLflow: a run per system and test corpus, and the tables.
+"""Results of a pipeline for MLflow: a run per system and test corpus, the tables, and the checkpoints as models.
 
 They are taken from the tables after the pipeline has succeeded, so they cost no job and no job depends on them.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from aligncap.config import OVERRIDABLE, AlignCapConfig
 from aligncap.errors import AlignCapError
 from aligncap.systems import plain_name, resolve_system, seed_members
 from aligncap.tracking import runs as tracking
+from aligncap.tracking.store import checkpoint_digest
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class _Tested(NamedTuple):
 
 
 def record_results(config: AlignCapConfig, results: Path) -> None:
-    """Write test scores and tables to the tracking logs, which `finish_pipeline` imports into the store.
+    """Write test scores, models and tables to the tracking logs, which `finish_pipeline` imports into the store.
 
     Scores that equal those of the last run of the same system and corpus make no further run.
 
@@ -108,13 +109,20 @@ def _settings(config: AlignCapConfig, system: str, checkpoint: Path) -> dict[str
 
 
 def _record(tested: _Tested, results: Path) -> None:
+    checkpoint = results / "checkpoints" / tested.member
+    digest = checkpoint_digest(checkpoint) if tested.member else ""
+    audio = results / "corpora" / tested.corpus / "audio.parquet"
+    corpus_digest = artifacts.file_digest(audio)[:8] if audio.is_file() else ""
+    content = _content(tested.metrics, tested.settings, digest, corpus_digest)
     name = f"{tested.name}/{tested.corpus}"
-    measured = json.dumps([tested.metrics, tested.settings], sort_keys=True)
-    content = hashlib.sha256(measured.encode()).hexdigest()[:12]
     if tracking.finished_tag(results.name, RULE, name, "content") == content:
         return
     with tracking.tracked(RULE, name, tested.settings, {**tested.tags, "content": content}) as run:
         for metric, value in tested.metrics.items():
             run.metric(1, "test", metric, value)
-        if tested.member:
-            run.link("checkpoint", results / "checkpoints" / tested.member)
+        if digest:
+            run.model(tested.name, checkpoint, digest, tested.corpus, corpus_digest)
+
+
+def _content(*parts: Mapping[str, Any] | Sequence[Any] | str) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

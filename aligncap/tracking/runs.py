@@ -37,6 +37,7 @@ LIVE_AFTER_S = 5.0
 LIVE_WITHOUT_CURVE_AFTER_S = 60.0
 FLUSH_EVERY_S = 2.0
 CLOSE_WITHIN_S = 20.0
+MODEL_TAGS = ("system", "seed", "experiment")  # tags that a run shares with its logged model
 _ROOT = Path("work")
 _SECRET = re.compile(r"(^|[._-])(api_?key|key|password|passwd|secret|credentials?|(access|auth|api|hf|bearer)_?token)$")
 _USERINFO = re.compile(r"(://)[^/@\s]+@")
@@ -186,6 +187,24 @@ class Recorder:
             logger.warning("tracking: table %s cannot be written (%s); the stage goes on", name, error)
             return
         self._append({"kind": "table", "path": _relative(path), "time": _now()})
+
+    def model(self, name: str, checkpoint: str | Path, digest: str, corpus: str, corpus_digest: str) -> None:
+        """Register a checkpoint as a logged model of MLflow, to which the metrics of this run belong.
+
+        Args:
+            name: Name of the system.
+            checkpoint: Folder of the checkpoint.
+            digest: Its ``store.checkpoint_digest``; nothing is registered if the files have another one when the store
+                reads them.
+            corpus: Corpus on which the metrics were measured.
+            corpus_digest: Digest that tells states of the corpus apart; empty where unknown.
+        """
+        if self._log is not None:
+            tags = {key: value for key, value in self._log.opening["tags"].items() if key in MODEL_TAGS}
+            self._append({
+                "kind": "model", "name": name, "path": _relative(checkpoint), "digest": digest, "tags": tags,
+                "corpus": corpus, "corpus_digest": corpus_digest, "time": _now(),
+            })  # fmt: skip
 
 
 def tags_of(wildcards: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
@@ -347,7 +366,8 @@ def sync(experiment: str, uri: str) -> int:
 
         store = Store(uri, experiment)
         complete = store.complete()
-        for path in sorted(folder.glob("*.jsonl"), key=lambda p: (p != parent_log, p)):  # parents before children
+        # Parents come before children, and trainings before the tests of their checkpoints.
+        for path in sorted(folder.glob("*.jsonl"), key=lambda p: (p != parent_log, p.name.startswith("test-"), p)):
             for uid, rows in attempts_of(read_log(path)).items():
                 if rows[0]["kind"] != "open" or complete.get(uid) == str(len(rows)):
                     continue

@@ -6,6 +6,9 @@ one value for equal (run, key, step, timestamp, value), and parameters are only 
 Artifacts of a SQLite store lie beside it in ``artifacts/{experiment}/{run}/artifacts`` and are stored under an
 ``mlflow-artifacts:`` address, so that no absolute path enters the store and the folder may move (``make mlflow`` serves
 them from there).
+
+A logged model of MLflow, which `mlflow models serve` runs, holds copies of adapter and LoRA and of ``system.json``, a
+few megabytes. The base models are not copied but named in its metadata.
 """
 
 from __future__ import annotations
@@ -18,7 +21,10 @@ import logging
 import os
 import re
 import shutil
+import tempfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -28,9 +34,11 @@ from aligncap.tracking.log import EXPERIMENT_VARIABLE, LOGS, UID_TAG, URI_VARIAB
 logger = logging.getLogger(__name__)
 
 TRAINED_FILES = ("adapter.safetensors", "lora.safetensors", "system.json")  # files from which a captioner is loaded
-ADDRESS = "mlflow-artifacts:/"  # of artifacts beside a SQLite store
+LOADER = "aligncap.serving.mlflow_model"
 SERVED_AT = "http://127.0.0.1:5000"  # `make mlflow`
+INPUTS = ("audio", "path", "language")
 ROWS_TAG = "aligncap.rows"
+CHECKPOINT_TAG = "aligncap.checkpoint"
 _BATCH = 900  # MLflow takes 1000 metrics, 100 parameters and 100 tags a request
 _FEW = 100
 
@@ -83,7 +91,7 @@ class Store:
             self._client = mlflow.MlflowClient(tracking_uri=uri)
             found = self._client.get_experiment_by_name(experiment)
             if found is None:
-                location = f"{ADDRESS}{experiment}" if database else None
+                location = f"mlflow-artifacts:/{experiment}" if database else None
                 self._experiment = self._client.create_experiment(experiment, artifact_location=location)
             else:
                 self._experiment = found.experiment_id
@@ -130,11 +138,19 @@ class Store:
         return run_id
 
     def write(self, run_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write ``metric``, ``params``, ``link`` and ``table`` rows, and ignore others."""
+        """Write ``metric``, ``params``, ``link``, ``table`` and ``model`` rows, and ignore others.
+
+        Where there is a ``model`` row, the metrics also belong to that model, on the corpus that the row names.
+        """
         from mlflow.entities import Metric, RunTag
 
+        measured: dict[str, str] = {}
+        for row in rows:
+            if row["kind"] == "model" and (model_id := self._model(run_id, row)):
+                data = {"dataset_name": row["corpus"], "dataset_digest": row["corpus_digest"]}
+                measured = {"model_id": model_id, **(data if row["corpus_digest"] else {})}
         metrics = [
-            Metric(_metric_name(f"{row['split']}/{row['metric']}"), row["value"], row["time"], row["step"])
+            Metric(_metric_name(f"{row['split']}/{row['metric']}"), row["value"], row["time"], row["step"], **measured)
             for row in rows
             if row["kind"] == "metric"
         ]
@@ -163,6 +179,59 @@ class Store:
         for start in range(0, len(new), _FEW):
             self._client.log_batch(run_id, params=new[start : start + _FEW])
 
+    def _model(self, run_id: str, row: Mapping[str, Any]) -> str:
+        """Return the id of a checkpoint's logged model, creating it if needed; "" where the files have changed.
+
+        Its source is the run that trained it, if the store knows it; the run ``run_id`` has the model as an input.
+        """
+        from mlflow.entities import LoggedModelInput, LoggedModelOutput, LoggedModelStatus
+
+        checkpoint, digest = Path(row["path"]), row["digest"]
+        known = self._client.search_logged_models(
+            [self._experiment], filter_string=f"tags.`{CHECKPOINT_TAG}` = '{digest}'"
+        )
+        model = next((m for m in known if m.status == LoggedModelStatus.READY), None)
+        if model is None:
+            if checkpoint_digest(checkpoint) != digest:
+                return ""
+            for unfinished in known:  # left by a process that was killed
+                self._client.delete_logged_model(unfinished.model_id)
+            source = self._trained(checkpoint) or run_id
+            model = self._client.create_logged_model(
+                self._experiment,
+                name=row["name"].replace("@", "-"),
+                source_run_id=source,
+                tags={**row["tags"], CHECKPOINT_TAG: digest},
+            )
+            with tempfile.TemporaryDirectory(prefix="aligncap-") as scratch:
+                folder = Path(scratch) / "model"
+                save_served(checkpoint, folder, model.model_id, source)
+                self._model_files(model, folder)
+            self._client.log_outputs(source, [LoggedModelOutput(model.model_id, 0)])
+            self._client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+        self._client.log_inputs(run_id, models=[LoggedModelInput(model.model_id)])
+        return str(model.model_id)
+
+    def _trained(self, checkpoint: Path) -> str:
+        """Return the id of the last run that linked the checkpoint's ``system.json``, or "" where there is none."""
+        wanted = f"tags.`link.system` = '{checkpoint / 'system.json'}'"
+        found = self._client.search_runs([self._experiment], wanted, order_by=["start_time DESC"], max_results=1)
+        return str(found[0].info.run_id) if found else ""
+
+    def _model_files(self, model: Any, folder: Path) -> None:
+        target = self._beside(model.artifact_location)
+        if target is None:
+            self._client.log_model_artifacts(model.model_id, str(folder))
+        else:
+            shutil.copytree(folder, target, dirs_exist_ok=True)
+
+    def _beside(self, address: str) -> Path | None:
+        """Return the folder of an artifact address that lies beside a SQLite store, or None for another address."""
+        prefix = "mlflow-artifacts:/"
+        if self._artifacts is None or not address.startswith(prefix):
+            return None
+        return self._artifacts / address.removeprefix(prefix).lstrip("/")
+
     def _tables(self, run_id: str, names: Sequence[str]) -> None:
         """Mark artifacts as tables in the way of ``mlflow.log_table``, which would append to an existing table."""
         from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
@@ -176,13 +245,17 @@ class Store:
     def _artifact(self, run_id: str, path: Path) -> None:
         if not path.is_file():
             return
-        address = self._client.get_run(run_id).info.artifact_uri
-        if self._artifacts is None or not address.startswith(ADDRESS):
+        folder = self._beside(self._client.get_run(run_id).info.artifact_uri)
+        if folder is None:
             self._client.log_artifact(run_id, str(path))
             return
-        target = self._artifacts / address.removeprefix(ADDRESS).lstrip("/") / path.name
+        target = folder / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+        target.unlink(missing_ok=True)
+        try:
+            os.link(path, target)
+        except OSError:  # another file system
+            shutil.copyfile(path, target)
 
 
 def checkpoint_digest(folder: Path) -> str:
@@ -194,6 +267,49 @@ def checkpoint_digest(folder: Path) -> str:
         with path.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:8]
+
+
+def save_served(checkpoint: Path, folder: Path, model_id: str, run_id: str) -> None:
+    """Write a checkpoint in the layout that `mlflow models serve` reads.
+
+    Args:
+        checkpoint: Folder with adapter, LoRA and ``system.json``.
+        folder: Target folder, which must not exist.
+        model_id: Id of the logged model to which the files belong.
+        run_id: Id of the run that made the model.
+
+    Raises:
+        OSError: A file is missing, or the folder cannot be written.
+    """
+    from mlflow import pyfunc
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+
+    system = json.loads((checkpoint / "system.json").read_text(encoding="utf-8"))
+    signature = ModelSignature(
+        inputs=Schema([ColSpec(DataType.string, name, required=False) for name in INPUTS]),
+        params=ParamSchema([ParamSpec("max_new_tokens", DataType.long, 40)]),
+    )
+    with tempfile.TemporaryDirectory(prefix="aligncap-") as scratch, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input example")  # it would be a recording, and load the model
+        data = Path(scratch) / "checkpoint"
+        data.mkdir()
+        for name in TRAINED_FILES:
+            shutil.copyfile(checkpoint / name, data / name)
+        pyfunc.save_model(
+            folder,
+            loader_module=LOADER,
+            data_path=str(data),
+            mlflow_model=Model(model_id=model_id, run_id=run_id),
+            signature=signature,
+            pip_requirements=[f"aligncap=={version('aligncap')}"],  # without it MLflow would load the model to find out
+            metadata={
+                "system": system["system"],
+                "experiment": system.get("experiment", ""),
+                "checkpoint": checkpoint_digest(checkpoint),
+                "base_models": system["models"],
+            },
+        )
 
 
 class TrackedRun(NamedTuple):

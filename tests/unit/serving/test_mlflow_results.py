@@ -1,15 +1,22 @@
-"""What MLflow holds when a pipeline has ended: comparable runs, and tables."""
+"""What MLflow holds when a pipeline has ended: comparable runs, tables, and models that `mlflow models serve` runs."""
 
+import base64
 import json
 import os
 import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 import tiny_config
 from tiny_checkpoint import write_checkpoint
 
-from aligncap import artifacts
+from aligncap import Captioner, artifacts
 from aligncap.systems import parse
 from aligncap.tracking import runs as tracking
 from aligncap.tracking.results import record_results
@@ -108,14 +115,24 @@ def test_the_pipelines_run_shows_the_tables(project, client, experiment):
     assert table["columns"][:2] == ["system", "corpus"] and len(table["data"]) == 2 * len(AGREEMENT)
 
 
-def test_a_seeds_run_names_its_checkpoint_and_a_mean_none(client, experiment):
-    runs = client.search_runs([experiment], "tags.stage = 'test' and tags.system = 'kd'")
-    named = {run.info.run_name: run.data.tags.get("link.checkpoint") for run in runs}
-    place = "results/tiny/checkpoints"
-    assert named == {"test/kd/b": None, "test/kd@7/b": f"{place}/kd", "test/kd@1/b": f"{place}/kd@1"}
+def test_each_checkpoint_is_one_model_with_its_scores(project, client, experiment):
+    models = {m.name: m for m in client.search_logged_models([experiment])}
+    assert set(models) == {"kd-7", "kd-1"}, "sft has no checkpoint, and the mean over seeds is none"
+    model = models["kd-7"]
+    assert model.status == "READY" and model.tags["system"] == "kd" and model.tags["seed"] == "7"
+    assert {m.key: (m.value, m.dataset_name) for m in model.metrics} == {
+        "test/emotion_agreement_macro": (0.4, "b"),
+        "test/coverage": (0.4, "b"),
+    }
+    source = client.get_run(model.source_run_id)
+    assert source.info.run_name == "train_alignment/kd"
+    files = {path.name for path in folder_of(project, model).rglob("*") if path.is_file()}
+    assert {"MLmodel", "adapter.safetensors", "lora.safetensors", "system.json"} <= files
+    assert not [name for name in files if name.endswith((".pkl", ".py"))]
+    assert str(project) not in (folder_of(project, model) / "MLmodel").read_text()
 
 
-def test_without_a_store_the_results_wait(checkpoint, tmp_path, monkeypatch, caplog):
+def test_without_a_store_the_results_wait_and_models_come_later(checkpoint, tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     up = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
     (tmp_path / "file").write_text("where a folder ought to be")
@@ -128,8 +145,8 @@ def test_without_a_store_the_results_wait(checkpoint, tmp_path, monkeypatch, cap
     from mlflow import MlflowClient
 
     client = MlflowClient(up)
-    (run,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id], "tags.stage = 'test'")
-    assert run.data.tags["system"] == "sft" and set(run.data.metrics.values()) == {0.5}
+    (model,) = client.search_logged_models([client.get_experiment_by_name("tiny").experiment_id])
+    assert model.name == "sft" and {m.value for m in model.metrics} == {0.5}
 
 
 def test_scores_are_of_the_checkpoint_they_were_measured_on(checkpoint, tmp_path, monkeypatch):
@@ -158,3 +175,71 @@ def test_a_table_that_cannot_be_read_is_one_warning(tmp_path, monkeypatch, caplo
     (tmp_path / "tables/zero_shot.parquet").write_bytes(b"PAR1 and no more")
     record_results(parse(RAW), tmp_path)
     assert len(caplog.records) == 1 and "zero_shot.parquet" in caplog.text
+
+
+def folder_of(project: Path, model) -> Path:
+    return project / "mlruns/artifacts" / model.artifact_location.removeprefix("mlflow-artifacts:/").lstrip("/")
+
+
+@pytest.fixture(scope="module")
+def served(project, client, experiment):
+    """Address of `mlflow models serve` on the model of `kd`."""
+    model = next(m for m in client.search_logged_models([experiment]) if m.name == "kd-7")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local", "--port", str(port)]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # MLflow starts uvicorn by its name
+    variables = {**os.environ, "PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true", "OMP_NUM_THREADS": "1"}
+    log = (project / "serve.log").open("w")
+    process = subprocess.Popen(
+        [*command, "--model-uri", str(folder_of(project, model)), "--workers", "1"],
+        cwd=project, env={**variables, "ALIGNCAP_AUDIO_ROOT": "calls"}, stdout=log, stderr=log,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 180
+        while not _answers(f"{address}/ping"):
+            assert process.poll() is None and time.monotonic() < deadline, (project / "serve.log").read_text()[-3000:]
+            time.sleep(0.3)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(30)
+        log.close()
+
+
+def _answers(address: str) -> bool:
+    try:
+        return urllib.request.urlopen(address, timeout=10).status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@pytest.mark.timeout(400)
+def test_a_model_answers_recordings_with_captions(project, served, folder):
+    shutil.copytree(folder, project / "calls")
+    wav = (folder / "a.wav").read_bytes()
+    columns = ["audio", "path", "language"]
+    rows = [
+        [base64.b64encode(wav).decode(), "a.wav", "en"],
+        [None, "a.wav", "en"],
+        [base64.b64encode(b"%PDF-1.7 not audio").decode(), None, None],
+        [None, "../serve.log", None],
+    ]
+    body = {"dataframe_split": {"columns": columns, "data": rows}, "params": {"max_new_tokens": 8}}
+    request = urllib.request.Request(
+        f"{served}/invocations", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    said = json.loads(urllib.request.urlopen(request, timeout=120).read())["predictions"]
+    captioner = Captioner.load(project / "results/tiny/checkpoints/kd")
+    want = next(captioner.caption_all([folder / "a.wav"], "en", max_new_tokens=8))
+    assert [row["caption"] for row in said] == [want.caption, want.caption, None, None]
+    assert said[0]["clues"] == want.clues and said[0]["duration_s"] == 0.3 and said[0]["error"] is None
+    assert "ALIGNCAP_AUDIO_ROOT" in said[3]["error"] and said[2]["error"]
+
+    only_audio = {"dataframe_records": [{"audio": base64.b64encode(wav).decode()}], "params": {"max_new_tokens": 8}}
+    request = urllib.request.Request(
+        f"{served}/invocations", json.dumps(only_audio).encode(), {"Content-Type": "application/json"}
+    )
+    assert json.loads(urllib.request.urlopen(request, timeout=120).read())["predictions"][0]["caption"]

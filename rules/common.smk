@@ -315,14 +315,11 @@ def judged(table):
 
 
 def drawn(number, *data):
-    """Return a figure's pictures and its data as Parquet and CSV, by the names of its `…Files`."""
+    """Return a figure's pictures and its data, by the names of its `…Files`."""
     head = f"<results>/figures/figure{number}"
     shown = report(f"{head}.svg", caption=f"../report/figure{number}.rst", category="Figures")
     pictures = {"svg": shown, "png": f"{head}.png"}
-    tables = {}
-    for name in data:
-        stem = f"{head}_{name}" if name else head
-        tables |= {name or "parquet": f"{stem}.parquet", f"{name}_csv" if name else "csv": f"{stem}.csv"}
+    tables = {name or "parquet": f"{head}_{name}.parquet" if name else f"{head}.parquet" for name in data}
     return {**pictures, **tables}
 
 

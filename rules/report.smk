@@ -28,14 +28,12 @@ rule report:
         predicted=of_test("<results>/clues/{corpus}/predicted.parquet"),
         audio=of_test("<results>/corpora/{corpus}/audio.parquet"),
         training=list(training_logs().values()),
-        pairs=[f"<results>/preference_pairs/{name}.parquet" for name in PAIRS],
         tables=[f"<results>/tables/{table}.parquet" for table in TABLES],
         tests=[f"<results>/tables/{table}_tests.parquet" for table in TABLES],
         figures=[f"<results>/figures/{figure}.svg" for figure in FIGURES],
         table="<results>/tables/zero_shot.parquet",
         snapshot="<results>/run.json",
         evaluations=list(evaluations().values()),
-        out_of_fold="<results>/tagger/out_of_fold.parquet",
         claims=["<results>/tables/claims.parquet"] if CLAIMS else [],
         reliance="<results>/tables/tag_reliance.parquet",
     output:
@@ -53,7 +51,6 @@ rule report:
         rows=[list(row) for row in evaluations()],
         test=TEST,
         trained=list(training_logs()),
-        pairs=list(PAIRS),
         tables=TABLES,
         figures=FIGURES,
         facts={

@@ -17,8 +17,8 @@ from pathlib import Path
 from aligncap import artifacts
 from aligncap.config import Evaluation
 from aligncap.errors import AlignCapError
-from aligncap.evaluation.tables import COLUMNS, Difference, scores_by_corpus
-from aligncap.evaluation.tables.seeds import corrected, of_one_corpus
+from aligncap.evaluation.tables.columns import COLUMNS
+from aligncap.evaluation.tables.seeds import Difference, corrected, of_one_corpus, scores_by_corpus
 from aligncap.evaluation.wording import difference_cells
 from aligncap.systems import plain_name
 
@@ -105,9 +105,8 @@ def main() -> int:
     print(f"| {title} | corpus | metric | difference | interval | p | p (Holm) | n |")
     print("|---|---|---|---:|---|---:|---:|---:|")
     for d in rows:
-        print(
-            f"| `{d.system}` | {d.corpus} | {COLUMNS[d.metric][0]} | {' | '.join(difference_cells(vars(d)))} | {d.n} |"
-        )
+        cells = (f"`{d.system}`", d.corpus, COLUMNS[d.metric].heading, *difference_cells(vars(d)), str(d.n))
+        print(f"| {' | '.join(cells)} |")
     return 0
 
 

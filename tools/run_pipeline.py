@@ -134,7 +134,7 @@ def summary(results: Path, config: AlignCapConfig, most: int | None) -> str:
         config: its configuration.
         most: number of stages to name, those that took longest; None: all.
     """
-    from aligncap.evaluation.tables import render_terminal
+    from aligncap.evaluation.tables.render import render_terminal
 
     spent = {stage: sum(seconds) for stage, seconds in benchmarks(results / "benchmarks").items()}
     asked = budget(config)

@@ -7,7 +7,8 @@ def main(smk):
     """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Evaluation
-        from aligncap.evaluation.tables import TableForms, write_claims
+        from aligncap.evaluation.tables.claims import write_claims
+        from aligncap.evaluation.tables.render import TableForms
 
         write_claims(
             [tuple(pair) for pair in smk.params.claims],

@@ -6,9 +6,13 @@ from aligncap.job import job
 def main(smk):
     """Run the stage of this rule."""
     with job(smk) as given:
-        from aligncap.evaluation.tables import ComparisonInputs, ComparisonSettings, TableFiles, write_comparison
+        from aligncap.evaluation.tables import comparison
 
-        write_comparison(given.settings(ComparisonSettings), given.inputs(ComparisonInputs), given.outputs(TableFiles))
+        comparison.write_comparison(
+            given.settings(comparison.ComparisonSettings),
+            given.inputs(comparison.ComparisonInputs),
+            given.outputs(comparison.TableFiles),
+        )
 
 
 if __name__ == "__main__":

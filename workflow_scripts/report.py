@@ -10,7 +10,8 @@ def main(smk):
     """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Report
-        from aligncap.evaluation.report import ReportInputs, write_report
+        from aligncap.evaluation.report.inputs import ReportInputs
+        from aligncap.evaluation.report.page import write_report
 
         inputs = replace(given.inputs(ReportInputs), **smk.params.facts)
         write_report(Report(**smk.params.report), inputs, Path(smk.output.html))

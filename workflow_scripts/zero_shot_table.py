@@ -7,7 +7,8 @@ def main(smk):
     """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.config import Evaluation
-        from aligncap.evaluation.tables import TableForms, write_zero_shot
+        from aligncap.evaluation.tables.render import TableForms
+        from aligncap.evaluation.tables.zero_shot import write_zero_shot
 
         write_zero_shot(
             Evaluation(**smk.params.evaluation),

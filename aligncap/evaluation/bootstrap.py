@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Figure = dict[str, Any]  # value, ci_low, ci_high, n
 Name = TypeVar("Name", bound=Hashable)
 PRIMARY = ("emotion_agreement_macro", "factuality_hallucination")  # ours; a separate family for Holm's correction
 
@@ -91,10 +92,36 @@ def weighted_ratio(weights: Array, numerators: Array, denominators: Array) -> Ar
         return weights @ numerators / (weights @ denominators)
 
 
-def measured(
-    clusters: Sequence[Hashable], statistic: Callable[[Array], Array], resamples: int, seed: int
-) -> dict[str, float | int | None]:
-    """Return ``value``, ``ci_low``, ``ci_high`` and ``n`` of a statistic without strata; None where it is undefined.
+def _ranks(weights: Array, values: Array) -> Array:
+    """Return mid-ranks [b, n] of ``values`` [n] where utterance i occurs ``weights[:, i]`` times."""
+    ranks = np.zeros_like(weights)
+    below = np.zeros(len(weights))
+    for value in np.unique(values):
+        here = values == value
+        mass = weights[:, here].sum(axis=1)
+        ranks[:, here] = (below + (mass + 1) / 2)[:, None]
+        below = below + mass
+    return ranks
+
+
+def weighted_spearman(weights: Array, first: Array, second: Array) -> Array:
+    """Return Spearman's rank correlation [b] of ``first`` and ``second`` [n] under each row of ``weights`` [b, n].
+
+    Ties get their mean rank. NaN in either column does not count. The result is NaN where one column is constant.
+    """
+    known = ~(np.isnan(first) | np.isnan(second))
+    rows = weights[:, known]
+    one, other = _ranks(rows, first[known]), _ranks(rows, second[known])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mass = rows.sum(axis=1, keepdims=True)
+        one = one - (rows * one).sum(axis=1, keepdims=True) / mass
+        other = other - (rows * other).sum(axis=1, keepdims=True) / mass
+        spread = np.sqrt((rows * one**2).sum(axis=1) * (rows * other**2).sum(axis=1))
+        return np.where(spread > 0, (rows * one * other).sum(axis=1) / spread, np.nan)
+
+
+def measured(clusters: Sequence[Hashable], statistic: Callable[[Array], Array], resamples: int, seed: int) -> Figure:
+    """Return the figure of a statistic without strata, None where it is undefined.
 
     Args:
         clusters: Cluster of each item; items of a cluster are drawn together.
@@ -102,14 +129,27 @@ def measured(
         resamples: Number of resamples for the interval.
         seed: Seed as in ``resample_weights``.
     """
-    nothing: dict[str, float | int | None] = {"value": None, "ci_low": None, "ci_high": None, "n": len(clusters)}
     if not clusters:
-        return nothing
-    value = float(statistic(np.ones((1, len(clusters))))[0])
+        return figure(None, None, 0)
+    value = statistic(np.ones((1, len(clusters))))[0]
     if np.isnan(value):
-        return nothing
-    low, high = interval(statistic(resample_weights(clusters, [""] * len(clusters), resamples, seed))) or (None, None)
-    return nothing | {"value": value, "ci_low": low, "ci_high": high}
+        return figure(None, None, len(clusters))
+    return figure(value, statistic(resample_weights(clusters, [""] * len(clusters), resamples, seed)), len(clusters))
+
+
+def figure(value: float | np.floating[Any] | None, samples: Array | None, n: int) -> Figure:
+    """Return ``value``, ``n``, and ``ci_low`` and ``ci_high`` of ``samples`` [b], None without samples or interval."""
+    low, high = (None if samples is None else interval(samples)) or (None, None)
+    return {"value": None if value is None else float(value), "ci_low": low, "ci_high": high, "n": n}
+
+
+def moved(value: float, plain: float, samples: Array | None, n: int) -> Figure:
+    """Return a figure whose interval is moved to ``value`` from ``plain``, the statistic of the samples; from 0 up."""
+    around = figure(value, samples, n)
+    if around["ci_low"] is None:
+        return around
+    shift = value - plain
+    return around | {"ci_low": max(0.0, around["ci_low"] + shift), "ci_high": around["ci_high"] + shift}
 
 
 def interval(samples: Array) -> tuple[float, float] | None:

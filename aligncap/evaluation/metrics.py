@@ -1,7 +1,6 @@
 """Text metrics by utterance id: BLEU, METEOR, ROUGE-L, CIDEr-D and SPICE of pycocoevalcap, similarity and variety.
 
-``score(candidates, references) -> (corpus, items)`` is the signature of every metric. A metric that is unavailable (no
-Java, one candidate only) is absent, with its reason; it is never 0.
+A metric that is unavailable (no Java, one candidate only) is absent, with its reason; it is never 0.
 """
 
 from __future__ import annotations
@@ -220,22 +219,6 @@ def _spider(scored: Mapping[str, TextScores], unavailable: dict[str, str]) -> No
     for figures in scored.values():
         for row in (figures.corpus, *figures.items.values()):
             row["spider"] = (row["cider_d"] + row["spice"]) / 2
-
-
-def score(
-    candidates: Captions, references: References, meteor: bool = True
-) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """Return text metrics of one system without SPICE: (corpus figures, figures by utterance). See ``text_metrics``.
-
-    Raises:
-        MetricError: As in ``text_metrics``, and also where a wanted metric is unavailable.
-    """
-    scored, unavailable = text_metrics({"captions": candidates}, references, meteor)
-    unwanted = SPICE_METRICS if meteor else (*SPICE_METRICS, "meteor")
-    failed = {metric: why for metric, why in unavailable.items() if metric not in unwanted}
-    if failed:
-        raise MetricError("; ".join(f"{metric}: {why}" for metric, why in sorted(failed.items())))
-    return scored["captions"].corpus, scored["captions"].items
 
 
 def embed(texts: Sequence[str], encoder: Encoder) -> dict[str, NDArray[np.float32]]:

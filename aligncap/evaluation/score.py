@@ -77,10 +77,6 @@ class ScoredSystem:
 NO_OPINIONS = Opinions({}, ())
 
 
-def _length_ratio(caption: str, references: Sequence[str]) -> tuple[float, float]:
-    return float(len(metrics.words(caption))), float(np.mean([len(metrics.words(text)) for text in references]))
-
-
 def score_items(
     gold: Gold,
     captions: dict[str, str],
@@ -112,7 +108,8 @@ def score_items(
         if references:
             if vectors:
                 item["similarity"] = metrics.mean_similarity(captions[name], references, vectors)
-            own, theirs = _length_ratio(captions[name], references)
+            own = float(len(metrics.words(captions[name])))
+            theirs = float(np.mean([len(metrics.words(text)) for text in references]))
             item["length_ratio"] = own / theirs if theirs else None
         else:
             own, theirs = 0.0, 0.0
@@ -147,14 +144,6 @@ def _average(runs: Sequence[ScoredSystem]) -> ScoredSystem:
     return ScoredSystem(first.captions, first.verdicts, items, corpus, counts, lengths)
 
 
-def _figure(value: float, n: int, samples: NDArray[np.float64] | None, plain: float | None = None) -> dict[str, Any]:
-    """Return a corpus figure and its interval, moved to it from ``plain``, the same statistic of the whole sample."""
-    bounds = bootstrap.interval(samples) if samples is not None else None
-    shift = 0.0 if plain is None else value - plain
-    low, high = (max(bounds[0] + shift, 0.0), bounds[1] + shift) if bounds else (None, None)
-    return {"value": value, "ci_low": low, "ci_high": high, "n": n}
-
-
 def figures(scored: ScoredSystem, gold: Gold, weights: NDArray[np.float64]) -> dict[str, dict[str, Any]]:
     """Return metric -> value, ci_low, ci_high (None where no interval is defined) and number of utterances n."""
     ids = gold.ids
@@ -169,27 +158,27 @@ def figures(scored: ScoredSystem, gold: Gold, weights: NDArray[np.float64]) -> d
         if n and (metric != "meteor" or metric in scored.corpus):
             mean = float(np.nanmean(values))
             value = scored.corpus.get(metric, mean) if metric == "meteor" else mean
-            found[metric] = _figure(value, n, bootstrap.weighted_mean(weights, values), mean)
+            found[metric] = bootstrap.moved(value, mean, bootstrap.weighted_mean(weights, values), n)
     if scored.bleu_counts is not None:
         rows = [row for row, name in enumerate(ids) if gold.references[name]]
         samples = metrics.bleu_from_counts(weights[:, rows] @ scored.bleu_counts)
         plain = metrics.bleu_from_counts(scored.bleu_counts.sum(axis=0))
         for order, metric in enumerate(metrics.BLEU):
-            found[metric] = _figure(scored.corpus[metric], len(rows), samples[:, order], float(plain[order]))
+            found[metric] = bootstrap.moved(scored.corpus[metric], float(plain[order]), samples[:, order], len(rows))
     classes = [canonical(gold.label[i]) for i in ids]
     ones = np.ones((1, len(ids)))
     for metric, (item, minimum) in MACRO.items():
         value = float(bootstrap.weighted_macro(ones, columns[item], classes, minimum)[0])
         if not np.isnan(value):
             samples = bootstrap.weighted_macro(weights, columns[item], classes, minimum)
-            found[metric] = _figure(value, int((~np.isnan(columns[item])).sum()), samples)
+            found[metric] = bootstrap.figure(value, samples, int((~np.isnan(columns[item])).sum()))
     own, theirs = scored.lengths.T
     if theirs.sum():
         samples = bootstrap.weighted_ratio(weights, own, theirs)
-        found["length_ratio"] = _figure(float(own.sum() / theirs.sum()), len(gold.captioned), samples)
+        found["length_ratio"] = bootstrap.figure(own.sum() / theirs.sum(), samples, len(gold.captioned))
     for metric in VARIETY:
         if metric in scored.corpus:
-            found[metric] = _figure(scored.corpus[metric], len(ids), None)
+            found[metric] = bootstrap.figure(scored.corpus[metric], None, len(ids))
     return found
 
 
@@ -253,17 +242,19 @@ def score_captions(settings: ScoringSettings, inputs: ScoringInputs, outputs: Ev
         ArtifactError: Captions and references have different utterances.
         MetricError: Chance without two reference captions, or SPICE is required and unavailable.
     """
-    evaluation = settings.evaluation
+    import torch
+
     from aligncap.models.sentence_encoder import SentenceEncoder
     from aligncap.models.sources import model_folder
 
+    evaluation = settings.evaluation
     gold = read_gold(inputs.references, inputs.prosody, inputs.transcripts, inputs.audio)
     texts, finished = _read_captions(inputs.captions, gold)
     second = Opinions.read(inputs.opinions) if inputs.opinions else NO_OPINIONS
     by_chance = set(outputs.evaluations) - set(inputs.captions)
     shuffles = chance_captions(gold, evaluation.derangements, evaluation.seed) if by_chance else []
     text_scores, unavailable = _text_scores(evaluation, settings.corpus, gold, texts, shuffles)
-    _set_threads(settings.compute)
+    torch.set_num_threads(settings.compute.threads)
     encoder = SentenceEncoder(model_folder(inputs.encoder))
     everything = [t for own in texts.values() for t in own.values()] + [t for r in gold.references.values() for t in r]
     vectors = metrics.embed(everything, encoder) if gold.captioned else {}
@@ -313,12 +304,6 @@ def _second_unavailable(opinions: Opinions) -> dict[str, str]:
         return {}
     reason = "no second instrument: it was not asked, or the training captions carry fewer than two emotion labels"
     return dict.fromkeys((*hallucination.SECOND, "emotion_agreement_macro_2"), reason)
-
-
-def _set_threads(compute: Compute) -> None:
-    import torch
-
-    torch.set_num_threads(compute.threads)
 
 
 def _rows(scored: ScoredSystem, gold: Gold) -> list[dict[str, Any]]:

@@ -130,13 +130,18 @@ class Instrument:
             raise ArtifactError(f"{path}: no second instrument ({error}); run the rule train_instrument") from error
 
 
+def _classes(wanted: Sequence[str]) -> list[str]:
+    present = set(wanted)
+    return [label for label in CLASSES if label in present]
+
+
 def fit(states: Array, wanted: Sequence[str]) -> Instrument:
     """Fit on states [n, D] and their classes, at least two; standardisation is folded into the weights."""
     from sklearn.linear_model import LogisticRegression
 
     mean, scale = states.mean(axis=0), states.std(axis=0)
     scale = np.where(scale > 1e-6, scale, 1.0)
-    labels = tuple(label for label in CLASSES if label in set(wanted))
+    labels = tuple(_classes(wanted))
     model = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=ITERATIONS)
     model.fit((states - mean) / scale, [labels.index(label) for label in wanted])
     coefficients, intercept = model.coef_, model.intercept_
@@ -168,7 +173,7 @@ def telling_words(texts: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 def held_out(states: Array, wanted: Sequence[str], groups: Sequence[str], seed: int) -> NDArray[np.float64]:
     """Return logits [n, C] by fits without the row's group, classes in the order of CLASSES; NaN without a fit."""
-    labels = [label for label in CLASSES if label in set(wanted)]
+    labels = _classes(wanted)
     names = sorted(set(groups))
     order = np.random.default_rng(seed).permutation(len(names))
     fold_of = {names[place]: number % FOLDS for number, place in enumerate(order)}
@@ -187,15 +192,21 @@ def held_out(states: Array, wanted: Sequence[str], groups: Sequence[str], seed: 
 
 
 def _recall(logits: NDArray[np.float64], wanted: Sequence[str]) -> dict[str, Any]:
-    labels = [label for label in CLASSES if label in set(wanted)]
-    judged = [i for i in range(len(wanted)) if not np.isnan(logits[i, 0])]
-    right = {i: labels[int(logits[i].argmax())] == wanted[i] for i in judged}
-    by_class = {name: [right[i] for i in judged if wanted[i] == name] for name in labels}
-    recalls = {name: round(float(np.mean(hits)), 4) for name, hits in by_class.items() if hits}
-    if not judged:
+    from sklearn.metrics import accuracy_score, recall_score
+
+    labels = _classes(wanted)
+    judged = np.flatnonzero(~np.isnan(logits[:, 0]))
+    if not len(judged):
         return {"accuracy": None, "macro_recall": None, "recall": {}, "n": 0}
-    accuracy, macro = float(np.mean(list(right.values()))), float(np.mean(list(recalls.values())))
-    return {"accuracy": round(accuracy, 4), "macro_recall": round(macro, 4), "recall": recalls, "n": len(judged)}
+    true = [wanted[i] for i in judged.tolist()]
+    found = [labels[i] for i in logits[judged].argmax(axis=1).tolist()]
+    present = _classes(true)
+    recalls = {
+        name: round(float(value), 4)
+        for name, value in zip(present, recall_score(true, found, labels=present, average=None), strict=True)
+    }
+    macro = round(float(np.mean(list(recalls.values()))), 4)
+    return {"accuracy": round(accuracy_score(true, found), 4), "macro_recall": macro, "recall": recalls, "n": len(true)}
 
 
 def training_captions(plan: Path, references: Mapping[str, Path]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -42,7 +42,7 @@ def worded(figure: Mapping[str, Any] | None, digits: int = 2, absent: str = "–
     return f"{figure['value']:.{digits}f} {bounds(figure)}".rstrip()
 
 
-def table_lines(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a Markdown table, first column left- and others right-aligned, and an empty line."""
-    lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
-    return [*lines, *(f"| {' | '.join(cells)} |" for cells in body), ""]
+def markdown_table(alignment: str, head: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table and an empty line; ``alignment`` has a letter a column, ``l`` or ``r``."""
+    rule = "".join({"l": "---|", "r": "---:|"}[letter] for letter in alignment)
+    return [f"| {' | '.join(head)} |", f"|{rule}", *(f"| {' | '.join(cells)} |" for cells in body), ""]

@@ -102,7 +102,6 @@ def model_card(folder: Path, system: dict[str, Any], name: str) -> str:
         name=name,
         system=system,
         title=f"{system.get('experiment', 'aligncap')}/{system['system']}",
-        how=_how(system),
         corpora=corpora,
         synthetic=all(corpus["adapter"] == "synthetic" for corpus in corpora),
         models=_models(system),
@@ -155,31 +154,6 @@ def _models(system: dict[str, Any]) -> list[dict[str, str]]:
         }
         for name, own in roles.items()
     ]
-
-
-def _how(system: dict[str, Any]) -> list[str]:
-    """Return a description of the training in sentences."""
-    said = []
-    adapter, alignment = system.get("adapter", {}), system.get("alignment", {})
-    if adapter.get("type") == "none":
-        said.append("It reads the ASR transcript and predicted clues as text; it has no speech embeddings.")
-    else:
-        said.append(
-            f"A frozen speech encoder and an adapter ({adapter.get('type')}) write speech embeddings into the input of "
-            "the LLM, beside the predicted clues and the ASR transcript."
-        )
-    if alignment:
-        distilled = alignment.get("kd_weight", 0) > 0
-        towards = "with KD-Regularization towards the same LLM reading text input" if distilled else "on captions only"
-        steps, batch = alignment.get("steps"), alignment.get("batch_size")
-        said.append(f"It was trained for {steps} steps of {batch} captions, {towards}.")
-    preference = system.get("preference")
-    if preference:
-        said.append(
-            f"Preference optimisation followed: {str(preference.get('loss', '')).upper()}, {preference.get('steps')} "
-            f"steps of {preference.get('batch_size')} pairs, at most."
-        )
-    return said
 
 
 def _figures(folder: Path, system: str) -> list[dict[str, Any]]:

@@ -175,10 +175,6 @@ class Recorder:
         """Record the path of a file that is not copied, such as a checkpoint, as the tag ``link.{name}``."""
         self._append({"kind": "link", "name": name, "path": _relative(path), "time": _now()})
 
-    def artifact(self, path: str | Path) -> None:
-        """Show a file in MLflow's artifact view, by a hard link beside a SQLite store or else by an upload."""
-        self._append({"kind": "artifact", "path": _relative(path), "time": _now()})
-
     def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Show rows with equal columns as the table ``{name}.json``, in the form of ``mlflow.log_table``."""
         if self._log is None or not rows:

@@ -138,7 +138,7 @@ class Store:
         return run_id
 
     def write(self, run_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write ``metric``, ``params``, ``link``, ``artifact``, ``table`` and ``model`` rows, and ignore others.
+        """Write ``metric``, ``params``, ``link``, ``table`` and ``model`` rows, and ignore others.
 
         Where there is a ``model`` row, the metrics also belong to that model, on the corpus that the row names.
         """
@@ -162,7 +162,7 @@ class Store:
         for row in rows:
             if row["kind"] == "params":
                 self._parameters(run_id, row["params"])
-            elif row["kind"] in ("artifact", "table"):
+            elif row["kind"] == "table":
                 self._artifact(run_id, Path(row["path"]))
         self._tables(run_id, [Path(row["path"]).name for row in rows if row["kind"] == "table"])
 

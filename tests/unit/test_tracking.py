@@ -218,7 +218,6 @@ def test_odd_values_do_not_raise(project):
     with tracking.tracked("rule", "name", {"path": Path("x"), "none": None, "empty": {}, "odd": object}) as run:
         run.metric(1, "train", "loss", "not a number")  # type: ignore[arg-type]
         run.table("t", [{"a": object()}])
-        run.artifact("no/such/file")
         run.params({"late": {"setting": [1, 2]}})
     assert tracking.sync("exp", uri()) == 1
     assert runs()["rule/name"].data.params["late.setting"] == "[1, 2]"

@@ -11,7 +11,7 @@ from made_up_report import made_up_inputs  # noqa: E402
 
 from aligncap.config import Report  # noqa: E402
 from aligncap.evaluation.report import page as report_page  # noqa: E402
-from aligncap.evaluation.report import write_report  # noqa: E402
+from aligncap.evaluation.report.page import write_report  # noqa: E402
 from aligncap.tracking.store import TrackedRun  # noqa: E402
 
 pytestmark = [pytest.mark.web, pytest.mark.java]

@@ -11,7 +11,7 @@ from aligncap import artifacts
 from aligncap.errors import ArtifactError
 
 # Okabe and Ito's palette is distinguishable with any colour vision; every series also has its own marker.
-BLUE, ORANGE, GREEN, RED, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 INK, GREY, PALE = "#222222", "#6b6b6b", "#c8c8c8"
 LEAST_WIDTH = 0.1  # of an axis of shares, lest a hundredth look like a gulf
 STYLE: dict[Any, Any] = {

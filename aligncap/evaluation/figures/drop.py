@@ -14,9 +14,8 @@ from aligncap import artifacts
 from aligncap.config import Evaluation
 from aligncap.evaluation import bootstrap
 from aligncap.evaluation.figures import drawing
-from aligncap.evaluation.tables import COLUMNS
-from aligncap.evaluation.tables.columns import Key
-from aligncap.evaluation.tables.render import as_csv
+from aligncap.evaluation.tables.columns import COLUMNS, Key
+from aligncap.evaluation.tables.seeds import item_values, statistic
 from aligncap.hashes import digest_of
 from aligncap.job import By
 from aligncap.vocabulary import canonical
@@ -38,9 +37,7 @@ class FigureFiles(NamedTuple):
     svg: Path
     png: Path
     parquet: Path
-    csv: Path
     examples: Path
-    examples_csv: Path
 
 
 def kind_of(flag: str) -> str:
@@ -56,19 +53,9 @@ def _pooled(
     classes = [canonical(row["label"]) for _, row in rows]
     clusters = [(number, row["cluster"]) for number, row in rows]
     weights = bootstrap.resample_weights(clusters, classes, evaluation.bootstrap, seed)
-    name = metric.removesuffix("_macro")
-    found = [dict(zip(r["metric_names"], r["metric_values"], strict=True)).get(name) for _, r in rows]
-    values = np.asarray([np.nan if value is None else value for value in found], dtype=np.float64)
-
-    def statistic(drawn: bootstrap.Array) -> bootstrap.Array:
-        if name == metric:
-            return bootstrap.weighted_mean(drawn, values)
-        return bootstrap.weighted_macro(drawn, values, classes)
-
-    samples = statistic(weights)
-    low, high = bootstrap.interval(samples) or (None, None)
-    value = float(statistic(np.ones((1, len(values))))[0])
-    return {"value": value, "ci_low": low, "ci_high": high, "n": int((~np.isnan(values)).sum())}, samples
+    values = item_values([row for _, row in rows], metric)
+    value, samples = statistic(weights, values, metric, classes)
+    return bootstrap.figure(value, samples, int((~np.isnan(values)).sum())), samples
 
 
 def domain_rows(
@@ -91,8 +78,7 @@ def domain_rows(
             (here, ours), (there, theirs) = drawn[IN_DOMAIN], drawn[TEST]
             if np.isnan(here["value"]) or np.isnan(there["value"]):
                 continue
-            low, high = bootstrap.interval(ours - theirs) or (None, None)
-            drop = {"value": here["value"] - there["value"], "ci_low": low, "ci_high": high, "n": there["n"]}
+            drop = bootstrap.figure(here["value"] - there["value"], ours - theirs, there["n"])
             for side, figure in ((IN_DOMAIN, here), (TEST, there), (DROP, drop)):
                 rows.append({"system": system, "corpus": side, "metric": metric, **figure})
     return rows
@@ -160,7 +146,7 @@ def draw_drop(evaluation: Evaluation, systems: Sequence[str], inputs: DropInputs
         evaluation: Resamples and seed of the bootstrap.
         systems: Trained systems; the first one's hallucinations are shown, beside the captions of the last.
         inputs: Evaluations and references.
-        outs: SVG, PNG, and the data: ``table`` rows and ``hallucination_examples``, as Parquet and CSV.
+        outs: SVG, PNG, and the data: ``table`` rows and ``hallucination_examples``.
     """
     rows = domain_rows(evaluation, systems, inputs.in_domain, inputs.tested)
     examples = pick_hallucinations(systems, inputs.tested, inputs.references)
@@ -168,9 +154,6 @@ def draw_drop(evaluation: Evaluation, systems: Sequence[str], inputs: DropInputs
     corpora = {side: sorted({corpus for _, corpus in files}) for side, files in sides.items()}
     artifacts.write(rows, outs.parquet, "table", RULE, {"corpora": corpora})
     artifacts.write(examples, outs.examples, "hallucination_examples", RULE)
-    artifacts.write_text(as_csv(rows, "table"), outs.csv)
-    flat = [{**row, "flags": "; ".join(row["flags"])} for row in examples]
-    artifacts.write_text(as_csv(flat, "hallucination_examples"), outs.examples_csv)
     with drawing.styled():
         drawing.save(_draw(systems, rows, examples, corpora), outs.svg, outs.png)
 
@@ -210,8 +193,7 @@ def _draw(
             drawing.interval_line(axis, here, line - 0.13, drawing.BLUE, "o", label=IN_DOMAIN if line == 0 else None)
             drawing.interval_line(axis, there, line + 0.13, drawing.RED, "s", label=TEST if line == 0 else None)
         drawing.name_lines(axis, systems, number == 0)
-        better = {1: "higher is better", -1: "lower is better", 0: ""}[COLUMNS[metric][1]]
-        axis.set_title(f"{COLUMNS[metric][0]}\n{better}")
+        axis.set_title(COLUMNS[metric].title)
     handles, labels = axes[0].get_legend_handles_labels()
     told = [f"{label} ({', '.join(corpora[label])})" for label in labels]
     halves[1].legend(handles, told, loc="outside lower center", ncols=2, fontsize=8.5)

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from aligncap import artifacts
 from aligncap.evaluation.figures import drawing
-from aligncap.evaluation.tables import COLUMNS, by_corpus
-from aligncap.evaluation.tables.render import as_csv
+from aligncap.evaluation.tables.columns import COLUMNS, by_corpus
 
 RULE = "figure_methods"
 SHOWN = ("emotion_agreement_macro", "factuality_hallucination_covered", "faithfulness_hallucination")
@@ -21,7 +20,6 @@ class MethodsFiles(NamedTuple):
     svg: Path
     png: Path
     parquet: Path
-    csv: Path
 
 
 def draw_methods(table: Path, tests: Path, outs: MethodsFiles) -> None:
@@ -41,7 +39,6 @@ def draw_methods(table: Path, tests: Path, outs: MethodsFiles) -> None:
         (d["corpus"], d["system"], d["metric"]) for d in artifacts.read_rows(tests, "differences") if d["p_holm"] < 0.05
     }
     artifacts.write(rows, outs.parquet, "table", RULE, notes)
-    artifacts.write_text(as_csv(rows, "table"), outs.csv)
     with drawing.styled():
         drawing.save(_draw(by_corpus(rows), differs, notes["against"]), outs.svg, outs.png)
 
@@ -75,7 +72,6 @@ def _panel(
     differs: set[tuple[str, str, str]],
     against: str,
 ) -> None:
-    name, better = COLUMNS[metric]
     for line, (system, own) in enumerate(systems.items()):
         if metric not in own:
             continue
@@ -85,4 +81,4 @@ def _panel(
         else:
             full = "full" if (corpus, system, metric) in differs else "none"
             drawing.interval_line(axis, own[metric], line, drawing.BLUE, "o", fillstyle=full)
-    axis.set_title(f"{name}\n{'higher' if better > 0 else 'lower'} is better")
+    axis.set_title(COLUMNS[metric].title)

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -93,13 +94,13 @@ def collect_representations(
     artifacts.write(rows, out, "representations", RULE, {"probe": settings.probe})
 
 
-class _Found:
+class _Found(NamedTuple):
     """The vectors of a batch, [B, H], [B, H], [B, V], and per utterance [N, V] log-probabilities over its reference."""
 
-    __slots__ = ("after", "before", "logprobs", "response")
-
-    def __init__(self, before: Tensor, after: Tensor, response: Tensor, logprobs: list[Tensor]) -> None:
-        self.before, self.after, self.response, self.logprobs = before, after, response, logprobs
+    before: Tensor
+    after: Tensor
+    response: Tensor
+    logprobs: list[Tensor]
 
 
 def _read(

@@ -12,7 +12,7 @@ from aligncap import artifacts
 from aligncap.config import Evaluation, Figures
 from aligncap.evaluation import bootstrap
 from aligncap.evaluation.figures import drawing
-from aligncap.evaluation.tables.render import as_csv, as_rows
+from aligncap.evaluation.tables.render import as_rows
 from aligncap.evaluation.tables.seeds import Difference, corrected
 from aligncap.evaluation.wording import worded
 
@@ -33,11 +33,8 @@ class TsneFiles(NamedTuple):
     svg: Path
     png: Path
     points: Path
-    points_csv: Path
     measures: Path
-    measures_csv: Path
     tests: Path
-    tests_csv: Path
 
 
 class Paired(NamedTuple):
@@ -129,7 +126,7 @@ def draw_tsne(settings: Figures, evaluation: Evaluation, representations: Mappin
         settings: Perplexity and seed.
         evaluation: Resamples and seed of the bootstrap.
         representations: System -> ``representations`` artifact; the first is the baseline of the others.
-        outs: Pictures; points (``tsne``); measures (``table``) and their paired differences, as Parquet and CSV.
+        outs: Pictures; points (``tsne``); measures (``table``) and their paired differences.
     """
     found = {system: read_paired(path) for system, path in representations.items()}
     names = next(iter(found.values()))["before"].names
@@ -144,17 +141,13 @@ def draw_tsne(settings: Figures, evaluation: Evaluation, representations: Mappin
                 points.append({**point, "x": x, "y": y})
             for measure, values in measures_of(stage, paired).items():
                 items[system, measure] = values
-                low, high = bootstrap.interval(bootstrap.weighted_mean(weights, values)) or (None, None)
-                figure = {"value": float(values.mean()), "ci_low": low, "ci_high": high, "n": len(values)}
+                figure = bootstrap.figure(values.mean(), bootstrap.weighted_mean(weights, values), len(values))
                 measures.append({"system": system, "corpus": DEV, "metric": measure, **figure})
     tests = _tests(list(found), items, weights)
     chance = 1 / len(names)
     artifacts.write(points, outs.points, "tsne", RULE)
     artifacts.write(measures, outs.measures, "table", RULE, {"retrieval_by_chance": chance})
     artifacts.write(tests, outs.tests, "differences", RULE)
-    artifacts.write_text(as_csv(points, "tsne"), outs.points_csv)
-    artifacts.write_text(as_csv(measures, "table"), outs.measures_csv)
-    artifacts.write_text(as_csv(tests, "differences"), outs.tests_csv)
     with drawing.styled():
         drawing.save(_draw(list(found), points, measures, chance), outs.svg, outs.png)
 

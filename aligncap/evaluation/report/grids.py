@@ -10,15 +10,28 @@ from pathlib import Path
 from typing import Any
 
 from aligncap import artifacts
-from aligncap.evaluation import tables
 from aligncap.evaluation.report.inputs import APART, ReportInputs
 from aligncap.evaluation.report.sources import Source, Sources
+from aligncap.evaluation.tables.claims import CLAIM_HEADINGS, claims_in_words
+from aligncap.evaluation.tables.columns import (
+    COLUMNS,
+    best_value,
+    by_corpus,
+    footnotes,
+    heading,
+    mark_of,
+    present_columns,
+    value_text,
+)
+from aligncap.evaluation.tables.render import TEST_HEADINGS
+from aligncap.evaluation.tables.tag_reliance import METRICS as RELIANCE
+from aligncap.evaluation.tables.tag_reliance import in_words
 from aligncap.evaluation.wording import bounds, difference_cells
 from aligncap.systems import plain_name
 
 GOOD, BAD = "good", "bad"
 VERDICT_TONES = {"holds": GOOD, "against": BAD}
-TEST_HEADINGS = ("system - baseline", "metric", "difference", "interval", "p", "p (Holm)", "seeds")
+RELIANCE_HEADINGS = ("system", *RELIANCE.values(), "captions")
 
 
 @dataclass(frozen=True)
@@ -79,26 +92,26 @@ def system_grids(
     """
     rows, notes = artifacts.read_rows(path, "table"), artifacts.read_notes(path, "table")
     grids = {}
-    for corpus, systems in tables.by_corpus(rows).items():
-        columns = tables.present_columns(systems, wanted)
-        apart = [s for s in systems if inputs.stages.get(s) in APART or "external" in tables.mark_of(notes, s)]
+    for corpus, systems in by_corpus(rows).items():
+        columns = present_columns(systems, wanted)
+        apart = [s for s in systems if inputs.stages.get(s) in APART or "external" in mark_of(notes, s)]
         rivals = {system: own for system, own in systems.items() if system not in apart}
-        best = {metric: tables.best_value(rivals, metric) for metric in columns}
+        best = {metric: best_value(rivals, metric) for metric in columns}
         lines = {
             system: Line(
                 system,
                 [_figure(own.get(m), best[m] if system in rivals else None) for m in columns],
-                tables.mark_of(notes, system),
+                mark_of(notes, system),
                 _utterances(inputs, sources, system, corpus),
             )
             for system, own in systems.items()
         }
         grids[corpus] = Grid(
             f"{name} on {corpus}",
-            ["system", *(tables.heading(metric, notes) for metric in columns)],
+            ["system", *(heading(metric, notes) for metric in columns)],
             [line for system, line in lines.items() if system in rivals],
             sources.of(path),
-            tables.footnotes(notes, corpus, list(systems), columns),
+            footnotes(notes, corpus, list(systems), columns),
             [lines[system] for system in apart],
         )
     return grids
@@ -108,7 +121,7 @@ def _figure(figure: Mapping[str, Any] | None, best: float | None) -> Cell:
     """Return a cell with a value, and its interval where it has one."""
     if figure is None:
         return Cell("–")
-    return Cell(tables.value_text(figure), bounds(figure), best is not None and figure["value"] == best)
+    return Cell(value_text(figure), bounds(figure), best is not None and figure["value"] == best)
 
 
 def _utterances(inputs: ReportInputs, sources: Sources, system: str, corpus: str) -> list[str]:
@@ -121,7 +134,7 @@ def difference_grids(path: Path, sources: Sources) -> dict[str, Grid]:
     """Return corpus -> grid of paired differences from the baseline, from a ``differences`` artifact."""
     found: dict[str, list[Line]] = defaultdict(list)
     for row in artifacts.read_rows(path, "differences"):
-        cells = [tables.COLUMNS[row["metric"]][0], *difference_cells(row), str(row["seeds"])]
+        cells = [COLUMNS[row["metric"]].heading, *difference_cells(row), str(row["seeds"])]
         found[row["corpus"]].append(Line(f"{row['system']} - {row['against']}", [Cell(text) for text in cells]))
     return {
         corpus: Grid(f"Paired differences on {corpus}", TEST_HEADINGS, lines, sources.of(path))
@@ -136,12 +149,23 @@ def claim_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:
     return {
         corpus: Grid(
             f"Claims on {corpus}",
-            tables.CLAIM_HEADINGS,
+            CLAIM_HEADINGS,
             [
                 Line(cells[0], [*map(Cell, cells[1:-1]), Cell(cells[-1], tone=VERDICT_TONES.get(cells[-1], "open"))])
                 for cells in rows
             ],
             sources.of(path),
         )
-        for corpus, rows in tables.claims_in_words(artifacts.read_rows(path, "claims")).items()
+        for corpus, rows in claims_in_words(artifacts.read_rows(path, "claims")).items()
     }
+
+
+def reliance_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:
+    """Return corpus -> how often captions repeat the predicted emotion tag, seeds pooled; empty without a file."""
+    if path is None:
+        return {}
+    found: dict[str, Grid] = {}
+    for corpus, systems in by_corpus(artifacts.read_rows(path, "table")).items():
+        lines = [Line(system, [Cell(*c) for c in in_words(own, digits=2)]) for system, own in systems.items()]
+        found[corpus] = Grid(f"Captions and the emotion tag on {corpus}", RELIANCE_HEADINGS, lines, sources.of(path))
+    return found

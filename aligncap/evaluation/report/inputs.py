@@ -30,8 +30,6 @@ class ReportInputs:
         stages: System -> stage; a system without one is shown as a competitor.
         licences: Test corpus -> licence of its recordings, in words.
         training: Stage or system -> ``training`` log.
-        out_of_fold: The tagger's out-of-fold predictions; None where no system has a tagger.
-        pairs: Name -> ``preference_pairs``.
         synthetic: Test corpora of synthetic speech.
         tables: table1 … table4 -> ``table`` artifact, for tables that the experiment has.
         tests: table1 … table4 -> ``differences``.
@@ -50,8 +48,6 @@ class ReportInputs:
     stages: Mapping[str, str] = field(default_factory=dict)
     licences: Mapping[str, str] = field(default_factory=dict)
     training: Annotated[Mapping[str, Path], By("trained")] = field(default_factory=dict)
-    out_of_fold: Path | None = None
-    pairs: Annotated[Mapping[str, Path], By("pairs")] = field(default_factory=dict)
     synthetic: Sequence[str] = ()
     tables: OfTable = field(default_factory=dict)
     tests: OfTable = field(default_factory=dict)

@@ -52,22 +52,15 @@ def spectrogram(samples: Samples) -> str:
 
 def levels(samples: Samples) -> NDArray[np.float64]:
     """Return the level of each mel band per column in dB below the clip's loudest, [BANDS, at most COLUMNS]."""
-    padded = np.pad(np.asarray(samples, np.float64), WINDOW // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP] * np.hanning(WINDOW)
-    power = np.abs(np.fft.rfft(frames, FFT)) ** 2 @ _mel_bands().T
-    step = -(-len(power) // COLUMNS)
-    power = np.stack([power[start : start + step].mean(axis=0) for start in range(0, len(power), step)], axis=1)
-    return np.asarray(10 * np.log10(np.maximum(power / max(power.max(), 1e-30), 10 ** (-RANGE_DB / 10))))
+    from transformers.audio_utils import mel_filter_bank, power_to_db, window_function
+    from transformers.audio_utils import spectrogram as power_of
 
-
-def _mel_bands() -> NDArray[np.float64]:
-    """Return triangular weights [BANDS, FFT / 2 + 1], equally wide in mel (O'Shaughnessy's formula)."""
-    low, high = (2595 * np.log10(1 + hz / 700) for hz in (LOWEST_HZ, HIGHEST_HZ))
-    edges = 700 * (10 ** (np.linspace(low, high, BANDS + 2) / 2595) - 1)
-    hz = np.fft.rfftfreq(FFT, 1 / SAMPLE_RATE)
-    rise = (hz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    fall = (edges[2:, None] - hz) / (edges[2:] - edges[1:-1])[:, None]
-    return np.asarray(np.clip(np.minimum(rise, fall), 0, None))
+    bands = mel_filter_bank(FFT // 2 + 1, BANDS, LOWEST_HZ, HIGHEST_HZ, SAMPLE_RATE)
+    window = window_function(WINDOW, "hann")
+    power = power_of(samples, window, WINDOW, HOP, FFT, pad_mode="constant", mel_filters=bands)
+    step = -(-power.shape[1] // COLUMNS)
+    columns = [power[:, start : start + step].mean(axis=1) for start in range(0, power.shape[1], step)]
+    return power_to_db(np.stack(columns, axis=1), reference=max(power.max(), 1e-10), db_range=RANGE_DB)
 
 
 def _address(kind: str, content: bytes) -> str:

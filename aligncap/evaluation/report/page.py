@@ -9,25 +9,21 @@ from typing import Any
 from aligncap import artifacts
 from aligncap.config import Report
 from aligncap.errors import ArtifactError
-from aligncap.evaluation import tables
 from aligncap.evaluation.figures import charts as figures
 from aligncap.evaluation.figures import drawing
 from aligncap.evaluation.report.examples import corpus_examples
-from aligncap.evaluation.report.facts import pair_grids, reliance_grids, tagger_grid
-from aligncap.evaluation.report.grids import claim_grids, difference_grids, system_grids
+from aligncap.evaluation.report.grids import claim_grids, difference_grids, reliance_grids, system_grids
 from aligncap.evaluation.report.inputs import ReportInputs
 from aligncap.evaluation.report.sources import Sources
-from aligncap.evaluation.tables.columns import ZERO_SHOT
+from aligncap.evaluation.tables import columns
 from aligncap.tracking.store import runs_by_file
 
-TEMPLATE, PARTS = "report.html.j2", ("macros.html.j2", "report.css", "report.js")
 IN_RESULTS = "table1"  # the zero-shot results, which have separate sections
 FIGURE_TITLES = {
     "figure1": "Figure 1: hallucinations, and dev clips in-domain against the test corpora",
     "figure2": "Figure 2: alignment methods",
     "figure3": "Figure 3: speech and text input, before and after LLM decoding (t-SNE)",
 }
-CHARTED = ("emotion_agreement_macro", "factuality_hallucination", "similarity")
 SHOWN_PACKAGES = ("torch", "transformers", "peft", "faster-whisper", "sentence-transformers", "spacy", "pycocoevalcap")
 
 
@@ -53,7 +49,7 @@ def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
     )
     sources = Sources(out, runs_by_file())
     run = _read_snapshot(inputs.snapshot)
-    page = environment.get_template(TEMPLATE).render(
+    page = environment.get_template("report.html.j2").render(
         experiment=run["config"].get("experiment", out.parent.name),
         synthetic=list(inputs.synthetic),
         claims=claim_grids(inputs.claims, sources),
@@ -63,8 +59,6 @@ def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
         drawings=[_drawing(name, path, sources) for name, path in inputs.figures.items()],
         browser=[corpus_examples(settings, inputs, corpus, sources) for corpus in inputs.references],
         training=_training(inputs, sources),
-        tagger=tagger_grid(inputs.out_of_fold, sources),
-        pairs=pair_grids(inputs.pairs, sources),
         run=run,
         packages={name: run["packages"][name] for name in SHOWN_PACKAGES if name in run["packages"]},
         config=json.dumps(run["config"], indent=2, ensure_ascii=False),
@@ -82,29 +76,20 @@ def _read_snapshot(path: Path) -> dict[str, Any]:
 
 
 def _results(inputs: ReportInputs, sources: Sources) -> list[dict[str, Any]]:
-    """Return table 1 by corpus: grid, paired differences and a chart of the primary metrics."""
-    rows, notes = artifacts.read_rows(inputs.table, "table"), artifacts.read_notes(inputs.table, "table")
-    grids = system_grids("Results on the test corpora", inputs.table, inputs, sources, ZERO_SHOT)
+    """Return table 1 by corpus: grid and paired differences."""
+    marks = artifacts.read_notes(inputs.table, "table")["marks"]
+    grids = system_grids("Results on the test corpora", inputs.table, inputs, sources, columns.ZERO_SHOT)
     tests = difference_grids(inputs.tests[IN_RESULTS], sources) if IN_RESULTS in inputs.tests else {}
-    found = []
-    for corpus, systems in tables.by_corpus(rows).items():
-        charted = [metric for metric in CHARTED if metric in tables.present_columns(systems)]
-        found.append(
-            {
-                "corpus": corpus,
-                "mark": notes["marks"].get(corpus, ""),
-                "grid": grids[corpus],
-                "tests": tests.get(corpus),
-                "chart": figures.interval_chart(corpus, systems, charted) if charted else "",
-            }
-        )
-    return found
+    return [
+        {"corpus": corpus, "mark": marks.get(corpus, ""), "grid": grid, "tests": tests.get(corpus)}
+        for corpus, grid in grids.items()
+    ]
 
 
 def _table(name: str, inputs: ReportInputs, sources: Sources) -> dict[str, Any]:
     """Return one of tables 2 to 4, with a grid and the paired differences of each corpus."""
-    title = f"Table {name[-1]}: {tables.TITLES[name].lower()}"
-    grids = system_grids(title, inputs.tables[name], inputs, sources, tables.METRICS[name])
+    title = f"Table {name[-1]}: {columns.TITLES[name].lower()}"
+    grids = system_grids(title, inputs.tables[name], inputs, sources, columns.METRICS[name])
     tests = difference_grids(inputs.tests[name], sources)
     parts = [{"corpus": corpus, "grid": grid, "tests": tests.get(corpus)} for corpus, grid in grids.items()]
     return {"name": name, "title": title, "parts": parts}

@@ -29,7 +29,7 @@ from aligncap.evaluation.tables.seeds import (
     of_one_corpus,
     scores_by_corpus,
 )
-from aligncap.evaluation.wording import difference_cells
+from aligncap.evaluation.wording import difference_cells, markdown_table
 
 RULE = "claims_table"
 # metric -> the same metric by the second instrument, which knows emotions only
@@ -60,6 +60,7 @@ CLAIM_HEADINGS = (
     "second instrument",
     "verdict",
 )
+ALIGNMENT = "llrlrrrrrl"
 
 
 def write_claims(
@@ -103,7 +104,7 @@ def _second(scores: CorpusScores, difference: Difference) -> float | None:
 
 
 def _verdict(difference: Difference) -> str:
-    better = COLUMNS[difference.metric][1]
+    better = COLUMNS[difference.metric].better
     if difference.ci_low <= 0 <= difference.ci_high:
         return "open"
     return "holds" if np.sign(difference.value) == better else "against"
@@ -133,14 +134,7 @@ def claims_in_words(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[list[st
 def _markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = ["# Claims", ""]
     for corpus, own in claims_in_words(rows).items():
-        lines += [
-            f"## {corpus}",
-            "",
-            f"| {' | '.join(CLAIM_HEADINGS)} |",
-            "|---|---|---:|---|---:|---:|---:|---:|---:|---|",
-        ]
-        lines += [f"| {' | '.join(cells)} |" for cells in own]
-        lines.append("")
+        lines += [f"## {corpus}", "", *markdown_table(ALIGNMENT, CLAIM_HEADINGS, own)]
     lines += [f"- {verdict}: {meaning}" for verdict, meaning in VERDICTS.items()]
     lines += ["- equal coverage: over the n utterances where both captions assert an emotion"]
     lines += ["- Holm's correction is over all rows of a corpus; the second instrument was not used in training"]
@@ -152,5 +146,5 @@ def _latex(rows: Sequence[Mapping[str, Any]]) -> str:
     for corpus, own in claims_in_words(rows).items():
         body = [" & ".join(map(escape_latex, cells)) + r" \\" for cells in own]
         caption = f"Claims on {corpus}. " + "; ".join(f"{v}: {m}" for v, m in VERDICTS.items())
-        blocks.append(latex_table(caption, "llrlrrrrrl", CLAIM_HEADINGS, body))
+        blocks.append(latex_table(caption, ALIGNMENT, CLAIM_HEADINGS, body))
     return "\n\n".join(blocks) + "\n"

@@ -3,63 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from aligncap.evaluation.wording import bounds
 from aligncap.systems import plain_name
 
 Key = tuple[str, str]  # (system, corpus)
-# metric -> (heading, better: +1 higher, -1 lower, 0 neither); the order of the columns
-COLUMNS: dict[str, tuple[str, int]] = {
-    "emotion_agreement_macro": ("agreement (macro)", 1),
-    "emotion_agreement_macro_n10": ("agreement (macro, classes of 10 clips or more)", 1),
-    "emotion_agreement": ("agreement", 1),
-    "emotion_agreement_macro_2": ("agreement (macro), second instrument", 1),
-    "emotion_agreement_2": ("agreement, second instrument", 1),
-    "coverage": ("coverage", 0),
-    "coverage_2": ("coverage, second instrument", 0),
-    "factuality_hallucination": ("factuality halluc.", -1),
-    "factuality_hallucination_covered": ("factuality halluc., asserting captions", -1),
-    "factuality_hallucination_2": ("factuality halluc., second instrument", -1),
-    "factuality_hallucination_covered_2": ("factuality halluc., asserting captions, second instrument", -1),
-    "asserted_clues": ("clues asserted", 0),
-    "contradicted_clues": ("contradicted clues", -1),
-    "faithfulness_hallucination": ("faithfulness halluc.", -1),
-    "win_rate": ("win rate", 1),
-    "judge_win": ("wins", 1),
-    "judge_tie": ("ties", 0),
-    "judge_loss": ("losses", -1),
-    "similarity": ("similarity", 1),
-    "cider_d": ("CIDEr-D", 1),
-    "bleu1": ("BLEU-1", 1),
-    "bleu2": ("BLEU-2", 1),
-    "bleu3": ("BLEU-3", 1),
-    "bleu4": ("BLEU-4", 1),
-    "meteor": ("METEOR", 1),
-    "rouge_l": ("ROUGE-L", 1),
-    "spice": ("SPICE", 1),
-    "spider": ("SPIDEr", 1),
-    "collapse": ("collapse", -1),
-    "distinct1": ("distinct-1", 0),
-    "distinct2": ("distinct-2", 0),
-    "length_ratio": ("length ratio", 0),
+
+
+class Column(NamedTuple):
+    """A metric as a column of the tables.
+
+    Attributes:
+        heading: Heading, without the direction.
+        better: +1 where higher is better, -1 where lower is, 0 for neither.
+        short: Heading for a terminal, where eleven columns must stand side by side; other columns are not shown there.
+        rewarded: Whether the reference judge rewards it, with the same clue parser and sentence encoder.
+        detail: Whether it only details another column; the zero-shot table leaves it out, its Parquet file does not.
+    """
+
+    heading: str
+    better: int
+    short: str = ""
+    rewarded: bool = False
+    detail: bool = False
+
+    @property
+    def title(self) -> str:
+        """Title of a panel: the heading and which direction is better."""
+        direction = {1: "higher is better", -1: "lower is better", 0: ""}[self.better]
+        return f"{self.heading}\n{direction}"
+
+
+COLUMNS = {
+    "emotion_agreement_macro": Column("agreement (macro)", 1, "agree\n(macro)↑", rewarded=True),
+    "emotion_agreement_macro_n10": Column(
+        "agreement (macro, classes of 10 clips or more)", 1, rewarded=True, detail=True
+    ),
+    "emotion_agreement": Column("agreement", 1, "agree↑", rewarded=True),
+    "emotion_agreement_macro_2": Column("agreement (macro), second instrument", 1),
+    "emotion_agreement_2": Column("agreement, second instrument", 1, detail=True),
+    "coverage": Column("coverage", 0, "cover"),
+    "coverage_2": Column("coverage, second instrument", 0, detail=True),
+    "factuality_hallucination": Column("factuality halluc.", -1, "fact.\nhalluc↓", rewarded=True),
+    "factuality_hallucination_covered": Column(
+        "factuality halluc., asserting captions", -1, rewarded=True, detail=True
+    ),
+    "factuality_hallucination_2": Column("factuality halluc., second instrument", -1),
+    "factuality_hallucination_covered_2": Column(
+        "factuality halluc., asserting captions, second instrument", -1, detail=True
+    ),
+    "asserted_clues": Column("clues asserted", 0),
+    "contradicted_clues": Column("contradicted clues", -1, rewarded=True),
+    "faithfulness_hallucination": Column("faithfulness halluc.", -1, "faith.\nhalluc↓", rewarded=True),
+    "win_rate": Column("win rate", 1),
+    "judge_win": Column("wins", 1),
+    "judge_tie": Column("ties", 0),
+    "judge_loss": Column("losses", -1),
+    "similarity": Column("similarity", 1, "simil↑", rewarded=True),
+    "cider_d": Column("CIDEr-D", 1, "CIDEr↑"),
+    "bleu1": Column("BLEU-1", 1),
+    "bleu2": Column("BLEU-2", 1, detail=True),
+    "bleu3": Column("BLEU-3", 1, detail=True),
+    "bleu4": Column("BLEU-4", 1, "BLEU4↑"),
+    "meteor": Column("METEOR", 1, "METEOR↑"),
+    "rouge_l": Column("ROUGE-L", 1, "ROUGE↑"),
+    "spice": Column("SPICE", 1),
+    "spider": Column("SPIDEr", 1),
+    "collapse": Column("collapse", -1, "coll↓"),
+    "distinct1": Column("distinct-1", 0, detail=True),
+    "distinct2": Column("distinct-2", 0),
+    "length_ratio": Column("length ratio", 0),
 }
-# The zero-shot table leaves out metrics that only detail another column; the Parquet file has all metrics.
-ZERO_SHOT = tuple(
-    metric
-    for metric in COLUMNS
-    if metric
-    not in (
-        "emotion_agreement_macro_n10",
-        "factuality_hallucination_covered",
-        "factuality_hallucination_covered_2",
-        "emotion_agreement_2",
-        "coverage_2",
-        "bleu2",
-        "bleu3",
-        "distinct1",
-    )
-)
+ZERO_SHOT = tuple(metric for metric, column in COLUMNS.items() if not column.detail)
 CLAIMS = (
     "emotion_agreement_macro",
     "emotion_agreement",
@@ -98,19 +114,6 @@ TITLES = {
     "table3": "Alignment methods and preference losses",
     "table4": "Hallucination rates and judge win rates",
 }
-SHORT = {  # headings for a terminal, where eleven columns must stand side by side
-    "emotion_agreement_macro": "agree\n(macro)↑",
-    "emotion_agreement": "agree↑",
-    "coverage": "cover",
-    "factuality_hallucination": "fact.\nhalluc↓",
-    "faithfulness_hallucination": "faith.\nhalluc↓",
-    "similarity": "simil↑",
-    "cider_d": "CIDEr↑",
-    "bleu4": "BLEU4↑",
-    "rouge_l": "ROUGE↑",
-    "meteor": "METEOR↑",
-    "collapse": "coll↓",
-}
 WITH_INTERVAL = (*CLAIMS, "win_rate", "cider_d")
 COMPARED = (  # metrics whose differences are tested
     "emotion_agreement_macro",
@@ -121,17 +124,6 @@ COMPARED = (  # metrics whose differences are tested
     "emotion_agreement_macro_2",
     "factuality_hallucination_2",
     "factuality_hallucination_covered_2",
-    "similarity",
-)
-# Metrics that the reference judge rewards, with the same clue parser and sentence encoder.
-OF_TRAINING_JUDGE = (
-    "emotion_agreement_macro",
-    "emotion_agreement_macro_n10",
-    "emotion_agreement",
-    "factuality_hallucination",
-    "factuality_hallucination_covered",
-    "contradicted_clues",
-    "faithfulness_hallucination",
     "similarity",
 )
 EXPLAINED = {
@@ -182,10 +174,10 @@ def interval_text(figure: Mapping[str, Any] | None, metric: str) -> str:
 
 def heading(metric: str, notes: Mapping[str, Any]) -> str:
     """Return a column's heading with the better direction, and † where the training judge rewards or gives it."""
-    name, better = COLUMNS[metric]
+    column = COLUMNS[metric]
     own_verdict = metric in BY_JUDGE and notes.get("judge") == notes.get("training_judge")
-    trained_on = metric in OF_TRAINING_JUDGE or own_verdict
-    return name + {1: "\u00a0↑", -1: "\u00a0↓", 0: ""}[better] + ("\u00a0†" if trained_on else "")
+    mark = "\u00a0†" if column.rewarded or own_verdict else ""
+    return column.heading + {1: "\u00a0↑", -1: "\u00a0↓", 0: ""}[column.better] + mark
 
 
 def footnotes(notes: Mapping[str, Any], corpus: str, systems: Sequence[str], columns: Sequence[str] = ()) -> list[str]:
@@ -215,6 +207,6 @@ def footnotes(notes: Mapping[str, Any], corpus: str, systems: Sequence[str], col
 
 def best_value(systems: Mapping[str, Mapping[str, Any]], metric: str) -> float | None:
     """Return the best value of a column, or None where no direction is better or all values are equal."""
-    better = COLUMNS[metric][1]
+    better = COLUMNS[metric].better
     values = [own[metric]["value"] for own in systems.values() if metric in own]
     return None if better == 0 or len(set(values)) < 2 else (max(values) if better > 0 else min(values))

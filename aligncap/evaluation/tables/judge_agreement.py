@@ -8,8 +8,6 @@ within a margin); their definition is ours. Candidates come from training corpor
 from __future__ import annotations
 
 import itertools
-import logging
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,9 +20,7 @@ from aligncap import artifacts
 from aligncap.config import Evaluation
 from aligncap.errors import ArtifactError
 from aligncap.evaluation import bootstrap
-from aligncap.evaluation.wording import worded
-
-logger = logging.getLogger(__name__)
+from aligncap.evaluation.wording import markdown_table, worded
 
 ASPECTS = ("factuality", "faithfulness")
 SCORES = (*ASPECTS, "overall")
@@ -55,19 +51,6 @@ def weighted_kappa(weights: Array, first: NDArray[np.int64], second: NDArray[np.
         expected = (table.sum(axis=2) * table.sum(axis=1)).sum(axis=1) / total**2
         kappa = (seen - expected) / (1 - expected)
     return np.where(np.isclose(expected, 1), np.nan, kappa)
-
-
-def weighted_spearman(weights: Array, first: Array, second: Array) -> Array:
-    """Return Spearman's correlation [b] under each row of whole-numbered weights [b, n], NaN without variation."""
-    from scipy.stats import ConstantInputWarning, spearmanr
-
-    found = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConstantInputWarning)
-        for row in weights.astype(int):
-            a, b = np.repeat(first, row), np.repeat(second, row)
-            found.append(float(spearmanr(a, b).statistic) if len(a) > 1 else float("nan"))
-    return np.asarray(found)
 
 
 def decisions(scores: Sequence[float], clips: Sequence[str], margin: float) -> tuple[NDArray[np.int64], list[str]]:
@@ -117,7 +100,7 @@ def compare(
 
     for of in SCORES:
         scores = [np.asarray([rows[i][of] for i in both[of]]) for rows in (first, second)]
-        add(weighted_spearman, of, own[of], *scores)
+        add(bootstrap.weighted_spearman, of, own[of], *scores)
     for of in ASPECTS:
         accepted = [np.asarray([rows[i][of] >= ACCEPTED for i in both[of]], np.int64) for rows in (first, second)]
         add(weighted_kappa, f"accepted_{of}", own[of], *accepted)
@@ -167,15 +150,19 @@ def write_agreement(
 
 
 def _markdown(table: Sequence[Row], notes: Mapping[str, Any]) -> str:
-    lines = ["| judges | measure | of | agreement [95 %] | n |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {row['judge_a']}, {row['judge_b']} | {row['measure']} | {row['of']} "
-        f"| {worded(row, absent='undefined')} | {row['n']} |"
+    cells = (
+        (
+            f"{row['judge_a']}, {row['judge_b']}",
+            row["measure"],
+            row["of"],
+            worded(row, absent="undefined"),
+            str(row["n"]),
+        )
         for row in table
-    ]
+    )
+    lines = markdown_table("lllll", ("judges", "measure", "of", "agreement [95 %]", "n"), cells)
     scored = ", ".join(f"{name} {count}" for name, count in notes["scored"].items())
     lines += [
-        "",
         f"Of {notes['candidates']} candidates (training corpora) scored: {scored}. accepted: a score of "
         f"{notes['accepted']} or more. preferred: which of two captions of one clip, a difference below "
         f"{notes['margin']} being a tie; n counts such twos. Intervals: bootstrap over clips. undefined: a judge that "

@@ -19,7 +19,7 @@ from aligncap.clues.hallucination_checks import OPPOSITE
 from aligncap.config import Evaluation
 from aligncap.evaluation import bootstrap
 from aligncap.evaluation.gold import by_people
-from aligncap.evaluation.wording import table_lines, worded
+from aligncap.evaluation.wording import markdown_table, worded
 from aligncap.vocabulary import SCALES
 
 RULE = "listeners_table"
@@ -55,13 +55,12 @@ def compare(
         clusters: Utterance id -> cluster that the bootstrap draws whole.
         evaluation: Resamples and seed of the bootstrap.
     """
-    nothing = {"ci_low": None, "ci_high": None}
     rows: list[Row] = []
     for end in SCALES[kind][::2]:
         own = [thirds[key] for key, told in said.items() if told == end]
         for third in SCALES[kind]:
-            count = {"measure": "count", "value": float(own.count(third)), "n": len(own)}
-            rows.append({"kind": kind, "said": end, "measured": third, **count, **nothing})
+            count = bootstrap.figure(own.count(third), None, len(own))
+            rows.append({"kind": kind, "said": end, "measured": third, "measure": "count", **count})
     if not said:
         return rows
     whole = {"kind": kind, "said": "all", "measured": ""}
@@ -75,8 +74,8 @@ def compare(
         figure = bootstrap.measured(drawn, share, evaluation.bootstrap, evaluation.seed)
         rows.append({**whole, "measure": measure, **figure})
     measured = list(thirds.values())
-    luck = float(np.mean([measured.count(OPPOSITE[end]) / len(measured) for end in said.values()]))
-    rows.append({**whole, "measure": "opposite_by_chance", "value": luck, "n": len(said), **nothing})
+    luck = np.mean([measured.count(OPPOSITE[end]) / len(measured) for end in said.values()])
+    rows.append({**whole, "measure": "opposite_by_chance", **bootstrap.figure(luck, None, len(said))})
     return rows
 
 
@@ -129,7 +128,8 @@ def render_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
                 others = (at[kind, "all", measure, ""] for measure in ("opposite", "opposite_by_chance"))
                 shares.append([kind, str(same["n"]), *map(worded, (same, *others))])
         lines += [f"## {corpus}", ""]
-        lines += table_lines(("said", "captions", "measured low (slow), mid, high (fast)"), counts)
-        lines += table_lines(("kind", "captions", "same end", "opposite end", "opposite, by chance"), shares)
+        lines += markdown_table("lrr", ("said", "captions", "measured low (slow), mid, high (fast)"), counts)
+        heads = ("kind", "captions", "same end", "opposite end", "opposite, by chance")
+        lines += markdown_table("lrrrr", heads, shares)
     lines.append("Thirds are of the speaker's (else session's, corpus's) clips. Brackets: 95 % bootstrap, by caption.")
     return "\n".join(lines) + "\n"

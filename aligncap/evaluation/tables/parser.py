@@ -21,7 +21,7 @@ from aligncap.clues.parser.grammar import dominant_emotion, is_chinese, parse_ma
 from aligncap.config import Evaluation
 from aligncap.evaluation import bootstrap
 from aligncap.evaluation.gold import by_people
-from aligncap.evaluation.wording import table_lines, worded
+from aligncap.evaluation.wording import markdown_table, worded
 from aligncap.vocabulary import CLASSES, canonical
 
 RULE = "parser_table"
@@ -85,34 +85,6 @@ def read_captioned(rows: Sequence[Mapping[str, Any]], texts: Mapping[str, str], 
     )
 
 
-def _ranks(weights: Array, values: Array) -> Array:
-    """Return mid-ranks [b, n] of ``values`` [n] where utterance i occurs ``weights[:, i]`` times."""
-    ranks = np.zeros_like(weights)
-    below = np.zeros(len(weights))
-    for value in np.unique(values):
-        here = values == value
-        mass = weights[:, here].sum(axis=1)
-        ranks[:, here] = (below + (mass + 1) / 2)[:, None]
-        below = below + mass
-    return ranks
-
-
-def weighted_spearman(weights: Array, first: Array, second: Array) -> Array:
-    """Return Spearman's rank correlation [b] of ``first`` and ``second`` [n] under each row of ``weights`` [b, n].
-
-    Ties get their mean rank. NaN in either column does not count. The result is NaN where one column is constant.
-    """
-    known = ~(np.isnan(first) | np.isnan(second))
-    rows = weights[:, known]
-    one, other = _ranks(rows, first[known]), _ranks(rows, second[known])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mass = rows.sum(axis=1, keepdims=True)
-        one = one - (rows * one).sum(axis=1, keepdims=True) / mass
-        other = other - (rows * other).sum(axis=1, keepdims=True) / mass
-        spread = np.sqrt((rows * one**2).sum(axis=1) * (rows * other**2).sum(axis=1))
-        return np.where(spread > 0, (rows * one * other).sum(axis=1) / spread, np.nan)
-
-
 def measure(data: Captioned, evaluation: Evaluation) -> list[dict[str, Any]]:
     """Return all measures of one corpus in one language, as ``parser`` rows without corpus and language."""
     label, parsed = np.asarray(data.label, dtype=object), np.asarray(data.parsed, dtype=object)
@@ -122,10 +94,8 @@ def measure(data: Captioned, evaluation: Evaluation) -> list[dict[str, Any]]:
 
     def add(measure: str, n: int, value: float | None, samples: Array | None, emotion: str, said: str = "") -> None:
         undefined = value is None or np.isnan(value)
-        bounds = None if undefined or samples is None else bootstrap.interval(samples)
-        low, high = bounds or (None, None)
-        figures = {"value": None if undefined else value, "ci_low": low, "ci_high": high, "n": n}
-        rows.append({"measure": measure, "emotion": emotion, "parsed": said, **figures})
+        figure = bootstrap.figure(None, None, n) if undefined else bootstrap.figure(value, samples, n)
+        rows.append({"measure": measure, "emotion": emotion, "parsed": said, **figure})
 
     def ratio(measure: str, top: Array, bottom: Array, emotion: str, n: int) -> Array:
         value = bootstrap.weighted_ratio(once, top, bottom)[0]
@@ -172,8 +142,8 @@ def measure(data: Captioned, evaluation: Evaluation) -> list[dict[str, Any]]:
             add(name, n, mean, bootstrap.weighted_mean(weights, chosen) if n else None, emotion)
         both = int((~(np.isnan(values) | np.isnan(score))).sum())
         if both:
-            value = float(weighted_spearman(once, score, values)[0])
-            add(f"spearman_{name}", both, value, weighted_spearman(weights, score, values), ALL)
+            value = float(bootstrap.weighted_spearman(once, score, values)[0])
+            add(f"spearman_{name}", both, value, bootstrap.weighted_spearman(weights, score, values), ALL)
     return rows
 
 
@@ -209,18 +179,21 @@ def render_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         lines += [f"## {corpus}, captions in '{language}'", ""]
         columns = ("precision", "precision_with_other", "recall", "f1")
         body = [[e, *(worded(at.get((m, e, ""))) for m in columns), str(at["support", e, ""]["n"])] for e in CLASSES]
-        lines += table_lines(("class", "precision", "precision, 'other' counted", "recall", "F1", "support"), body)
+        titles = ("class", "precision", "precision, 'other' counted", "recall", "F1", "support")
+        lines += markdown_table("lrrrrr", titles, body)
         whole = ((name, at.get((name, ALL, ""))) for name in ("accuracy", "macro_f1", "coverage"))
         lines += [", ".join(f"{name} {worded(row)}" for name, row in whole if row is not None) + ".", ""]
         heads = (*CLASSES, NONE)
         counts = [[t, *(f"{at['confusion', t, p]['value']:.0f}" for p in heads)] for t in (*CLASSES, OTHER)]
-        lines += ["Rows: label; columns: dominant emotion as parsed.", "", *table_lines(("label", *heads), counts)]
+        lines += ["Rows: label; columns: dominant emotion as parsed.", ""]
+        lines += markdown_table("l" + "r" * len(heads), ("label", *heads), counts)
         if dimensions := [name for name in ("valence", "arousal") if (name, NONE, "") in at]:
             means = [
                 [e, *(worded(at[d, e, ""]) for d in dimensions), str(max(at[d, e, ""]["n"] for d in dimensions))]
                 for e in heads
             ]
-            lines += table_lines(("parsed as", *(f"mean {d}" for d in dimensions), "n"), means)
+            parts = ("parsed as", *(f"mean {d}" for d in dimensions), "n")
+            lines += markdown_table("l" + "r" * (len(parts) - 1), parts, means)
             for d in dimensions:
                 if row := at.get((f"spearman_{d}", ALL, "")):
                     lines.append(f"Spearman, {d} of the parsed emotion with the label: {worded(row)}, n = {row['n']}.")

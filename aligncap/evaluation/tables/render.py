@@ -13,7 +13,6 @@ from aligncap import artifacts
 from aligncap.evaluation.bootstrap import PRIMARY
 from aligncap.evaluation.tables.columns import (
     COLUMNS,
-    SHORT,
     TITLES,
     ZERO_SHOT,
     best_value,
@@ -26,8 +25,9 @@ from aligncap.evaluation.tables.columns import (
     value_text,
 )
 from aligncap.evaluation.tables.seeds import Difference
-from aligncap.evaluation.wording import difference_cells
+from aligncap.evaluation.wording import difference_cells, markdown_table
 
+TEST_HEADINGS = ("system - baseline", "metric", "difference", "interval", "p", "p (Holm)", "seeds")
 TESTED = (
     "Differences on the same utterances and seeds: 95 % paired bootstrap, two-sided p from the same resamples, and p "
     "after Holm's correction (two families a baseline: agreement (macro) and factuality, the primary ones; the rest). "
@@ -81,24 +81,26 @@ def render_markdown(
     for corpus, systems in by_corpus(rows).items():
         columns = present_columns(systems, wanted)
         place = f"{corpus} ({notes['marks'][corpus]})" if corpus in notes["marks"] else corpus
-        lines += [f"## {place}", "", f"| system | mark | n | {' | '.join(heading(m, notes) for m in columns)} |"]
-        lines.append("|---|---|" + "---:|" * (len(columns) + 1))
-        for system, figures in systems.items():
-            cells = [_cell(figures.get(metric), metric) for metric in columns]
-            n = max(row["n"] for row in figures.values())
-            lines.append(f"| `{system}` | {mark_of(notes, system)} | {n} | {' | '.join(cells)} |")
-        lines += ["", *(f"- {note}" for note in footnotes(notes, corpus, list(systems), columns)), ""]
-        own = [d for d in differences if d.corpus == corpus]
-        if own:
-            lines += [TESTED, "", "| system - baseline | metric | difference | interval | p | p (Holm) | seeds |"]
-            lines += ["|---|---|---:|---|---:|---:|---:|", *map(_difference_line, own), ""]
+        head = ("system", "mark", "n", *(heading(metric, notes) for metric in columns))
+        body = (
+            [
+                f"`{system}`",
+                mark_of(notes, system),
+                str(max(row["n"] for row in figures.values())),
+                *(_cell(figures.get(metric), metric) for metric in columns),
+            ]
+            for system, figures in systems.items()
+        )
+        lines += [f"## {place}", "", *markdown_table("llr" + "r" * len(columns), head, body)]
+        lines += [*(f"- {note}" for note in footnotes(notes, corpus, list(systems), columns)), ""]
+        if own := [_difference_cells(d) for d in differences if d.corpus == corpus]:
+            lines += [TESTED, "", *markdown_table("llrlrrr", TEST_HEADINGS, own)]
     lines.append("Brackets: 95 % bootstrap, stratified by label, clustered by caption or session.")
     return "\n".join(lines) + "\n"
 
 
-def _difference_line(d: Difference) -> str:
-    cells = [f"`{d.system}` - `{d.against}`", COLUMNS[d.metric][0], *difference_cells(asdict(d)), str(d.seeds)]
-    return f"| {' | '.join(cells)} |"
+def _difference_cells(d: Difference) -> list[str]:
+    return [f"`{d.system}` - `{d.against}`", COLUMNS[d.metric].heading, *difference_cells(asdict(d)), str(d.seeds)]
 
 
 def escape_latex(text: str) -> str:
@@ -193,11 +195,11 @@ def render_terminal(path: str | Path, width: int = 132) -> str:
     rows, notes = artifacts.read_rows(path, "table"), artifacts.read_notes(path, "table")
     console = Console(width=width, file=io.StringIO(), force_terminal=True)
     for corpus, systems in by_corpus(rows).items():
-        columns = [metric for metric in present_columns(systems) if metric in SHORT]
+        columns = [metric for metric in present_columns(systems) if COLUMNS[metric].short]
         table = Table(title=f"zero-shot on {corpus}", title_style="bold", header_style="bold", padding=(0, 0, 0, 1))
         table.add_column("system", no_wrap=True)
         for metric in columns:
-            table.add_column(SHORT[metric], justify="right")
+            table.add_column(COLUMNS[metric].short, justify="right")
         best = {metric: best_value(systems, metric) for metric in columns}
         for system, own in systems.items():
             cells = []

@@ -44,6 +44,32 @@ class Difference:
     seeds: int
 
 
+def item_values(rows: Rows, metric: str) -> bootstrap.Array:
+    """Return a metric's values [n] in rows of ``evaluation``, NaN where it does not apply.
+
+    Macro and micro averages share them.
+    """
+    name = metric.replace("_macro_n10", "").replace(MACRO, "")
+    found = [dict(zip(row["metric_names"], row["metric_values"], strict=True)).get(name) for row in rows]
+    return np.asarray([np.nan if value is None else value for value in found], dtype=np.float64)
+
+
+def statistic(
+    weights: bootstrap.Array, values: bootstrap.Array, metric: str, classes: Sequence[str | None]
+) -> tuple[float, bootstrap.Array]:
+    """Return the metric of item values [n] over all utterances, and under each row of ``weights`` [b, n].
+
+    It is their mean, or with ``_macro`` in its name the mean over ``classes`` [n].
+    """
+
+    def under(rows: bootstrap.Array) -> bootstrap.Array:
+        if MACRO not in metric:
+            return bootstrap.weighted_mean(rows, values)
+        return bootstrap.weighted_macro(rows, values, classes, 10 if metric.endswith("_n10") else 1)
+
+    return float(under(np.ones((1, len(values))))[0]), under(weights)
+
+
 class CorpusScores:
     """The evaluations of one test corpus, read once, with the resamples of its utterances.
 
@@ -77,20 +103,12 @@ class CorpusScores:
         return [(one[seed], other[seed]) for seed in one if seed in other]
 
     def values(self, member: str, metric: str) -> bootstrap.Array:
-        """Return a metric's item values [n], NaN where it does not apply; macro and micro averages share them."""
-        name = metric.replace("_macro_n10", "").replace(MACRO, "")
-        found = [dict(zip(r["metric_names"], r["metric_values"], strict=True)).get(name) for r in self.rows[member]]
-        return np.asarray([np.nan if value is None else value for value in found], dtype=np.float64)
-
-    def _statistic(self, weights: bootstrap.Array, values: bootstrap.Array, metric: str) -> bootstrap.Array:
-        if MACRO not in metric:
-            return bootstrap.weighted_mean(weights, values)
-        return bootstrap.weighted_macro(weights, values, self.classes, 10 if metric.endswith("_n10") else 1)
+        """Return a metric's item values [n], NaN where it does not apply."""
+        return item_values(self.rows[member], metric)
 
     def statistic(self, values: bootstrap.Array, metric: str) -> tuple[float, bootstrap.Array]:
         """Return the metric of ``values`` [n] over all utterances, and over each resample [b]."""
-        whole = self._statistic(np.ones((1, len(values))), values, metric)[0]
-        return float(whole), self._statistic(self.weights, values, metric)
+        return statistic(self.weights, values, metric, self.classes)
 
     def over_seeds(self, samples: Sequence[bootstrap.Array]) -> bootstrap.Array:
         """Return the mean [b] over drawn seeds; ``samples`` hold the statistic of every resample [b] per seed."""
@@ -108,11 +126,14 @@ class CorpusScores:
         """
         value = float(np.mean([figure["value"] for figure in figures]))
         known = [self.statistic(self.values(member, metric), metric) for member in members]
-        bounds, plain = None, float(np.mean([whole for whole, _ in known]))
-        if not np.isnan(plain) and all(figure["ci_low"] is not None for figure in figures):
-            bounds = bootstrap.interval(self.over_seeds([samples for _, samples in known]))
-        low, high = (max(0.0, bounds[0] + value - plain), bounds[1] + value - plain) if bounds else (None, None)
-        return {"value": value, "ci_low": low, "ci_high": high, "n": min(figure["n"] for figure in figures)}
+        plain, n = float(np.mean([whole for whole, _ in known])), min(figure["n"] for figure in figures)
+        if np.isnan(plain) or any(figure["ci_low"] is None for figure in figures):
+            return bootstrap.figure(value, None, n)
+        around = bootstrap.figure(value, self.over_seeds([samples for _, samples in known]), n)
+        if around["ci_low"] is None:
+            return around
+        low, high = around["ci_low"] + value - plain, around["ci_high"] + value - plain
+        return around | {"ci_low": max(0.0, low), "ci_high": high}
 
     def difference(self, system: str, against: str, metric: str) -> Difference | None:
         """Return the difference ``system`` minus ``against``, or None where nothing can be compared."""

@@ -20,7 +20,7 @@ from aligncap import artifacts
 from aligncap.config import Evaluation
 from aligncap.evaluation import bootstrap
 from aligncap.evaluation.tables.seeds import CorpusScores, scores_by_corpus
-from aligncap.evaluation.wording import bounds
+from aligncap.evaluation.wording import bounds, markdown_table
 from aligncap.systems import plain_name
 from aligncap.vocabulary import canonical
 
@@ -69,9 +69,8 @@ def reliance(scores: CorpusScores, members: Sequence[str], tags: Mapping[str, st
     found = {}
     for metric, top, bottom in zip(METRICS, tops, bottoms, strict=True):
         if bottom.any():
-            low, high = bootstrap.interval(bootstrap.weighted_ratio(scores.weights, top, bottom)) or (None, None)
-            value = float(top.sum() / bottom.sum())
-            found[metric] = {"value": value, "ci_low": low, "ci_high": high, "n": int(bottom.sum())}
+            samples = bootstrap.weighted_ratio(scores.weights, top, bottom)
+            found[metric] = bootstrap.figure(top.sum() / bottom.sum(), samples, int(bottom.sum()))
     return found
 
 
@@ -134,15 +133,15 @@ def write_tag_reliance(
 
 
 def _markdown(found: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]]) -> str:
-    lines = ["# Captions and the predicted emotion tag"]
+    lines = ["# Captions and the predicted emotion tag", ""]
+    head = ("system", *METRICS.values(), "captions")
     for corpus, own in found.items():
-        head = f"| system | {' | '.join(METRICS.values())} | captions |"
-        lines += ["", f"## {corpus}", "", head, "|---|" + "---:|" * (len(METRICS) + 1)]
-        for system, figures in own.items():
-            cells = [" ".join(filter(None, cell)) for cell in in_words(figures, digits=3)]
-            lines.append(f"| `{system}` | {' | '.join(cells)} |")
+        body = (
+            [f"`{system}`", *(" ".join(filter(None, cell)) for cell in in_words(figures, digits=3))]
+            for system, figures in own.items()
+        )
+        lines += [f"## {corpus}", "", *markdown_table("l" + "r" * (len(METRICS) + 1), head, body)]
     lines += [
-        "",
         "Of the clips whose emotion is tagged. `right there`, `the tag would have been` and their difference are over "
         "the labelled clips on which the caption says another emotion than the tag; `captions` counts these. "
         "Brackets: 95 % bootstrap over utterances, stratified by label, clustered as in the zero-shot table.",

@@ -24,13 +24,12 @@ from aligncap.clues.tagger.training import targets_of
 from aligncap.clues.text_clue import TextClue, join
 from aligncap.config import Evaluation, TaggerSettings
 from aligncap.evaluation import bootstrap
-from aligncap.evaluation.wording import worded
+from aligncap.evaluation.wording import markdown_table, worded
 from aligncap.job import By, ByCorpus
 
 Array = NDArray[np.float64]
 
 BINS = 10
-METRICS = ("accuracy", "macro_recall", "ece", "brier", "coverage", "accuracy_kept")
 LEAST_CLUSTERS = 10
 SHOWN = {
     "accuracy": "accuracy",
@@ -109,7 +108,7 @@ def calibration_error(weights: Array, scored: ScoredTags) -> Array:
 
 
 def measures(weights: Array, scored: ScoredTags) -> dict[str, Array]:
-    """Return each of ``METRICS`` under each row of weights [B, N], as arrays [B]."""
+    """Return each of ``SHOWN`` under each row of weights [B, N], as arrays [B]."""
     return {
         "accuracy": bootstrap.weighted_mean(weights, scored.right),
         "macro_recall": bootstrap.weighted_macro(weights, scored.right, scored.targets),
@@ -128,13 +127,10 @@ def figures(scored: ScoredTags, evaluation: Evaluation) -> list[dict[str, Any]]:
     weights = bootstrap.resample_weights(scored.clusters, scored.targets, evaluation.bootstrap, evaluation.seed)
     whole, resampled = measures(np.ones((1, n)), scored), measures(weights, scored)
     rows = []
-    for metric in METRICS:
+    for metric in SHOWN:
         if not np.isnan(whole[metric][0]):
-            low, high = bootstrap.interval(resampled[metric]) or (None, None)
             count = int(scored.kept.sum()) if metric == "accuracy_kept" else n
-            rows.append(
-                {"metric": metric, "value": float(whole[metric][0]), "ci_low": low, "ci_high": high, "n": count}
-            )
+            rows.append({"metric": metric, **bootstrap.figure(whole[metric][0], resampled[metric], count)})
     return rows
 
 
@@ -264,20 +260,17 @@ def _sources(
 
 def render_markdown(rows: Sequence[Mapping[str, Any]], bins: Sequence[Mapping[str, Any]], transductive: bool) -> str:
     """Return one table of figures and one of reliability bins, with a line per corpus, setting, source and kind."""
-
-    def line_of(row: Mapping[str, Any]) -> tuple[str, ...]:
-        return tuple(str(row[name]) for name in ("corpus", "setting", "source", "kind"))
-
+    line_heads = ("corpus", "setting", "source", "kind")
     found: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
     for row in rows:
-        found.setdefault(line_of(row), {})[row["metric"]] = row
-    head = "| corpus | setting | source | kind | n | " + " | ".join(SHOWN[m] for m in METRICS) + " |"
-    lines = ["# Clue tagger", "", head, "|---|---|---|---|---:|" + "---:|" * len(METRICS)]
-    for where, own in found.items():
-        cells = [worded(own.get(metric), 3) for metric in METRICS]
-        lines.append(f"| {' | '.join(where)} | {own['accuracy']['n']} | {' | '.join(cells)} |")
+        found.setdefault(tuple(row[name] for name in line_heads), {})[row["metric"]] = row
+    body = (
+        [*where, str(own["accuracy"]["n"]), *(worded(own.get(metric), 3) for metric in SHOWN)]
+        for where, own in found.items()
+    )
+    lines = ["# Clue tagger", ""]
+    lines += markdown_table("llllr" + "r" * len(SHOWN), (*line_heads, "n", *SHOWN.values()), body)
     lines += [
-        "",
         "- setting: `speaker` and `corpus` are out of fold by speaker and by corpus, on training corpora; `test` "
         "is the saved tagger on a test corpus"
         + (", normalised with its own audio (transductive)." if transductive else "."),
@@ -287,13 +280,17 @@ def render_markdown(rows: Sequence[Mapping[str, Any]], bins: Sequence[Mapping[st
         "",
         "## Reliability of the emotion",
         "",
-        "| corpus | setting | source | confidence | n | mean confidence | accuracy |",
-        "|---|---|---|---|---:|---:|---:|",
     ]
-    lines += [
-        f"| {row['corpus']} | {row['setting']} | {row['source']} | {row['bin_low']:.1f}-{row['bin_high']:.1f} "
-        f"| {row['n']} | {row['confidence']:.2f} | {row['accuracy']:.2f} |"
+    reliable = (
+        [
+            *(row[name] for name in line_heads[:3]),
+            f"{row['bin_low']:.1f}-{row['bin_high']:.1f}",
+            str(row["n"]),
+            f"{row['confidence']:.2f}",
+            f"{row['accuracy']:.2f}",
+        ]
         for row in bins
         if row["kind"] == "emotion"
-    ]
-    return "\n".join(lines) + "\n"
+    )
+    lines += markdown_table("llllrrr", (*line_heads[:3], "confidence", "n", "mean confidence", "accuracy"), reliable)
+    return "\n".join(lines)

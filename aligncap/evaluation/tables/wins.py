@@ -77,9 +77,7 @@ def win_rates(
         for name, outcomes in named.items():
             for metric in found[0]:
                 wholes, samples = zip(*(scores.statistic(own[metric], metric) for own in outcomes), strict=True)
-                drawn = scores.over_seeds(samples)
-                low, high = bootstrap.interval(drawn) or (None, None)
-                figure = {"value": float(np.mean(wholes)), "ci_low": low, "ci_high": high, "n": min(known)}
+                figure = bootstrap.figure(np.mean(wholes), scores.over_seeds(samples), min(known))
                 rows.append({"system": name, "corpus": scores.corpus, "metric": metric, **figure})
                 if name == system and metric == WIN_RATE:
                     halves = [whole - 0.5 for whole in wholes], [own - 0.5 for own in samples]

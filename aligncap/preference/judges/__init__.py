@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -18,7 +19,7 @@ from aligncap.config import Compute, Judge
 from aligncap.errors import ArtifactError
 from aligncap.extensions import names
 from aligncap.job import By, ByCorpus
-from aligncap.preference.facts import JudgedCaption, Opinion, read_facts
+from aligncap.preference.facts import ClipFacts, JudgedCaption, Key, Opinion, read_facts
 from aligncap.preference.judges.rubric import PROMPT
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,13 @@ def score(
     from aligncap.preference.judges import reference
 
     return reference.score(settings, compute, items, model_manifest)
+
+
+def _judged(corpus: str, row: Mapping[str, Any], facts: Mapping[Key, ClipFacts], path: Path) -> JudgedCaption:
+    key = corpus, row["utterance_id"]
+    if key not in facts:
+        raise ArtifactError(f"{path}: '{'/'.join(key)}' is no utterance of this run; make the file again")
+    return JudgedCaption(*key, row["caption"], row["finished"], facts[key])
 
 
 def _row(settings: Judge, opinion: Opinion) -> dict[str, Any]:
@@ -119,15 +127,7 @@ def score_candidates(judge: Judge, compute: Compute, inputs: CandidateScoringInp
     """
     facts = read_facts(inputs.references, inputs.gold, inputs.transcripts, inputs.prosody)
     rows = artifacts.read_rows(inputs.candidates, "candidates")
-    items = []
-    for row in rows:
-        key = row["corpus"], row["utterance_id"]
-        if key not in facts:
-            raise ArtifactError(
-                f"{inputs.candidates}: candidate '{row['candidate_id']}' is of no training utterance; "
-                "sample candidates again"
-            )
-        items.append(JudgedCaption(*key, row["caption"], row["finished"], facts[key]))
+    items = [_judged(row["corpus"], row, facts, inputs.candidates) for row in rows]
     opinions = score(judge, compute, items, inputs.model)
     scored = [
         {"candidate_id": row["candidate_id"], **_row(judge, own), "rationale": own.rationale}
@@ -182,20 +182,10 @@ def score_captions_of(
     tables = (inputs.references, inputs.gold, inputs.transcripts, inputs.prosody)
     facts = read_facts(*({corpus: path} for path in tables))
     said = {system: artifacts.read_rows(path, "captions") for system, path in inputs.captions.items()}
-    items = []
+    items = [_judged(corpus, row, facts, inputs.captions[system]) for system, rows in said.items() for row in rows]
+    opinions = iter(score(judge, compute, items, inputs.model))
     for system, rows in said.items():
-        for row in rows:
-            key = corpus, row["utterance_id"]
-            if key not in facts:
-                raise ArtifactError(
-                    f"{inputs.captions[system]}: '{row['utterance_id']}' is not in {inputs.references}; "
-                    "caption this corpus again"
-                )
-            items.append(JudgedCaption(*key, row["caption"], row["finished"], facts[key]))
-    opinions = score(judge, compute, items, inputs.model)
-    rest = iter(opinions)
-    for system, rows in said.items():
-        own = [next(rest) for _ in rows]
+        own = list(islice(opinions, len(rows)))
         scored = [
             {"utterance_id": row["utterance_id"], **_row(judge, opinion)}
             for row, opinion in zip(rows, own, strict=True)

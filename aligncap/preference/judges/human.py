@@ -6,19 +6,18 @@ only compared has the score 1 + 4 × the share of comparisons that it won, where
 
 from __future__ import annotations
 
-import csv
-import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aligncap.config import Judge
-from aligncap.errors import JudgeError
+from aligncap.corpora.base import Row, read_table
+from aligncap.errors import CorpusError, JudgeError
 from aligncap.preference.facts import JudgedCaption, Opinion, opinion
 from aligncap.preference.judges.rubric import ASPECTS
 
@@ -58,49 +57,32 @@ class HumanAnswer(BaseModel):
         return self
 
 
-def _records(path: Path) -> Iterator[tuple[int, Any]]:
-    """Iterate over the rows of the file with the line or row numbers that error messages name."""
-    if path.suffix == ".csv":
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            for row in reader:
-                yield reader.line_num, row
-    elif path.suffix == ".jsonl":
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            if line.strip():
-                yield number, json.loads(line)
-    elif path.suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        yield from enumerate(pq.read_table(path).to_pylist(), start=1)
-    else:
-        raise JudgeError(f"{path}: answers come as .csv, .jsonl or .parquet, got '{path.suffix}'")
-
-
 def read_human_answers(path: Path) -> list[HumanAnswer]:
-    """Read a file of answers.
+    """Read a file of answers: a CSV, TSV, JSONL or Parquet table.
 
     Raises:
-        JudgeError: The file is missing or has another format, or a row is not an answer; the message names the row.
+        JudgeError: The file is missing or no table, or a row is not an answer; the message names the row.
     """
+    if not path.is_file():
+        raise JudgeError(f"{path}: no such file; preference.judge.human.answers names the file of answers")
     try:
-        return [_answer(path, number, row) for number, row in _records(path)]
-    except OSError as error:
-        what = f"{error.strerror}; preference.judge.human.answers names the file of answers"
-    except (ValueError, TypeError, csv.Error) as error:  # no JSON, no Parquet, no UTF-8
-        what = f"cannot be read: {' '.join(str(error).split())}"
-    raise JudgeError(f"{path}: {what}")
+        return [_answer(row) for row in read_table(path)[1]]
+    except CorpusError as error:
+        raise JudgeError(str(error)) from None
 
 
-def _answer(path: Path, number: int, row: Any) -> HumanAnswer:
-    given = {name: value for name, value in dict(row).items() if value not in (None, "")}
+def _answer(row: Row) -> HumanAnswer:
+    if row.problem:
+        raise JudgeError(f"{row.where}: {row.problem}")
     try:
-        return HumanAnswer.model_validate(given)
+        return HumanAnswer.model_validate(
+            {name: value for name, value in row.values.items() if value not in (None, "")}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the row"
         got = f", got {first['input']!r}" if first["loc"] else ""
-        raise JudgeError(f"{path}: row {number}: {field}: {first['msg']}{got}; docs/judge.md has the columns") from None
+        raise JudgeError(f"{row.where}: {field}: {first['msg']}{got}; docs/judge.md has the columns") from None
 
 
 def _caption(corpus: str, utterance_id: str, text: str) -> Caption:

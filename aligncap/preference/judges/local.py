@@ -90,7 +90,7 @@ def _laid_out(
 
     head = frame.before + model.encode(f"{rubric.facts_text(facts)}\n\n")
     tails = [
-        [*model.encode(f"{rubric.caption_text(item)}\n\n{rubric.digit_question(aspect)}"), *frame.after, filler]
+        [*model.encode(f"{rubric.caption_text(item)}\n\n{rubric.part('digit', aspect=aspect)}"), *frame.after, filler]
         for item in items
         for aspect in rubric.ASPECTS
     ]
@@ -132,7 +132,7 @@ def score(settings: Judge, compute: Compute, items: Sequence[JudgedCaption], mod
     from aligncap.captioner.model import CaptionModel
     from aligncap.models.sources import model_folder
 
-    instructed = Prompts(instruction=rubric.rubric(), acoustic=False, semantic=False)
+    instructed = Prompts(instruction=rubric.part("rubric"), acoustic=False, semantic=False)
     model = CaptionModel(model_folder(model_manifest), instructed, compute)
     frame = model.text_prompt("", ())
     tokens = digit_tokens(model.tokenizer)

@@ -206,7 +206,7 @@ def _answer(endpoint: Endpoint, messages: Messages) -> Answer:
     except BadAnswer as problem:
         # Some endpoints refuse an empty message.
         said = [{"role": "assistant", "content": text.strip() or "(nothing)"}]
-        told = [{"role": "user", "content": rubric.again(str(problem))}]
+        told = [{"role": "user", "content": rubric.part("again", problem=str(problem))}]
         text = endpoint.ask(request_of(endpoint.settings, [*messages, *said, *told]))
     try:
         return read_answer(text)
@@ -260,11 +260,15 @@ def _ask_all(
     def ask(key: str) -> Answer | None:
         try:
             answer = _answer(endpoint, waiting[key])
+        except JudgeError:
+            endpoint.stop()  # stop here: this thread would take the next prompt before the caller sees the error
+            raise
         except GaveUp as problem:
             with counting:
                 reasons[key] = str(problem)
                 unscored = sum(rows[k] for k in reasons)
             if unscored > allowed:
+                endpoint.stop()
                 raise JudgeError(
                     f"{settings.base_url}: {unscored} of {rows.total()} captions stay unscored, "
                     f"more than {SECTION}.max_unscored ({settings.max_unscored}); last reason: {problem}; "
@@ -274,15 +278,8 @@ def _ask_all(
         cache.put(key, answer)
         return answer
 
-    def ask_or_stop(key: str) -> Answer | None:
-        try:
-            return ask(key)
-        except JudgeError:
-            endpoint.stop()  # stop here: this thread would take the next prompt before the caller sees the error
-            raise
-
     with ThreadPoolExecutor(settings.concurrency) as pool:
-        futures: dict[Future[Answer | None], str] = {pool.submit(ask_or_stop, key): key for key in waiting}
+        futures: dict[Future[Answer | None], str] = {pool.submit(ask, key): key for key in waiting}
         try:
             for future in track(as_completed(futures), "judge", len(futures)):
                 try:

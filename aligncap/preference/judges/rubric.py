@@ -23,8 +23,15 @@ def _parts() -> dict[str, str]:
     return {name: body.strip() for name, body in zip(rest[::2], rest[1::2], strict=True)}
 
 
-def _fill(part: str, **values: str) -> str:
-    return Template(_parts()[part]).substitute(values)
+def part(name: str, **values: str) -> str:
+    """Return a part of the scoring prompt with its ``$names`` filled in.
+
+    Args:
+        name: ``rubric`` (the instruction, which explains the two scores), ``facts``, ``caption``, ``json`` (asks for
+            both scores), ``again`` (asks again after an unusable answer), or ``digit`` (asks for one score).
+        values: Texts for the names in the part.
+    """
+    return Template(_parts()[name]).substitute(values)
 
 
 def _quoted(text: str) -> str:
@@ -54,38 +61,18 @@ def describe(facts: ClipFacts) -> str:
     return "\n".join(f"- {line}" for line in lines or ["nothing"])
 
 
-def rubric() -> str:
-    """Return the instruction, which explains the two scores."""
-    return _parts()["rubric"]
-
-
 def facts_text(facts: ClipFacts) -> str:
     """Return the facts part of the prompt, which all captions of an utterance share."""
-    return _fill("facts", facts=describe(facts))
+    return part("facts", facts=describe(facts))
 
 
 def caption_text(item: JudgedCaption) -> str:
     """Return the part of the prompt with the caption."""
-    filled = _fill("caption", caption=_quoted(item.caption))
-    return filled if item.finished else f"{filled}\n{_parts()['unfinished']}"
-
-
-def json_question() -> str:
-    """Return the question that asks for both scores in JSON."""
-    return _parts()["json"]
-
-
-def again(problem: str) -> str:
-    """Return the message that asks again after an answer that cannot be used."""
-    return _fill("again", problem=problem)
-
-
-def digit_question(aspect: str) -> str:
-    """Return the question that asks for one digit; ``aspect`` is one of ``ASPECTS``."""
-    return _fill("digit", aspect=aspect)
+    filled = part("caption", caption=_quoted(item.caption))
+    return filled if item.finished else f"{filled}\n{part('unfinished')}"
 
 
 def messages(item: JudgedCaption) -> list[dict[str, str]]:
     """Return the chat messages that ask for a JSON answer about one caption."""
-    content = f"{facts_text(item.facts)}\n\n{caption_text(item)}\n\n{json_question()}"
-    return [{"role": "system", "content": rubric()}, {"role": "user", "content": content}]
+    content = f"{facts_text(item.facts)}\n\n{caption_text(item)}\n\n{part('json')}"
+    return [{"role": "system", "content": part("rubric")}, {"role": "user", "content": content}]

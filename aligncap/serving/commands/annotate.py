@@ -50,7 +50,8 @@ def annotate(options: AnnotateOptions) -> None:
       aligncap annotate --candidates kd
       aligncap annotate --candidates kd --export annotations/default.preferences.jsonl
     """
-    from aligncap.serving.web import annotation, outcomes
+    from aligncap.serving.web import annotation, outcomes, server
+    from aligncap.serving.web.answers import Answers
 
     results, summary, export = options.results, options.summary, options.export
     file = options.answers or annotation.default_answers(results)
@@ -66,4 +67,4 @@ def annotate(options: AnnotateOptions) -> None:
         note(f"{len(rows)} measures in {summary} and {summary.with_suffix('.md')}")
         return
     note(f"{len(tasks.asked)} questions, answers go to {file}; Ctrl-C ends the page, the same command goes on")
-    annotation.annotate(tasks, file, options.host, options.port)
+    server.run(annotation.annotation_app(tasks, Answers(file), options.host), options.host, options.port)

@@ -19,8 +19,8 @@ def doctor(
 ) -> None:
     """Check what works on this machine, and say how to repair what does not.
 
-    It checks Python, packages, torch, GPU, bf16, Java, audio decoding, the parser, disk, base models, MLflow store,
-    Snakemake and conda, and changes nothing.
+    It checks Python, packages, torch with GPU and bf16, Java, audio decoding, the parser, disk and base models, and
+    changes nothing.
 
     Exit code: 0; 1 where something fails that the captioner or the pipeline cannot do without.
 
@@ -32,12 +32,11 @@ def doctor(
 
     checks = list(examine(models, quick))
     if as_json:
-        print_json([vars(check) for check in checks])
+        print_json([{"name": name, **finding._asdict()} for name, finding in checks])
     else:
         rows = table("", "what", "found", "what to do")
-        for check in checks:
-            cells = map(Text, (check.name, check.found, check.remedy))
-            rows.add_row(Text(check.state, COLOURS[check.state]), *cells)
+        for name, (state, *told) in checks:
+            rows.add_row(Text(state, COLOURS[state]), *map(Text, (name, *told)))
         stdout().print(rows)
-    if any(check.state == "fail" for check in checks):
+    if any(finding.state == "fail" for _, finding in checks):
         raise typer.Exit(1)

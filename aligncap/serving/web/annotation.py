@@ -151,19 +151,3 @@ def default_answers(results: Path) -> Path:
     """Return ``annotations/{experiment}.sqlite`` beside ``results/``, which `make clean` does not remove."""
     folder = results.resolve()
     return folder.parents[1] / "annotations" / f"{folder.name}.sqlite"
-
-
-def annotate(tasks: Tasks, answers: Path, host: str = "127.0.0.1", port: int = 8001) -> None:
-    """Serve the annotation page until a signal ends it.
-
-    Args:
-        tasks: Questions; see ``load_tasks``.
-        answers: SQLite file, created where it does not exist.
-        host: Address to listen on; anything but loopback is reachable by others without a password.
-        port: Port; 0 takes a free one.
-
-    Raises:
-        ArtifactError: The file of answers is unusable.
-        ServerError: The address is unavailable.
-    """
-    server.run(annotation_app(tasks, Answers(answers), host), host, port)

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from aligncap import artifacts
 from aligncap.errors import ArtifactError
 from aligncap.evaluation import bootstrap
 from aligncap.evaluation.tables.judge_agreement import weighted_kappa
-from aligncap.evaluation.wording import worded
+from aligncap.evaluation.wording import markdown_table, worded
 from aligncap.serving.web.answers import CHOICES, Answer, Answers
 from aligncap.serving.web.tasks import Task, Tasks, trainable
 
@@ -127,38 +128,26 @@ def summarise(tasks: Tasks, given: Sequence[Answer]) -> list[Row]:
 
 def _agreement(answered: Sequence[Task], answers: dict[str, list[Answer]]) -> list[Row]:
     """Return Cohen's kappa per pair of people and Fleiss' of all, for the four answers and preferences (with ties)."""
-    four = {choice: number for number, choice in enumerate(CHOICES)}
-    people = sorted({own.annotator for task in answered for own in answers[task.key]}, key=str.casefold)
+    given = pd.DataFrame(
+        [(number, own.annotator, own.choice) for number, task in enumerate(answered) for own in answers[task.key]],
+        columns=["question", "person", "choice"],
+    ).pivot(index="question", columns="person", values="choice")
+    people = sorted(given.columns, key=str.casefold)
+    codes = {"answer": {str(choice): number for number, choice in enumerate(CHOICES)}, "preference": PREFERENCES}
     rows = []
-    for of, code in (("answer", four), ("preference", PREFERENCES)):
+    for of, code in codes.items():
+        coded = given.apply(lambda column, code=code: column.map(code))
         for one, other in itertools.combinations(people, 2):
-            both = []
-            for task in answered:
-                said = {own.annotator: code[own.choice] for own in answers[task.key]}
-                if one in said and other in said:
-                    both.append((task, said[one], said[other]))
-            pair = [np.asarray([row[i] for row in both], np.int64) for i in (1, 2)]
-            rows.append(
-                _measured(
-                    f"cohen_kappa_{of}",
-                    f"{one}, {other}",
-                    [task for task, _, _ in both],
-                    _kappa(*pair),
-                )
-            )
-        shared = [task for task in answered if len(answers[task.key]) > 1]
-        counts = np.zeros((len(shared), max(code.values()) + 1), np.int64)
-        for place, task in enumerate(shared):
-            for own in answers[task.key]:
-                counts[place, code[own.choice]] += 1
+            both = coded[[one, other]].dropna().astype(int)
+            kappa = partial(weighted_kappa, first=both[one].to_numpy(), second=both[other].to_numpy())
+            tasks = [answered[number] for number in both.index]
+            rows.append(_measured(f"cohen_kappa_{of}", f"{one}, {other}", tasks, kappa))
+        shared = coded[coded.notna().sum(axis=1) > 1]
+        counts = np.stack([(shared == value).sum(axis=1) for value in sorted(set(code.values()))], axis=1)
         if len(people) > 1:
-            measure = f"fleiss_kappa_{of}"
-            rows.append(_measured(measure, "all", shared, partial(fleiss_kappa, counts=counts)))
+            tasks = [answered[number] for number in shared.index]
+            rows.append(_measured(f"fleiss_kappa_{of}", "all", tasks, partial(fleiss_kappa, counts=counts)))
     return rows
-
-
-def _kappa(first: NDArray[np.int64], second: NDArray[np.int64]) -> Callable[[Array], Array]:
-    return lambda weights: weighted_kappa(weights, first, second)
 
 
 def _mean(values: Sequence[float]) -> Callable[[Array], Array]:
@@ -204,14 +193,12 @@ def write_summary(tasks: Tasks, answers: Path, out: Path) -> list[Row]:
 
 
 def _markdown(rows: Sequence[Row], notes: Row) -> str:
-    lines = ["| measure | people | value [95 %] | n |", "|---|---|---|---|"]
-    lines += [
-        f"| {row['measure']} | {row['annotators']} | {worded(row, absent='undefined')} | {row['n']} |" for row in rows
-    ]
+    cells = ((row["measure"], row["annotators"], worded(row, absent="undefined"), str(row["n"])) for row in rows)
+    table = markdown_table("llll", ("measure", "people", "value [95 %]", "n"), cells)
     head = f"`{rows[0]['system']}` (first) against `{rows[0]['against']}` (second), {notes['source']} captions: "
     tail = (
         f"{notes['answers']} answers to {notes['questions']} questions, {notes['identical']} recordings that both "
         f"caption alike, {notes['plays']:.1f} plays an answer. n: recordings. Intervals: bootstrap over recordings or "
         "sessions."
     )
-    return "\n".join([head + tail, "", *lines]) + "\n"
+    return "\n".join([head + tail, "", *table])

@@ -13,18 +13,13 @@ from made_up import LABELS, REFERENCES, write_captions, write_corpus
 from aligncap import artifacts
 from aligncap.config import Compute, Evaluation, Table
 from aligncap.evaluation.figures.methods import MethodsFiles, draw_methods
-from aligncap.evaluation.report import ReportInputs
+from aligncap.evaluation.report.inputs import ReportInputs
 from aligncap.evaluation.score import Evaluations, ScoringInputs, ScoringSettings, score_captions
-from aligncap.evaluation.tables import (
-    ComparisonInputs,
-    ComparisonSettings,
-    TableFiles,
-    TableForms,
-    write_claims,
-    write_comparison,
-    write_zero_shot,
-)
+from aligncap.evaluation.tables.claims import write_claims
+from aligncap.evaluation.tables.comparison import ComparisonInputs, ComparisonSettings, TableFiles, write_comparison
+from aligncap.evaluation.tables.render import TableForms
 from aligncap.evaluation.tables.tag_reliance import write_tag_reliance
+from aligncap.evaluation.tables.zero_shot import write_zero_shot
 
 SETTINGS = Evaluation(meteor=False, bootstrap=50, derangements=3)
 ENDINGS = (".parquet", ".csv", ".md", ".tex", "_tests.parquet", "_tests.csv")
@@ -79,7 +74,7 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         settings = ComparisonSettings(name, chosen_rows, {}, "reference", SETTINGS)
         write_comparison(settings, ComparisonInputs(table, evaluations, {}), outs)
         chosen[name], tests[name] = outs.parquet, outs.tests
-    pictures = [folder / f"figures/figure2.{kind}" for kind in ("svg", "png", "parquet", "csv")]
+    pictures = [folder / f"figures/figure2.{kind}" for kind in ("svg", "png", "parquet")]
     draw_methods(chosen["table3"], tests["table3"], MethodsFiles(*pictures))
     drawn["figure2"] = pictures[0]
     claims = TableForms(*(folder / f"tables/claims.{kind}" for kind in ("parquet", "csv", "md", "tex")))
@@ -97,26 +92,6 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         ]
         training[system] = folder / f"training/{system}.parquet"
         artifacts.write(rows, training[system], "training", "test")
-    fold = folder / "out_of_fold.parquet"
-    predictions = [
-        {
-            "utterance_id": n,
-            "corpus": "train_a",
-            "kind": "emotion",
-            "target": LABELS[i % 4],
-            "labels": list(LABELS),
-            "probabilities": [0.7 if j == (i % 4 if i % 3 else 0) else 0.1 for j in range(4)],
-        }
-        for i, n in enumerate(names)
-    ]
-    artifacts.write(predictions, fold, "tagger_predictions", "test")
-    pairs = folder / "pairs.parquet"
-    pair = {"utterance_id": "a", "corpus": "train_a", "chosen_id": "a#0", "chosen_ids": [1], "rejected_ids": [2]}
-    rows = [
-        {**pair, "pair_id": "1", "kind": "factuality", "rejected_id": "a#1", "margin": 1.5, "role": "train"},
-        {**pair, "pair_id": "2", "kind": "factuality", "rejected_id": "a#swap0", "margin": 0.0, "role": "dev"},
-    ]
-    artifacts.write(rows, pairs, "preference_pairs", "test")
     run = {
         "config": {"experiment": "made-up", "seed": 0},
         "git": {"commit": "0123abc", "dirty": True},
@@ -137,8 +112,6 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         stages=STAGES,
         licences={"demo": "free to pass on"},
         training=training,
-        out_of_fold=fold,
-        pairs={"kd": pairs},
         synthetic=["demo"],
         tables=chosen,
         tests=tests,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from aligncap.evaluation import bootstrap
 
@@ -97,3 +98,18 @@ def test_holm_by_hand():
     assert adjusted["b"] == pytest.approx(0.06)  # never smaller than one before it
     assert np.isnan(adjusted["d"])
     assert bootstrap.holm({"a": 0.6, "b": 0.7}) == {"a": 1.0, "b": 1.0}
+
+
+def test_weighted_spearman_is_scipys():
+    generator = np.random.default_rng(0)
+    first, second = generator.integers(0, 4, 40).astype(float), generator.integers(0, 3, 40).astype(float)
+    weights = generator.multinomial(40, np.full(40, 1 / 40), size=5).astype(float)
+    got = bootstrap.weighted_spearman(weights, first, second)
+    for row, value in zip(weights, got, strict=True):
+        times = row.astype(int)
+        assert value == pytest.approx(spearmanr(np.repeat(first, times), np.repeat(second, times)).statistic)
+    assert np.isnan(bootstrap.weighted_spearman(weights, np.ones(40), second)).all()
+    first[0] = np.nan
+    assert bootstrap.weighted_spearman(np.ones((1, 40)), first, second)[0] == pytest.approx(
+        spearmanr(first[1:], second[1:]).statistic
+    )

@@ -12,18 +12,11 @@ from made_up import write_evaluation, write_judged
 from aligncap import artifacts
 from aligncap.config import Evaluation, Table
 from aligncap.errors import ArtifactError
-from aligncap.evaluation.tables import (
-    ComparisonInputs,
-    ComparisonSettings,
-    Difference,
-    TableFiles,
-    TableForms,
-    scores_by_corpus,
-    write_claims,
-    write_comparison,
-    write_zero_shot,
-)
-from aligncap.evaluation.tables.seeds import corrected
+from aligncap.evaluation.tables.claims import write_claims
+from aligncap.evaluation.tables.comparison import ComparisonInputs, ComparisonSettings, TableFiles, write_comparison
+from aligncap.evaluation.tables.render import TableForms
+from aligncap.evaluation.tables.seeds import Difference, corrected, scores_by_corpus
+from aligncap.evaluation.tables.zero_shot import write_zero_shot
 
 SETTINGS = Evaluation(meteor=False, bootstrap=200)
 COUNT = 40

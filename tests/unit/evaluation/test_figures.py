@@ -44,7 +44,7 @@ def figure1(folder, out):
     rest = dict.fromkeys(("intensity", "valence", "arousal", "transcript"))
     references = [{"utterance_id": f"u{n:02d}", **labels, **rest} for n in range(20)]
     artifacts.write(references, folder / "references.parquet", "labels", "test")
-    ends = (".svg", ".png", ".parquet", ".csv", "_examples.parquet", "_examples.csv")
+    ends = (".svg", ".png", ".parquet", "_examples.parquet")
     files = FigureFiles(*(folder / f"{out}{end}" for end in ends))
     sides = [{key: path for key, path in made.items() if key[1] == corpus} for corpus in ("train_a", "demo")]
     draw_drop(SETTINGS, list(right), DropInputs(*sides, {"demo": folder / "references.parquet"}), files)
@@ -102,7 +102,7 @@ def test_figure_2_draws_the_rows_of_the_table(tmp_path):
     }
     test |= {"ci_low": 0.1, "ci_high": 0.3, "p": 0.01, "p_holm": 0.02, "n": 9, "seeds": 1}
     artifacts.write([test], tmp_path / "tests.parquet", "differences", "test")
-    outs = [tmp_path / f"figure2.{kind}" for kind in ("svg", "png", "parquet", "csv")]
+    outs = [tmp_path / f"figure2.{kind}" for kind in ("svg", "png", "parquet")]
     draw_methods(tmp_path / "table.parquet", tmp_path / "tests.parquet", MethodsFiles(*outs))
     assert {row["metric"] for row in artifacts.read_rows(outs[2], "table")} == {
         "emotion_agreement_macro", "factuality_hallucination_covered"
@@ -138,7 +138,7 @@ def write_vectors(path, apart):
 
 def test_figure_3_puts_numbers_beside_the_picture(tmp_path):
     vectors = {name: write_vectors(tmp_path / f"{name}.parquet", apart) for name, apart in (("sft", 2.0), ("kd", 0.1))}
-    ends = [".svg", ".png", *(f"_{n}.{k}" for n in ("points", "measures", "tests") for k in ("parquet", "csv"))]
+    ends = (".svg", ".png", "_points.parquet", "_measures.parquet", "_tests.parquet")
     files = TsneFiles(*(tmp_path / f"figure3{end}" for end in ends))
     draw_tsne(Figures(perplexity=5), SETTINGS, vectors, files)
     points = artifacts.read_rows(files.points, "tsne")

@@ -47,10 +47,10 @@ def test_equals_pycocoevalcap(monkeypatch):
     expected = dict(zip(metrics.BLEU, Bleu(4).compute_score(gts, res, verbose=0)[0], strict=True))
     for name, scorer in (("rouge_l", Rouge()), ("cider_d", Cider()), ("meteor", Meteor())):
         expected[name] = scorer.compute_score(gts, res)[0]
-    corpus, items = metrics.score(CANDIDATES, REFERENCES)
-    assert corpus == pytest.approx(expected, abs=1e-6)
-    assert set(items) == set(CANDIDATES)
-    assert all(set(item) == set(expected) for item in items.values())
+    found = metrics.text_metrics({"x": CANDIDATES}, REFERENCES)[0]["x"]
+    assert found.corpus == pytest.approx(expected, abs=1e-6)
+    assert set(found.items) == set(CANDIDATES)
+    assert all(set(item) == set(expected) for item in found.items.values())
 
 
 def test_java_of_the_wheel_is_found_when_path_has_none(monkeypatch, tmp_path):
@@ -79,8 +79,8 @@ def test_tokenise_keeps_lines_apart():
 
 @pytest.mark.java
 def test_empty_caption_scores_nothing_but_does_not_fail():
-    _, items = metrics.score({**CANDIDATES, "a": ""}, REFERENCES)
-    assert items["a"]["meteor"] == pytest.approx(0) and items["a"]["bleu1"] == pytest.approx(0)
+    empty = metrics.text_metrics({"x": {**CANDIDATES, "a": ""}}, REFERENCES)[0]["x"].items["a"]
+    assert empty["meteor"] == pytest.approx(0) and empty["bleu1"] == pytest.approx(0)
 
 
 def test_without_java_metrics_are_absent_with_a_reason(no_java):
@@ -106,8 +106,8 @@ def test_single_candidate_has_no_cider():
 def test_systems_scored_together_equal_systems_scored_alone():
     other = {i: "The speaker sounds sad." for i in CANDIDATES}
     together, _ = metrics.text_metrics({"x": CANDIDATES, "y": other}, REFERENCES)
-    alone, _ = metrics.score(other, REFERENCES)
-    assert together["y"].corpus == alone
+    alone, _ = metrics.text_metrics({"y": other}, REFERENCES)
+    assert together["y"].corpus == alone["y"].corpus
 
 
 @pytest.mark.java

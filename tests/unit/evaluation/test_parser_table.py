@@ -1,12 +1,11 @@
 """The parser's own table on made-up labels: hand-worked precision, recall, confusion and rank correlation."""
 
-import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
 from aligncap import artifacts
 from aligncap.config import Evaluation
-from aligncap.evaluation.tables.parser import texts_by_language, weighted_spearman, write_parser_table
+from aligncap.evaluation.tables.parser import texts_by_language, write_parser_table
 
 # caption, Chinese original, label, valence, arousal
 ROWS = [
@@ -102,18 +101,3 @@ def test_a_corpus_without_dimensions_has_no_such_rows(tmp_path):
 def test_a_caption_group_that_is_no_text_is_no_caption():
     row = {"utterance_id": "u", "captions": ["sad", "angry"], "caption_group": "group 7"}
     assert texts_by_language([row]) == {"en": {"u": "sad"}}
-
-
-def test_weighted_spearman_is_scipys():
-    generator = np.random.default_rng(0)
-    first, second = generator.integers(0, 4, 40).astype(float), generator.integers(0, 3, 40).astype(float)
-    weights = generator.multinomial(40, np.full(40, 1 / 40), size=5).astype(float)
-    got = weighted_spearman(weights, first, second)
-    for row, value in zip(weights, got, strict=True):
-        times = row.astype(int)
-        assert value == pytest.approx(spearmanr(np.repeat(first, times), np.repeat(second, times)).statistic)
-    assert np.isnan(weighted_spearman(weights, np.ones(40), second)).all()
-    first[0] = np.nan
-    assert weighted_spearman(np.ones((1, 40)), first, second)[0] == pytest.approx(
-        spearmanr(first[1:], second[1:]).statistic
-    )

@@ -10,7 +10,8 @@ from made_up import LABELS, REFERENCES, use_word_encoder, write_captions, write_
 from aligncap import artifacts
 from aligncap.config import Compute, Evaluation
 from aligncap.evaluation.score import Evaluations, ScoringInputs, ScoringSettings, score_captions
-from aligncap.evaluation.tables import TableForms, paired_differences, render_terminal, write_zero_shot
+from aligncap.evaluation.tables.render import TableForms, render_terminal
+from aligncap.evaluation.tables.zero_shot import paired_differences, write_zero_shot
 
 SETTINGS = Evaluation(meteor=False, bootstrap=50, derangements=3)
 

@@ -161,7 +161,7 @@ def test_score_candidates_writes_a_row_each_and_tells_them_apart(files):
 
 
 def test_candidate_of_no_training_utterance_is_refused(files):
-    with pytest.raises(ArtifactError, match="no training utterance"):
+    with pytest.raises(ArtifactError, match="'tiny/u77' is no utterance of this run"):
         _score(files, [candidate_row(0, "x", utterance="u77")])
 
 
@@ -207,5 +207,5 @@ def test_captions_of_a_test_corpus_are_judged_by_system(files):
 
 
 def test_captions_of_another_corpus_are_refused(files):
-    with pytest.raises(ArtifactError, match="'u99' is not in"):
+    with pytest.raises(ArtifactError, match="'tiny/u99' is no utterance of this run"):
         _judge_captions(files, kd={"u99": REFERENCE})

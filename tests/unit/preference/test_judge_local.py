@@ -69,9 +69,11 @@ def test_probabilities_are_renormalised_over_the_digits():
 
 def plainly(manifest, item, aspect):
     """The same score from one whole text, one forward pass and no packing."""
-    model = CaptionModel(manifest.parent, Prompts(instruction=rubric.rubric()), Compute(precision="fp32", device="cpu"))
+    model = CaptionModel(
+        manifest.parent, Prompts(instruction=rubric.part("rubric")), Compute(precision="fp32", device="cpu")
+    )
     frame = model.text_prompt("", ())
-    tail = f"{rubric.caption_text(item)}\n\n{rubric.digit_question(aspect)}"
+    tail = f"{rubric.caption_text(item)}\n\n{rubric.part('digit', aspect=aspect)}"
     ids = [*frame.before, *model.encode(f"{rubric.facts_text(item.facts)}\n\n"), *model.encode(tail), *frame.after]
     with torch.no_grad():
         probabilities = model.llm(torch.tensor([ids])).logits[0, -1].softmax(-1)

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from aligncap import artifacts
-from aligncap.clues.tagger.heads import Head
-from aligncap.clues.tagger.model import Tagger
 from aligncap.errors import ArtifactError
 from aligncap.serving import cli
 from aligncap.serving.explain import explain
@@ -50,9 +48,6 @@ def results(tmp_path):
     features = np.ones((1, 2, 3), np.float16)
     shape = {"n_layers": 1, "n_frames": 2, "dim": 3, "dtype": "float16", "data": features.tobytes()}
     put([{"utterance_id": "v7", **shape}], "features/test", "features")
-    head = Head(("angry", "sad"), np.array([[1, 0, 0], [0, 0, 0]], np.float32), np.zeros(2, np.float32))
-    tagger = Tagger(np.zeros(3, np.float32), np.ones(3, np.float32), {"emotion": head}, "train", "mean")
-    tagger.save(place / "tagger" / "tagger.safetensors")
     put(
         [{"utterance_id": "v7", "caption": "She is furious.", "n_tokens": 4, "finished": True}],
         "captions/kd/test",
@@ -66,7 +61,12 @@ def results(tmp_path):
     }
     put([scored | values], "evaluation/kd/test", "evaluation")
     opinion = {"caption": "She is furious.", "dominant": "angry", "probability": 0.9}
-    put([opinion], "second_opinions/test", "second_opinions", {"labels": ["angry"]})
+    put(
+        [opinion, {"caption": "Calm.", "dominant": None, "probability": 0.4}],
+        "second_opinions/test",
+        "second_opinions",
+        {"labels": ["angry"]},
+    )
     drawn = {"utterance_id": "u1", "corpus": "train", "caption": "Sad.", "token_ids": [1], "sum_logprob": -2.0}
     drawn |= {"temperature": 1.0, "seed": 1, "finished": True}
     put([{"candidate_id": f"train/u1#{n}", **drawn} for n in (0, 1)], "candidates/kd", "candidates")
@@ -81,37 +81,31 @@ def results(tmp_path):
 def test_a_test_utterance_has_what_the_systems_said_and_why_it_is_wrong(results):
     found = explain(results, "v7")
     assert json.loads(json.dumps(found)) == found
-    assert (found["corpus"], found["transcript"]["transcript"]) == ("test", "hello")
-    (said,) = found["captions"]
-    assert (said["system"], said["caption"], said["flags"]) == ("kd", "She is furious.", ["emotion: furious"])
-    assert said["metrics"] == {"emotion_agreement": 0.0}, "a metric that does not apply is absent"
-    assert said["second_opinion"] == {"dominant": "angry", "probability": 0.9}
-    assert found["clues"]["predicted"]["p_act"] == "Emotion: sad."
-    angry = 1 / (1 + np.exp(-1))
-    assert found["probabilities"]["emotion"] == pytest.approx({"angry": angry, "sad": 1 - angry})
-    assert "pairs" not in found
+    rows = found["artifacts"]
+    assert (found["corpus"], rows["transcripts/test"][0]["transcript"]) == ("test", "hello")
+    (said,) = rows["evaluation/kd/test"]
+    assert (said["caption"], said["flags"]) == ("She is furious.", ["emotion: furious"])
+    assert said["values"] == {"emotion_agreement": 0.0}, "a metric that does not apply is absent"
+    assert [row["dominant"] for row in rows["second_opinions/test"]] == ["angry"], "of its own caption only"
+    assert rows["clues/test/predicted"][0]["p_act"] == "Emotion: sad."
+    assert "p_sem_ids" not in rows["clues/test/predicted"][0] and "data" not in rows["features/test"][0]
+    assert not any(name.startswith(("candidates", "preference_pairs", "corpora/train")) for name in rows)
 
 
 def test_a_training_utterance_has_its_candidates_scores_and_pairs(results):
     found = explain(results, "train/u1")
-    assert found["probabilities"] == {"emotion": {"angry": 0.25, "sad": 0.75}}
-    assert found["probabilities_from"] == "out of fold"
-    assert [len(candidate["scores"]) for candidate in found["candidates"]] == [0, 1]
-    assert found["candidates"][1]["scores"][0]["rationale"] == "says sad"
-    assert [pair["margin"] for pair in found["pairs"]] == [1.5]
+    rows = found["artifacts"]
+    assert rows["tagger/out_of_fold"][0]["probabilities"] == {"angry": 0.25, "sad": 0.75}
+    assert [row["candidate_id"] for row in rows["candidates/kd"]] == ["train/u1#0", "train/u1#1"]
+    assert [row["rationale"] for row in rows["judge_scores/kd/reference"]] == ["says sad"]
+    assert [pair["margin"] for pair in rows["preference_pairs/kd"]] == [1.5]
     assert explain(results, "u1", corpus="train") == found
 
 
 def test_the_command_prints_all_of_it_for_people_and_for_programs(results, capsys):
     for utterance, told in {
-        "v7": (
-            "kd: She is furious.",
-            "hallucination: emotion: furious",
-            "angry (0.90)",
-            "angry 0.73, sad 0.27",
-            "hello",
-        ),
-        "train/u1": ("reference 1", "A sad voice.", "train/u1#1", "judge reference:", "says sad", "1.5", "out of fold"),
+        "v7": ("captions/kd/test:", "caption: She is furious.", "emotion: furious", "transcript: hello"),
+        "train/u1": ("- A sad voice.", "train/u1#1", "rationale: says sad", "margin: 1.5"),
     }.items():
         assert cli.main(["explain", utterance, "--results", str(results)]) == 0
         printed = capsys.readouterr().out

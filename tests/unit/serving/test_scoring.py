@@ -28,10 +28,10 @@ def nowhere(tmp_path, monkeypatch):
 def test_figures_are_those_of_the_metrics_and_agreement_is_counted(nowhere):
     scores = score_captions(CAPTIONS, REFERENCES, evaluation=Evaluation(bootstrap=50))
     listed = {name: [text] if isinstance(text, str) else text for name, text in REFERENCES.items()}
-    corpus, items = metrics.score(CAPTIONS, listed)
+    text = metrics.text_metrics({"x": CAPTIONS}, listed)[0]["x"]
     for metric in ("bleu1", "bleu4", "rouge_l", "cider_d", "meteor"):
-        assert scores.figures[metric]["value"] == pytest.approx(corpus[metric])
-        assert [item[metric] for item in scores.items] == [pytest.approx(items[name][metric]) for name in "abc"]
+        assert scores.figures[metric]["value"] == pytest.approx(text.corpus[metric])
+        assert [item[metric] for item in scores.items] == [pytest.approx(text.items[name][metric]) for name in "abc"]
     assert scores.figures["emotion_agreement"] | {"ci_low": 0, "ci_high": 0} == {
         "value": pytest.approx(2 / 3), "ci_low": 0, "ci_high": 0, "n": 3,
     }  # fmt: skip

@@ -8,7 +8,7 @@ from aligncap.job import job
 def main(smk):
     """Run the stage of this rule."""
     with job(smk) as given:
-        from aligncap.clues.tagger.model import PredictionInputs, PredictionSettings, predict_clues
+        from aligncap.clues.tagger.prediction import PredictionInputs, PredictionSettings, predict_clues
 
         predict_clues(given.settings(PredictionSettings), given.inputs(PredictionInputs), Path(smk.output.predicted))
 

@@ -274,6 +274,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("transcript", TEXT, "of the ASR"),
             field("duration_s", F64, "of the decoded audio", unit="s"),
             field("finished", pa.bool_(), "the end token came before max_new_tokens"),
+            field("familiarity", F64, "how like the training speech it sounds", unit="0-1"),
+            field("warnings", pa.list_(TEXT), "what a reader of the caption should know"),
             field("model", TEXT, "experiment/system@digest of the checkpoint"),
         ]
     ),

@@ -142,6 +142,11 @@ class TaggerSettings(Section):
     threshold: Fraction = Field(
         0.25, description="a tag that is less probable than this is left out of what the LLM reads (P_act)"
     )
+    unfamiliar: Fraction = Field(
+        0.02,
+        description="a clip that sounds less familiar than this share of the training speech that was left out, corpus "
+        "by corpus (else speaker by speaker), gets a warning, and probabilities nearer to even; 0 doubts none",
+    )
     text_clue: Literal["off", "join"] = Field(
         "off",
         description="join adds the emotion of the transcript's words, told by similarity to prototype sentences, "

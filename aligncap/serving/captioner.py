@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 BATCH = 16  # clips that go through adapter and LLM together
 WINDOW = 4  # batches whose features are computed before they are sorted by length
 MAX_DURATION_S = 60.0
+UNFAMILIAR = (
+    "this sounds unlike the speech that the captioner was trained on, so what it says of the speaker is a guess"
+)
 HEARING = (
     "models",
     "speech",
@@ -45,6 +48,8 @@ class PreparedClip:
     transcript: str
     name: str = ""  # its path, or a name that the caller gives
     duration_s: float = 0.0
+    familiarity: float = 1.0  # 0-1, see ``aligncap.clues.tagger.familiarity``
+    warnings: tuple[str, ...] = ()  # what a reader of the caption should know
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ class Caption:
     transcript: str  # of the ASR, in the language that the checkpoint's transcripts.task says
     duration_s: float
     finished: bool  # the sentence ended within max_new_tokens
+    familiarity: float  # 0-1: how like the training speech the clip sounds
+    warnings: list[str]  # what a reader of the caption should know; empty where all is well
 
 
 def _digest(sections: Mapping[str, Any], tagger: Mapping[str, NDArray[Any]]) -> str:
@@ -203,6 +210,7 @@ class Captioner:
         """
         from aligncap.captioner.example import Example
         from aligncap.clues.prompts import acoustic_prompt, semantic_ids
+        from aligncap.clues.tagger.familiarity import doubted
         from aligncap.speech.activity import at_one_level, find_speech, speech_alone
         from aligncap.speech.audio import SAMPLE_RATE
         from aligncap.speech.features import pool_layers
@@ -216,10 +224,13 @@ class Captioner:
         features = pool_layers(self._encoder.encode(heard), self._features)
         transcript, _ = self._transcriber.transcribe(heard, language, self._transcripts.task)
         prosody = vars(measure(speech)) if self._tagger.measured else {}
-        clues = self._tags(self._tagger.predict(features, prosody), transcript)
+        tags, familiar = self._tagger.predict(features, prosody)
+        clues = self._tags(doubted(tags, familiar, self._clues.unfamiliar), transcript)
         ids = semantic_ids(self.model.tokenizer, transcript, self._prompts.max_semantic_tokens)
         example = Example(name, "", (), "", acoustic_prompt(clues), tuple(ids), features)
-        return PreparedClip(example, clues, transcript, name, round(len(samples) / SAMPLE_RATE, 3))
+        warnings = (UNFAMILIAR,) if familiar < self._clues.unfamiliar else ()
+        duration_s = round(len(samples) / SAMPLE_RATE, 3)
+        return PreparedClip(example, clues, transcript, name, duration_s, round(familiar, 4), warnings)
 
     def describe(self, clips: Sequence[PreparedClip], max_new_tokens: int = 40) -> list[Caption]:
         """Return the captions of one batch of recordings, in order.
@@ -242,6 +253,8 @@ class Captioner:
                 clip.transcript,
                 clip.duration_s,
                 response.finished,
+                clip.familiarity,
+                list(clip.warnings),
             )
             for clip, (response,) in zip(clips, generate(self.model, prompts, max_new_tokens), strict=True)
         ]

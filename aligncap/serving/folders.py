@@ -28,6 +28,7 @@ from aligncap.errors import ArtifactError, AudioError
 Format = Literal["json", "csv", "parquet"]
 SCHEMA = "file_captions"
 COLUMNS = tuple(SCHEMAS[SCHEMA].names)
+LISTS = ("clues", "warnings")  # columns that hold lists
 FORMATS: dict[str, Format] = {
     ".jsonl": "json",
     ".ndjson": "json",
@@ -138,7 +139,7 @@ def by_length(files: Sequence[Path]) -> list[Path]:
 
 
 def format_rows(rows: Iterable[Mapping[str, Any]], style: Format, header: bool = True) -> str:
-    """Format rows as JSON Lines or CSV; in CSV the clues are JSON."""
+    """Format rows as JSON Lines or CSV; in CSV clues and warnings are JSON."""
     if style == "json":
         return "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows)
     text = io.StringIO()
@@ -146,7 +147,7 @@ def format_rows(rows: Iterable[Mapping[str, Any]], style: Format, header: bool =
     if header:
         writer.writeheader()
     for row in rows:
-        writer.writerow({**row, "clues": json.dumps(row["clues"], ensure_ascii=False)})
+        writer.writerow({**row, **{name: json.dumps(row[name], ensure_ascii=False) for name in LISTS}})
     return text.getvalue()
 
 
@@ -166,8 +167,9 @@ def read_captions(path: Path, style: Format) -> list[Row]:
             if set(row) != set(COLUMNS):
                 raise ValueError(f"columns {', '.join(map(str, row))}")
             if style == "csv":
-                row["clues"], row["finished"] = json.loads(row["clues"]), row["finished"] == "True"
-                row["duration_s"] = float(row["duration_s"])
+                row |= {name: json.loads(row[name]) for name in LISTS}
+                row |= {name: float(row[name]) for name in ("duration_s", "familiarity")}
+                row["finished"] = row["finished"] == "True"
         return rows
     except (ValueError, TypeError, OSError, ArtifactError) as error:
         raise ArtifactError(

@@ -66,8 +66,8 @@ class ServedCaptioner:
             params: Mapping with ``max_new_tokens``, the maximum length of a caption in tokens.
 
         Returns:
-            N mappings in order with caption, clues, transcript, duration_s, and error, which says why a recording has
-            no caption and is null for the others.
+            N mappings in order with caption, clues, transcript, duration_s, familiarity, warnings, and error, which
+            says why a recording has no caption and is null for the others.
         """
         limit = int((params or {}).get("max_new_tokens", MAX_NEW_TOKENS))
         # pandas fills missing cells of a row with None or NaN.
@@ -83,7 +83,16 @@ class ServedCaptioner:
     def _batch(self, rows: list[dict[str, str]], limit: int) -> list[dict[str, Any]]:
         heard: dict[int, PreparedClip] = {}
         results: list[dict[str, Any]] = [
-            {"caption": None, "clues": [], "transcript": None, "duration_s": None, "error": None} for _ in rows
+            {
+                "caption": None,
+                "clues": [],
+                "transcript": None,
+                "duration_s": None,
+                "familiarity": None,
+                "warnings": [],
+                "error": None,
+            }
+            for _ in rows
         ]
         for number, row in enumerate(rows):
             try:
@@ -98,6 +107,8 @@ class ServedCaptioner:
                 "clues": caption.clues,
                 "transcript": caption.transcript,
                 "duration_s": caption.duration_s,
+                "familiarity": caption.familiarity,
+                "warnings": caption.warnings,
             }
         return results
 

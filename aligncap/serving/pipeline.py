@@ -45,7 +45,8 @@ class CaptionPipeline:
             language: ISO 639-1 of the speech; detected where None.
             max_new_tokens: Maximum length of a caption in tokens.
             batch_size: Batch size in place of the pipeline's.
-            return_clues: Whether to also return clues, transcript, duration_s and finished.
+            return_clues: Whether to also return clues, transcript, duration_s, finished, familiarity and
+                warnings.
 
         Returns:
             ``[{"caption": …}]``, one mapping per clip, in order.

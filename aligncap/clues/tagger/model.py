@@ -4,8 +4,9 @@ Frozen speech features are standardised after pooling to the mean (and standard 
 layer. Multinomial logistic regression on their first principal components gives logits z; each head is stored as one
 weight matrix on the features. The probabilities are ``p = softmax(z / T)``, with a temperature T for each head that is
 fitted on out-of-fold logits. The kinds of ``tagger.measured`` use the clip's measured value instead (pitch, level, rate
-of ``speech/prosody.py``), whose scale is the same in a new corpus. A tag below the threshold is left out. Weights are
-safetensors with JSON metadata. ``clues/tagger/training.py`` trains the tagger.
+of ``speech/prosody.py``), whose scale is the same in a new corpus. A tag below the threshold is left out, and speech
+unlike the training speech gets probabilities nearer to even (``clues/tagger/familiarity.py``). Weights are safetensors
+with JSON metadata. ``clues/tagger/training.py`` trains the tagger, ``clues/tagger/prediction.py`` tags a corpus.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncap import artifacts
-from aligncap.clues.prompts import clue_row, load_tokenizer, read_transcripts
+from aligncap.clues.tagger.familiarity import Familiarity
 from aligncap.clues.tagger.heads import LABELS, Array, Head, softmax, standardise, standardised_rows
-from aligncap.clues.text_clue import TextClue, join
-from aligncap.config import Prompts, TaggerSettings
-from aligncap.errors import ArtifactError, CorpusError
+from aligncap.errors import ArtifactError
 from aligncap.vocabulary import MEASURE, Clue
 
 UNINFORMATIVE = ("mid", "normal", "clear")  # tags that are predicted but never become a clue
-FORMAT = "aligncap.tagger/3"
+FORMAT = "aligncap.tagger/4"
 
 Tags = dict[str, dict[str, float]]  # kind -> label -> probability
 
@@ -104,6 +103,7 @@ class Tagger:
         mean: Array,
         scale: Array,
         heads: Mapping[str, Head],
+        known: Familiarity,
         normalise: str,
         pooling: str,
         measured: Sequence[str] = (),
@@ -114,16 +114,19 @@ class Tagger:
             mean: Mean of the training clips, [F].
             scale: Scale of the training clips, [F].
             heads: Head of each clue kind.
+            known: What is known of the training speech.
             normalise: ``train``, ``corpus`` or ``speaker``, as in training.
             pooling: ``mean`` or ``mean_std``, as in training.
             measured: Kinds whose measured values are the last columns.
         """
-        self.mean, self.scale, self.heads = mean, scale, dict(heads)
+        self.mean, self.scale, self.heads, self.known = mean, scale, dict(heads), known
         self.normalise, self.pooling = normalise, pooling
         self.measured = tuple(measured)
 
-    def predict_pooled(self, rows: Array, groups: Sequence[str] | None = None) -> dict[str, NDArray[np.float64]]:
-        """Compute the calibrated probabilities [N, C] of each kind for rows [N, F].
+    def predict_pooled(
+        self, rows: Array, groups: Sequence[str] | None = None
+    ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+        """Compute the calibrated probabilities [N, C] of each kind for rows [N, F], and their familiarity [N].
 
         Args:
             rows: Rows of ``read_corpus``, stacked.
@@ -142,19 +145,23 @@ class Tagger:
             standardised = standardise(rows, self.mean, self.scale)
         else:
             standardised = standardised_rows(rows, groups, self.normalise, np.arange(len(rows)))
-        return {kind: softmax(head.logits(standardised) / head.temperature) for kind, head in self.heads.items()}
+        found = {kind: softmax(head.logits(standardised) / head.temperature) for kind, head in self.heads.items()}
+        return found, self.known.of(standardised[:, : rows.shape[1] - len(self.measured)])
 
-    def predict(self, features: NDArray[Any], prosody: Mapping[str, Any]) -> Tags:
-        """Compute the calibrated probability of each kind's labels for one clip, with the stored statistics.
+    def predict(self, features: NDArray[Any], prosody: Mapping[str, Any]) -> tuple[Tags, float]:
+        """Compute the calibrated probability of each kind's labels for one clip, and the clip's familiarity.
+
+        The stored statistics are used.
 
         Args:
             features: Features of the clip, [L, T, D].
             prosody: As for ``figures``; may be empty where ``measured`` is.
         """
-        found = self.predict_pooled(clip_row(features, prosody, self.pooling, self.measured)[None])
-        return {
+        found, familiar = self.predict_pooled(clip_row(features, prosody, self.pooling, self.measured)[None])
+        tags = {
             kind: dict(zip(self.heads[kind].labels, map(float, rows[0]), strict=True)) for kind, rows in found.items()
         }
+        return tags, float(familiar[0])
 
     @staticmethod
     def clues(probabilities: Mapping[str, Mapping[str, float]], threshold: float) -> list[Clue]:
@@ -185,6 +192,7 @@ class Tagger:
         The metadata is a tensor, so that a checkpoint can hold the tagger together with other weights.
         """
         tensors: dict[str, NDArray[Any]] = {"mean": self.mean, "scale": self.scale}
+        tensors |= {f"known.{name}": array for name, array in vars(self.known).items()}
         for kind, head in self.heads.items():
             tensors[f"{kind}.weight"], tensors[f"{kind}.bias"] = head.weight, head.bias
         heads = {k: {"labels": list(h.labels), "temperature": h.temperature} for k, h in self.heads.items()}
@@ -209,8 +217,9 @@ class Tagger:
                 kind: Head(tuple(h["labels"]), arrays[f"{kind}.weight"], arrays[f"{kind}.bias"], h["temperature"])
                 for kind, h in meta["heads"].items()
             }
+            known = Familiarity(*(arrays[f"known.{field.name}"] for field in fields(Familiarity)))
             facts = meta["normalise"], meta["pooling"], meta["measured"]
-            return cls(arrays["mean"], arrays["scale"], heads, *facts)
+            return cls(arrays["mean"], arrays["scale"], heads, known, *facts)
         except KeyError as error:
             raise ArtifactError(f"tagger: {error} is missing from the weights; train it again") from error
 
@@ -246,138 +255,3 @@ def normalisation_groups(normalise: str, audio: Sequence[Mapping[str, Any]], cor
 
     names = reference_groups(audio) if normalise == "speaker" else ["corpus"] * len(audio)
     return {row["utterance_id"]: f"{corpus}/{name}" for row, name in zip(audio, names, strict=True)}
-
-
-@dataclass(frozen=True)
-class PredictionSettings:
-    """Settings of the predicted clues of a corpus.
-
-    Attributes:
-        corpus: Name of the corpus.
-        role: "train" to use the out-of-fold predictions, "test" to predict with the weights.
-        tagger: Section ``tagger``, such as the threshold.
-        prompts: Section ``prompts``, of which ``max_semantic_tokens`` is used.
-    """
-
-    corpus: str
-    role: str
-    tagger: TaggerSettings
-    prompts: Prompts
-
-
-@dataclass(frozen=True)
-class PredictionInputs:
-    """Input files of the predicted clues of a corpus.
-
-    Attributes:
-        weights: Safetensors that ``train_tagger`` wrote.
-        features: Artifact ``features``.
-        prosody: Artifact ``prosody``, with the values of ``tagger.measured``.
-        audio: Artifact ``audio``, with speakers and sessions for the normalisation groups.
-        transcripts: Artifact ``transcripts``; the output has a row for each of its utterances.
-        out_of_fold: Artifact ``tagger_predictions``, needed for role "train".
-        llm: Manifest of the LLM, whose tokenizer is used.
-        encoder: Manifest of the sentence encoder, needed for ``text_clue: join``.
-    """
-
-    weights: Path
-    features: Path
-    prosody: Path
-    audio: Path
-    transcripts: Path
-    out_of_fold: Path | None
-    llm: Path
-    encoder: Path | None
-
-
-def predict_clues(settings: PredictionSettings, inputs: PredictionInputs, out: str | Path) -> None:
-    """Write the predicted clues of each utterance of a corpus and its two prompts (rule ``predict_clues``).
-
-    Args:
-        settings: Corpus and its role, tagger and prompts.
-        inputs: Tagger and artifacts of the corpus.
-        out: Artifact ``clues`` to write; its notes tell whether statistics of the corpus's audio were used.
-
-    Raises:
-        CorpusError: Role "train" lacks out-of-fold predictions, or ``text_clue: join`` lacks a sentence encoder.
-    """
-    tagger, corpus = settings.tagger, settings.corpus
-    if settings.role == "train":
-        if inputs.out_of_fold is None:
-            raise CorpusError(
-                f"predict_clues: training corpus '{corpus}' needs the out-of-fold predictions of train_tagger"
-            )
-        predicted = read_out_of_fold(inputs.out_of_fold, corpus)
-    else:
-        model = Tagger.load(inputs.weights)
-        predicted = predict_corpus(model, inputs.features, inputs.prosody, inputs.audio, corpus, tagger.normalise)
-    said = read_transcripts(inputs.transcripts)
-    if tagger.text_clue == "join":
-        predicted = join_text(predicted, said, tagger.text_weight, inputs.encoder)
-    tokenizer = load_tokenizer(inputs.llm)
-    rows = []
-    for key, transcript in said.items():
-        clues = Tagger.clues(predicted.get(key, {}), tagger.threshold)
-        rows.append(clue_row(key, clues, transcript, tokenizer, settings.prompts))
-    notes = {
-        "normalise": tagger.normalise,
-        "transductive": tagger.normalise != "train" and settings.role == "test",
-        "text_clue": tagger.text_clue,
-    }
-    artifacts.write(rows, out, "clues", "predict_clues", notes)
-
-
-def join_text(
-    predicted: Mapping[str, Tags], said: Mapping[str, str], weight: float, encoder_manifest: str | Path | None
-) -> dict[str, Tags]:
-    """Join the text clue to the emotion predictions of each utterance; those without emotion are not changed.
-
-    Raises:
-        CorpusError: No sentence encoder is given.
-    """
-    from aligncap.models.sentence_encoder import SentenceEncoder
-    from aligncap.models.sources import model_folder
-
-    if encoder_manifest is None:
-        raise CorpusError("tagger.text_clue: 'join' needs models.sentence_encoder; fetch it, or set it to 'off'")
-    texts = TextClue(SentenceEncoder(model_folder(encoder_manifest))).tags([said.get(key, "") for key in predicted])
-    return {
-        key: {**tags, "emotion": join(tags["emotion"], text, weight)} if "emotion" in tags else dict(tags)
-        for (key, tags), text in zip(predicted.items(), texts, strict=True)
-    }
-
-
-def read_out_of_fold(path: str | Path, corpus: str) -> dict[str, Tags]:
-    """Read the calibrated out-of-fold probabilities of a corpus by utterance id, where there are any."""
-    predicted: dict[str, Tags] = {}
-    for row in artifacts.read_rows(path, "tagger_predictions"):
-        if row["corpus"] == corpus and row["labels"]:
-            tags = dict(zip(row["labels"], row["probabilities"], strict=True))
-            predicted.setdefault(row["utterance_id"], {})[row["kind"]] = tags
-    return predicted
-
-
-def predict_corpus(
-    model: Tagger, features: str | Path, prosody: str | Path, audio: str | Path, corpus: str, normalise: str
-) -> dict[str, Tags]:
-    """Compute the calibrated probabilities of every clip of a corpus by utterance id.
-
-    Raises:
-        ArtifactError: The tagger was trained with another normalisation or on other features.
-    """
-    if model.normalise != normalise:
-        raise ArtifactError(
-            f"tagger: trained with normalise '{model.normalise}', asked for '{normalise}'; train it again"
-        )
-    rows = read_corpus(features, prosody, model.pooling, model.measured)
-    if not rows:
-        return {}
-    groups = None
-    if normalise != "train":
-        together = normalisation_groups(normalise, artifacts.read_rows(audio, "audio"), corpus)
-        groups = [together[key] for key in rows]
-    found = model.predict_pooled(np.stack(list(rows.values())), groups)
-    return {
-        key: {kind: dict(zip(model.heads[kind].labels, map(float, p[i]), strict=True)) for kind, p in found.items()}
-        for i, key in enumerate(rows)
-    }

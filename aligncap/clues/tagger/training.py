@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncap import artifacts
+from aligncap.clues.tagger.familiarity import fit_familiarity
 from aligncap.clues.tagger.heads import (
     LABELS,
     Array,
@@ -126,7 +127,10 @@ def train_tagger(tagger: TaggerSettings, seed: int, inputs: TaggerSources, outpu
         kind: Head(head.labels, head.weight, head.bias, by[source[kind]].temperatures[kind])
         for kind, head in heads.items()
     }
-    Tagger(*statistics(rows), heads, tagger.normalise, tagger.pooling, tagger.measured).save(outputs.weights)
+    # What "new speech" is to the familiarity: another corpus, or, with a single corpus, other speakers.
+    kinds = "corpus" if len({row["corpus"] for row in planned}) > 1 else "speaker"
+    sounds = fit_familiarity(rows, fold_numbers(planned, kinds, tagger), groups, tagger, seed)
+    Tagger(*statistics(rows), heads, sounds, tagger.normalise, tagger.pooling, tagger.measured).save(outputs.weights)
     others = "corpus" if tagger.folds == "speaker" else "speaker"
     for folds, out in ((tagger.folds, outputs.predictions), (others, outputs.others)):
         _write(planned, targets, by[folds], folds, out)

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from aligncap import artifacts
 from aligncap.clues.prompts import read_transcripts
 from aligncap.clues.tagger.heads import LABELS
-from aligncap.clues.tagger.model import UNINFORMATIVE, Tagger, Tags, predict_corpus, read_out_of_fold
+from aligncap.clues.tagger.model import UNINFORMATIVE, Tagger, Tags
+from aligncap.clues.tagger.prediction import predict_corpus, read_out_of_fold
 from aligncap.clues.tagger.training import targets_of
 from aligncap.clues.text_clue import TextClue, join
 from aligncap.config import Evaluation, TaggerSettings
@@ -214,7 +215,7 @@ def write_tagger_table(
             parts.append((corpus, notes["folds"], read_out_of_fold(path, corpus)))
     for corpus, path in inputs.features.items():
         heard = path, inputs.prosody[corpus], inputs.audio[corpus]
-        predicted = predict_corpus(model, *heard, corpus, tagger.normalise)
+        predicted = predict_corpus(model, *heard, corpus, tagger)
         parts.append((corpus, "test", predicted))
     rows, lines = [], []
     for corpus, setting, predicted in parts:

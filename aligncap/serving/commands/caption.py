@@ -212,6 +212,8 @@ def _caption_files(
                 require_utf8(path)
                 _, samples = read_sound(path, options.max_duration)
                 heard.append(load().prepare_clip(samples, options.language, str(path)))
+                for warning in heard[-1].warnings:
+                    say(f"{path}: {warning}")
                 report(None)
             except AudioError as error:
                 failed += 1

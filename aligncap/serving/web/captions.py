@@ -81,6 +81,8 @@ class CaptionedRecording(BaseModel):
     transcript: str = Field(description="by the speech recogniser; in English where the checkpoint translates")
     clues: list[ClueFound]
     captions: list[SystemCaption] = Field(description="the main system first")
+    familiarity: float = Field(description="how like the training speech it sounds, 0-1")
+    warnings: list[str] = Field(description="what a reader of the captions should know")
 
 
 class Problem(BaseModel):
@@ -190,7 +192,7 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
         said: dict[str, SystemCaption] = {}
         async for event in events(request, asked):
             if event["event"] == "error":
-                raise HTTPException(500, event["message"])
+                raise HTTPException(event["status"], event["message"])
             if event["event"] == "heard":
                 heard = event
             elif event["event"] == "caption":
@@ -203,6 +205,8 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
             transcript=heard["transcript"],
             clues=heard["clues"],
             captions=[said[system] for system in asked.systems],
+            familiarity=heard["familiarity"],
+            warnings=heard["warnings"],
         )
 
     @app.post(
@@ -216,8 +220,8 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
     ) -> AsyncIterator[ServerSentEvent]:
         """Send server-sent events, of which the last is ``done``, or ``error`` with a message.
 
-        ``audio`` (duration_s, peaks of the waveform) comes first, then ``heard`` (clues, transcript), then ``caption``
-        (system, text so far, done, finished) at every new word.
+        ``audio`` (duration_s, peaks of the waveform) comes first, then ``heard`` (clues, transcript, familiarity,
+        warnings), then ``caption`` (system, text so far, done, finished) at every new word.
         """
         known = {"duration_s": len(asked.samples) / SAMPLE_RATE, "peaks": peaks(asked.samples)}
         yield ServerSentEvent(event="audio", data=known)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncap.captioner.model import CaptionModel
-from aligncap.errors import AlignCapError
+from aligncap.errors import AlignCapError, AudioError
 from aligncap.serving.captioner import PreparedClip
 from aligncap.serving.streaming import stream
 
@@ -46,9 +46,11 @@ class BusyError(AlignCapError):
 class Job:
     """One recording to caption.
 
-    ``tell`` is called from the worker's thread. It first gets ``{"event": "heard", "clues", "transcript"}``, then for
-    each system ``{"event": "caption", "system", "text", "done", "finished"}`` at every new word, and at last
-    ``{"event": "done"}``. After a failure it gets ``{"event": "error", "message"}`` in place of all further events.
+    ``tell`` is called from the worker's thread. It first gets ``{"event": "heard", "clues", "transcript",
+    "familiarity", "warnings"}``, then for each system ``{"event": "caption", "system", "text", "done", "finished"}`` at
+    every new word, and at last
+    ``{"event": "done"}``. After a failure it gets ``{"event": "error", "message", "status"}`` in place of all further
+    events; the status is 422 for a recording that cannot be captioned, such as one without speech.
     """
 
     samples: NDArray[np.float32]  # [n], mono, 16 kHz
@@ -131,7 +133,7 @@ class CaptionService:
                 logger.exception("%s: a batch of %d failed", system, len(able))
                 for job in able:
                     job.abandoned.set()
-                    job.tell({"event": "error", "message": BROKEN})
+                    job.tell({"event": "error", "message": BROKEN, "status": 500})
         for job in jobs:
             if not job.abandoned.is_set():
                 job.tell({"event": "done"})
@@ -141,14 +143,19 @@ class CaptionService:
             return
         try:
             found = captioner.prepare_clip(job.samples, job.language)
+        except AudioError as error:
+            job.abandoned.set()
+            job.tell({"event": "error", "message": str(error).removeprefix("array: "), "status": 422})
+            return
         except Exception:
             logger.exception("a recording of %d samples could not be heard", len(job.samples))
             job.abandoned.set()
-            job.tell({"event": "error", "message": BROKEN})
+            job.tell({"event": "error", "message": BROKEN, "status": 500})
             return
         if not any(own is job for own, _ in heard):
             clues = [clue.to_dict() for clue in found.clues]
-            job.tell({"event": "heard", "clues": clues, "transcript": found.transcript})
+            doubt = {"familiarity": found.familiarity, "warnings": list(found.warnings)}
+            job.tell({"event": "heard", "clues": clues, "transcript": found.transcript, **doubt})
         heard[job, captioner.hearing] = found
 
     def _speak(self, system: str, model: CaptionModel, jobs: Sequence[Job], heard: Sequence[PreparedClip]) -> None:

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from aligncap import artifacts
 from aligncap.clues.prototypes import PROTOTYPES
 from aligncap.clues.tagger import model as module
-from aligncap.clues.tagger.model import PredictionInputs, PredictionSettings, Tagger, pooled, predict_clues
+from aligncap.clues.tagger.model import Tagger, pooled
+from aligncap.clues.tagger.prediction import PredictionInputs, PredictionSettings, predict_clues
 from aligncap.clues.tagger.training import TaggerSources, TrainedTagger, train_tagger
 from aligncap.config import Prompts
 from aligncap.config import TaggerSettings as Settings
@@ -130,7 +131,7 @@ def test_trained_tagger_hears_what_there_is_to_hear(trained):
     assert "intensity" not in notes  # the corpora do not label it
     assert set(notes) == {"emotion", "level", "pitch", "rate", "timbre"}
     tagger = Tagger.load(folder / "tagger.safetensors")
-    tags = tagger.predict(features["u000"], {})
+    tags, _ = tagger.predict(features["u000"], {})
     assert max(tags["emotion"], key=tags["emotion"].get) == labels[0]
     assert sum(tags["emotion"].values()) == pytest.approx(1)
 
@@ -225,7 +226,7 @@ def test_a_clip_without_a_pitch_is_as_one_of_mean_pitch_and_its_own_third_is_not
     train(folder, settings)
     tagger = Tagger.load(folder / "tagger.safetensors")
     sound = [{"rate_hz": 1.0, "pitch_hz": hz} for hz in (None, 128.0, 256.0)]
-    at = {row["pitch_hz"]: tagger.predict(features["u000"], row)["pitch"] for row in sound}
+    at = {row["pitch_hz"]: tagger.predict(features["u000"], row)[0]["pitch"] for row in sound}
     assert at[None] == pytest.approx(at[128.0]) and at[None]["mid"] > 0.9 and at[256.0]["high"] > 0.9
     before = predict(folder, "test", settings)
     measured(folder, [1.0] * 60, octaves, thirds=["fast"] * 60)

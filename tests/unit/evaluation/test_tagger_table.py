@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from aligncap import artifacts
+from aligncap.clues.tagger.familiarity import Familiarity
 from aligncap.clues.tagger.heads import Head
 from aligncap.clues.tagger.model import Tagger
 from aligncap.config import Evaluation
@@ -140,7 +141,8 @@ def inputs(tmp_path, monkeypatch):
         artifacts.write(rows, tmp_path / f"{folds}.parquet", "tagger_predictions", "test", notes)
     head = Head(("angry", "sad"), np.array([[2.0, 0.0], [0.0, 0.0]], np.float32), np.zeros(2, np.float32))
     ones = np.ones(2, np.float32)
-    Tagger(0 * ones, ones, {"emotion": head}, "train", "mean").save(tmp_path / "w.safetensors")
+    known = Familiarity(0 * ones, 0 * ones[None], np.array([0, 99], np.float32))
+    Tagger(0 * ones, ones, {"emotion": head}, known, "train", "mean").save(tmp_path / "w.safetensors")
     features = {u: np.full((1, 3, 2), 1 if x == "angry" else -1) for u, x in zip(ids, labels, strict=True)}
     monkeypatch.setattr("aligncap.speech.features.load_features", lambda path: features)
     both = {name: {c: tmp_path / f"{name}.parquet" for c in "ct"} for name in tables}

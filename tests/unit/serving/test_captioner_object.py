@@ -44,7 +44,7 @@ def test_a_path_an_array_and_a_mapping_are_one_sound(captioner, folder):
     ]
     assert describe(same, language="en", batch_size=2) == wanted * len(same)
     (rich,) = describe(str(path), language="en", return_clues=True)
-    assert set(rich) == {"caption", "clues", "transcript", "duration_s", "finished"}
+    assert set(rich) == {"caption", "clues", "transcript", "duration_s", "finished", "familiarity", "warnings"}
 
 
 def test_a_sound_that_is_none_is_one_line_with_its_name(captioner):

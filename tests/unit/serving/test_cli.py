@@ -62,7 +62,8 @@ def test_stdout_is_json_csv_or_text_in_the_order_given(run, checkpoint, folder):
     code, printed, _ = run("caption", *files, *common, "--json")
     rows = [json.loads(line) for line in printed.splitlines()]
     assert code == 0 and [row["path"] for row in rows] == list(map(str, files))
-    assert {"caption", "clues", "transcript", "duration_s", "finished", "model"} <= set(rows[0])
+    told = {"caption", "clues", "transcript", "duration_s", "finished", "familiarity", "warnings", "model"}
+    assert told <= set(rows[0])
     listed = "".join(f"{path}\n" for path in files)
     table = pd.read_csv(io.StringIO(run("caption", "-", *common, "--csv", stdin=listed)[1]), keep_default_na=False)
     assert list(table.caption) == [row["caption"] for row in rows]

@@ -21,6 +21,8 @@ def row(path: Path, caption: str = "Sounds sad.", model: str = "e/kd@1") -> dict
         "transcript": 'Said, "so".\nAnd on.',
         "duration_s": 1.25,
         "finished": True,
+        "familiarity": 0.5,
+        "warnings": ['unlike, "very"'],
         "model": model,
     }
 

@@ -7,6 +7,7 @@ import torch
 
 from aligncap.captioner.checkpoint import CheckpointPaths, save_checkpoint
 from aligncap.captioner.model import CaptionModel, lora_tensors
+from aligncap.clues.tagger.familiarity import Familiarity
 from aligncap.clues.tagger.heads import Head
 from aligncap.clues.tagger.model import Tagger
 from aligncap.config import (
@@ -43,7 +44,8 @@ def write_checkpoint(project: Path) -> Path:
     size = len(LAYERS) * WIDTH
     weight = np.random.default_rng(0).normal(size=(2, size)).astype(np.float32)
     head = Head(("angry", "sad"), weight, np.zeros(2, np.float32))
-    tagger = Tagger(np.zeros(size, np.float32), np.ones(size, np.float32), {"emotion": head}, "train", "mean")
+    known = Familiarity(np.zeros(size, np.float32), np.zeros((1, size), np.float32), np.array([0, 99], np.float32))
+    tagger = Tagger(np.zeros(size, np.float32), np.ones(size, np.float32), {"emotion": head}, known, "train", "mean")
     system = {
         "system": "kd",
         "experiment": "tiny",

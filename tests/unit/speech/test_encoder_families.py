@@ -10,6 +10,7 @@ import torch
 from aligncap import artifacts
 from aligncap.config import Compute, Features, ModelSource
 from aligncap.models.sources import fetch_model, model_folder
+from aligncap.speech.activity import at_one_level
 from aligncap.speech.encoder import load_encoder
 from aligncap.speech.features import extract_features, load_features, pool_layers
 
@@ -81,6 +82,6 @@ def test_features_of_a_corpus(encoder, tmp_path):
     extract_features(config, CPU, tmp_path / "audio.parquet", manifest, out)
     features = load_features(out)
     samples, _ = soundfile.read(tmp_path / "1.wav", dtype="float32")
-    whole = load_encoder(model_folder(manifest), torch.device("cpu")).encode(samples)
+    whole = load_encoder(model_folder(manifest), torch.device("cpu")).encode(at_one_level(samples))
     np.testing.assert_array_equal(features["u1"], pool_layers(whole.numpy(), config))
     assert features["u0"].shape[0] == 2 and features["u0"].shape[1] < features["u1"].shape[1]

@@ -94,6 +94,11 @@ function card(entry) {
     part(".transcript").hidden = false;
   }
 
+  function warnings() {
+    part(".warning").textContent = (entry.warnings ?? []).map((text) => text[0].toUpperCase() + text.slice(1) + ".").join(" ");
+    part(".warning").hidden = !entry.warnings?.length;
+  }
+
   function problem() {
     if (!entry.problem) return;
     part(".problem").textContent = entry.problem;
@@ -112,9 +117,9 @@ function card(entry) {
     });
   }
 
-  function show() { meta(); wave(); clues(); captions(); transcript(); problem(); }
+  function show() { meta(); wave(); clues(); captions(); transcript(); warnings(); problem(); }
   show();
-  return { item, meta, wave, clues, captions, transcript, problem, play };
+  return { item, meta, wave, clues, captions, transcript, warnings, problem, play };
 }
 
 function remember(entry) {
@@ -175,7 +180,7 @@ async function caption(blob, name) {
     let complete = false;
     for await (const { kind, data } of serverEvents(response)) {
       if (kind === "audio") { Object.assign(entry, data); view.meta(); view.wave(); }
-      if (kind === "heard") { Object.assign(entry, data); view.clues(); view.transcript(); }
+      if (kind === "heard") { Object.assign(entry, data); view.clues(); view.transcript(); view.warnings(); }
       if (kind === "caption") {
         const place = entry.captions.findIndex((own) => own.system === data.system);
         if (place < 0) entry.captions.push(data); else entry.captions[place] = data;

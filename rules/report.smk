@@ -38,6 +38,7 @@ rule report:
         out_of_fold="<results>/tagger/out_of_fold.parquet",
         claims=["<results>/tables/claims.parquet"] if CLAIMS else [],
         reliance="<results>/tables/tag_reliance.parquet",
+        assertions="<results>/tables/assertions.parquet",
     output:
         html=report("<results>/report.html", caption="../report/report.rst", category="Report"),
     log:

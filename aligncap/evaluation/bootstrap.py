@@ -91,6 +91,21 @@ def weighted_ratio(weights: Array, numerators: Array, denominators: Array) -> Ar
         return weights @ numerators / (weights @ denominators)
 
 
+def ratio_figure(weights: Array, numerators: Array, denominators: Array) -> dict[str, float | int | None] | None:
+    """Return ``value``, ``ci_low``, ``ci_high`` and ``n`` of a ratio of sums; None where the denominators are zero.
+
+    Args:
+        weights: Resamples of the utterances [b, n].
+        numerators: Their counts [n].
+        denominators: Counts that these are part of [n]; ``n`` is their sum.
+    """
+    if not denominators.any():
+        return None
+    low, high = interval(weighted_ratio(weights, numerators, denominators)) or (None, None)
+    total = float(denominators.sum())
+    return {"value": float(numerators.sum()) / total, "ci_low": low, "ci_high": high, "n": int(total)}
+
+
 def measured(
     clusters: Sequence[Hashable], statistic: Callable[[Array], Array], resamples: int, seed: int
 ) -> dict[str, float | int | None]:

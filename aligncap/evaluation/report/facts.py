@@ -1,4 +1,4 @@
-"""Grids beyond the paper's tables: the tagger out of fold, preference pairs, and reliance on the emotion tag."""
+"""Grids beyond the paper's tables: assertions, reliance on the emotion tag, tagger out of fold, preference pairs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from aligncap import artifacts
 from aligncap.evaluation import tables
 from aligncap.evaluation.report.grids import Cell, Grid, Line
 from aligncap.evaluation.report.sources import Sources
+from aligncap.evaluation.tables.assertions import HEADINGS, by_kind
 from aligncap.evaluation.tables.tag_reliance import METRICS as RELIANCE
 from aligncap.evaluation.tables.tag_reliance import in_words
+from aligncap.systems import plain_name
 
 TAGGER_HEADINGS = ("corpus", "clue", "n", "accuracy", "macro recall", "majority class")
 PAIR_HEADINGS = (
@@ -50,6 +52,18 @@ def reliance_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:
     for corpus, systems in tables.by_corpus(artifacts.read_rows(path, "table")).items():
         lines = [Line(system, [Cell(*c) for c in in_words(own, digits=2)]) for system, own in systems.items()]
         found[corpus] = Grid(f"Captions and the emotion tag on {corpus}", RELIANCE_HEADINGS, lines, sources.of(path))
+    return found
+
+
+def assertion_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:
+    """Return corpus -> the assertions of each kind and system, seeds pooled; empty without a file."""
+    if path is None:
+        return {}
+    rows = [row for row in artifacts.read_rows(path, "assertions") if row["system"] == plain_name(row["system"])]
+    found: dict[str, Grid] = {}
+    for corpus, own in by_kind(rows).items():
+        lines = [Line(kind, [Cell(system), *(Cell(*c) for c in cells)]) for kind, system, cells in own]
+        found[corpus] = Grid(f"Assertions on {corpus}", ("kind", "system", *HEADINGS), lines, sources.of(path))
     return found
 
 

@@ -13,7 +13,7 @@ from aligncap.evaluation import tables
 from aligncap.evaluation.figures import charts as figures
 from aligncap.evaluation.figures import drawing
 from aligncap.evaluation.report.examples import corpus_examples
-from aligncap.evaluation.report.facts import pair_grids, reliance_grids, tagger_grid
+from aligncap.evaluation.report.facts import assertion_grids, pair_grids, reliance_grids, tagger_grid
 from aligncap.evaluation.report.grids import claim_grids, difference_grids, system_grids
 from aligncap.evaluation.report.inputs import ReportInputs
 from aligncap.evaluation.report.sources import Sources
@@ -60,6 +60,7 @@ def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
         zero_shot=_results(inputs, sources),
         tables=[_table(name, inputs, sources) for name in inputs.tables if name != IN_RESULTS],
         reliance=reliance_grids(inputs.reliance, sources),
+        assertions=assertion_grids(inputs.assertions, sources),
         drawings=[_drawing(name, path, sources) for name, path in inputs.figures.items()],
         browser=[corpus_examples(settings, inputs, corpus, sources) for corpus in inputs.references],
         training=_training(inputs, sources),

@@ -24,6 +24,7 @@ from aligncap.evaluation.tables import (
     write_comparison,
     write_zero_shot,
 )
+from aligncap.evaluation.tables.assertions import AssertionsTable, write_assertions
 from aligncap.evaluation.tables.tag_reliance import write_tag_reliance
 
 SETTINGS = Evaluation(meteor=False, bootstrap=50, derangements=3)
@@ -61,7 +62,7 @@ def made_up_inputs(folder: Path) -> ReportInputs:
             said["u00"] = "He sounds <b>angry</b> because of the war & so on"
         captions[system] = write_captions(folder / f"captions/{system}.parquet", said)
     outs = {name: folder / f"evaluation/{name}/demo.parquet" for name in ("chance", *SYSTEMS)}
-    gold = (paths["labels"], paths["prosody"], paths["transcripts"], paths["audio"])
+    gold = [paths[name] for name in ("labels", "prosody", "timbre", "transcripts", "audio")]
     settings, inputs = (
         ScoringSettings("demo", SETTINGS, Compute(precision="fp32", threads=1)),
         ScoringInputs(*gold, captions, folder / "m"),
@@ -87,6 +88,8 @@ def made_up_inputs(folder: Path) -> ReportInputs:
     reliance = folder / "tables/tag_reliance.parquet"
     tagged = {"demo": paths["clues"]}
     write_tag_reliance(SETTINGS, evaluations, {}, tagged, reliance, reliance.with_suffix(".md"))
+    assertions = AssertionsTable(*(folder / f"tables/assertions.{kind}" for kind in ("parquet", "csv", "md")))
+    write_assertions(SETTINGS, evaluations, {}, assertions)
     training = {}
     for system in ("warm_start base", "kd", "aligncap"):
         rows = [
@@ -145,4 +148,5 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         figures=drawn,
         claims=claims.parquet,
         reliance=reliance,
+        assertions=assertions.parquet,
     )

@@ -2,10 +2,9 @@
 
 The evaluation counts the flags, and the judge ``reference`` scores by them. Every clue of a caption is an assertion,
 which the facts of its clip support, contradict or cannot check. A factuality flag is an assertion that the label or the
-measured prosody contradicts. A faithfulness flag is an event, person, place, gender or persona that
-neither a reference nor the transcript supports, a copy of the transcript, or text that is unfinished, off the
-instruction or repetitive. A flag is a string ``kind: words``. The checks are tested on the cases of
-``tests/data/hallucinations.yaml``.
+measured prosody contradicts. A faithfulness flag is an event, person, place, gender or persona that neither a reference
+nor the transcript supports, a copy of the transcript, or text that is unfinished, off the instruction or repetitive. A
+flag is a string ``kind: words``. The checks are tested on the cases of ``tests/data/hallucinations.yaml``.
 """
 
 from __future__ import annotations
@@ -186,10 +185,10 @@ def check(clues: Sequence[Clue], truth: Truth) -> list[Assertion]:
 
     Except for intensity, nothing is checkable that facts could only support or only contradict:
 
-    - An emotion of the label's class is supported. Of the others, the dominant one is contradicted, and where none
-      dominates and none is the label's, all are. A further emotion is not checkable, because one label does not tell
-      what else is in a voice. A denied emotion is supported where the label is another class. Where it is the label's
-      class, it is contradicted, unless the caption asserts that class, too ("not annoyed but furious").
+    - An emotion of the label's class is supported, whatever dominates. Of the others, the dominant one is contradicted,
+      and where none dominates and none is the label's, all are. A further emotion is not checkable, because one label
+      does not tell what else is in a voice. A denied emotion is supported where the label is another class. Where it is
+      the label's class, it is contradicted, unless the caption asserts that class, too ("not annoyed but furious").
     - Level, pitch, rate and timbre: one end is supported by the same end and contradicted by the other one, and the
       reverse where it is denied. The middle, said or measured, decides nothing; for timbre the ends are breathy and
       rough, and everything else is the middle.

@@ -126,7 +126,8 @@ def _show_assertions(found: dict[str, Scores]) -> None:
     every = [{"system": name, "corpus": "", **row} for name, scores in found.items() for row in scores.by_kind]
     for lines in by_kind(every).values():
         for kind, name, cells in lines:
-            rows.add_row(kind, name, *(" ".join(filter(None, cell)) for cell in cells))
+            (asserted, _), precision, *others = cells  # all intervals would not fit a terminal; --json has them
+            rows.add_row(kind, name, asserted, " ".join(filter(None, precision)), *(text for text, _ in others))
     console.print(rows)
     for line in EXPLAINED:
         console.print(line)

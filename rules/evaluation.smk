@@ -191,6 +191,7 @@ CAPTIONED = [system for system in SCORED if STAGES[system] != "chance"]
 SCORED_WITH = {
     "references": "<results>/corpora/{corpus}/references.parquet",
     "prosody": "<results>/corpora/{corpus}/prosody.parquet",
+    "timbre": "<results>/corpora/{corpus}/timbre.parquet",
     "transcripts": "<results>/transcripts/{corpus}.parquet",
     "audio": "<results>/corpora/{corpus}/audio.parquet",
     "encoder": model("sentence_encoder"),

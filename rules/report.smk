@@ -36,6 +36,7 @@ rule report:
         evaluations=list(evaluations().values()),
         claims=["<results>/tables/claims.parquet"] if CLAIMS else [],
         reliance="<results>/tables/tag_reliance.parquet",
+        assertions="<results>/tables/assertions.parquet",
     output:
         html=report("<results>/report.html", caption="../report/report.rst", category="Report"),
     log:

@@ -99,3 +99,28 @@ rule tag_reliance:
         code=digest("tag_reliance"),
     script:
         "../workflow_scripts/tag_reliance.py"
+
+
+rule assertions_table:
+    input:
+        evaluations=list(evaluations().values()),
+    output:
+        parquet="<results>/tables/assertions.parquet",
+        csv=report("<results>/tables/assertions.csv", caption="../report/assertions.rst", category="Tables"),
+        md="<results>/tables/assertions.md",
+    log:
+        "<logs>/assertions_table/assertions.log",
+    benchmark:
+        "<benchmarks>/assertions_table/assertions.tsv"
+    conda:
+        "../envs/evaluation.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        rows=[list(row) for row in evaluations()],
+        members=MEMBERS,
+        evaluation=plain(settings.evaluation, only={"bootstrap", "seed"}),
+        code=digest("assertions_table"),
+    script:
+        "../workflow_scripts/assertions_table.py"

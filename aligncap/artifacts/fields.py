@@ -22,6 +22,16 @@ CLUE = pa.struct(
     ]
 )
 
+ASSERTION = pa.struct(
+    [
+        field("kind", pa.string(), "as in a clue"),
+        field("word", pa.string(), "as it stands in the caption"),
+        field("lemma", pa.string(), "canonical value of the kind"),
+        field("negated", pa.bool_(), "'not angry'"),
+        field("verdict", pa.string(), "supported, contradicted or not_checkable"),
+    ]
+)
+
 TEXT = pa.string()
 F32, F64, I32, I64 = pa.float32(), pa.float64(), pa.int32(), pa.int64()
 IDS = pa.list_(I32)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from aligncap.artifacts.fields import (
+    ASSERTION,
     CLUE,
     DIFFERENCE,
     F32,
@@ -289,6 +290,18 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("metric_names", pa.list_(pa.string()), "order of values"),
             field("metric_values", pa.list_(F64), "null where a metric does not apply to this utterance"),
             field("flags", pa.list_(pa.string()), "hallucinations found, each 'kind: words'"),
+            field("assertions", pa.list_(ASSERTION), "every clue of the caption, checked by itself"),
+        ]
+    ),
+    "assertions": pa.schema(
+        [
+            field("system", TEXT, "name in systems of the config"),
+            field("corpus", TEXT, "test corpus"),
+            field("kind", TEXT, "clue kind, or 'all'"),
+            field("metric", TEXT, "precision, contradicted, not_checkable, supported_/contradicted_per_caption"),
+            field("value", F64, "a share, 0-1, or a number a caption"),
+            *INTERVAL,
+            field("n", I32, "what it is a share of: assertions, of precision those that are checkable; or captions"),
         ]
     ),
     "second_opinions": pa.schema(

@@ -1,10 +1,10 @@
 """Checks for hallucinations: they flag statements of a caption that its clip does not support (ours; docs/judge.md).
 
-The evaluation counts the flags, and the judge ``reference`` scores by them. A factuality flag is a clue that
-contradicts the label or the measured prosody. A faithfulness flag is an event, person, place, gender or persona that
-neither a reference nor the transcript supports, a copy of the transcript, or text that is unfinished, off the
-instruction or repetitive. A flag is a string ``kind: words``. The checks are tested on the cases of
-``tests/data/hallucinations.yaml``.
+The evaluation counts the flags, and the judge ``reference`` scores by them. Every clue of a caption is an assertion,
+which the facts of its clip support, contradict or cannot check. A factuality flag is an assertion that the label or the
+measured prosody contradicts. A faithfulness flag is an event, person, place, gender or persona that neither a reference
+nor the transcript supports, a copy of the transcript, or text that is unfinished, off the instruction or repetitive. A
+flag is a string ``kind: words``. The checks are tested on the cases of ``tests/data/hallucinations.yaml``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ FAITHFULNESS = (
     "off_instruction",
     "repetition",
 )
-OPPOSITE = {"low": "high", "high": "low", "slow": "fast", "fast": "slow"}
+SUPPORTED, CONTRADICTED, NOT_CHECKABLE = VERDICTS = ("supported", "contradicted", "not_checkable")
+OPPOSITE = {"low": "high", "high": "low", "slow": "fast", "fast": "slow", "breathy": "rough", "rough": "breathy"}
 COPIED_WORDS = 4
 MAX_WORDS = 60
 MAX_SENTENCES = 2
@@ -125,6 +126,7 @@ class Truth:
         pitch: Measured tercile: low, mid or high.
         rate: Measured tercile: slow, mid or fast.
         intensity: Intensity of the labelled emotion: normal or strong.
+        timbre: Measured timbre, one of ``TIMBRES``. Assertions are checked with it; no flag reads it.
     """
 
     emotion: str | None = None
@@ -132,20 +134,44 @@ class Truth:
     pitch: str | None = None
     rate: str | None = None
     intensity: str | None = None
+    timbre: str | None = None
 
     @property
     def comparable(self) -> bool:
-        """Whether there is a fact that a caption could contradict; an intensity without an emotion does not count."""
+        """Whether there is a fact that a flag could rest on; an intensity without an emotion does not count."""
         return any((self.emotion, self.level, self.pitch, self.rate))
 
     @classmethod
     def from_rows(
-        cls, emotion: str | None, prosody: Mapping[str, str | None] | None, intensity: str | None = None
+        cls,
+        emotion: str | None,
+        prosody: Mapping[str, str | None] | None,
+        intensity: str | None = None,
+        timbre: str | None = None,
     ) -> Truth:
-        """Make the facts from a label (any of ``EMOTIONS``), a row of the artifact ``prosody`` and an intensity."""
+        """Make the facts from a label (any of ``EMOTIONS``), a row of ``prosody``, an intensity and a timbre."""
         measured = prosody or {}
         pitch = measured.get("pitch") if measured.get("pitch_hz") is not None else None
-        return cls(canonical(emotion), measured.get("level"), pitch, measured.get("rate"), intensity)
+        return cls(canonical(emotion), measured.get("level"), pitch, measured.get("rate"), intensity, timbre)
+
+
+@dataclass(frozen=True)
+class Assertion:
+    """A clue of a caption and its verdict; the fields are those of ``artifacts.ASSERTION``.
+
+    Attributes:
+        kind: One of ``KINDS``.
+        word: Word or phrase in the caption.
+        lemma: Canonical value of the kind.
+        negated: Whether the caption denies the clue.
+        verdict: One of ``VERDICTS``.
+    """
+
+    kind: str
+    word: str
+    lemma: str
+    negated: bool
+    verdict: str
 
 
 def asserted_classes(clues: Sequence[Clue]) -> list[str]:
@@ -154,47 +180,67 @@ def asserted_classes(clues: Sequence[Clue]) -> list[str]:
     return list(dict.fromkeys(name for name in found if name is not None))
 
 
-def _emotion_flags(clues: Sequence[Clue], emotion: str) -> list[str]:
+def check(clues: Sequence[Clue], truth: Truth) -> list[Assertion]:
+    """Check every clue of a caption by itself against the facts of its clip, in the order of the clues.
+
+    Except for intensity, nothing is checkable that facts could only support or only contradict:
+
+    - An emotion of the label's class is supported, whatever dominates. Of the others, the dominant one is contradicted,
+      and where none dominates and none is the label's, all are. A further emotion is not checkable, because one label
+      does not tell what else is in a voice. A denied emotion is supported where the label is another class. Where it is
+      the label's class, it is contradicted, unless the caption asserts that class, too ("not annoyed but furious").
+    - Level, pitch, rate and timbre: one end is supported by the same end and contradicted by the other one, and the
+      reverse where it is denied. The middle, said or measured, decides nothing; for timbre the ends are breathy and
+      rough, and everything else is the middle.
+    - A degree of the right emotion is supported (strong) or contradicted (weak) where the label says strong.
+    """
     asserted, dominant = asserted_classes(clues), dominant_emotion(clues)
-    denied = [c for c in clues if c.kind == "emotion" and c.negated and canonical(c.lemma) == emotion]
-    if dominant is not None:
-        wrong = dominant != emotion
-    else:
-        wrong = emotion not in asserted and bool(asserted or denied)
-    if not wrong:
-        return []
-    said = dominant or ", ".join(asserted) or f"not {denied[0].word}"
-    return [f"emotion: {said} against {emotion}"]
+
+    def verdict(clue: Clue) -> str:
+        if clue.kind == "emotion":
+            return _of_emotion(clue, asserted, dominant, truth.emotion)
+        fact = getattr(truth, clue.kind, None)
+        if clue.kind == "intensity":
+            known = fact == "strong" and dominant is not None and dominant == truth.emotion
+            return _either(clue.lemma == "strong") if known else NOT_CHECKABLE
+        if fact not in OPPOSITE or clue.lemma not in (fact, OPPOSITE[fact]):
+            return NOT_CHECKABLE
+        return _either((clue.lemma == fact) != clue.negated)
+
+    return [Assertion(c.kind, c.word, c.lemma, c.negated, verdict(c)) for c in clues]
 
 
-def _intensity_flags(clues: Sequence[Clue], truth: Truth) -> list[str]:
-    """Flag a weak degree of the right emotion where the label is strong; a normal degree is no contradiction."""
-    degree = next((c for c in clues if c.kind == "intensity" and c.lemma == "weak" and not c.negated), None)
-    if truth.intensity != "strong" or degree is None or dominant_emotion(clues) != truth.emotion:
-        return []
-    return [f"intensity: {degree.word} against strong"]
+def _either(holds: bool) -> str:
+    return SUPPORTED if holds else CONTRADICTED
+
+
+def _of_emotion(clue: Clue, asserted: Sequence[str], dominant: str | None, emotion: str | None) -> str:
+    said = canonical(clue.lemma)
+    if emotion is None or said is None:
+        return NOT_CHECKABLE
+    if clue.negated:
+        return NOT_CHECKABLE if said == emotion and emotion in asserted else _either(said != emotion)
+    stands_by = asserted if dominant is None else [dominant]
+    if said != emotion and (said not in stands_by or emotion in stands_by):
+        return NOT_CHECKABLE
+    return _either(said == emotion)
 
 
 def factuality_flags(clues: Sequence[Clue], truth: Truth) -> list[str]:
-    """Flag contradictions between clues and facts, at most one for each kind.
+    """Flag the first contradicted assertion of each kind of ``FACTUALITY``, see ``check``.
 
-    The emotion is contradicted when the dominant one is not the label; a second emotion beside the right one is no
-    contradiction. The intensity is contradicted when the right emotion is weak and the label strong. Level, pitch and
-    rate are contradicted when the caption states the opposite of the measured tercile or denies it; the middle tercile
-    is never contradicted.
+    A flag of the emotion names what the caption says: the dominant emotion, else all, else the one that it denies.
     """
-    flags: list[str] = []
-    if truth.emotion is not None:
-        flags = _emotion_flags(clues, truth.emotion) or _intensity_flags(clues, truth)
-    for kind in ("level", "pitch", "rate"):
-        measured = getattr(truth, kind)
-        if measured not in OPPOSITE:
-            continue
-        for clue in clues:
-            against = measured if clue.negated else OPPOSITE[measured]
-            if clue.kind == kind and clue.lemma == against:
-                flags.append(f"{kind}: {'not ' if clue.negated else ''}{clue.word} against {measured}")
-                break
+    wrong: dict[str, Assertion] = {}
+    for assertion in check(clues, truth):
+        if assertion.verdict == CONTRADICTED:
+            wrong.setdefault(assertion.kind, assertion)
+    flags = []
+    for kind in (kind for kind in FACTUALITY if kind in wrong):
+        said = f"{'not ' if wrong[kind].negated else ''}{wrong[kind].word}"
+        if kind == "emotion":
+            said = dominant_emotion(clues) or ", ".join(asserted_classes(clues)) or said
+        flags.append(f"{kind}: {said} against {getattr(truth, kind)}")
     return flags
 
 

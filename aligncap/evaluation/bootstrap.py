@@ -120,6 +120,20 @@ def weighted_spearman(weights: Array, first: Array, second: Array) -> Array:
         return np.where(spread > 0, (rows * one * other).sum(axis=1) / spread, np.nan)
 
 
+def ratio_figure(weights: Array, numerators: Array, denominators: Array) -> Figure | None:
+    """Return the figure of a ratio of sums; None where the denominators are zero.
+
+    Args:
+        weights: Resamples of the utterances [b, n].
+        numerators: Their counts [n].
+        denominators: Counts that these are part of [n]; ``n`` is their sum.
+    """
+    if not denominators.any():
+        return None
+    total = float(denominators.sum())
+    return figure(float(numerators.sum()) / total, weighted_ratio(weights, numerators, denominators), int(total))
+
+
 def measured(clusters: Sequence[Hashable], statistic: Callable[[Array], Array], resamples: int, seed: int) -> Figure:
     """Return the figure of a statistic without strata, None where it is undefined.
 

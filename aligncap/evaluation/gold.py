@@ -52,10 +52,11 @@ def by_people(references: Mapping[str, Path]) -> dict[str, Path]:
     return found
 
 
-def read_gold(references: Path, prosody: Path, transcripts: Path, audio: Path) -> Gold:
+def read_gold(references: Path, prosody: Path, timbre: Path, transcripts: Path, audio: Path) -> Gold:
     """Read labels, clusters and measurements of a test corpus; only scoring and the report may do so."""
     rows = artifacts.read_rows(references, "labels")
     measured = {r["utterance_id"]: r for r in artifacts.read_rows(prosody, "prosody")}
+    heard = {r["utterance_id"]: r["timbre"] for r in artifacts.read_rows(timbre, "timbre")}
     said = {r["utterance_id"]: r["transcript"] for r in artifacts.read_rows(transcripts, "transcripts")}
     session = {r["utterance_id"]: r["session"] for r in artifacts.read_rows(audio, "audio")}
     by_session = all(session[r["utterance_id"]] for r in rows) and len(set(session.values())) >= SESSIONS
@@ -69,7 +70,7 @@ def read_gold(references: Path, prosody: Path, transcripts: Path, audio: Path) -
         gold.label[name] = row["emotion"] or parsed
         own_text = row["caption_group"] or (captions[0] if captions else name)
         gold.cluster[name] = session[name] if by_session else own_text
-        gold.truth[name] = Truth.from_rows(gold.label[name], measured.get(name), row["intensity"])
+        gold.truth[name] = Truth.from_rows(gold.label[name], measured.get(name), row["intensity"], heard.get(name))
         gold.transcript[name] = said.get(name, "")
     return gold
 

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aligncap.clues.hallucination_checks import Truth, asserted_classes, factuality_flags, faithfulness_flags
+from aligncap.clues.hallucination_checks import (
+    Assertion,
+    Truth,
+    asserted_classes,
+    check,
+    factuality_flags,
+    faithfulness_flags,
+)
 from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
 
 METRICS = (
@@ -41,11 +48,13 @@ class Verdict:
             is known of the utterance, ``factuality_hallucination_covered`` where the caption asserts no emotion (so
             that an empty statement is no success). ``asserted_clues`` counts the caption's clues that could be checked
             (emotion, level, pitch, rate: 0 to 4), and ``contradicted_clues`` is the share of them that contradict.
+        assertions: Every clue of the caption, checked by itself.
     """
 
     dominant: str | None
     flags: tuple[str, ...]
     values: dict[str, float | None]
+    assertions: tuple[Assertion, ...]
 
 
 def examine(caption: str, truth: Truth, transcript: str, references: Sequence[str], finished: bool = True) -> Verdict:
@@ -76,7 +85,7 @@ def examine(caption: str, truth: Truth, transcript: str, references: Sequence[st
         "contradicted_clues": len(wrong) / asserted if truth.comparable and asserted else None,
         "faithfulness_hallucination": float(bool(unfaithful)),
     }
-    return Verdict(dominant, (*wrong, *unfaithful), values)
+    return Verdict(dominant, (*wrong, *unfaithful), values, tuple(check(clues, truth)))
 
 
 def second_values(dominant: str | None, emotion: str | None, labels: Sequence[str]) -> dict[str, float | None]:

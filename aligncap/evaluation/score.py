@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -213,6 +213,7 @@ class ScoringInputs:
     Attributes:
         references: ``labels`` artifact with captions.
         prosody: Measured prosody.
+        timbre: Measured timbre.
         transcripts: ASR transcripts.
         audio: ``audio`` artifact, for the sessions.
         captions: System -> ``captions`` artifact.
@@ -222,6 +223,7 @@ class ScoringInputs:
 
     references: Path
     prosody: Path
+    timbre: Path
     transcripts: Path
     audio: Path
     captions: Annotated[Mapping[str, Path], By("captioned")]
@@ -248,7 +250,7 @@ def score_captions(settings: ScoringSettings, inputs: ScoringInputs, outputs: Ev
     from aligncap.models.sources import model_folder
 
     evaluation = settings.evaluation
-    gold = read_gold(inputs.references, inputs.prosody, inputs.transcripts, inputs.audio)
+    gold = read_gold(inputs.references, inputs.prosody, inputs.timbre, inputs.transcripts, inputs.audio)
     texts, finished = _read_captions(inputs.captions, gold)
     second = Opinions.read(inputs.opinions) if inputs.opinions else NO_OPINIONS
     by_chance = set(outputs.evaluations) - set(inputs.captions)
@@ -317,6 +319,7 @@ def _rows(scored: ScoredSystem, gold: Gold) -> list[dict[str, Any]]:
             "metric_names": list(ITEM_METRICS),
             "metric_values": [scored.items[name][metric] for metric in ITEM_METRICS],
             "flags": list(scored.verdicts[name].flags),
+            "assertions": [asdict(assertion) for assertion in scored.verdicts[name].assertions],
         }
         for name in gold.ids
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,8 +14,9 @@ from aligncap.corpora.base import Row, display, label, read_table
 from aligncap.errors import CorpusError, ModelError
 from aligncap.evaluation import bootstrap, metrics, score
 from aligncap.evaluation.gold import SESSIONS, Gold
+from aligncap.evaluation.tables.assertions import figures_by_kind
 from aligncap.serving.locations import manifests, models_folder
-from aligncap.vocabulary import SCALES, canonical
+from aligncap.vocabulary import SCALES, TIMBRES, canonical
 
 IDS = ("utterance_id", "id", "path", "audio_path", "audio", "file")
 PATHS = ("path", "audio_path", "audio", "file")  # the id is the file name without folder and extension
@@ -39,13 +40,15 @@ class Scores:
     Attributes:
         figures: Metric -> ``value``, ``ci_low``, ``ci_high`` (95 % bootstrap; None where none is defined) and ``n``
             utterances; 0-1, but ``cider_d`` 0-10 and ``length_ratio``.
-        items: One mapping per utterance: utterance_id, caption, label, dominant, flags, and every metric (None where it
-            does not apply).
+        items: One mapping per utterance: utterance_id, caption, label, dominant, flags, assertions (each with its
+            ``verdict``), and every metric (None where it does not apply).
+        by_kind: Assertions by kind of clue: rows of ``aligncap.evaluation.tables.assertions.figures_by_kind``.
         unavailable: Metric -> reason why it is absent.
     """
 
     figures: dict[str, dict[str, Any]]
     items: list[dict[str, Any]]
+    by_kind: list[dict[str, Any]]
     unavailable: dict[str, str] = field(default_factory=dict)
 
 
@@ -68,8 +71,8 @@ def score_captions(
         captions: Utterance id -> caption, or a CSV, TSV, JSONL or Parquet table of them; ``finished`` (false where a
             caption broke off) is used where the table has it.
         references: Utterance id -> one caption or several, or a table of them. Its columns ``emotion``, ``intensity``,
-            ``level``, ``pitch``, ``rate``, ``transcript``, ``session``, ``speaker`` and ``caption_group`` are used
-            where they exist: facts that a caption may contradict, and the clusters of the bootstrap. Without
+            ``level``, ``pitch``, ``rate``, ``timbre``, ``transcript``, ``session``, ``speaker`` and ``caption_group``
+            are used where they exist: facts that a caption may contradict, and the clusters of the bootstrap. Without
             ``emotion`` the label is parsed from the first reference.
         caption_columns: Columns of the captions' table.
         reference_columns: Columns of the references' table.
@@ -105,6 +108,7 @@ def score_captions(
     labels = [canonical(gold.label[name]) for name in gold.ids]
     clusters = [gold.cluster[name] for name in gold.ids]
     weights = bootstrap.resample_weights(clusters, labels, evaluation.bootstrap, evaluation.seed)
+    checked = {name: [asdict(a) for a in verdict.assertions] for name, verdict in scored.verdicts.items()}
     items = [
         {
             "utterance_id": name,
@@ -112,11 +116,13 @@ def score_captions(
             "label": gold.label[name],
             "dominant": scored.verdicts[name].dominant,
             "flags": list(scored.verdicts[name].flags),
+            "assertions": checked[name],
             **{m: value for m, value in scored.items[name].items() if not m.endswith("_2")},
         }
         for name in gold.ids
     ]
-    return Scores(score.figures(scored, gold, weights), items, unavailable)
+    by_kind = figures_by_kind(weights, [list(checked.values())])
+    return Scores(score.figures(scored, gold, weights), items, by_kind, unavailable)
 
 
 def _vectors(gold: Gold, spoken: Mapping[str, str], folder: str | Path | None) -> tuple[dict[str, Any], str | None]:
@@ -168,7 +174,8 @@ def _gold(references: str | Path | Mapping[str, str | Sequence[str]], columns: C
         gold.references[name], gold.label[name] = captions, known["emotion"] or parsed
         group = row.text("caption_group") or (captions[0] if captions else name)
         gold.cluster[name] = row.text("session") or name if by_session else group
-        measured = {kind: row.text(kind) if row.text(kind) in SCALES[kind] else None for kind in SCALES}
+        scales = {**SCALES, "timbre": TIMBRES}
+        measured = {kind: row.text(kind) if row.text(kind) in scale else None for kind, scale in scales.items()}
         gold.truth[name] = Truth(canonical(gold.label[name]), **measured, intensity=known["intensity"])
         gold.transcript[name] = row.text("transcript")
     return gold

@@ -5,8 +5,8 @@ The harmonics-to-noise ratio follows Boersma (1993): ``10 log10(r / (1 - r))`` o
 above 1 kHz relative to that below it. The names of the timbres are ours. A noisy voice (lower tercile of the
 harmonics-to-noise ratio) is ``rough`` where it is bright and ``breathy`` where it is dull (upper and lower tercile).
 The terciles are taken within the speaker's clips, because both values depend more on the vocal tract than on the
-manner of speaking. A clip with hardly any voiced frame is ``whispering``; all others are ``clear``. Only the clue
-tagger uses these names.
+manner of speaking. A clip with hardly any voiced frame is ``whispering``; all others are ``clear``. The clue tagger
+and the assertions table use these names; no hallucination flag does.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 AFTER_PREFERENCE = {
     *("train_preference", "caption_testset", "second_opinion", "score_captions", "zero_shot_table", "report"),
     # One job judges, and one scores, all captions of a corpus; figure 1 is drawn of what it scored.
-    *("judge_captions", "comparison_table", "claims_table", "tag_reliance", "figure_drop", "figure_methods"),
+    *("judge_captions", "comparison_table", "claims_table", "assertions_table", "tag_reliance"),
+    *("figure_drop", "figure_methods"),
 }
 
 MAY_BE_EMPTY = {"skipped", "differences", "hallucination_examples"}  # nothing to list is a fact, too
@@ -137,7 +138,7 @@ def test_snakemake_makes_a_report_of_its_own(smoke_copy: Project) -> None:
     smoke_copy.run(*SMOKE, "--report", "report.zip")
     with ZipFile(smoke_copy.folder / "report.zip") as made:
         names = " ".join(made.namelist())
-    for shown in ("report/report.html", "/table1.csv", "/claims.csv", "/figure3.svg"):
+    for shown in ("report/report.html", "/table1.csv", "/claims.csv", "/assertions.csv", "/figure3.svg"):
         assert shown in names, shown
 
 

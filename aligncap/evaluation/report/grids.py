@@ -12,6 +12,7 @@ from typing import Any
 from aligncap import artifacts
 from aligncap.evaluation.report.inputs import APART, ReportInputs
 from aligncap.evaluation.report.sources import Source, Sources
+from aligncap.evaluation.tables.assertions import HEADINGS, by_kind
 from aligncap.evaluation.tables.claims import CLAIM_HEADINGS, claims_in_words
 from aligncap.evaluation.tables.columns import (
     COLUMNS,
@@ -158,6 +159,18 @@ def claim_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:
         )
         for corpus, rows in claims_in_words(artifacts.read_rows(path, "claims")).items()
     }
+
+
+def assertion_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:
+    """Return corpus -> grid of the assertions of each kind and system, seeds pooled; empty without a file."""
+    if path is None:
+        return {}
+    rows = [row for row in artifacts.read_rows(path, "assertions") if row["system"] == plain_name(row["system"])]
+    found: dict[str, Grid] = {}
+    for corpus, own in by_kind(rows).items():
+        lines = [Line(kind, [Cell(system), *(Cell(*c) for c in cells)]) for kind, system, cells in own]
+        found[corpus] = Grid(f"Assertions on {corpus}", ("kind", "system", *HEADINGS), lines, sources.of(path))
+    return found
 
 
 def reliance_grids(path: Path | None, sources: Sources) -> dict[str, Grid]:

@@ -36,6 +36,7 @@ class ReportInputs:
         figures: figure1 … figure3 -> SVG, for figures that the experiment has.
         claims: ``claims`` artifact; None where the experiment lacks the systems.
         reliance: ``table`` artifact of ``tag_reliance``; None leaves the section out.
+        assertions: ``assertions`` artifact; None leaves the section out.
     """
 
     table: Path
@@ -54,3 +55,4 @@ class ReportInputs:
     figures: Annotated[Mapping[str, Path], By("figures")] = field(default_factory=dict)
     claims: Path | None = None
     reliance: Path | None = None
+    assertions: Path | None = None

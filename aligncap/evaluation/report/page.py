@@ -12,7 +12,13 @@ from aligncap.errors import ArtifactError
 from aligncap.evaluation.figures import charts as figures
 from aligncap.evaluation.figures import drawing
 from aligncap.evaluation.report.examples import corpus_examples
-from aligncap.evaluation.report.grids import claim_grids, difference_grids, reliance_grids, system_grids
+from aligncap.evaluation.report.grids import (
+    assertion_grids,
+    claim_grids,
+    difference_grids,
+    reliance_grids,
+    system_grids,
+)
 from aligncap.evaluation.report.inputs import ReportInputs
 from aligncap.evaluation.report.sources import Sources
 from aligncap.evaluation.tables import columns
@@ -56,6 +62,7 @@ def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
         zero_shot=_results(inputs, sources),
         tables=[_table(name, inputs, sources) for name in inputs.tables if name != IN_RESULTS],
         reliance=reliance_grids(inputs.reliance, sources),
+        assertions=assertion_grids(inputs.assertions, sources),
         drawings=[_drawing(name, path, sources) for name, path in inputs.figures.items()],
         browser=[corpus_examples(settings, inputs, corpus, sources) for corpus in inputs.references],
         training=_training(inputs, sources),

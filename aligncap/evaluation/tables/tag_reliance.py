@@ -66,12 +66,8 @@ def reliance(scores: CorpusScores, members: Sequence[str], tags: Mapping[str, st
     """
     counts = [counted(scores.rows[name], tags) for name in members]
     tops, bottoms = (np.sum(parts, axis=0) for parts in zip(*counts, strict=True))
-    found = {}
-    for metric, top, bottom in zip(METRICS, tops, bottoms, strict=True):
-        if bottom.any():
-            samples = bootstrap.weighted_ratio(scores.weights, top, bottom)
-            found[metric] = bootstrap.figure(top.sum() / bottom.sum(), samples, int(bottom.sum()))
-    return found
+    ratios = [bootstrap.ratio_figure(scores.weights, *sums) for sums in zip(tops, bottoms, strict=True)]
+    return {metric: figure for metric, figure in zip(METRICS, ratios, strict=True) if figure is not None}
 
 
 def in_words(figures: Mapping[str, Mapping[str, Any]], digits: int) -> list[tuple[str, str]]:

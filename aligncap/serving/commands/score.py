@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -40,6 +40,9 @@ class ScoreOptions:
     items: Annotated[
         Path | None, typer.Option(metavar="FILE.jsonl", help="Also write every utterance's metrics and flags.")
     ] = None
+    per_clue: Annotated[
+        bool, typer.Option("--per-clue", help="Also check every assertion by itself: a table by kind of clue.")
+    ] = False
     as_json: JsonOption = False
 
 
@@ -48,15 +51,16 @@ def score(options: ScoreOptions) -> None:
     """Score any captions against any references.
 
     No trained model is needed. Ids come from a column utterance_id, id, path …; for a path the id is the file's name
-    without extension. Columns emotion, intensity, level, pitch, rate and transcript of the references are used where
-    they exist: captions that contradict them are factuality hallucinations. Metrics that are unavailable here are named
-    before the work starts, and are absent, never 0.
+    without extension. Columns emotion, intensity, level, pitch, rate, timbre and transcript of the references are used
+    where they exist: captions that contradict them are factuality hallucinations (timbre counts with --per-clue only).
+    Metrics that are unavailable here are named before the work starts, and are absent, never 0.
 
     Exit code: 0, or 2 where the tables cannot be read or do not fit.
 
     Examples:
       aligncap score captions.csv -r references.jsonl
       aligncap score kd.parquet sft.parquet -r references.parquet --json
+      aligncap score kd.parquet -r references.parquet --per-clue
       aligncap score output.jsonl -r refs.csv --caption-column text --reference-column human --items items.jsonl
     """
     from aligncap.artifacts import write_text
@@ -93,15 +97,40 @@ def score(options: ScoreOptions) -> None:
         rows = [{"captions": name, **item} for name, scores in found.items() for item in scores.items]
         write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), options.items)
     if options.as_json:
-        print_json({n: {"figures": s.figures, "unavailable": s.unavailable} for n, s in found.items()})
+        print_json({name: _as_json(scores, options.per_clue) for name, scores in found.items()})
         return
     _show(found)
+    if options.per_clue:
+        _show_assertions(found)
 
 
 def _names(paths: list[Path]) -> list[str]:
     """Return short names of the tables: the files' names, or whole paths where two names are equal."""
     stems = [path.stem for path in paths]
     return stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
+
+
+def _as_json(scores: Scores, per_clue: bool) -> dict[str, Any]:
+    own = {"figures": scores.figures, "unavailable": scores.unavailable}
+    if not per_clue:
+        return own
+    every = [{"utterance_id": item["utterance_id"], **a} for item in scores.items for a in item["assertions"]]
+    return {**own, "by_kind": scores.by_kind, "assertions": every}
+
+
+def _show_assertions(found: dict[str, Scores]) -> None:
+    from aligncap.evaluation.tables.assertions import EXPLAINED, HEADINGS, by_kind
+
+    console = stdout()
+    rows = table("kind", "captions", *(f">{name}" for name in HEADINGS), title="assertions [95 % interval]")
+    every = [{"system": name, "corpus": "", **row} for name, scores in found.items() for row in scores.by_kind]
+    for lines in by_kind(every).values():
+        for kind, name, cells in lines:
+            (asserted, _), precision, *others = cells  # all intervals would not fit a terminal; --json has them
+            rows.add_row(kind, name, asserted, " ".join(filter(None, precision)), *(text for text, _ in others))
+    console.print(rows)
+    for line in EXPLAINED:
+        console.print(line)
 
 
 def _show(found: dict[str, Scores]) -> None:

@@ -45,7 +45,9 @@ def write_corpus(folder: Path, clips: int = 12, sessions: int = 0, captions: boo
     """Audio, references, prosody, transcripts and predicted clues of ``clips`` utterances u00, u01 …"""
     names = [f"u{number:02d}" for number in range(clips)]
     labels = [LABELS[number % len(LABELS)] for number in range(clips)]
-    paths = {name: folder / f"{name}.parquet" for name in ("audio", "labels", "prosody", "transcripts", "clues")}
+    paths = {
+        name: folder / f"{name}.parquet" for name in ("audio", "labels", "prosody", "timbre", "transcripts", "clues")
+    }
     audio = {
         "audio_path": "x.wav",
         "audio_sha256": "0",
@@ -79,6 +81,8 @@ def write_corpus(folder: Path, clips: int = 12, sessions: int = 0, captions: boo
         "prosody",
         "test",
     )
+    quality = {"hnr_db": 12.0, "alpha_db": -10.0, "voiced_share": 0.8, "timbre": "breathy"}
+    artifacts.write([{"utterance_id": n, **quality} for n in names], paths["timbre"], "timbre", "test")
     said = {"transcript": "come over here right now please", "language": "en", "source": "asr", "avg_logprob": -0.2}
     artifacts.write([{"utterance_id": n, **said} for n in names], paths["transcripts"], "transcripts", "test")
     artifacts.write(
@@ -139,6 +143,7 @@ def write_evaluation(path: Path, items: dict[str, list[float | None]], labels: l
             "metric_names": list(items),
             "metric_values": [values[n] for values in items.values()],
             "flags": [],
+            "assertions": [],
         }
         for n in range(count)
     ]

@@ -15,6 +15,7 @@ from aligncap.config import Compute, Evaluation, Table
 from aligncap.evaluation.figures.methods import MethodsFiles, draw_methods
 from aligncap.evaluation.report.inputs import ReportInputs
 from aligncap.evaluation.score import Evaluations, ScoringInputs, ScoringSettings, score_captions
+from aligncap.evaluation.tables.assertions import AssertionsTable, write_assertions
 from aligncap.evaluation.tables.claims import write_claims
 from aligncap.evaluation.tables.comparison import ComparisonInputs, ComparisonSettings, TableFiles, write_comparison
 from aligncap.evaluation.tables.render import TableForms
@@ -56,7 +57,7 @@ def made_up_inputs(folder: Path) -> ReportInputs:
             said["u00"] = "He sounds <b>angry</b> because of the war & so on"
         captions[system] = write_captions(folder / f"captions/{system}.parquet", said)
     outs = {name: folder / f"evaluation/{name}/demo.parquet" for name in ("chance", *SYSTEMS)}
-    gold = (paths["labels"], paths["prosody"], paths["transcripts"], paths["audio"])
+    gold = [paths[name] for name in ("labels", "prosody", "timbre", "transcripts", "audio")]
     settings, inputs = (
         ScoringSettings("demo", SETTINGS, Compute(precision="fp32", threads=1)),
         ScoringInputs(*gold, captions, folder / "m"),
@@ -82,6 +83,8 @@ def made_up_inputs(folder: Path) -> ReportInputs:
     reliance = folder / "tables/tag_reliance.parquet"
     tagged = {"demo": paths["clues"]}
     write_tag_reliance(SETTINGS, evaluations, {}, tagged, reliance, reliance.with_suffix(".md"))
+    assertions = AssertionsTable(*(folder / f"tables/assertions.{kind}" for kind in ("parquet", "csv", "md")))
+    write_assertions(SETTINGS, evaluations, {}, assertions)
     training = {}
     for system in ("warm_start base", "kd", "aligncap"):
         rows = [
@@ -118,4 +121,5 @@ def made_up_inputs(folder: Path) -> ReportInputs:
         figures=drawn,
         claims=claims.parquet,
         reliance=reliance,
+        assertions=assertions.parquet,
     )

@@ -96,6 +96,8 @@ def test_page_holds_everything_and_loads_nothing(tmp_path, inputs):
         "by rule claims_table",
         "Captions and the predicted emotion tag",
         "by rule tag_reliance",
+        "Assertions, each checked by itself",
+        "by rule assertions_table",
         "No competitors",
     ):
         assert expected in words, expected
@@ -119,6 +121,7 @@ def test_equal_inputs_give_an_equal_page_and_optional_parts_may_be_absent(tmp_pa
         and 'id="training"' not in text
         and 'id="claims"' not in text
         and 'id="reliance"' not in text
+        and 'id="assertions"' not in text
         and 'id="examples"' not in text
         and "Synthetic speech" not in text
     )

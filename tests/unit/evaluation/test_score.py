@@ -20,7 +20,7 @@ FOUND = {text: label for label, text in REFERENCES.items()}
 
 
 def _gold(paths):
-    return [paths[name] for name in ("labels", "prosody", "transcripts", "audio")]
+    return [paths[name] for name in ("labels", "prosody", "timbre", "transcripts", "audio")]
 
 
 def _run(tmp_path, paths, captions, systems=None, settings=SETTINGS, labels=LABELS):
@@ -91,6 +91,8 @@ def test_without_java_the_rest_is_scored(tmp_path, monkeypatch):
     assert "bleu4" not in notes["figures"] and "java" in notes["unavailable"]["bleu4"]
     assert notes["figures"]["emotion_agreement"]["value"] == 1
     row = artifacts.read_rows(outs["good"], "evaluation")[0]
+    verdicts = [(a["kind"], a["word"], a["verdict"]) for a in row["assertions"]]
+    assert verdicts == [("emotion", "angry", "supported"), ("level", "loud", "supported")]
     assert dict(zip(row["metric_names"], row["metric_values"], strict=True))["bleu4"] is None
 
 

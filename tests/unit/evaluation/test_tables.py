@@ -27,7 +27,7 @@ def evaluated(tmp_path, monkeypatch):
     }
     files = {name: write_captions(tmp_path / f"{name}.parquet", own) for name, own in captions.items()}
     outs = {name: tmp_path / f"evaluation/{name}/demo.parquet" for name in ("chance", *captions)}
-    gold = (paths["labels"], paths["prosody"], paths["transcripts"], paths["audio"])
+    gold = [paths[name] for name in ("labels", "prosody", "timbre", "transcripts", "audio")]
     settings, inputs = (
         ScoringSettings("demo", SETTINGS, Compute(precision="fp32", threads=1)),
         ScoringInputs(*gold, files, tmp_path / "m"),

@@ -21,7 +21,7 @@ ROWS = [
 
 
 def evaluation_row(number, label, dominant):
-    figures = {"metric_names": [], "metric_values": [], "flags": []}
+    figures = {"metric_names": [], "metric_values": [], "flags": [], "assertions": []}
     own = {"utterance_id": f"u{number}", "caption": "…", "cluster": f"c{number}"}
     return own | {"label": label, "dominant": dominant} | figures
 

@@ -198,6 +198,32 @@ def test_score_prints_a_column_a_table_and_writes_the_items(run, tmp_path, monke
     assert figures["kd"]["figures"]["emotion_agreement"]["value"] == 1
 
 
+def test_score_checks_every_assertion_by_itself(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ALIGNCAP_MODELS", raising=False)
+    facts = "id,caption,emotion,level,timbre\na,A sad voice.,sad,low,breathy\nb,She is angry.,angry,mid,\n"
+    Path("refs.csv").write_text(facts, encoding="utf-8")
+    Path("kd.csv").write_text('id,caption\na,"A sad, loud, breathy voice."\nb,"Happy, loud."\n', encoding="utf-8")
+    arguments = ("score", "kd.csv", "-r", "refs.csv", "--no-meteor", "--resamples", 20, "--per-clue")
+    code, printed, _ = run(*arguments)
+    assert code == 0 and "emotion_agreement" in printed
+    lines = [" ".join(line.split()) for line in printed.splitlines()]
+    assert any(line.startswith("emotion kd 2 0.500 [") for line in lines)
+    assert any(line.startswith("timbre kd 1 1.000 [") for line in lines)
+    assert any(line.startswith("all kd 5 0.500 [") for line in lines)
+    found = json.loads(run(*arguments, "--json")[1])["kd"]
+    verdicts = [(a["utterance_id"], a["kind"], a["word"], a["verdict"]) for a in found["assertions"]]
+    assert verdicts == [
+        ("a", "emotion", "sad", "supported"),
+        ("a", "level", "loud", "contradicted"),
+        ("a", "timbre", "breathy", "supported"),
+        ("b", "emotion", "Happy", "contradicted"),
+        ("b", "level", "loud", "not_checkable"),
+    ]
+    assert {"kind": "all", "metric": "not_checkable", "value": 0.2}.items() <= found["by_kind"][-3].items()
+    assert "assertions" not in json.loads(run(*arguments[:-1], "--json")[1])["kd"]
+
+
 def test_doctor_fails_where_the_base_models_are_not_there(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ALIGNCAP_MODELS", str(tmp_path))

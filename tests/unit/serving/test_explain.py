@@ -58,6 +58,7 @@ def results(tmp_path):
         "metric_names": ["emotion_agreement", "meteor"],
         "metric_values": [0.0, None],
         "flags": ["emotion: furious"],
+        "assertions": [],
     }
     put([scored | values], "evaluation/kd/test", "evaluation")
     opinion = {"caption": "She is furious.", "dominant": "angry", "probability": 0.9}

@@ -12,6 +12,7 @@ STAMP := $(VENV)/.installed-$(shell cat requirements.lock pyproject.toml plugins
 RUN := @$(PY) tools/run_pipeline.py
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs
 CONFIG ?= experiments/smoke.yaml
+PEOPLE := results/people
 PORT ?= 5000
 WORKERS ?= 2
 
@@ -20,7 +21,7 @@ export RUN_AGAIN = $(strip make $(MAKECMDGOALS) $(MAKEOVERRIDES))
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo captioner emosec tables smoke run report test docs docs-serve lint format config lock mlflow mlflow-sync clean
+.PHONY: help setup demo captioner emosec pretrained tables smoke run report test docs docs-serve lint format config lock mlflow mlflow-sync clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -51,6 +52,10 @@ emosec: setup ## train on RAVDESS and nEMO, test on EMOSEC (data in ../shared/da
 
 tables: setup ## after emosec: tables 2 to 4, and two more seeds of every system that a claim is about
 	$(RUN) --configfile experiments/emosec.yaml experiments/tables.yaml experiments/seeds.yaml
+
+pretrained: setup ## train the captioner of pretrained/ on people (data in ../shared/data), and write it anew
+	$(RUN) $(PEOPLE)/checkpoints/aligncap/system.json --configfile experiments/people.yaml
+	@$(PY) tools/pretrained.py $(PEOPLE)/checkpoints/aligncap pretrained
 
 smoke: setup ## the whole pipeline on random tiny models, in minutes; its numbers mean nothing
 	$(RUN) --configfile experiments/smoke.yaml

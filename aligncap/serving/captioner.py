@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from aligncap.config import Compute, Features, ModelSource, Prompts, SpeechSettings, TaggerSettings, Transcripts
 from aligncap.errors import AudioError, ConfigError, ModelError
-from aligncap.serving.locations import models_folder
+from aligncap.serving.locations import PRETRAINED, base_model, models_folder
 from aligncap.tracking.store import checkpoint_digest
 from aligncap.vocabulary import Clue
 
@@ -86,7 +86,6 @@ class Captioner:
         from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint, load_tagger, read_system
         from aligncap.clues.tagger import model as tagger
         from aligncap.models.device import pick_device
-        from aligncap.models.sources import model_folder
         from aligncap.speech.asr import Transcriber
         from aligncap.speech.encoder import load_encoder
 
@@ -94,7 +93,7 @@ class Captioner:
         self.folder, self.models = folder, models
         self.system: dict[str, Any] = read_system(paths)
         sources = {role: ModelSource(**source) for role, source in self.system["models"].items()}
-        folders = {role: model_folder(models / source.name / "manifest.json") for role, source in sources.items()}
+        folders = {role: base_model(models, source) for role, source in sources.items()}
         device = pick_device(compute)
         self._speech = SpeechSettings(**self.system["speech"])
         self._features = Features(**self.system["features"])
@@ -122,11 +121,14 @@ class Captioner:
         self._transcriber = Transcriber(folders["asr"], compute)
 
     @classmethod
-    def load(cls, folder: str | Path, models: str | Path | None = None, compute: Compute | None = None) -> Captioner:
-        """Load a checkpoint folder.
+    def load(
+        cls, folder: str | Path = PRETRAINED, models: str | Path | None = None, compute: Compute | None = None
+    ) -> Captioner:
+        """Load a checkpoint folder; base models that are not there are fetched.
 
         Args:
-            folder: Folder that training or ``save`` wrote, for example ``results/default/checkpoints/aligncap``.
+            folder: Folder that training or ``save`` wrote, for example ``results/default/checkpoints/aligncap``; by
+                default the pretrained captioner of the project.
             models: Folder of the base models; by default the environment's ``ALIGNCAP_MODELS``, else a folder
                 ``models`` in the checkpoint, above it or in the working directory.
             compute: Device, threads and precision. The default is a GPU where there is one, torch's number of threads
@@ -267,12 +269,13 @@ class Captioner:
             tags = {**tags, "emotion": join(tags["emotion"], text, self._clues.text_weight)}
         return self._tagger.clues(tags, self._clues.threshold)
 
-    def save(self, folder: str | Path, base_models: bool = False) -> Path:
+    def save(self, folder: str | Path, base_models: bool = False, half: bool = False) -> Path:
         """Write the checkpoint in the layout of the Hugging Face hub, with a generated model card.
 
         Args:
             folder: Target folder, which must not exist.
             base_models: Whether to copy the base models into its folder ``models``, so that it needs no other files.
+            half: Whether to store the weights as fp16, in half the space; a caption may differ in a word.
 
         Returns:
             ``folder``, which ``Captioner.load`` reads.
@@ -282,7 +285,7 @@ class Captioner:
         """
         from aligncap.serving.sharing import save
 
-        return save(self, Path(folder), base_models)
+        return save(self, Path(folder), base_models, half)
 
     def push_to_hub(
         self, repository: str, private: bool = True, base_models: bool = False, endpoint: str | None = None

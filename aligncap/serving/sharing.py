@@ -24,7 +24,7 @@ MODEL_LICENCES = {  # of the default models; for others the card names the sourc
 }
 
 
-def save(captioner: Captioner, folder: Path, base_models: bool) -> Path:
+def save(captioner: Captioner, folder: Path, base_models: bool, half: bool) -> Path:
     """Save a captioner as ``Captioner.save`` does. The folder is built beside its target and renamed."""
     if folder.exists():
         raise ModelError(f"{folder}: is there already; give another folder, or delete it")
@@ -33,7 +33,9 @@ def save(captioner: Captioner, folder: Path, base_models: bool) -> Path:
         built = Path(scratch) / "built"
         built.mkdir()
         for path in CheckpointPaths.of(captioner.folder):
-            if path.is_file():
+            if half and path.suffix == ".safetensors":
+                _copy_half(path, built / path.name)
+            elif path.is_file():
                 shutil.copyfile(path, built / path.name)
         described = {
             "model_type": "aligncap",
@@ -49,6 +51,13 @@ def save(captioner: Captioner, folder: Path, base_models: bool) -> Path:
     return folder
 
 
+def _copy_half(source: Path, target: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(source)
+    save_file({name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}, target)
+
+
 def push(captioner: Captioner, repository: str, private: bool, base_models: bool, endpoint: str | None) -> str:
     """Upload a captioner as ``Captioner.push_to_hub`` does."""
     from huggingface_hub import HfApi
@@ -56,7 +65,7 @@ def push(captioner: Captioner, repository: str, private: bool, base_models: bool
 
     api = HfApi(endpoint=endpoint, library_name="aligncap")
     with tempfile.TemporaryDirectory(prefix="aligncap-") as scratch:
-        folder = save(captioner, Path(scratch) / "model", base_models)
+        folder = save(captioner, Path(scratch) / "model", base_models, half=False)
         try:
             api.create_repo(repository, private=private, exist_ok=True)
             done = api.upload_folder(
@@ -106,6 +115,8 @@ def model_card(folder: Path, system: dict[str, Any], name: str) -> str:
         synthetic=all(corpus["adapter"] == "synthetic" for corpus in corpora),
         models=_models(system),
         figures=_figures(folder, system["system"]),
+        left_out=_left_out(folder),
+        command=f"make run CONFIG=experiments/{system.get('experiment')}.yaml",
         commit=run.get("git", {}).get("commit"),
     )
     return str(ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{text}"))
@@ -132,12 +143,14 @@ def _corpora(system: dict[str, Any], run: dict[str, Any]) -> list[dict[str, Any]
 
 
 def _licence(identifiers: list[str | None]) -> str:
-    """Return the licence of the weights by that of the training data: the only restrictive one, or ``other``."""
-    bound = {identifier for identifier in identifiers if identifier != "apache-2.0"}
-    if not bound:
-        return "apache-2.0" if identifiers else "other"
-    (first, *others) = bound
-    return first if first is not None and not others else "other"
+    """Return the licence of the weights by that of the training data: the only restrictive one, or ``other``.
+
+    A corpus without a licence adds no terms to a restrictive one; the card names it with what its authors say.
+    """
+    bound = {identifier for identifier in identifiers if identifier not in ("apache-2.0", None)}
+    if len(bound) == 1:
+        return str(bound.pop())
+    return "other" if bound or None in identifiers or not identifiers else "apache-2.0"
 
 
 def _models(system: dict[str, Any]) -> list[dict[str, str]]:
@@ -154,6 +167,26 @@ def _models(system: dict[str, Any]) -> list[dict[str, str]]:
         }
         for name, own in roles.items()
     ]
+
+
+def _left_out(folder: Path) -> list[dict[str, Any]]:
+    """Return how well the emotion is told on each training corpus by a tagger that was trained without the corpus."""
+    from sklearn.metrics import accuracy_score, recall_score
+
+    for name in ("out_of_fold", "other_folds"):
+        table = folder.resolve().parents[1] / "tagger" / f"{name}.parquet"
+        if table.is_file() and artifacts.read_notes(table, "tagger_predictions")["folds"] == "corpus":
+            break
+    else:
+        return []
+    rows = artifacts.read(table, "tagger_predictions")
+    told = rows[(rows.kind == "emotion") & (rows.target != "") & (rows.labels.map(len) > 0)]
+    found = []
+    for corpus, own in told.groupby("corpus", sort=False):
+        said = [labels[p.argmax()] for labels, p in zip(own.labels, own.probabilities, strict=True)]
+        recall = recall_score(own.target, said, labels=sorted(set(own.target)), average="macro", zero_division=0)
+        found.append({"corpus": corpus, "accuracy": accuracy_score(own.target, said), "recall": recall, "n": len(own)})
+    return found
 
 
 def _figures(folder: Path, system: str) -> list[dict[str, Any]]:

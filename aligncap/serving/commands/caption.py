@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aligncap.serving.commands.terminal import (
-    DEFAULT_MODEL,
     ModelOption,
     ModelsOption,
     note,
@@ -22,6 +21,7 @@ from aligncap.serving.commands.terminal import (
     say,
     taking,
 )
+from aligncap.serving.locations import PRETRAINED
 
 if TYPE_CHECKING:
     from aligncap.serving.captioner import Captioner
@@ -44,7 +44,7 @@ class CaptionOptions:
         Path | None,
         typer.Option(metavar="DIR", help="Instead of FILE: a folder, and whatever comes into it until Ctrl-C."),
     ] = None
-    model: ModelOption = DEFAULT_MODEL
+    model: ModelOption = PRETRAINED
     models: ModelsOption = None
     out: Annotated[
         Path | None,

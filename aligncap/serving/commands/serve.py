@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from aligncap.errors import ConfigError
-from aligncap.serving.commands.terminal import DEFAULT_MODEL, HostOption, ModelOption, ModelsOption, quiet_libraries
+from aligncap.serving.commands.terminal import HostOption, ModelOption, ModelsOption, quiet_libraries
+from aligncap.serving.locations import PRETRAINED
 
 BASELINE = "sft"
 
 
 def serve(
-    model: ModelOption = DEFAULT_MODEL,
+    model: ModelOption = PRETRAINED,
     compare: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="A second checkpoint, whose caption is shown too (default: sft beside DIR)."),

@@ -18,9 +18,13 @@ from rich.table import Table
 Options = TypeVar("Options")
 WIDTH = 120  # width of tables where stdout is no terminal
 
-DEFAULT_MODEL = Path("results/default/checkpoints/aligncap")
 ModelOption = Annotated[
-    Path, typer.Option("--model", metavar="DIR", help="Checkpoint: results/EXPERIMENT/checkpoints/SYSTEM.")
+    Path,
+    typer.Option(
+        "--model",
+        metavar="DIR",
+        help="Checkpoint, such as results/EXPERIMENT/checkpoints/SYSTEM.",
+    ),
 ]
 ModelsOption = Annotated[
     Path | None,

@@ -57,6 +57,15 @@ def test_the_stream_is_server_sent_events(address, sounds):
     assert json.loads(events[-2][1])["text"] == SAYS["high"]
 
 
+def test_a_recording_without_speech_is_told_so(address, sounds):
+    sound = (sounds / "loud.wav").read_bytes()
+    words = "no speech was found in 1.0 s of sound; give a clip of a voice"
+    answer = post(address, "tone.wav", sound, language="mi")
+    assert (answer.status_code, answer.json()["detail"]) == (422, words)
+    streamed = post(address, "tone.wav", sound, "/v1/captions/stream", language="mi").text
+    assert json.loads(re.findall(r"event: error\s+data: (.*)", streamed)[0])["message"] == words
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

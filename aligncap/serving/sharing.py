@@ -142,15 +142,15 @@ def _corpora(system: dict[str, Any], run: dict[str, Any]) -> list[dict[str, Any]
     return found
 
 
-def _licence(identifiers: list[str | None]) -> str:
+def _licence(identifiers: list[str]) -> str:
     """Return the licence of the weights by that of the training data: the only restrictive one, or ``other``.
 
     A corpus without a licence adds no terms to a restrictive one; the card names it with what its authors say.
     """
-    bound = {identifier for identifier in identifiers if identifier not in ("apache-2.0", None)}
+    bound = {identifier for identifier in identifiers if identifier not in ("apache-2.0", "")}
     if len(bound) == 1:
-        return str(bound.pop())
-    return "other" if bound or None in identifiers or not identifiers else "apache-2.0"
+        return bound.pop()
+    return "other" if bound or "" in identifiers or not identifiers else "apache-2.0"
 
 
 def _models(system: dict[str, Any]) -> list[dict[str, str]]:

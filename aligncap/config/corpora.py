@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from aligncap.config.base import Count, Positive, Section
+from aligncap.config.languages import Language
 from aligncap.extensions import names
 
 
@@ -94,8 +95,10 @@ class Corpus(Section):
         description="where it lies: a folder, table or shard, relative to the project's folder, or "
         "hf://org/name@commit; every adapter but synthetic needs it",
     )
-    language: str | None = Field(
-        None, description="the language that is spoken, as its ISO 639-1 code; needed where the adapter cannot tell"
+    language: Language | None = Field(
+        None,
+        description="the language that is spoken, as its ISO 639-1 code (or haw, yue); needed where the adapter cannot "
+        "tell",
     )
     captions: CaptionSource = CaptionSource()
     part: Part | None = Field(

@@ -10,6 +10,7 @@ from aligncap.config import defaults
 from aligncap.config.base import Count, Fraction, Positive, Section
 from aligncap.config.corpora import Corpus, share_no_clip
 from aligncap.config.judges import Judging, lacking
+from aligncap.config.languages import Language
 from aligncap.config.outputs import Figures, Tables
 from aligncap.config.preference import Preference
 from aligncap.config.rows import System
@@ -65,6 +66,17 @@ class Transcripts(Section):
         "corpora always have the ASR's",
     )
     beam_size: Count = Field(1, description="number of hypotheses that the ASR follows at once; 1 is greedy")
+    compute_type: Literal["float32", "float16", "int8", "auto"] = Field(
+        "float32",
+        description="arithmetic of an ASR whose format is whisper_ctranslate2 (others take float32): float32 and, on "
+        "GPUs, float16; int8 is rounded and may write other words on another processor; auto takes the fastest that "
+        "the device has",
+    )
+    leave_out: tuple[Language, ...] = Field(
+        (),
+        description="languages that the ASR writes too badly to be read: a clip of such a language that has no text of "
+        "its own gets none",
+    )
 
 
 class Features(Section):
@@ -303,6 +315,16 @@ class AlignCapConfig(Section):
                         f"corpora.{test}: trains ({train}) and tests on the same {one.root}; give both a part with "
                         "equal share and seed, one 'rest' and one 'held_out', or another root"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _asr_computes_like_that(self) -> AlignCapConfig:
+        wanted, form = self.transcripts.compute_type, self.models.asr.format
+        if wanted != "float32" and form != "whisper_ctranslate2":
+            raise ValueError(
+                f"transcripts.compute_type: {wanted} needs weights of CTranslate2, and the format of models.asr is "
+                f"{form}; set float32, or give models.asr a folder whose format is whisper_ctranslate2"
+            )
         return self
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from typing import Any
 
 from aligncap import artifacts
 from aligncap.config import Corpus, SpeechSettings
+from aligncap.config.languages import LANGUAGES
 from aligncap.corpora.base import BadRow, CorpusAdapter, Utterance, display, draw, held_out
 from aligncap.corpora.registry import make_adapter, traits_of
 from aligncap.errors import AudioError, CorpusError
@@ -106,6 +107,8 @@ def _checked(items: Iterator[Utterance | BadRow], cfg: Corpus, wants_captions: b
             )
         elif not (item.language or cfg.language):
             problem = "language unknown; set 'language' of the corpus, or map a column to it"
+        elif item.language and item.language not in LANGUAGES:
+            problem = f"language '{item.language}' is no ISO 639-1 code; write two small letters, such as en or zh"
         elif cfg.role != "unlabelled" and wants_captions and not item.captions:
             problem = "the caption is empty; write one, or set captions.source to grammar or bank"
         elif cfg.role != "unlabelled" and not item.captions and item.emotion in (None, "other"):

@@ -118,7 +118,7 @@ class Captioner:
 
             self._text_clue = TextClue(SentenceEncoder(folders["sentence_encoder"]))
         self._encoder = load_encoder(folders["speech_encoder"], device)
-        self._transcriber = Transcriber(folders["asr"], compute)
+        self._transcriber = Transcriber(folders["asr"], compute, self._transcripts)
 
     @classmethod
     def load(
@@ -137,7 +137,8 @@ class Captioner:
 
         Raises:
             ModelError: A file is missing or does not fit.
-            ConfigError: The checkpoint's tagger needs a whole corpus.
+            ConfigError: The checkpoint's tagger needs a whole corpus, or this device does not compute in the
+                ``transcripts.compute_type`` that it was trained with.
         """
         checkpoint = Path(folder)
         if not checkpoint.is_dir():
@@ -208,7 +209,7 @@ class Captioner:
             name: Name of the recording.
 
         Raises:
-            AudioError: There is no speech in it.
+            AudioError: There is no speech in it, or the language is no ISO 639-1 code.
         """
         from aligncap.captioner.example import Example
         from aligncap.clues.prompts import acoustic_prompt, semantic_ids
@@ -224,7 +225,7 @@ class Captioner:
             raise AudioError(f"{name or 'array'}: {error}") from None
         heard = at_one_level(speech)
         features = pool_layers(self._encoder.encode(heard), self._features)
-        transcript, _ = self._transcriber.transcribe(heard, language, self._transcripts.task)
+        transcript, _ = self._transcriber.transcribe(heard, language)
         prosody = vars(measure(speech)) if self._tagger.measured else {}
         tags, familiar = self._tagger.predict(features, prosody)
         clues = self._tags(doubted(tags, familiar, self._clues.unfamiliar), transcript)

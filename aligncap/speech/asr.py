@@ -2,47 +2,111 @@
 
 from __future__ import annotations
 
+import logging
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aligncap import artifacts
 from aligncap.config import Compute, Transcripts
-from aligncap.errors import CorpusError
+from aligncap.config.languages import checked_language
+from aligncap.errors import AudioError, ConfigError, CorpusError
 from aligncap.progress import track
+from aligncap.speech.audio import SAMPLE_RATE, Samples
 
-MAX_TOKENS = 64  # limits the output when Whisper loops on noise
+logger = logging.getLogger(__name__)
+
+WINDOW_S = 30  # Whisper reads so much at once (Radford et al. 2022, arXiv 2212.04356)
+MAX_TOKENS = 224  # Whisper writes at most half of its 448 positions for a window (`sample_len` of openai/whisper)
+# Twice the fastest of the 3,434 transcripts of RAVDESS, nEMO, EmoDB, EMOVO and KoReMo: 12.0 tokens a second. A window
+# with more than that is a repetition.
+TOKENS_PER_SECOND = 24
+QUIET_S = 0.1  # length of the quiet stretch in whose middle a clip is cut
+WHISPER_CODES = {"jv": "jw", "nb": "no"}  # Javanese and Bokmål under the codes that Whisper has for them
 
 
-class Transcriber:
-    """Whisper speech recognition: by faster-whisper where the folder holds CTranslate2 weights, else by transformers.
+class Window(NamedTuple):
+    """What Whisper wrote for one window: text, mean token log-probability, and number of tokens."""
 
-    Decoding does not sample and uses a fixed number of threads, so that equal audio gives equal text.
-    """
+    text: str
+    logprob: float
+    tokens: int
 
-    def __init__(self, folder: Path, compute: Compute, beam_size: int = 1) -> None:
-        self.beam_size = beam_size
-        import torch
 
-        self.fast: Any = None
-        if (folder / "model.bin").is_file():
-            from faster_whisper import WhisperModel
+class Recogniser(Protocol):
+    """A Whisper of one library. Samples are ``[n]``, mono, 16 kHz, and languages are Whisper's codes."""
 
-            cuda = compute.device != "cpu" and torch.cuda.is_available()
-            self.fast = WhisperModel(
-                str(folder),
-                device="cuda" if cuda else "cpu",
-                compute_type="float16" if cuda else "int8",
-                cpu_threads=compute.threads,
+    def knows(self, language: str) -> bool:
+        """Return whether the vocabulary has a language."""
+
+    def detect(self, samples: Samples) -> str | None:
+        """Return the language of the first window; None where the weights know one language only."""
+
+    def write(self, samples: Samples, language: str | None, limit: int) -> Window:
+        """Transcribe at most 30 s with at most ``limit`` tokens."""
+
+
+class _CTranslate2:
+    """Weights in the format of CTranslate2, by faster-whisper."""
+
+    def __init__(self, folder: Path, compute: Compute, settings: Transcripts) -> None:
+        from faster_whisper import WhisperModel
+
+        from aligncap.models.device import pick_device
+
+        device = pick_device(compute).type
+        self.settings = settings
+        try:
+            self.model = WhisperModel(
+                str(folder), device=device, compute_type=settings.compute_type, cpu_threads=compute.threads
             )
-            return
+        except ValueError as error:
+            raise ConfigError(
+                f"transcripts.compute_type: {settings.compute_type} is not computed on this {device}; set float32 or "
+                f"auto ({error})"
+            ) from None
+        self.prompt = 4 if self.model.model.is_multilingual else 2  # start, language, task, no timestamps
+
+    def knows(self, language: str) -> bool:
+        return self.model.hf_tokenizer.token_to_id(f"<|{language}|>") is not None
+
+    def detect(self, samples: Samples) -> str | None:
+        return self.model.detect_language(samples)[0] if self.model.model.is_multilingual else None
+
+    def write(self, samples: Samples, language: str | None, limit: int) -> Window:
+        segments, _ = self.model.transcribe(
+            samples,
+            language=language,
+            task=self.settings.task,
+            beam_size=self.settings.beam_size,
+            temperature=0.0,
+            without_timestamps=True,
+            condition_on_previous_text=False,
+            # CTranslate2 writes half of the prompt's length and this number together (findings/ctranslate2_limit.sh).
+            max_new_tokens=2 * limit - self.prompt,
+        )
+        found = list(segments)
+        return Window(
+            " ".join(segment.text.strip() for segment in found).strip(),
+            float(np.mean([segment.avg_logprob for segment in found])) if found else 0.0,
+            sum(len(segment.tokens) for segment in found),
+        )
+
+
+class _Transformers:
+    """Weights in the format of transformers, computed in fp32."""
+
+    def __init__(self, folder: Path, compute: Compute, settings: Transcripts) -> None:
+        import torch
         from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
         from aligncap.models.device import pick_device
 
+        self.settings = settings
         self.device = pick_device(compute)
         # Weights may be stored in half precision; samples are fp32.
         self.model: Any = WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
@@ -51,60 +115,116 @@ class Transcriber:
         self.extractor = WhisperFeatureExtractor.from_pretrained(folder)
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
 
-    def transcribe(
-        self,
-        samples: NDArray[np.float32],
-        language: str | None = None,
-        task: Literal["transcribe", "translate"] = "transcribe",
-    ) -> tuple[str, float]:
-        """Transcribe a clip; return its text and mean token log-probability.
+    def knows(self, language: str) -> bool:
+        return f"<|{language}|>" in self.model.generation_config.lang_to_id
+
+    def detect(self, samples: Samples) -> str | None:
+        (token,) = self.model.detect_language(self._spectrogram(samples[: self.extractor.n_samples])).tolist()
+        return str(self.tokenizer.convert_ids_to_tokens(token)).strip("<|>")
+
+    def write(self, samples: Samples, language: str | None, limit: int) -> Window:
+        import torch
+
+        found = self.model.generate(
+            self._spectrogram(samples),
+            language=language,
+            task=self.settings.task,
+            num_beams=self.settings.beam_size,
+            do_sample=False,
+            max_new_tokens=limit,
+            return_dict_in_generate=True,
+            output_scores=True,
+        )
+        if self.settings.beam_size > 1:
+            logprob = float(found.sequences_scores[0])
+        else:
+            steps = torch.stack(list(found.scores))[:, 0].log_softmax(-1)
+            logprob = float(steps.gather(1, found.sequences[0, -len(steps) :, None]).mean())
+        text = " ".join(self.tokenizer.decode(found.sequences[0], skip_special_tokens=True).split())
+        return Window(text, logprob, len(found.scores))
+
+    def _spectrogram(self, samples: Samples) -> Any:
+        piece = self.extractor(samples, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+        return piece.input_features.to(self.device)
+
+
+class Transcriber:
+    """Whisper speech recognition: by faster-whisper where the folder holds CTranslate2 weights, else by transformers.
+
+    Decoding does not sample and uses a fixed number of threads, so that equal audio gives equal text on one machine;
+    how far that holds on other processors depends on ``transcripts.compute_type`` (docs/models.md).
+    """
+
+    def __init__(self, folder: Path, compute: Compute, settings: Transcripts) -> None:
+        """Load the weights.
+
+        Args:
+            folder: Folder of a Whisper.
+            compute: Device and threads.
+            settings: Task, beam size, arithmetic, and languages to leave out.
+
+        Raises:
+            ConfigError: The device does not compute in ``settings.compute_type``.
+            ModelError: ``compute`` wants a GPU and there is none.
+        """
+        library = _CTranslate2 if (folder / "model.bin").is_file() else _Transformers
+        self.whisper: Recogniser = library(folder, compute, settings)
+        self.leave_out = settings.leave_out
+        self.unknown: set[str] = set()  # languages that have been warned of
+
+    def transcribe(self, samples: Samples, language: str | None = None) -> tuple[str, float]:
+        """Transcribe a clip of any length; return its text and the mean token log-probability of its windows.
+
+        A clip of more than 30 s, or one whose text reaches Whisper's limit of tokens, is cut in two at the quietest
+        stretch of its middle third, and the parts are transcribed like clips.
 
         Args:
             samples: Samples [n], mono, 16 kHz.
-            language: ISO 639-1 code, or None to detect the language.
-            task: ``transcribe`` for the words as spoken, or ``translate`` for English.
+            language: ISO 639-1 code, or None to detect the language; one that Whisper does not know is detected, too.
+                A language of ``transcripts.leave_out`` gives no text.
+
+        Raises:
+            AudioError: The language is no code of ISO 639-1.
         """
-        if self.fast is not None:
-            segments, _ = self.fast.transcribe(
-                samples,
-                language=language,
-                task=task,
-                beam_size=self.beam_size,
-                temperature=0.0,
-                without_timestamps=True,
-                condition_on_previous_text=False,
-                max_new_tokens=MAX_TOKENS,
-            )
-            found = list(segments)
-            text = " ".join(segment.text.strip() for segment in found).strip()
-            return text, float(np.mean([segment.avg_logprob for segment in found])) if found else 0.0
-        return self._transformers(samples, language, task)
+        if language in self.leave_out:
+            return "", 0.0
+        code = self._code(language) or self.whisper.detect(samples)
+        windows = list(self._windows(samples, code))
+        return " ".join(filter(None, (w.text for w in windows))), float(np.mean([w.logprob for w in windows]))
 
-    def _transformers(self, samples: NDArray[np.float32], language: str | None, task: str) -> tuple[str, float]:
-        """Transcribe windows of 30 s, the input length of Whisper, in turn; a word at their border may be lost."""
-        import torch
+    def _code(self, language: str | None) -> str | None:
+        """Return Whisper's code of a language; None where the language is to be detected."""
+        if language is None:
+            return None
+        try:
+            code = WHISPER_CODES.get(language, checked_language(language))
+        except ValueError as error:
+            raise AudioError(f"language: {error}, or leave it out to have it detected") from None
+        if self.whisper.knows(code):
+            return code
+        if language not in self.unknown:
+            self.unknown.add(language)
+            logger.warning("language '%s': this Whisper does not know it, so each clip's is detected", language)
+        return None
 
-        texts, scores = [], []
-        window = self.extractor.n_samples
-        for start in range(0, len(samples), window):
-            piece = self.extractor(samples[start : start + window], sampling_rate=16_000, return_tensors="pt")
-            found = self.model.generate(
-                piece.input_features.to(self.device),
-                language=language,
-                task=task,
-                num_beams=self.beam_size,
-                do_sample=False,
-                max_new_tokens=MAX_TOKENS,
-                return_dict_in_generate=True,
-                output_scores=True,
-            )
-            if self.beam_size > 1:
-                scores.append(float(found.sequences_scores[0]))
-            else:
-                steps = torch.stack(list(found.scores))[:, 0].log_softmax(-1)
-                scores.append(float(steps.gather(1, found.sequences[0, -len(steps) :, None]).mean()))
-            texts.append(" ".join(self.tokenizer.decode(found.sequences[0], skip_special_tokens=True).split()))
-        return " ".join(filter(None, texts)), float(np.mean(scores))
+    def _windows(self, samples: Samples, language: str | None) -> Iterator[Window]:
+        """Yield the windows of a clip in order."""
+        if len(samples) <= WINDOW_S * SAMPLE_RATE:
+            limit = min(MAX_TOKENS, math.ceil(TOKENS_PER_SECOND * len(samples) / SAMPLE_RATE))
+            window = self.whisper.write(samples, language, limit)
+            if window.tokens < MAX_TOKENS:
+                yield window
+                return
+        cut = quietest(samples)
+        yield from self._windows(samples[:cut], language)
+        yield from self._windows(samples[cut:], language)
+
+
+def quietest(samples: Samples) -> int:
+    """Return the sample in the middle of the stretch of 0.1 s with the least energy, in the middle third of ``[n]``."""
+    length, start = round(QUIET_S * SAMPLE_RATE), len(samples) // 3
+    energy = np.cumsum(np.square(samples[start : 2 * start], dtype=np.float64))
+    return start + int((energy[length:] - energy[:-length]).argmin()) + length // 2
 
 
 @dataclass(frozen=True)
@@ -112,7 +232,7 @@ class TranscriptSettings:
     """Settings of the transcripts of a corpus.
 
     Attributes:
-        transcripts: Task and source.
+        transcripts: Task, source, beam size and arithmetic.
         role: ``train`` or ``test``. A test corpus is always transcribed by ASR, because its text would be leakage.
         compute: Device and threads.
     """
@@ -164,11 +284,11 @@ def write_transcripts(settings: TranscriptSettings, inputs: TranscriptInputs, ou
             raise CorpusError(
                 f"{inputs.labels}: {silent[0]['utterance_id']} has no transcript; set transcripts.train_source: asr"
             )
-        transcriber = Transcriber(model_folder(inputs.asr), settings.compute, config.beam_size)
+        transcriber = Transcriber(model_folder(inputs.asr), settings.compute, config)
         translate = config.task == "translate"
         for row in track(silent, "transcripts"):
             samples = at_one_level(load_speech(row))
-            text, logprob = transcriber.transcribe(samples, row["language"], config.task)
+            text, logprob = transcriber.transcribe(samples, row["language"])
             source, language = ("translated", "en") if translate else ("asr", row["language"])
             rows[row["utterance_id"]] = _row(row["utterance_id"], text, language, source, logprob)
     in_order = [rows[row["utterance_id"]] for row in clips]

@@ -94,6 +94,7 @@ BAD_ROWS = {
     "unknown emotion": (json.dumps(GOOD | {"utterance_id": "x", "emotion": "hangry"}), "line 2: emotion 'hangry'"),
     "no emotion": (json.dumps(GOOD | {"utterance_id": "x", "emotion": ""}), "line 2: emotion None"),
     "other emotion": (json.dumps(GOOD | {"utterance_id": "x", "emotion": "other"}), "line 2: emotion 'other'"),
+    "no language": (json.dumps(GOOD | {"utterance_id": "x", "language": "eng"}), "line 2: language 'eng' is no ISO"),
     "not JSON": ("{oops", "line 2: not JSON"),
     "not an object": ("[1, 2]", "line 2: holds"),
     "lone surrogate": ('{"audio_path": "good.wav", "utterance_id": "\\ud800", "emotion": "sad"}', "line 2: not JSON"),

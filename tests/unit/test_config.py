@@ -164,6 +164,12 @@ def test_published_splits_of_a_data_set_share_no_clip():
         ({"splits": {"adapt": 0, "preference": 0}, "teacher": {"adapt": False}}, r"no utterance is left to sample"),
         ({"experiment": "../up"}, "experiment: "),
         ({"corpora": {"synthetic_de": {"role": "train"}}}, "none has role 'test'"),
+        ({"corpora": {"synthetic_de": {"language": "ger"}}}, r"synthetic_de\.language: 'ger' is no ISO 639-1 code"),
+        ({"transcripts": {"compute_type": "int4"}}, r"transcripts\.compute_type: .*'float32'.*got 'int4'"),
+        (
+            {"transcripts": {"compute_type": "int8"}, "models": {"asr": {"format": "transformers"}}},
+            r"compute_type: int8 needs weights of CTranslate2",
+        ),
         ({"corpora": {"synthetic_de": {"clips": None}}}, "needs clips, voices, style and language"),
         ({"preference": {"judge": {"similarity_weight": 0.9}}}, "must add up to 1"),
         ({"preference": {"judge": {"name": "openai"}}}, r"needs preference\.judge\.openai\.model"),

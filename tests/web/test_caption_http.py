@@ -16,6 +16,7 @@ import uvicorn
 from page_server import running
 from tiny_captioner import OTHER, SAYS
 
+from aligncap.config.languages import LANGUAGES
 from aligncap.errors import ConfigError
 from aligncap.serving.web.captions import Limits, caption_app, serve
 from aligncap.serving.web.server import ServerError
@@ -87,6 +88,7 @@ def test_other_mistakes_have_a_sentence_and_a_status(address, sounds):
     assert post(address, "x", b"").json()["detail"].startswith("x: 0 bytes")
     assert post(address, "../../etc/x", b"\x00\x01" * 99).json()["detail"].startswith("x: this is not a recording")
     assert "klingon" in post(address, "loud.wav", loud, language="klingon").json()["detail"]
+    assert post(address, "loud.wav", loud, language="nb").status_code == 200
     assert httpx.post(f"{address}/v1/captions").json() == {"detail": "file: Field required"}
     assert post(address, "loud.wav", loud, language="la").status_code == 500
     assert post(address, "big.wav", b"\x00" * 510_001).status_code == 413
@@ -105,6 +107,7 @@ def test_health_systems_and_openapi(address):
     assert httpx.get(f"{address}/healthz").json() == {"status": "ok", "systems": ["kd", "sft"], "waiting": 0}
     told = httpx.get(f"{address}/v1/systems").json()
     assert told["limits"] == {"megabytes": 0.5, "seconds": 10} and told["languages"]["de"] == "german"
+    assert told["languages"]["jv"] == "javanese" and set(told["languages"]) <= LANGUAGES
     described = httpx.get(f"{address}/openapi.json").json()
     answers = described["paths"]["/v1/captions"]["post"]["responses"]
     assert {"200", "413", "422", "500", "503"} <= set(answers)

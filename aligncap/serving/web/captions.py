@@ -19,6 +19,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 
+from aligncap.config.languages import LANGUAGES
 from aligncap.errors import AlignCapError, AudioError, ConfigError
 from aligncap.serving.web import server
 from aligncap.serving.web.service import BusyError, CaptionService, Ears, Event, Job
@@ -102,10 +103,11 @@ class Recording:
 
 
 def languages() -> dict[str, str]:
-    """Return ISO 639 code -> English name of the languages that Whisper knows."""
-    from transformers.models.whisper.tokenization_whisper import LANGUAGES
+    """Return ISO 639 code -> English name of the languages that Whisper knows, in the order of their names."""
+    from transformers.models.whisper.tokenization_whisper import LANGUAGES as SPOKEN
 
-    return dict(sorted(LANGUAGES.items(), key=lambda item: item[1]))
+    names = {"jv" if code == "jw" else code: name for code, name in SPOKEN.items()}  # jw is Whisper's own for jv
+    return dict(sorted(names.items(), key=lambda item: item[1]))
 
 
 def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127.0.0.1") -> FastAPI:
@@ -151,8 +153,8 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
         compare: Annotated[bool, Form(description="also by the systems of --compare")] = False,
     ) -> Recording:
         """Return the decoded upload, or refuse a recording that cannot be captioned, with a sentence."""
-        if language and language not in spoken:
-            raise AudioError(f"language: '{language}' is not known; use a code such as en, de or zh, or leave it out")
+        if language and language not in LANGUAGES:
+            raise AudioError(f"language: '{language}' is no ISO 639-1 code; write en or zh, say, or leave it out")
         data = await file.read()
         if len(data) > limits.megabytes * MEGABYTE:
             raise HTTPException(413, f"larger than {limits.megabytes:g} MB")

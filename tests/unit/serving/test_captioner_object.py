@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -13,6 +14,7 @@ from tiny_checkpoint import COMPUTE
 
 import aligncap
 from aligncap import Captioner, pipeline
+from aligncap.config import Transcripts
 from aligncap.errors import AudioError, ModelError
 
 
@@ -26,6 +28,15 @@ def test_a_clip_in_a_batch_gets_the_caption_that_it_gets_alone(captioner, folder
     assert [said.path for said in alone] == list(map(str, files))
     assert {clue["lemma"] for said in alone for clue in said.clues} <= {"angry", "sad"}
     assert alone[0].duration_s == pytest.approx(0.3, abs=0.001)
+
+
+def test_it_transcribes_as_the_clips_of_its_training_were(checkpoint, tmp_path):
+    shutil.copytree(checkpoint, tmp_path / "kd")
+    system = json.loads((tmp_path / "kd/system.json").read_text())
+    system["transcripts"] |= {"beam_size": 2, "task": "translate", "compute_type": "auto"}
+    (tmp_path / "kd/system.json").write_text(json.dumps(system))
+    other = Captioner.load(tmp_path / "kd", checkpoint.parents[3] / "models", COMPUTE)
+    assert other._transcriber.whisper.settings == Transcripts(**system["transcripts"])
 
 
 def test_a_path_an_array_and_a_mapping_are_one_sound(captioner, folder):

@@ -39,7 +39,9 @@ def said() -> np.ndarray:
 
 def test_no_speech_no_caption(captioner: Captioner) -> None:
     line = 0.2 * np.sin(2 * np.pi * 425 * np.arange(3 * RATE) / RATE)
-    with pytest.raises(AudioError, match=r"^idle\.wav: no speech was found in 3\.0 s of sound; give a clip of a voice$"):
+    with pytest.raises(
+        AudioError, match=r"^idle\.wav: no speech was found in 3\.0 s of sound; give a clip of a voice$"
+    ):
         captioner.prepare_clip(line.astype(np.float32), name="idle.wav")
 
 

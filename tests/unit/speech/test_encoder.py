@@ -11,7 +11,7 @@ from aligncap.config import Compute, Features, ModelSource, Transcripts
 from aligncap.errors import CorpusError, ModelError
 from aligncap.models.sources import fetch_model, model_folder
 from aligncap.speech.activity import at_one_level
-from aligncap.speech.asr import Transcriber, TranscriptInputs, TranscriptSettings, write_transcripts
+from aligncap.speech.asr import TranscriptInputs, TranscriptSettings, write_transcripts
 from aligncap.speech.encoder import load_encoder
 from aligncap.speech.features import extract_features, load_features, pool_layers
 
@@ -114,32 +114,6 @@ def test_transcripts_are_the_corpus_own_or_asr_never_a_test_corpus_own(whisper, 
     assert table.source.tolist() == ["asr", "asr"] and (table.avg_logprob < 0).all()
 
 
-@pytest.mark.parametrize("beam_size", [1, 2])
-def test_a_clip_of_more_than_thirty_seconds_is_transcribed_whole(whisper, beam_size):
-    transcriber = Transcriber(model_folder(whisper), Compute(precision="fp32", device="cpu", threads=1), beam_size)
-    start, end = tone(30.0), tone(1.0) * np.linspace(0, 1, 16_000, dtype=np.float32)
-    texts = [
-        transcriber.transcribe(samples, "de", "translate") for samples in (np.concatenate([start, end]), start, end)
-    ]
-    (whole, logprob), (first, one), (second, other) = texts
-    assert whole == f"{first} {second}".strip() and len(whole) > len(first)
-    assert logprob == pytest.approx((one + other) / 2) and logprob < 0
-
-
-def test_weights_in_half_precision_transcribe(whisper, tmp_path):
-    """Whisper-large-v3 lies on the hub like that."""
-    from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
-
-    folder = model_folder(whisper)
-    WhisperForConditionalGeneration.from_pretrained(folder).half().save_pretrained(tmp_path)
-    for part in (AutoTokenizer, WhisperFeatureExtractor):
-        part.from_pretrained(folder).save_pretrained(tmp_path)
-    _, logprob = Transcriber(tmp_path, Compute(precision="fp32", device="cpu", threads=1)).transcribe(
-        tone(1.0), "de", "translate"
-    )
-    assert logprob < 0
-
-
 @pytest.mark.models
 @pytest.mark.skipif(not REAL.is_dir(), reason="models/whisper-base has not been fetched")
 def test_the_mapped_encoder_equals_ctranslate2():
@@ -151,6 +125,3 @@ def test_the_mapped_encoder_equals_ctranslate2():
     model = ctranslate2.models.Whisper(str(REAL), device="cpu", compute_type="float32")
     want = np.array(model.encode(ctranslate2.StorageView.from_array(mel.astype(np.float32))))
     np.testing.assert_allclose(encoder.encode(samples).numpy()[-1], want[0], atol=5e-3)
-    samples = tone(2.0)
-    transcriber = Transcriber(REAL, Compute(precision="fp32", device="cpu", threads=2))
-    assert transcriber.transcribe(samples, "en") == transcriber.transcribe(samples, "en")

@@ -1,0 +1,208 @@
+"""The ASR on a random Whisper, which never stops by itself; the real one where it has been fetched."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.signal import resample_poly
+
+from aligncap.config import Compute, Corpus, ModelSource, Transcripts
+from aligncap.config.languages import ISO_639_1, LANGUAGES
+from aligncap.config.validation import validated
+from aligncap.corpora.espeak import Speech, speak_all
+from aligncap.errors import AudioError, ConfigError
+from aligncap.models.sources import fetch_model
+from aligncap.speech.asr import MAX_TOKENS, TOKENS_PER_SECOND, Transcriber, Window, quietest
+
+REAL = Path(__file__).parents[3] / "models" / "whisper-base"
+COMPUTE = Compute(precision="fp32", device="cpu", threads=1)
+needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="models/whisper-base has not been fetched")
+
+
+def tone(seconds: float, hertz: float = 220) -> np.ndarray:
+    time = np.arange(round(16_000 * seconds)) / 16_000
+    return (0.1 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Path:
+    manifest = tmp_path_factory.mktemp("models") / "tiny-whisper" / "manifest.json"
+    fetch_model(ModelSource(name="tiny-whisper", files=("random:whisper",)), manifest)
+    return manifest.parent
+
+
+@pytest.fixture(scope="module")
+def real() -> Transcriber:
+    return Transcriber(REAL, COMPUTE, Transcripts())
+
+
+def speaking(transcriber: Transcriber, monkeypatch, tokens_per_second: float) -> list:
+    """Let it write so many tokens a second, its text a number for each window; return samples and language of each."""
+    calls = []
+
+    def write(samples, language, limit):
+        calls.append((len(samples), language))
+        return Window(str(len(calls)), -len(calls), min(limit, round(tokens_per_second * len(samples) / 16_000)))
+
+    monkeypatch.setattr(transcriber.whisper, "write", write)
+    return calls
+
+
+@pytest.mark.parametrize("beam_size", [1, 2])
+def test_a_repetition_ends_at_a_limit_that_follows_the_duration(tiny, monkeypatch, beam_size):
+    transcriber = Transcriber(tiny, COMPUTE, Transcripts(beam_size=beam_size, task="translate"))
+    windows = []
+    write = transcriber.whisper.write
+    monkeypatch.setattr(transcriber.whisper, "write", lambda *given: windows.append(write(*given)) or windows[-1])
+    for seconds in (0.5, 1.5):
+        _, logprob = transcriber.transcribe(tone(seconds), "de")
+        assert windows[-1].tokens == TOKENS_PER_SECOND * seconds and logprob == windows[-1].logprob < 0
+    assert len(windows) == 2
+
+
+def test_a_text_that_reaches_whispers_limit_is_written_in_parts(tiny, monkeypatch):
+    transcriber = Transcriber(tiny, COMPUTE, Transcripts())
+    calls = speaking(transcriber, monkeypatch, 10)
+    samples = np.concatenate([tone(12.0), np.zeros(1600, np.float32), tone(12.0)])
+    text, logprob = transcriber.transcribe(samples, "de")
+    assert [n for n, _ in calls[1:]] == pytest.approx([12 * 16_000 + 800] * 2, abs=160)
+    assert text == "2 3" and logprob == -2.5
+
+
+@pytest.mark.parametrize("tokens_per_second", [4, 1000])
+def test_no_window_is_longer_than_whisper_reads_and_none_of_a_long_clip_is_left_out(
+    tiny, monkeypatch, tokens_per_second
+):
+    transcriber = Transcriber(tiny, COMPUTE, Transcripts())
+    calls = speaking(transcriber, monkeypatch, tokens_per_second)
+    text, _ = transcriber.transcribe(tone(100.0), None)
+    kept = [calls[int(number) - 1] for number in text.split()]
+    assert max(n for n, _ in calls) <= 30 * 16_000 and sum(n for n, _ in kept) == 100 * 16_000
+    assert len({language for _, language in calls}) == 1 and calls[0][1], "detected once, for all windows"
+
+
+def test_the_cut_is_in_the_quietest_stretch_of_the_middle_third():
+    samples = tone(9.0)
+    samples[:8_000] = 0  # quieter, yet at the start
+    samples[80_000:83_200] *= 0.1
+    assert 80_800 <= quietest(samples) <= 82_400
+
+
+def test_weights_in_half_precision_transcribe(tiny, tmp_path):
+    """Whisper-large-v3 lies on the hub like that."""
+    from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
+
+    WhisperForConditionalGeneration.from_pretrained(tiny).half().save_pretrained(tmp_path)
+    for part in (AutoTokenizer, WhisperFeatureExtractor):
+        part.from_pretrained(tiny).save_pretrained(tmp_path)
+    _, logprob = Transcriber(tmp_path, COMPUTE, Transcripts()).transcribe(tone(1.0), "de")
+    assert logprob < 0
+
+
+def test_a_language_that_this_whisper_does_not_know_is_detected_and_told_once(tiny, monkeypatch, caplog):
+    transcriber = Transcriber(tiny, COMPUTE, Transcripts())
+    calls = speaking(transcriber, monkeypatch, 4)
+    for _ in range(2):
+        transcriber.transcribe(tone(0.5), "ja")
+    detected = transcriber.whisper.detect(tone(0.5))
+    assert [language for _, language in calls] == [detected] * 2 and detected in ("en", "de", "pl", "zh")
+    assert [r.message for r in caplog.records if "'ja'" in r.message] == [
+        "language 'ja': this Whisper does not know it, so each clip's is detected"
+    ]
+
+
+@pytest.mark.parametrize("code", ["eng", "EN", "english", "en-US", "xx", "jw", ""])
+def test_what_is_no_language_is_one_clear_line(tiny, code):
+    with pytest.raises(AudioError, match=rf"^language: '{code}' is no ISO 639-1 code; .*leave it out[^\n]*$"):
+        Transcriber(tiny, COMPUTE, Transcripts()).transcribe(tone(0.5), code)
+    with pytest.raises(ConfigError, match=f"language: '{code}' is no ISO 639-1 code"):
+        validated(Corpus, {"adapter": "manifest", "role": "test", "root": "x.csv", "language": code})
+
+
+@pytest.mark.models
+@needs_real
+@pytest.mark.parametrize("code", sorted(LANGUAGES))
+def test_every_language_that_the_configuration_takes_is_transcribed(real, monkeypatch, code):
+    """As Whisper's own code of it, or as the language that is detected where Whisper has none."""
+    from transformers.models.whisper.tokenization_whisper import LANGUAGES as WHISPER
+
+    assert validated(Corpus, {"adapter": "manifest", "role": "test", "root": "x.csv", "language": code})
+    given = []
+    monkeypatch.setattr(real.whisper, "detect", lambda samples: "detected")
+    monkeypatch.setattr(
+        real.whisper.model, "transcribe", lambda samples, language, **_: (given.append(language) or [], None)
+    )
+    real.transcribe(tone(0.5), code)
+    known = code in set(WHISPER) - {"yue"}  # Cantonese came with large-v3
+    assert given == [{"jv": "jw", "nb": "no"}.get(code, code if known else "detected")]
+
+
+@pytest.mark.models
+@needs_real
+@pytest.mark.parametrize("code", ["jv", "nb", "ga", "yue", None])
+def test_the_real_whisper_takes_languages_that_ended_in_a_traceback(real, code):
+    text, logprob = real.transcribe(tone(1.0), code)
+    assert isinstance(text, str) and logprob <= 0
+
+
+def test_whispers_languages_are_all_in_the_configuration():
+    from transformers.models.whisper.tokenization_whisper import LANGUAGES as WHISPER
+
+    assert set(WHISPER) - LANGUAGES == {"jw"} and len(ISO_639_1) == 183
+
+
+@pytest.mark.models
+@needs_real
+def test_ctranslate2_writes_as_many_tokens_as_it_is_allowed(real, monkeypatch):
+    """Without an end of the text, CTranslate2 writes up to its own limit, which is not the one that it is given."""
+    generate = real.whisper.model.model.generate
+    end = real.whisper.model.hf_tokenizer.token_to_id("<|endoftext|>")
+
+    class Endless:
+        def __getattr__(self, name):
+            return getattr(inner, name)
+
+        def generate(self, features, prompts, suppress_tokens, **options):
+            return generate(features, prompts, suppress_tokens=[*suppress_tokens, end], **options)
+
+    inner = real.whisper.model.model
+    monkeypatch.setattr(real.whisper.model, "model", Endless())
+    noise = np.random.default_rng(0).normal(size=480_000).astype(np.float32) / 10
+    for seconds, limit in ((2, 48), (30, MAX_TOKENS)):
+        assert real.whisper.write(noise[: 16_000 * seconds], "en", limit).tokens == limit
+
+
+@pytest.mark.models
+@needs_real
+@pytest.mark.parametrize("times", [1, 3])
+def test_speech_keeps_its_end(real, times):
+    """A told story of 47 words, said once (13 s, more than 34 tokens) or three times (40 s)."""
+    told = (
+        "In the morning we walked along the river to the old bridge, and after lunch we took the train back to the "
+        "city. It was raining all day, so we stayed at home and read the newspaper. In the evening my sister came to "
+        "visit us with her children. "
+    )
+    (speech,) = speak_all([Speech(told * times, "en-us", 170, 50, 50)])
+    samples = resample_poly(speech, 16_000, 22_050).astype(np.float32)
+    text, _ = real.transcribe(samples, "en")
+    assert len(re.findall("sister", text)) == times and re.search(r"children\W*$", text)
+
+
+@pytest.mark.models
+@needs_real
+def test_the_arithmetic_is_the_configured_one(real):
+    assert real.whisper.model.model.compute_type == "float32"
+    rounded = Transcriber(REAL, COMPUTE, Transcripts(compute_type="int8"))
+    assert rounded.whisper.model.model.compute_type.startswith("int8")
+    with pytest.raises(ConfigError, match=r"compute_type: float16 is not computed on this cpu; set float32"):
+        Transcriber(REAL, COMPUTE, Transcripts(compute_type="float16"))
+    samples = tone(2.0)
+    assert real.transcribe(samples, "en") == real.transcribe(samples, "en")
+
+
+def test_a_language_that_is_left_out_gets_no_text(tiny, monkeypatch):
+    transcriber = Transcriber(tiny, COMPUTE, Transcripts(leave_out=("am",)))
+    calls = speaking(transcriber, monkeypatch, 4)
+    assert transcriber.transcribe(tone(1.0), "am") == ("", 0.0) and not calls
+    assert transcriber.transcribe(tone(1.0), "de")[0] == "1"

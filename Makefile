@@ -21,7 +21,7 @@ export RUN_AGAIN = $(strip make $(MAKECMDGOALS) $(MAKEOVERRIDES))
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo captioner emosec pretrained tables smoke run report test docs docs-serve lint format config lock mlflow mlflow-sync clean
+.PHONY: help setup demo captioner emosec tables pretrained smoke run report test docs docs-serve lint format config lock mlflow mlflow-sync clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'

@@ -18,7 +18,7 @@ ISO_639_1 = frozenset(
 LANGUAGES = ISO_639_1 | {"haw", "yue"}
 
 
-def checked_language(code: str) -> str:
+def _checked(code: str) -> str:
     """Return a code of ``LANGUAGES``.
 
     Raises:
@@ -29,4 +29,4 @@ def checked_language(code: str) -> str:
     return code
 
 
-Language = Annotated[str, AfterValidator(checked_language)]
+Language = Annotated[str, AfterValidator(_checked)]

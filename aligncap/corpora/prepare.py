@@ -14,8 +14,8 @@ from aligncap.corpora.base import BadRow, CorpusAdapter, Utterance, display, dra
 from aligncap.corpora.registry import make_adapter, traits_of
 from aligncap.errors import AudioError, CorpusError
 from aligncap.progress import track
-from aligncap.speech.activity import find_speech
 from aligncap.speech.audio import decode
+from aligncap.speech.detector import find_speech
 
 logger = logging.getLogger(__name__)
 

@@ -214,8 +214,9 @@ class Captioner:
         from aligncap.captioner.example import Example
         from aligncap.clues.prompts import acoustic_prompt, semantic_ids
         from aligncap.clues.tagger.familiarity import doubted
-        from aligncap.speech.activity import at_one_level, find_speech, speech_alone
+        from aligncap.speech.activity import at_one_level, speech_alone
         from aligncap.speech.audio import SAMPLE_RATE
+        from aligncap.speech.detector import find_speech
         from aligncap.speech.features import pool_layers
         from aligncap.speech.prosody import measure
 

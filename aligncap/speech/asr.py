@@ -13,7 +13,7 @@ import numpy as np
 
 from aligncap import artifacts
 from aligncap.config import Compute, Transcripts
-from aligncap.config.languages import checked_language
+from aligncap.config.languages import LANGUAGES
 from aligncap.errors import AudioError, ConfigError, CorpusError
 from aligncap.progress import track
 from aligncap.speech.audio import SAMPLE_RATE, Samples
@@ -196,10 +196,12 @@ class Transcriber:
         """Return Whisper's code of a language; None where the language is to be detected."""
         if language is None:
             return None
-        try:
-            code = WHISPER_CODES.get(language, checked_language(language))
-        except ValueError as error:
-            raise AudioError(f"language: {error}, or leave it out to have it detected") from None
+        if language not in LANGUAGES:
+            raise AudioError(
+                f"language: '{language}' is no ISO 639-1 code; write two small letters, such as en or zh, or leave it "
+                "out to have it detected"
+            )
+        code = WHISPER_CODES.get(language, language)
         if self.whisper.knows(code):
             return code
         if language not in self.unknown:

@@ -93,6 +93,7 @@ def results(tmp_path: Path, sounds: Path) -> Path:
                 "audio_sha256": str(i),
                 "sample_rate": 16_000,
                 "duration_s": 1.5,
+                "speech": [{"start": 0, "end": 24_000}],
                 "speaker": "",
                 "session": "",
                 "language": "en",

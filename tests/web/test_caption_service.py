@@ -102,7 +102,7 @@ def test_a_recording_that_breaks_the_captioner_ends_in_words_and_harms_no_other(
     broken, fine = Listener(LOUD, language="la"), Listener(LOUD)
     for listener in (broken, fine):
         service.submit(listener.job)
-    assert broken.wait().events == [{"event": "error", "message": broken.events[0]["message"]}]
+    assert broken.wait().events == [{"event": "error", "message": broken.events[0]["message"], "status": 500}]
     assert fine.wait().said()[-1]["text"] == SAYS["high"]
 
 

@@ -64,7 +64,7 @@ UNPACKED = {
     '**drawn(1, "", "examples")': {"svg", "png", "parquet", "examples"},
     '**drawn(2, "")': {"svg", "png", "parquet"},
     '**drawn(3, "points", "measures", "tests")': {"svg", "png", "points", "measures", "tests"},
-    "**SCORED_WITH": {"references", "prosody", "transcripts", "audio", "encoder", "opinions", "metrics"},
+    "**SCORED_WITH": {"references", "prosody", "timbre", "transcripts", "audio", "encoder", "opinions", "metrics"},
 }
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from aligncap import artifacts
 from aligncap.clues.prototypes import PROTOTYPES
-from aligncap.clues.tagger import model as module
+from aligncap.clues.tagger import prediction
 from aligncap.clues.tagger.model import Tagger, pooled
 from aligncap.clues.tagger.prediction import PredictionInputs, PredictionSettings, predict_clues
 from aligncap.clues.tagger.training import TaggerSources, TrainedTagger, train_tagger
@@ -62,7 +62,9 @@ def trained(tmp_path, monkeypatch):
     """A tagger trained by the rule's function on 60 clips, each of them in two corpora."""
     features, labels = clips(60)
     monkeypatch.setattr("aligncap.speech.features.load_features", lambda path: features)
-    monkeypatch.setattr(module, "load_tokenizer", lambda manifest: lambda text, add_special_tokens: {"input_ids": [1]})
+    monkeypatch.setattr(
+        prediction, "load_tokenizer", lambda manifest: lambda text, add_special_tokens: {"input_ids": [1]}
+    )
     plan = [
         {"utterance_id": u, "corpus": c, "speaker_key": f"{c}/{i % 5}", "role": "align", "fold": i % 5}
         for c in "cd"

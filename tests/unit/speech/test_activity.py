@@ -6,7 +6,8 @@ from voice import voice
 
 from aligncap.config import SpeechSettings
 from aligncap.errors import AudioError
-from aligncap.speech.activity import LEVEL_DBFS, at_one_level, find_speech, speech_alone
+from aligncap.speech.activity import LEVEL_DBFS, at_one_level, speech_alone
+from aligncap.speech.detector import find_speech
 from aligncap.speech.prosody import measure
 
 RATE = 16_000

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from audio_rows import audio_row
 from tiny_captioner import OTHER, TinyCaptioner, tiny_llm
 
 from aligncap import artifacts
@@ -87,18 +88,13 @@ def results(tmp_path: Path, sounds: Path) -> Path:
     folder = tmp_path / "results" / "made_up"
     for corpus, split in (("unseen", "test"), ("known", "train")):
         rows = [
-            {
-                "utterance_id": f"{corpus}_sadness_{i}",
-                "audio_path": os.path.relpath(sounds / ("loud.wav" if i % 2 else "soft.flac"), tmp_path),
-                "audio_sha256": str(i),
-                "sample_rate": 16_000,
-                "duration_s": 1.5,
-                "speech": [{"start": 0, "end": 24_000}],
-                "speaker": "",
-                "session": "",
-                "language": "en",
-                "split": split,
-            }
+            audio_row(
+                f"{corpus}_sadness_{i}",
+                os.path.relpath(sounds / ("loud.wav" if i % 2 else "soft.flac"), tmp_path),
+                1.5,
+                audio_sha256=str(i),
+                split=split,
+            )
             for i in range(6)
         ]
         artifacts.write(rows, folder / "corpora" / corpus / "audio.parquet", "audio", "test")

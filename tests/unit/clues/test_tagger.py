@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from audio_rows import audio_row
 from pydantic import ValidationError
 
 from aligncap import artifacts
@@ -70,18 +71,7 @@ def trained(tmp_path, monkeypatch):
         for c in "cd"
         for i, u in enumerate(features)
     ]
-    heard = {
-        "audio_path": "x",
-        "audio_sha256": "x",
-        "sample_rate": 1,
-        "duration_s": 1.0,
-        "speech": [{"start": 0, "end": 16000}],
-        "language": "en",
-    }
-    audio = [
-        {"utterance_id": u, "speaker": str(i % 5), "session": "", "split": "train", **heard}
-        for i, u in enumerate(features)
-    ]
+    audio = [audio_row(u, speaker=str(i % 5)) for i, u in enumerate(features)]
     quality = {"hnr_db": 1.0, "alpha_db": 1.0, "voiced_share": 1.0}
     timbre = [{"utterance_id": u, "timbre": ("clear", "rough")[i % 2], **quality} for i, u in enumerate(features)]
     none = dict.fromkeys(["caption_group", "intensity", "valence", "arousal", "transcript"])

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from audio_rows import audio_row
 
 from aligncap import artifacts
 from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
@@ -106,23 +107,9 @@ def test_a_bank_that_fits_nothing_is_an_error() -> None:
 @pytest.fixture
 def corpus_files(tmp_path: Path) -> Path:
     rows = [("u1", [], "angry", "strong", "high"), ("u2", [], "calm", None, "low")]
-    audio = {
-        "audio_path": "x",
-        "audio_sha256": "",
-        "sample_rate": 1,
-        "duration_s": 1.0,
-        "speech": [{"start": 0, "end": 16000}],
-        "speaker": "",
-        "session": "",
-    }
     empty = {"caption_group": None, "valence": None, "arousal": None, "transcript": None}
     figures = {"pitch_hz": None, "pitch_range_st": None, "level_db": 0.0, "rate_hz": 0.0}
-    artifacts.write(
-        [{"utterance_id": r[0], **audio, "language": "en", "split": "train"} for r in rows],
-        tmp_path / "audio",
-        "audio",
-        "t",
-    )
+    artifacts.write([audio_row(r[0]) for r in rows], tmp_path / "audio", "audio", "t")
     artifacts.write(
         [{"utterance_id": r[0], "captions": r[1], "emotion": r[2], "intensity": r[3], **empty} for r in rows],
         tmp_path / "labels",

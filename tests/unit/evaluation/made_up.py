@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from audio_rows import audio_row
 
 from aligncap import artifacts
 
@@ -48,18 +49,11 @@ def write_corpus(folder: Path, clips: int = 12, sessions: int = 0, captions: boo
     paths = {
         name: folder / f"{name}.parquet" for name in ("audio", "labels", "prosody", "timbre", "transcripts", "clues")
     }
-    audio = {
-        "audio_path": "x.wav",
-        "audio_sha256": "0",
-        "sample_rate": 16000,
-        "duration_s": 2.0,
-        "speech": [{"start": 0, "end": 32000}],
-        "speaker": "",
-        "language": "en",
-        "split": "test",
-    }
     artifacts.write(
-        [{"utterance_id": n, "session": f"s{i % sessions}" if sessions else "", **audio} for i, n in enumerate(names)],
+        [
+            audio_row(n, seconds=2.0, session=f"s{i % sessions}" if sessions else "", split="test")
+            for i, n in enumerate(names)
+        ],
         paths["audio"],
         "audio",
         "test",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from audio_rows import audio_row
 
 from aligncap import artifacts
 from aligncap.clues.tagger.familiarity import Familiarity
@@ -113,18 +114,7 @@ def inputs(tmp_path, monkeypatch):
         "timbre": [
             {"utterance_id": u, "hnr_db": 1.0, "alpha_db": 1.0, "voiced_share": 1.0, "timbre": "clear"} for u in ids
         ],
-        "audio": [
-            {
-                "utterance_id": u,
-                "audio_path": "x",
-                "audio_sha256": "x",
-                "sample_rate": 1,
-                "duration_s": 1.0,
-                "speech": [{"start": 0, "end": 16000}],
-            }
-            | {"speaker": "", "session": "", "language": "en", "split": "train"}
-            for u in ids
-        ],
+        "audio": [audio_row(u) for u in ids],
         "transcripts": [
             {"utterance_id": u, "transcript": "x", "language": "en", "source": "asr", "avg_logprob": 0.0} for u in ids
         ],

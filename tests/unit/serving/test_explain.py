@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from audio_rows import audio_row
 
 from aligncap import artifacts
 from aligncap.errors import ArtifactError
@@ -22,16 +23,7 @@ def results(tmp_path):
         artifacts.write(rows, place / f"{path}.parquet", schema, "test", notes)
 
     for corpus, ids in {"train": ("u1", "u2"), "test": ("u1", "v7")}.items():
-        audio = {
-            "audio_path": "x.wav",
-            "audio_sha256": "0",
-            "sample_rate": 8000,
-            "duration_s": 2.0,
-            "speech": [{"start": 0, "end": 32000}],
-            "speaker": "S",
-        }
-        audio |= {"session": "", "language": "en", "split": corpus}
-        put([{"utterance_id": i, **audio} for i in ids], f"corpora/{corpus}/audio", "audio")
+        put([audio_row(i, seconds=2.0, speaker="S", split=corpus) for i in ids], f"corpora/{corpus}/audio", "audio")
         labels = {"captions": ["A sad voice."], "caption_group": None, "emotion": "sad", "intensity": None}
         labels |= {"valence": None, "arousal": None, "transcript": "hi"}
         put([{"utterance_id": i, **labels} for i in ids], f"corpora/{corpus}/references", "labels")

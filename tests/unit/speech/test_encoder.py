@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from audio_rows import audio_row
 
 from aligncap import artifacts
 from aligncap.config import Compute, Features, ModelSource, Transcripts
@@ -38,11 +39,7 @@ def audio(tmp_path):
     for number, seconds in enumerate((0.5, 1.3)):
         path = tmp_path / f"{number}.wav"
         soundfile.write(path, tone(seconds), 16_000)
-        rows.append(
-            dict(utterance_id=f"u{number}", audio_path=str(path), audio_sha256="", sample_rate=16_000,
-                 duration_s=seconds, speech=[{"start": 0, "end": int(16_000 * seconds)}],
-                 speaker="", session="", language="en", split="train")
-        )  # fmt: skip
+        rows.append(audio_row(f"u{number}", path, seconds))
     artifacts.write(rows, tmp_path / "audio.parquet", "audio", "test")
     return tmp_path / "audio.parquet"
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from audio_rows import audio_row
 
 from aligncap import artifacts
 from aligncap.config import Compute, Features, ModelSource
@@ -72,11 +73,7 @@ def test_features_of_a_corpus(encoder, tmp_path):
     rows = []
     for number, seconds in enumerate((0.4, 1.0)):
         soundfile.write(tmp_path / f"{number}.wav", tone(seconds), 16_000)
-        rows.append(
-            dict(utterance_id=f"u{number}", audio_path=str(tmp_path / f"{number}.wav"), audio_sha256="",
-                 sample_rate=16_000, duration_s=seconds, speech=[{"start": 0, "end": int(16_000 * seconds)}],
-                 speaker="", session="", language="en", split="train")
-        )  # fmt: skip
+        rows.append(audio_row(f"u{number}", tmp_path / f"{number}.wav", seconds))
     artifacts.write(rows, tmp_path / "audio.parquet", "audio", "test")
     config, out = Features(layers=(0, 2), pool=4), tmp_path / "features.parquet"
     extract_features(config, CPU, tmp_path / "audio.parquet", manifest, out)

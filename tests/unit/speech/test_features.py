@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from audio_rows import audio_row
 
 from aligncap import artifacts
 from aligncap.config import Compute, Features, ModelSource
@@ -33,11 +34,7 @@ def write_audio(folder: Path, clips: dict[str, np.ndarray]) -> Path:
     rows = []
     for name, samples in clips.items():
         soundfile.write(folder / f"{name}.wav", samples, 16_000, subtype="FLOAT")
-        rows.append(
-            dict(utterance_id=name, audio_path=str(folder / f"{name}.wav"), audio_sha256="", sample_rate=16_000,
-                 duration_s=len(samples) / 16_000, speech=[{"start": 0, "end": len(samples)}],
-                 speaker="", session="", language="en", split="train")
-        )  # fmt: skip
+        rows.append(audio_row(name, folder / f"{name}.wav", len(samples) / 16_000))
     artifacts.write(rows, folder / "audio.parquet", "audio", "test")
     return folder / "audio.parquet"
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from audio_rows import audio_row
 
 from aligncap import artifacts
 from aligncap.speech.groups import reference_groups, terciles
@@ -67,20 +68,7 @@ def test_measure_prosody_writes_one_row_a_clip(tmp_path: Path) -> None:
     for number in range(6):
         path = tmp_path / f"{number}.wav"
         soundfile.write(path, syllables(100 + 20 * number, 4, 0.02 * (number + 1)), RATE)
-        rows.append(
-            {
-                "utterance_id": str(number),
-                "audio_path": str(path),
-                "audio_sha256": "",
-                "sample_rate": RATE,
-                "duration_s": 2.0,
-                "speech": [{"start": 0, "end": 32000}],
-                "speaker": "s",
-                "session": "",
-                "language": "en",
-                "split": "train",
-            }
-        )
+        rows.append(audio_row(str(number), path, 2.0, speaker="s"))
     artifacts.write(rows, tmp_path / "audio.parquet", "audio", rule="test")
     measure_prosody(tmp_path / "audio.parquet", tmp_path / "prosody.parquet", level_normalised=False)
     table = artifacts.read(tmp_path / "prosody.parquet", "prosody")

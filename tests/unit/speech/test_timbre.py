@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
+from audio_rows import audio_row
 
 from aligncap import artifacts
 from aligncap.speech.audio import SAMPLE_RATE
@@ -45,16 +46,7 @@ def test_the_artifact_has_a_row_for_each_clip(tmp_path):
     rows = []
     for i, noise in enumerate((0.0, 0.02, 0.05)):
         soundfile.write(tmp_path / f"{i}.wav", voice(noise), SAMPLE_RATE)
-        row = {"utterance_id": f"u{i}", "audio_path": str(tmp_path / f"{i}.wav"), "audio_sha256": "x"}
-        row |= {
-            "sample_rate": SAMPLE_RATE,
-            "duration_s": 0.6,
-            "speech": [{"start": 0, "end": 9600}],
-            "speaker": "",
-            "session": "",
-            "language": "en",
-        }
-        rows.append(row | {"split": "train"})
+        rows.append(audio_row(f"u{i}", tmp_path / f"{i}.wav", 0.6))
     artifacts.write(rows, tmp_path / "audio.parquet", "audio", "test")
     measure_timbre(tmp_path / "audio.parquet", tmp_path / "timbre.parquet")
     found = artifacts.read_rows(tmp_path / "timbre.parquet", "timbre")

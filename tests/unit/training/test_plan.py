@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from audio_rows import audio_row
 
 from aligncap import artifacts
 from aligncap.config import Splits, TaggerSettings
@@ -14,10 +15,7 @@ def write_corpus(folder, name, speakers, clips=10, caption=None):
     for s in range(speakers):
         for c in range(clips):
             utterance = f"{name}-{s}-{c}"
-            audio.append(
-                dict(utterance_id=utterance, audio_path="a.wav", audio_sha256="0", sample_rate=16000, duration_s=1.0,
-                     speech=[], speaker="" if caption else f"s{s}", session="", language="en", split="train")
-            )  # fmt: skip
+            audio.append(audio_row(utterance, speaker="" if caption else f"s{s}"))
             references.append(
                 dict(utterance_id=utterance, captions=[caption(s) if caption else "x"], caption_group=None,
                      emotion=None, intensity=None, valence=None, arousal=None, transcript=None)

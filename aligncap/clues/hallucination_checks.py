@@ -227,12 +227,22 @@ def _of_emotion(clue: Clue, asserted: Sequence[str], dominant: str | None, emoti
 
 
 def factuality_flags(clues: Sequence[Clue], truth: Truth) -> list[str]:
-    """Flag the first contradicted assertion of each kind of ``FACTUALITY``, see ``check``.
+    """Flag the contradictions between the clues of a caption and the facts of its clip, see ``flags_of``."""
+    return flags_of(check(clues, truth), clues, truth)
+
+
+def flags_of(assertions: Sequence[Assertion], clues: Sequence[Clue], truth: Truth) -> list[str]:
+    """Flag the first contradicted assertion of each kind of ``FACTUALITY``.
 
     A flag of the emotion names what the caption says: the dominant emotion, else all, else the one that it denies.
+
+    Args:
+        assertions: Result of ``check`` of the clues and facts.
+        clues: Clues of the caption.
+        truth: Facts of the clip.
     """
     wrong: dict[str, Assertion] = {}
-    for assertion in check(clues, truth):
+    for assertion in assertions:
         if assertion.verdict == CONTRADICTED:
             wrong.setdefault(assertion.kind, assertion)
     flags = []

@@ -17,6 +17,8 @@ ISO_639_1 = frozenset(
 # Hawaiian and Cantonese have no code of two letters, and Whisper knows them by their codes of ISO 639-3.
 LANGUAGES = ISO_639_1 | {"haw", "yue"}
 
+WRONG = "'{}' is no ISO 639-1 code; write two small letters, such as en or zh"  # what is said of another code
+
 
 def _checked(code: str) -> str:
     """Return a code of ``LANGUAGES``.
@@ -25,7 +27,7 @@ def _checked(code: str) -> str:
         ValueError: It is none of them; the message names the remedy.
     """
     if code not in LANGUAGES:
-        raise ValueError(f"'{code}' is no ISO 639-1 code; write two small letters, such as en or zh")
+        raise ValueError(WRONG.format(code))
     return code
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from aligncap import artifacts
 from aligncap.config import Corpus, SpeechSettings
-from aligncap.config.languages import LANGUAGES
+from aligncap.config.languages import LANGUAGES, WRONG
 from aligncap.corpora.base import BadRow, CorpusAdapter, Utterance, display, draw, held_out
 from aligncap.corpora.registry import make_adapter, traits_of
 from aligncap.errors import AudioError, CorpusError
@@ -108,7 +108,7 @@ def _checked(items: Iterator[Utterance | BadRow], cfg: Corpus, wants_captions: b
         elif not (item.language or cfg.language):
             problem = "language unknown; set 'language' of the corpus, or map a column to it"
         elif item.language and item.language not in LANGUAGES:
-            problem = f"language '{item.language}' is no ISO 639-1 code; write two small letters, such as en or zh"
+            problem = f"language {WRONG.format(item.language)}"
         elif cfg.role != "unlabelled" and wants_captions and not item.captions:
             problem = "the caption is empty; write one, or set captions.source to grammar or bank"
         elif cfg.role != "unlabelled" and not item.captions and item.emotion in (None, "other"):
@@ -127,10 +127,7 @@ def _audio_row(utterance: Utterance, cfg: Corpus, speech: SpeechSettings) -> dic
         with artifacts.atomic_path(utterance.audio_path) as temporary:
             Path(temporary).write_bytes(utterance.stored())
     clip = decode(path, cfg.max_duration_s)
-    try:
-        parts = find_speech(clip.samples, speech)
-    except AudioError as error:
-        raise AudioError(f"{path}: {error}") from None
+    parts = find_speech(clip.samples, speech, path)
     return {
         "utterance_id": utterance.utterance_id,
         "audio_path": path,

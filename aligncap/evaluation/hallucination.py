@@ -14,8 +14,8 @@ from aligncap.clues.hallucination_checks import (
     Truth,
     asserted_classes,
     check,
-    factuality_flags,
     faithfulness_flags,
+    flags_of,
 )
 from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
 
@@ -69,7 +69,9 @@ def examine(caption: str, truth: Truth, transcript: str, references: Sequence[st
     """
     clues = parse_clues(caption)
     dominant = dominant_emotion(clues)
-    wrong, unfaithful = factuality_flags(clues, truth), faithfulness_flags(caption, transcript, references, finished)
+    assertions = check(clues, truth)
+    wrong = flags_of(assertions, clues, truth)
+    unfaithful = faithfulness_flags(caption, transcript, references, finished)
     covered = bool(asserted_classes(clues))
     factuality = float(bool(wrong)) if truth.comparable else None
     said = {clue.kind for clue in clues}
@@ -85,7 +87,7 @@ def examine(caption: str, truth: Truth, transcript: str, references: Sequence[st
         "contradicted_clues": len(wrong) / asserted if truth.comparable and asserted else None,
         "faithfulness_hallucination": float(bool(unfaithful)),
     }
-    return Verdict(dominant, (*wrong, *unfaithful), values, tuple(check(clues, truth)))
+    return Verdict(dominant, (*wrong, *unfaithful), values, tuple(assertions))
 
 
 def second_values(dominant: str | None, emotion: str | None, labels: Sequence[str]) -> dict[str, float | None]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncap.config import Compute, Features, ModelSource, Prompts, SpeechSettings, TaggerSettings, Transcripts
-from aligncap.errors import AudioError, ConfigError, ModelError
+from aligncap.errors import ConfigError, ModelError
 from aligncap.serving.locations import PRETRAINED, base_model, models_folder
 from aligncap.tracking.store import checkpoint_digest
 from aligncap.vocabulary import Clue
@@ -30,13 +30,8 @@ MAX_DURATION_S = 60.0
 UNFAMILIAR = (
     "this sounds unlike the speech that the captioner was trained on, so what it says of the speaker is a guess"
 )
-HEARING = (
-    "models",
-    "speech",
-    "features",
-    "transcripts",
-    "tagger",
-)  # sections of system.json that determine features and clues
+# Sections of system.json that determine features and clues.
+HEARING = ("models", "speech", "features", "transcripts", "tagger")
 
 
 @dataclass(frozen=True)
@@ -214,16 +209,13 @@ class Captioner:
         from aligncap.captioner.example import Example
         from aligncap.clues.prompts import acoustic_prompt, semantic_ids
         from aligncap.clues.tagger.familiarity import doubted
-        from aligncap.speech.activity import at_one_level, speech_alone
+        from aligncap.speech.alone import at_one_level, speech_alone
         from aligncap.speech.audio import SAMPLE_RATE
         from aligncap.speech.detector import find_speech
         from aligncap.speech.features import pool_layers
         from aligncap.speech.prosody import measure
 
-        try:
-            speech = speech_alone(samples, find_speech(samples, self._speech))
-        except AudioError as error:
-            raise AudioError(f"{name or 'array'}: {error}") from None
+        speech = speech_alone(samples, find_speech(samples, self._speech, name))
         heard = at_one_level(speech)
         features = pool_layers(self._encoder.encode(heard), self._features)
         transcript, _ = self._transcriber.transcribe(heard, language)

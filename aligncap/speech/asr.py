@@ -13,7 +13,7 @@ import numpy as np
 
 from aligncap import artifacts
 from aligncap.config import Compute, Transcripts
-from aligncap.config.languages import LANGUAGES
+from aligncap.config.languages import LANGUAGES, WRONG
 from aligncap.errors import AudioError, ConfigError, CorpusError
 from aligncap.progress import track
 from aligncap.speech.audio import SAMPLE_RATE, Samples
@@ -197,10 +197,7 @@ class Transcriber:
         if language is None:
             return None
         if language not in LANGUAGES:
-            raise AudioError(
-                f"language: '{language}' is no ISO 639-1 code; write two small letters, such as en or zh, or leave it "
-                "out to have it detected"
-            )
+            raise AudioError(f"language: {WRONG.format(language)}, or leave it out to have it detected")
         code = WHISPER_CODES.get(language, language)
         if self.whisper.knows(code):
             return code
@@ -280,7 +277,7 @@ def write_transcripts(settings: TranscriptSettings, inputs: TranscriptInputs, ou
     }
     if silent := [row for row in clips if row["utterance_id"] not in own]:
         from aligncap.models.sources import model_folder
-        from aligncap.speech.activity import at_one_level, load_speech
+        from aligncap.speech.alone import at_one_level, load_speech
 
         if inputs.asr is None:
             raise CorpusError(

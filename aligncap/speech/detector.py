@@ -9,7 +9,7 @@ import numpy as np
 
 from aligncap.config import SpeechSettings
 from aligncap.errors import AudioError
-from aligncap.speech.activity import Span
+from aligncap.speech.alone import Span
 from aligncap.speech.audio import SAMPLE_RATE, Samples
 
 PEAK = 0.5  # the detector hears every recording at this peak, so that its gain changes nothing
@@ -18,12 +18,13 @@ SHORTEST_SPEECH_MS = 100
 MARGIN_MS = 60  # kept before and after each part, for weak consonants
 
 
-def find_speech(samples: Samples, cfg: SpeechSettings) -> list[Span]:
+def find_speech(samples: Samples, cfg: SpeechSettings, name: str = "") -> list[Span]:
     """Find the parts of a recording that are speech.
 
     Args:
         samples: Samples ``[n]``, mono, 16 kHz, full scale 1, not silent.
         cfg: Section ``speech``.
+        name: Name of the recording, for the message.
 
     Returns:
         The parts in order, at least one.
@@ -43,5 +44,7 @@ def find_speech(samples: Samples, cfg: SpeechSettings) -> list[Span]:
     )
     found = get_speech_timestamps(samples * np.float32(PEAK / np.abs(samples).max()), options)
     if not found:
-        raise AudioError(f"no speech was found in {len(samples) / SAMPLE_RATE:.1f} s of sound; give a clip of a voice")
+        where = f"{name}: " if name else ""
+        seconds = len(samples) / SAMPLE_RATE
+        raise AudioError(f"{where}no speech was found in {seconds:.1f} s of sound; give a clip of a voice")
     return [(part["start"], part["end"]) for part in found]

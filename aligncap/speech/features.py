@@ -17,7 +17,7 @@ from aligncap.config import Compute, Features
 from aligncap.errors import ArtifactError, ModelError
 from aligncap.models.sources import model_folder
 from aligncap.progress import track
-from aligncap.speech.activity import at_one_level, load_speech
+from aligncap.speech.alone import at_one_level, load_speech
 from aligncap.speech.encoder import load_encoder
 
 BATCH = 64  # clips held in memory before they are written

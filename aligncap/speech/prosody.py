@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from aligncap import artifacts
 from aligncap.progress import track
-from aligncap.speech.activity import load_speech
+from aligncap.speech.alone import load_speech
 from aligncap.speech.audio import SAMPLE_RATE
 from aligncap.speech.groups import reference_groups, terciles
 from aligncap.vocabulary import MEASURE, SCALES

@@ -52,7 +52,7 @@ class TinyCaptioner:
         if language == "la":
             raise RuntimeError("broken on purpose")
         if language == "mi":
-            raise AudioError("array: no speech was found in 1.0 s of sound; give a clip of a voice")
+            raise AudioError("no speech was found in 1.0 s of sound; give a clip of a voice")
         time.sleep(self.seconds)
         clues = self.clues("high" if float(np.abs(samples).max()) > 0.3 else "low")
         example = Example("", "", (), "", acoustic_prompt(clues), (104, 105), np.zeros((1, 1, 1), np.float16))

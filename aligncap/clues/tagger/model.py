@@ -123,10 +123,8 @@ class Tagger:
         self.normalise, self.pooling = normalise, pooling
         self.measured = tuple(measured)
 
-    def predict_pooled(
-        self, rows: Array, groups: Sequence[str] | None = None
-    ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
-        """Compute the calibrated probabilities [N, C] of each kind for rows [N, F], and their familiarity [N].
+    def predict_rows(self, rows: Array, groups: Sequence[str] | None = None) -> list[tuple[Tags, float]]:
+        """Compute the calibrated probability of each kind's labels for rows [N, F], and the familiarity of each row.
 
         Args:
             rows: Rows of ``read_corpus``, stacked.
@@ -146,7 +144,14 @@ class Tagger:
         else:
             standardised = standardised_rows(rows, groups, self.normalise, np.arange(len(rows)))
         found = {kind: softmax(head.logits(standardised) / head.temperature) for kind, head in self.heads.items()}
-        return found, self.known.of(standardised[:, : rows.shape[1] - len(self.measured)])
+        familiar = self.known.of(standardised[:, : rows.shape[1] - len(self.measured)])
+        return [
+            (
+                {kind: dict(zip(self.heads[kind].labels, map(float, p[i]), strict=True)) for kind, p in found.items()},
+                float(familiar[i]),
+            )
+            for i in range(len(rows))
+        ]
 
     def predict(self, features: NDArray[Any], prosody: Mapping[str, Any]) -> tuple[Tags, float]:
         """Compute the calibrated probability of each kind's labels for one clip, and the clip's familiarity.
@@ -157,11 +162,7 @@ class Tagger:
             features: Features of the clip, [L, T, D].
             prosody: As for ``figures``; may be empty where ``measured`` is.
         """
-        found, familiar = self.predict_pooled(clip_row(features, prosody, self.pooling, self.measured)[None])
-        tags = {
-            kind: dict(zip(self.heads[kind].labels, map(float, rows[0]), strict=True)) for kind, rows in found.items()
-        }
-        return tags, float(familiar[0])
+        return self.predict_rows(clip_row(features, prosody, self.pooling, self.measured)[None])[0]
 
     @staticmethod
     def clues(probabilities: Mapping[str, Mapping[str, float]], threshold: float) -> list[Clue]:

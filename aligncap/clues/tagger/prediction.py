@@ -145,9 +145,5 @@ def predict_corpus(
     if settings.normalise != "train":
         together = normalisation_groups(settings.normalise, artifacts.read_rows(audio, "audio"), corpus)
         groups = [together[key] for key in rows]
-    found, familiar = model.predict_pooled(np.stack(list(rows.values())), groups)
-    tags = [
-        {kind: dict(zip(model.heads[kind].labels, map(float, p[i]), strict=True)) for kind, p in found.items()}
-        for i in range(len(rows))
-    ]
-    return {key: doubted(tags[i], float(familiar[i]), settings.unfamiliar) for i, key in enumerate(rows)}
+    found = model.predict_rows(np.stack(list(rows.values())), groups)
+    return {key: doubted(*own, settings.unfamiliar) for key, own in zip(rows, found, strict=True)}

@@ -145,7 +145,7 @@ class CaptionService:
             found = captioner.prepare_clip(job.samples, job.language)
         except AudioError as error:
             job.abandoned.set()
-            job.tell({"event": "error", "message": str(error).removeprefix("array: "), "status": 422})
+            job.tell({"event": "error", "message": str(error), "status": 422})
             return
         except Exception:
             logger.exception("a recording of %d samples could not be heard", len(job.samples))

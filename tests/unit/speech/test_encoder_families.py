@@ -11,7 +11,7 @@ from audio_rows import audio_row
 from aligncap import artifacts
 from aligncap.config import Compute, Features, ModelSource
 from aligncap.models.sources import fetch_model, model_folder
-from aligncap.speech.activity import at_one_level
+from aligncap.speech.alone import at_one_level
 from aligncap.speech.encoder import load_encoder
 from aligncap.speech.features import extract_features, load_features, pool_layers
 

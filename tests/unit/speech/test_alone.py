@@ -6,7 +6,7 @@ from voice import voice
 
 from aligncap.config import SpeechSettings
 from aligncap.errors import AudioError
-from aligncap.speech.activity import LEVEL_DBFS, at_one_level, speech_alone
+from aligncap.speech.alone import LEVEL_DBFS, at_one_level, speech_alone
 from aligncap.speech.detector import find_speech
 from aligncap.speech.prosody import measure
 

@@ -44,7 +44,8 @@ class SpeechSettings(Section):
         description="what finds the speech: Silero's voice activity detector, or off, which takes all for speech",
     )
     threshold: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.45, description="least probability of speech; lower finds whispers, and some music, hum and machines with them"
+        0.45,
+        description="least probability of speech; lower finds whispers, and some music, hum and machines with them",
     )
 
     @field_validator("detector", mode="before")

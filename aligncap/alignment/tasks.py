@@ -58,6 +58,10 @@ class AdaptationTask(TrainingTask):
         example, _, ids = self.sets["train"][item]
         return len(ids) + len(example.p_sem_ids)
 
+    def corpus(self, item: int) -> str:
+        """Return the corpus of a training item's utterance."""
+        return self.sets["train"][item].example.corpus
+
     def weight(self, split: str, item: int) -> float:
         """Return the number of response tokens, over which the loss is averaged."""
         return len(self.sets[split][item].ids)

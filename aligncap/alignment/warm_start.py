@@ -73,6 +73,10 @@ class WarmStartTask(TrainingTask):
         """Return the number of frames of a training utterance."""
         return self.sets["train"][item].features.shape[1]
 
+    def corpus(self, item: int) -> str:
+        """Return the corpus of a training utterance."""
+        return self.sets["train"][item].corpus
+
     def weight(self, split: str, item: int) -> float:
         """Return 1, because all utterances have the same weight."""
         return 1.0

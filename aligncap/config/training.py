@@ -73,6 +73,9 @@ class Optimisation(Section):
     weight_decay: WeightDecay = 0.01
     max_grad_norm: Positive = Field(1.0, description="longer gradients are scaled down to this norm")
     accumulate: Count = Field(1, description="number of batches whose gradients one step adds up")
+    balanced: bool = Field(
+        False, description="whether each training corpus gives as many items as any other; false draws all items alike"
+    )
     dev_every: DevEvery = 50
     dev_limit: DevLimit = 16
     save_every: SaveEvery = 20

@@ -258,6 +258,10 @@ class PreferenceTask(TrainingTask):
         pair = self.pairs["train"][item]
         return len(pair["chosen_ids"]) + len(pair["rejected_ids"])
 
+    def corpus(self, item: int) -> str:
+        """Return the corpus of a training pair's utterance."""
+        return str(self.pairs["train"][item]["corpus"])
+
     def weight(self, split: str, item: int) -> float:
         """Return 1, because all pairs have the same weight."""
         return 1.0

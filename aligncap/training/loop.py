@@ -11,6 +11,7 @@ an uninterrupted run (on CPU with a fixed number of threads).
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import random
@@ -48,6 +49,10 @@ class TrainingTask(nn.Module):
         """Return the approximate length of a training item; items of similar length share a batch."""
 
     @abstractmethod
+    def corpus(self, item: int) -> str:
+        """Return the corpus of a training item."""
+
+    @abstractmethod
     def weight(self, split: str, item: int) -> float:
         """Return the weight of an item in the mean loss: its number of response tokens, or 1."""
 
@@ -74,6 +79,8 @@ def draw_batches(task: TrainingTask, settings: Optimisation, seed: int) -> list[
     while len(batches) < settings.steps:
         order = list(range(task.items("train")))
         generator.shuffle(order)
+        if settings.balanced:
+            order = _corpora_in_turn(task, order)
         epoch = []
         for start in range(0, len(order), 8 * size):
             pool = sorted(order[start : start + 8 * size], key=task.length)
@@ -83,6 +90,15 @@ def draw_batches(task: TrainingTask, settings: Optimisation, seed: int) -> list[
         full = [batch for batch in epoch if len(batch) == size]
         batches += full or epoch
     return batches[: settings.steps]
+
+
+def _corpora_in_turn(task: TrainingTask, order: Sequence[int]) -> list[int]:
+    """Return as many items as ``order`` has, of each corpus in turn; those of a small corpus come again."""
+    corpora = defaultdict(list)
+    for item in order:
+        corpora[task.corpus(item)].append(item)
+    turns = zip(*(itertools.cycle(own) for own in corpora.values()), strict=True)
+    return list(itertools.islice(itertools.chain.from_iterable(turns), len(order)))
 
 
 def learning_rate_factor(step: int, steps: int, warmup: float) -> float:

@@ -32,6 +32,9 @@ class Line(TrainingTask):
     def length(self, item):
         return item
 
+    def corpus(self, item):
+        return "small" if item < 4 else "large"
+
     def weight(self, split, item):
         return 1.0
 
@@ -120,6 +123,13 @@ def test_batches_are_drawn_before_training_and_hold_like_lengths():
     assert batches == draw_batches(stage, SETTINGS, 3) != draw_batches(stage, SETTINGS, 4)
     assert len(batches) == 30 and sorted(i for b in batches[:6] for i in b) == list(range(24))
     assert all(max(b) - min(b) <= 4 for b in batches)
+
+
+def test_balanced_batches_take_as_many_items_of_each_corpus():
+    batches = draw_batches(Line(), SETTINGS.model_copy(update={"balanced": True}), 3)
+    drawn = [item for batch in batches[:6] for item in batch]
+    assert sorted(item for item in drawn if item < 4) == sorted([*range(4)] * 3)
+    assert len({item for item in drawn if item >= 4}) == 12
 
 
 def test_schedule_rises_then_falls_to_a_tenth():

@@ -33,10 +33,30 @@ rule warm_start:
 
 if settings.teacher.adapt:
 
+    rule parse_descriptions:
+        input:
+            files=settings.teacher.descriptions,
+        output:
+            descriptions="<results>/teacher/descriptions.parquet",
+        log:
+            "<logs>/parse_descriptions/descriptions.log",
+        benchmark:
+            "<benchmarks>/parse_descriptions/descriptions.tsv"
+        conda:
+            "../envs/llm.yaml"
+        resources:
+            mem_mb=1500,
+            runtime=30,
+        params:
+            code=digest("parse_descriptions"),
+        script:
+            "../workflow_scripts/parse_descriptions.py"
+
     rule adapt_teacher:
         input:
             **INPUTS,
             llm=model("llm"),
+            descriptions=["<results>/teacher/descriptions.parquet"] if settings.teacher.descriptions else [],
         output:
             lora="<results>/teacher/lora.safetensors",
             log="<results>/teacher/training.parquet",

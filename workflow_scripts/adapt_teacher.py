@@ -6,10 +6,9 @@ from aligncap.job import job
 def main(smk):
     """Run the stage of this rule."""
     with job(smk) as given:
-        from aligncap.alignment.teacher import AdaptationSettings, AdaptedTeacher, adapt_teacher
-        from aligncap.training.data import TrainingInputs
+        from aligncap.alignment.teacher import AdaptationInputs, AdaptationSettings, AdaptedTeacher, adapt_teacher
 
-        adapt_teacher(given.settings(AdaptationSettings), given.inputs(TrainingInputs), given.outputs(AdaptedTeacher))
+        adapt_teacher(given.settings(AdaptationSettings), given.inputs(AdaptationInputs), given.outputs(AdaptedTeacher))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from aligncap import artifacts
+from aligncap.alignment.descriptions import read_descriptions
 from aligncap.alignment.losses import top_k_and_tail
 from aligncap.alignment.tasks import AdaptationTask
 from aligncap.alignment.training_items import caption_items, response_items, teacher_prompts
@@ -40,6 +41,13 @@ class AdaptationSettings:
     compute: Compute
 
 
+@dataclass(frozen=True)
+class AdaptationInputs(TrainingInputs):
+    """Input files of the teacher's adaptation; ``descriptions`` is None where it reads captions of clips alone."""
+
+    descriptions: Path | None
+
+
 class AdaptedTeacher(NamedTuple):
     """Output files of the teacher's adaptation: safetensors of the LoRA, and the training log."""
 
@@ -47,17 +55,20 @@ class AdaptedTeacher(NamedTuple):
     log: Path
 
 
-def adapt_teacher(settings: AdaptationSettings, inputs: TrainingInputs, outputs: AdaptedTeacher) -> None:
+def adapt_teacher(settings: AdaptationSettings, inputs: AdaptationInputs, outputs: AdaptedTeacher) -> None:
     """Train a LoRA on the text input of the ``adapt`` utterances; merged into the base LLM it gives ``LLM_0`` (ours).
 
     A small LLM needs this because its distribution over captions is poor. Teacher and student both start from
-    ``LLM_0``. The teacher scores the ``align`` utterances, whose speakers are not among those of ``adapt``.
+    ``LLM_0``. The teacher scores the ``align`` utterances, whose speakers are not among those of ``adapt``. With
+    ``teacher.descriptions`` it learns from descriptions of voices without sound, too.
     """
     torch.manual_seed(settings.seed)
     model = CaptionModel(model_folder(inputs.llm), settings.prompts, settings.compute)
     model.add_lora(settings.lora)
     adaptation = settings.teacher.adaptation
-    train_set = caption_items(load_examples(inputs, ["adapt"]), model.response_ids)
+    clips = load_examples(inputs, ["adapt"])
+    texts = read_descriptions(inputs.descriptions, clips, settings.seed) if inputs.descriptions else []
+    train_set = caption_items([*clips, *texts], model.response_ids)
     dev_set = caption_items(load_examples(inputs, ["dev"]), model.response_ids)
     task = AdaptationTask(model, train_set, dev_set, adaptation.learning_rate)
     described = {

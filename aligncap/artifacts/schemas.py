@@ -106,6 +106,15 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("p_sem_ids", IDS, "the semantic prompt: the LLM tokenizer's ids of the transcript"),
         ]
     ),
+    "descriptions": pa.schema(
+        [
+            ID,
+            field("source", TEXT, "name of the table, without its ending"),
+            field("caption", TEXT, "a description of a voice"),
+            field("clues", pa.list_(CLUE), "in the order of the description"),
+            field("p_act", TEXT, "the acoustic prompt"),
+        ]
+    ),
     "plan": pa.schema(
         [
             ID,

@@ -120,6 +120,11 @@ class Teacher(Section):
     adaptation: Optimisation = Field(
         Optimisation(steps=30, dev_every=15, save_every=10), description="how it is fitted to captioning"
     )
+    descriptions: list[Annotated[str, Field(min_length=1)]] = Field(
+        [],
+        description="for adapt: tables of descriptions of voices without sound (column caption or caption_en), to "
+        "which it is fitted beside the captions of clips",
+    )
     clues: Literal["gold", "predicted"] = Field(
         "gold", description="the clues that the teacher reads: gold ones, or the predicted ones that the student reads"
     )

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from aligncap import artifacts
 from aligncap.alignment.teacher import (
+    AdaptationInputs,
     AdaptationSettings,
     AdaptedTeacher,
     LogitsInputs,
@@ -115,7 +116,7 @@ def bench(tmp_path, monkeypatch, training_inputs, tiny_llm):
     save_file({"w": torch.zeros(1)}, tmp_path / "tagger.safetensors")
     settings = AdaptationSettings(config.teacher, config.lora, config.prompts, 0, config.compute)
     adapted = AdaptedTeacher(tmp_path / "llm0.safetensors", tmp_path / "llm0.parquet")
-    adapt_teacher(settings, training_inputs, adapted)
+    adapt_teacher(settings, more(AdaptationInputs, training_inputs, descriptions=None), adapted)
     return Bench(tmp_path, training_inputs, tiny_llm, config)
 
 

@@ -13,6 +13,7 @@ from aligncap.alignment.distillation import CachedTeacher, LiveTeacher, read_tea
 from aligncap.alignment.losses import token_kl, top_k_and_tail
 from aligncap.alignment.tasks import AlignmentTask
 from aligncap.alignment.teacher import (
+    AdaptationInputs,
     AdaptationSettings,
     AdaptedTeacher,
     LogitsInputs,
@@ -78,8 +79,23 @@ def parents(tmp_path, training_inputs, tiny_llm):
     settings = WarmStart(steps=40, batch_size=8, dev_every=40, learning_rate=3e-3)
     warm_up(settings, training_inputs, tmp_path, "warm")
     adapted = AdaptedTeacher(tmp_path / "llm0.safetensors", tmp_path / "llm0.parquet")
-    adapt_teacher(AdaptationSettings(TEACHER, LORA, Prompts(), 0, COMPUTE), training_inputs, adapted)
+    adapt_teacher(
+        AdaptationSettings(TEACHER, LORA, Prompts(), 0, COMPUTE),
+        more(AdaptationInputs, training_inputs, descriptions=None),
+        adapted,
+    )
     return tmp_path
+
+
+def test_a_teacher_learns_from_descriptions_without_sound(tmp_path, training_inputs, tiny_llm, parents):
+    row = {"utterance_id": "x#0", "source": "x", "caption": "A low and weary voice.", "clues": [], "p_act": ""}
+    artifacts.write([row], tmp_path / "texts.parquet", "descriptions", "test")
+    balanced = TEACHER.model_copy(update={"adaptation": TEACHER.adaptation.model_copy(update={"balanced": True})})
+    adapted = AdaptedTeacher(tmp_path / "told.safetensors", tmp_path / "told.parquet")
+    inputs = more(AdaptationInputs, training_inputs, descriptions=tmp_path / "texts.parquet")
+    adapt_teacher(AdaptationSettings(balanced, LORA, Prompts(), 0, COMPUTE), inputs, adapted)
+    told, untold = load_file(adapted.lora), load_file(tmp_path / "llm0.safetensors")
+    assert any(not torch.equal(told[name], untold[name]) for name in untold)
 
 
 def warm_up(settings, inputs, folder, name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import torch
 from aligncap import artifacts
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
 from aligncap.captioner.example import Example
-from aligncap.captioner.generate import generate
+from aligncap.captioner.generate import Generated, generate
+from aligncap.captioner.model import CaptionModel
 from aligncap.config import Compute, Decoding
 from aligncap.models.sources import model_folder
 from aligncap.progress import batches
@@ -42,6 +44,35 @@ class CaptioningInputs:
     predicted: Path
 
 
+def speak(
+    model: CaptionModel, examples: Sequence[Example], decoding: Decoding, title: str, heard: bool = True
+) -> list[Generated]:
+    """Caption examples greedily, in batches of transcripts of like length.
+
+    Args:
+        model: Trained captioner.
+        examples: Utterances, whose predicted acoustic prompt is read.
+        decoding: Maximum length and batch size.
+        title: Name of the progress bar.
+        heard: Whether prompts hold the speech embeddings; without them they are those of a cascade.
+
+    Returns:
+        The response to each example, in their order.
+    """
+    order = sorted(range(len(examples)), key=lambda i: len(examples[i].p_sem_ids))
+    said: dict[int, Generated] = {}
+    for chunk in batches(order, decoding.batch_size, title):
+        own = [examples[i] for i in chunk]
+        with torch.no_grad():
+            if heard:
+                prompts = model.speech_prompts(own)
+            else:
+                prompts = [model.text_prompt(e.predicted_p_act, e.p_sem_ids) for e in own]
+        for i, (response,) in zip(chunk, generate(model, prompts, decoding.max_new_tokens), strict=True):
+            said[i] = response
+    return [said[i] for i in range(len(examples))]
+
+
 def caption_testset(decoding: Decoding, compute: Compute, inputs: CaptioningInputs, out: Path) -> None:
     """Caption every utterance of a test corpus from speech features, predicted clues and ASR transcript.
 
@@ -54,16 +85,14 @@ def caption_testset(decoding: Decoding, compute: Compute, inputs: CaptioningInpu
     model = load_checkpoint(inputs.checkpoint, model_folder(inputs.llm), compute)
     model.fold_lora()
     examples = speech_examples(inputs.features, inputs.predicted)
-    order = sorted(range(len(examples)), key=lambda i: len(examples[i].p_sem_ids))
-    rows: dict[int, dict] = {}
-    for chunk in batches(order, decoding.batch_size, f"captions {inputs.checkpoint.system.parent.name}"):
-        with torch.no_grad():
-            prompts = model.speech_prompts([examples[i] for i in chunk])
-        for i, (response,) in zip(chunk, generate(model, prompts, decoding.max_new_tokens), strict=True):
-            rows[i] = {
-                "utterance_id": examples[i].utterance_id,
-                "caption": model.decode(response.token_ids),
-                "n_tokens": len(response.token_ids),
-                "finished": response.finished,
-            }
-    artifacts.write([rows[i] for i in range(len(examples))], out, "captions", "caption_testset")
+    said = speak(model, examples, decoding, f"captions {inputs.checkpoint.system.parent.name}")
+    rows = [
+        {
+            "utterance_id": example.utterance_id,
+            "caption": model.decode(response.token_ids),
+            "n_tokens": len(response.token_ids),
+            "finished": response.finished,
+        }
+        for example, response in zip(examples, said, strict=True)
+    ]
+    artifacts.write(rows, out, "captions", "caption_testset")

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from snakemake_project import SMOKE, Job, Project
+from snakemake_project import ROOT, SMOKE, Job, Project
 
 from aligncap import artifacts
 
@@ -64,6 +64,17 @@ def test_a_checkpoint_is_four_files(smoke: Project) -> None:
     for system in folder.iterdir():
         names = {"adapter.safetensors", "lora.safetensors", "system.json", "training.parquet"}
         assert {path.name for path in system.iterdir()} == names
+
+
+@pytest.mark.parametrize("script", ["cue_interventions", "oracle_tags"])
+def test_a_finished_run_can_be_captioned_under_other_clues(smoke: Project, script: str, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (smoke.folder / "results").rglob("*")}
+    run = ["results/smoke", "synthetic_de", "experiments/smoke.yaml", "--clips", "6", "--out", str(tmp_path)]
+    told = smoke.execute([sys.executable, str(ROOT / "benchmarks" / f"{script}.py"), *run])
+    assert (tmp_path / f"{script}.md").read_text() in told
+    captions = pd.read_csv(tmp_path / f"{script}_captions.csv")
+    assert set(captions["system"]) == {"sft", "kd", "aligncap"} and captions["utterance_id"].nunique() == 6
+    assert {path: path.stat().st_mtime_ns for path in (smoke.folder / "results").rglob("*")} == before
 
 
 def test_every_job_has_a_log_and_a_benchmark(smoke: Project) -> None:

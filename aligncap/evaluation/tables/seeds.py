@@ -71,18 +71,19 @@ def statistic(
 
 
 class CorpusScores:
-    """The evaluations of one test corpus, read once, with the resamples of its utterances.
+    """The evaluations of one test corpus, with the resamples of its utterances.
 
     Args:
         evaluation: Resamples and seed of the bootstrap.
         corpus: Name of the corpus.
-        paths: Member (a system, or one seed of it) -> ``evaluation`` artifact, all over the same utterances.
+        rows: Member (a system, or one seed of it) -> rows of ``evaluation``, all over the same utterances. Of these,
+            ``label``, ``cluster``, ``metric_names`` and ``metric_values`` are read here.
         members: Members of every trained system.
     """
 
-    def __init__(self, evaluation: Evaluation, corpus: str, paths: Mapping[str, Path], members: Members) -> None:
+    def __init__(self, evaluation: Evaluation, corpus: str, rows: Mapping[str, Rows], members: Members) -> None:
         self.corpus, self._evaluation, self._members = corpus, evaluation, members
-        self.rows = {name: artifacts.read_rows(path, "evaluation") for name, path in paths.items()}
+        self.rows = dict(rows)
         first = next(iter(self.rows.values()))
         self.ids = [row["utterance_id"] for row in first]
         self.classes = [canonical(row["label"]) for row in first]
@@ -168,11 +169,11 @@ class CorpusScores:
 
 
 def scores_by_corpus(evaluation: Evaluation, paths: Mapping[Key, Path], members: Members) -> dict[str, CorpusScores]:
-    """Return corpus -> its evaluations, in the order of ``paths``."""
-    return {
-        corpus: CorpusScores(evaluation, corpus, {s: path for (s, c), path in paths.items() if c == corpus}, members)
-        for corpus in dict.fromkeys(corpus for _, corpus in paths)
-    }
+    """Read the evaluations of each corpus, in the order of ``paths``."""
+    read: dict[str, dict[str, Rows]] = {}
+    for (system, corpus), path in paths.items():
+        read.setdefault(corpus, {})[system] = artifacts.read_rows(path, "evaluation")
+    return {corpus: CorpusScores(evaluation, corpus, rows, members) for corpus, rows in read.items()}
 
 
 def compare(

@@ -277,7 +277,11 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("finished", pa.bool_(), "the end token came before max_new_tokens"),
             field("familiarity", F64, "how like the training speech it sounds", unit="0-1"),
             field("warnings", pa.list_(TEXT), "what a reader of the caption should know"),
-            field("model", TEXT, "experiment/system@digest of the checkpoint"),
+            field(
+                "model",
+                TEXT,
+                "experiment/system@digest of the checkpoint; what is done about doubt, if anything",
+            ),
         ]
     ),
     "evaluation": pa.schema(

@@ -325,6 +325,17 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("n", I32, "utterances"),
         ]
     ),
+    "risk_coverage": pa.schema(
+        [
+            field("system", TEXT, "name in systems of the config"),
+            field("corpus", TEXT, "test corpus"),
+            field("metric", TEXT, "risk: a factuality hallucination"),
+            field("coverage", F64, "share of clips captioned, surest emotion tag first", unit="0-1"),
+            field("value", F64, "mean risk of these clips", unit="0-1"),
+            *INTERVAL,
+            field("n", I32, "clips at coverage 1"),
+        ]
+    ),
     "parser": pa.schema(
         [
             field("corpus", TEXT, "test corpus with human captions"),

@@ -2,9 +2,8 @@
 
 The emotion that a caption asserts is sure where it is the tagger's, and the tagger's calibrated probability of it
 reaches ``below``. Of any other emotion the tagger thinks less. A caption in doubt is hedged where the clue parser reads
-the emotion, or gives way to the template caption of the tags that are sure. To forbid the decoder the words of emotion
-was tried instead: it then chose words that no lexicon has for an emotion ("flat", "confident", "ashamed"), which says
-no less and cannot be checked.
+the emotion, or gives way to the template caption of the tags that are sure, which asserts nothing else. An LLM that is
+forbidden the words of emotion is not used (docs/method.md): it may say as much in words that no lexicon has.
 """
 
 from __future__ import annotations

@@ -1,14 +1,16 @@
-"""Figures 1 to 3 and their special inputs: in-domain dev utterances, and hidden states for speech and text input."""
+"""Figures 1 to 4 and their special inputs: in-domain dev utterances, and hidden states for speech and text input."""
 
 DROP = [system for system in settings.figures.drop if system in of_stage("alignment", "preference")]
 REPRESENTED = [
     system for system in settings.figures.representations.systems if system in of_stage("alignment", "preference")
 ]
+SELECTIVE = {key: path for key, path in evaluations().items() if plain_name(key[0]) in settings.figures.selective}
 # A figure is made where the experiment has something to draw.
 FIGURES = [
     *(["figure1"] if DROP else []),
     *(["figure2"] if "table3" in TABLES else []),
     *(["figure3"] if REPRESENTED else []),
+    *(["figure4"] if SELECTIVE else []),
 ]
 
 
@@ -175,3 +177,28 @@ rule figure_tsne:
         code=digest("figure_tsne"),
     script:
         "../workflow_scripts/figure_tsne.py"
+
+
+rule figure_selective:
+    input:
+        evaluations=list(SELECTIVE.values()),
+        predicted=of_test("<results>/clues/{corpus}/predicted.parquet"),
+    output:
+        **drawn(4, "", "areas"),
+    log:
+        "<logs>/figure_selective/figure4.log",
+    benchmark:
+        "<benchmarks>/figure_selective/figure4.tsv"
+    conda:
+        "../envs/evaluation.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=15,
+    params:
+        rows=[list(row) for row in SELECTIVE],
+        test=TEST,
+        members=MEMBERS,
+        evaluation=plain(settings.evaluation, only={"bootstrap", "seed"}),
+        code=digest("figure_selective"),
+    script:
+        "../workflow_scripts/figure_selective.py"

@@ -286,7 +286,11 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("finished", pa.bool_(), "the end token came before max_new_tokens"),
             field("familiarity", F64, "how like the training speech it sounds", unit="0-1"),
             field("warnings", pa.list_(TEXT), "what a reader of the caption should know"),
-            field("model", TEXT, "experiment/system@digest of the checkpoint"),
+            field(
+                "model",
+                TEXT,
+                "experiment/system@digest of the checkpoint; what is done about doubt, if anything",
+            ),
         ]
     ),
     "evaluation": pa.schema(
@@ -328,6 +332,17 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("value", F64, "0-1 except cider_d"),
             *INTERVAL,
             field("n", I32, "utterances"),
+        ]
+    ),
+    "risk_coverage": pa.schema(
+        [
+            field("system", TEXT, "name in systems of the config"),
+            field("corpus", TEXT, "test corpus"),
+            field("metric", TEXT, "risk: a factuality hallucination"),
+            field("coverage", F64, "share of clips captioned, surest emotion tag first", unit="0-1"),
+            field("value", F64, "mean risk of these clips", unit="0-1"),
+            *INTERVAL,
+            field("n", I32, "clips at coverage 1"),
         ]
     ),
     "parser": pa.schema(

@@ -13,9 +13,11 @@ from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
 from aligncap.captioner.example import Example
 from aligncap.captioner.generate import Generated, generate
 from aligncap.captioner.model import CaptionModel
-from aligncap.config import Compute, Decoding
+from aligncap.clues.doubt import settle
+from aligncap.config import Compute, Decoding, Doubt
 from aligncap.models.sources import model_folder
 from aligncap.progress import batches
+from aligncap.vocabulary import Clue
 
 
 def speech_examples(features: Path, predicted: Path) -> list[Example]:
@@ -32,6 +34,28 @@ def speech_examples(features: Path, predicted: Path) -> list[Example]:
         Example(r["utterance_id"], "", (), "", r["p_act"], tuple(r["p_sem_ids"]), arrays[r["utterance_id"]])
         for r in artifacts.read_rows(predicted, "clues")
     ]
+
+
+@dataclass(frozen=True)
+class Said:
+    """A caption."""
+
+    text: str
+    n_tokens: int  # generated, end token included
+    finished: bool
+
+
+def settled(model: CaptionModel, response: Generated, clues: Sequence[Clue], doubt: Doubt) -> Said:
+    """Decode a response, and settle what is in doubt.
+
+    Args:
+        model: Captioner.
+        response: What it generated.
+        clues: Predicted clues of the clip, with their calibrated probabilities.
+        doubt: Section ``decoding.doubt``.
+    """
+    text, finished = settle(model.decode(response.token_ids), response.finished, clues, doubt)
+    return Said(text, len(response.token_ids), finished)
 
 
 @dataclass(frozen=True)
@@ -77,7 +101,7 @@ def caption_testset(decoding: Decoding, compute: Compute, inputs: CaptioningInpu
     """Caption every utterance of a test corpus from speech features, predicted clues and ASR transcript.
 
     Args:
-        decoding: Maximum length and batch size.
+        decoding: Maximum length, batch size, and what is done about doubt.
         compute: Device and threads.
         inputs: Captioner and corpus.
         out: Artifact ``captions`` to write, in the order of the predicted clues.
@@ -85,14 +109,17 @@ def caption_testset(decoding: Decoding, compute: Compute, inputs: CaptioningInpu
     model = load_checkpoint(inputs.checkpoint, model_folder(inputs.llm), compute)
     model.fold_lora()
     examples = speech_examples(inputs.features, inputs.predicted)
-    said = speak(model, examples, decoding, f"captions {inputs.checkpoint.system.parent.name}")
-    rows = [
-        {
-            "utterance_id": example.utterance_id,
-            "caption": model.decode(response.token_ids),
-            "n_tokens": len(response.token_ids),
-            "finished": response.finished,
-        }
-        for example, response in zip(examples, said, strict=True)
-    ]
+    rows_of_clues = artifacts.read_rows(inputs.predicted, "clues")
+    responses = speak(model, examples, decoding, f"captions {inputs.checkpoint.system.parent.name}")
+    rows = []
+    for example, response, row in zip(examples, responses, rows_of_clues, strict=True):
+        said = settled(model, response, [Clue.from_dict(clue) for clue in row["clues"]], decoding.doubt)
+        rows.append(
+            {
+                "utterance_id": example.utterance_id,
+                "caption": said.text,
+                "n_tokens": said.n_tokens,
+                "finished": said.finished,
+            }
+        )
     artifacts.write(rows, out, "captions", "caption_testset")

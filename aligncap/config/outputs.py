@@ -68,3 +68,7 @@ class Figures(Section):
         15.0, description="figure 3: how many neighbours t-SNE has each point keep; lowered where there are few points"
     )
     seed: int = Field(0, description="figure 3: seed of t-SNE")
+    selective: tuple[str, ...] = Field(
+        ("tag_template", "sft", "kd", "aligncap"),
+        description="figure 4: systems whose captions are withheld where the emotion tag is least sure",
+    )

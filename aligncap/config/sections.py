@@ -205,11 +205,27 @@ class Lora(Section):
     )
 
 
+class Doubt(Section):
+    """What a caption does about an emotion that is in doubt."""
+
+    way: Literal["say", "hedge", "omit"] = Field(
+        "say",
+        description="say: it names the emotion as if it were sure; hedge: it puts 'perhaps' before it; omit: it names "
+        "nothing but the tags that are sure, in the words of the system tag_template",
+    )
+    below: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5,
+        description="a tag is sure where its calibrated probability is at least this; the emotion of a caption is in "
+        "doubt unless it is a sure tag",
+    )
+
+
 class Decoding(Section):
     """How captions are decoded; all systems of a table share it."""
 
     max_new_tokens: Count = Field(40, description="most tokens of a caption")
     batch_size: Count = Field(64, description="number of clips that are captioned at once")
+    doubt: Doubt = Doubt()
 
 
 class Evaluation(Section):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aligncap.config import Compute, Features, ModelSource, Prompts, SpeechSettings, TaggerSettings, Transcripts
+from aligncap.config import Compute, Doubt, Features, ModelSource, Prompts, SpeechSettings, TaggerSettings, Transcripts
 from aligncap.errors import ConfigError, ModelError
 from aligncap.serving.locations import PRETRAINED, base_model, models_folder
 from aligncap.tracking.store import checkpoint_digest
@@ -77,7 +77,7 @@ class Captioner:
         >>> captioner.caption("speech.wav").caption  # doctest: +SKIP
     """
 
-    def __init__(self, folder: Path, models: Path, compute: Compute) -> None:
+    def __init__(self, folder: Path, models: Path, compute: Compute, doubt: Doubt) -> None:
         from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint, load_tagger, read_system
         from aligncap.clues.tagger import model as tagger
         from aligncap.models.device import pick_device
@@ -85,7 +85,7 @@ class Captioner:
         from aligncap.speech.encoder import load_encoder
 
         paths = CheckpointPaths.of(folder)
-        self.folder, self.models = folder, models
+        self.folder, self.models, self.doubt = folder, models, doubt
         self.system: dict[str, Any] = read_system(paths)
         sources = {role: ModelSource(**source) for role, source in self.system["models"].items()}
         folders = {role: base_model(models, source) for role, source in sources.items()}
@@ -117,7 +117,11 @@ class Captioner:
 
     @classmethod
     def load(
-        cls, folder: str | Path = PRETRAINED, models: str | Path | None = None, compute: Compute | None = None
+        cls,
+        folder: str | Path = PRETRAINED,
+        models: str | Path | None = None,
+        compute: Compute | None = None,
+        doubt: Doubt | None = None,
     ) -> Captioner:
         """Load a checkpoint folder; base models that are not there are fetched.
 
@@ -129,6 +133,7 @@ class Captioner:
             compute: Device, threads and precision. The default is a GPU where there is one, torch's number of threads
                 (``OMP_NUM_THREADS``, else the cores), and fp32, in which a clip's caption does not depend on the other
                 clips of its batch.
+            doubt: What captions do about an emotion that is in doubt; by default they say it as if it were sure.
 
         Raises:
             ModelError: A file is missing or does not fit.
@@ -143,11 +148,11 @@ class Captioner:
             import torch
 
             compute = Compute(precision="fp32", threads=torch.get_num_threads())
-        return cls(checkpoint, place, compute)
+        return cls(checkpoint, place, compute, doubt or Doubt())
 
     @property
     def name(self) -> str:
-        """``experiment/system@digest`` of the checkpoint, with which captions are marked."""
+        """``experiment/system@digest`` of the checkpoint."""
         return checkpoint_name(self.folder)
 
     def caption(self, sound: Sound, language: str | None = None) -> Caption:
@@ -237,22 +242,27 @@ class Captioner:
         """
         import torch
 
+        from aligncap.captioner.caption import settled
         from aligncap.captioner.generate import generate
 
         with torch.no_grad():
             prompts = self.model.speech_prompts([clip.example for clip in clips])
+        said = [
+            settled(self.model, response, clip.clues, self.doubt)
+            for clip, (response,) in zip(clips, generate(self.model, prompts, max_new_tokens), strict=True)
+        ]
         return [
             Caption(
                 clip.name,
-                self.model.decode(response.token_ids),
+                own.text,
                 [clue.to_dict() for clue in clip.clues],
                 clip.transcript,
                 clip.duration_s,
-                response.finished,
+                own.finished,
                 clip.familiarity,
                 list(clip.warnings),
             )
-            for clip, (response,) in zip(clips, generate(self.model, prompts, max_new_tokens), strict=True)
+            for clip, own in zip(clips, said, strict=True)
         ]
 
     def _tags(self, tags: dict[str, dict[str, float]], transcript: str) -> list[Clue]:
@@ -303,6 +313,11 @@ class Captioner:
         from aligncap.serving.sharing import push
 
         return push(self, repository, private, base_models, endpoint)
+
+
+def marked(name: str, doubt: Doubt) -> str:
+    """Return the name that marks captions of a checkpoint: it tells what they do about doubt, if anything."""
+    return name if doubt.way == "say" else f"{name}, {doubt.way} below {doubt.below:g}"
 
 
 def checkpoint_name(folder: Path) -> str:

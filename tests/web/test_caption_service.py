@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tiny_captioner import OTHER, SAYS, TinyCaptioner
 
+from aligncap.config import Doubt
 from aligncap.serving.web.service import BusyError, CaptionService, Job
 
 LOUD, SOFT = np.full(16_000, 0.9, np.float32), np.full(8_000, 0.01, np.float32)
@@ -63,6 +64,24 @@ def test_a_caption_comes_word_by_word_after_the_clues(service):
     assert texts == [" ".join(words[:n]) for n in range(1, len(words) + 1)]
     assert [event["done"] for event in listener.said()] == [False] * (len(words) - 1) + [True]
     assert listener.said()[-1]["finished"]
+
+
+@pytest.mark.parametrize(
+    ("doubt", "said"),
+    [
+        (Doubt(way="hedge", below=0.9), "A loud, perhaps angry voice."),
+        (Doubt(way="omit", below=0.9), "The voice is loud."),
+        (Doubt(way="omit", below=0.6), SAYS["high"]),
+    ],
+)
+def test_a_caption_whose_doubt_is_settled_is_told_once(captioners, monkeypatch, doubt, said):
+    monkeypatch.setattr(captioners["kd"], "doubt", doubt)
+    service = CaptionService(captioners, max_batch=8, max_waiting=8, max_new_tokens=40)
+    listener = Listener(LOUD)
+    service.submit(listener.job)
+    told = listener.wait().said()
+    service.close()
+    assert [(event["text"], event["done"], event["finished"]) for event in told] == [(said, True, True)]
 
 
 def test_two_systems_caption_what_was_heard_once(captioners):

@@ -10,7 +10,7 @@ import torch
 from aligncap.captioner.example import Example
 from aligncap.captioner.model import CaptionModel
 from aligncap.clues.prompts import acoustic_prompt
-from aligncap.config import Compute, ModelSource, Prompts
+from aligncap.config import Compute, Doubt, ModelSource, Prompts
 from aligncap.errors import AudioError
 from aligncap.models.sources import fetch_model, model_folder
 from aligncap.serving.captioner import PreparedClip
@@ -24,6 +24,7 @@ class TinyCaptioner:
     """A random Llama of two layers that learned one caption a level; the transcript is the recording's length."""
 
     hearing = "tiny"
+    doubt = Doubt()
 
     def __init__(self, folder: Path, says: dict[str, str] = SAYS, seconds: float = 0.0) -> None:
         self.seconds = seconds

@@ -64,6 +64,7 @@ UNPACKED = {
     '**drawn(1, "", "examples")': {"svg", "png", "parquet", "examples"},
     '**drawn(2, "")': {"svg", "png", "parquet"},
     '**drawn(3, "points", "measures", "tests")': {"svg", "png", "points", "measures", "tests"},
+    '**drawn(4, "", "areas")': {"svg", "png", "parquet", "areas"},
     "**SCORED_WITH": {"references", "prosody", "timbre", "transcripts", "audio", "encoder", "opinions", "metrics"},
 }
 

@@ -26,7 +26,7 @@ SCORING = {
     "listeners_table",
 }
 SCORING |= {"comparison_table", "claims_table", "figure_drop", "figure_methods", "tagger_table", "tag_reliance"}
-SCORING |= {"assertions_table"}
+SCORING |= {"assertions_table", "figure_selective"}
 OF_THAT_CORPUS = {"write_references", "parse_clues"}
 
 

@@ -20,9 +20,9 @@ pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 
 AFTER_PREFERENCE = {
     *("train_preference", "caption_testset", "second_opinion", "score_captions", "zero_shot_table", "report"),
-    # One job judges, and one scores, all captions of a corpus; figure 1 is drawn of what it scored.
+    # One job judges, and one scores, all captions of a corpus; figures 1 and 4 are drawn of what it scored.
     *("judge_captions", "comparison_table", "claims_table", "assertions_table", "tag_reliance"),
-    *("figure_drop", "figure_methods"),
+    *("figure_drop", "figure_methods", "figure_selective"),
 }
 
 MAY_BE_EMPTY = {"skipped", "differences", "hallucination_examples"}  # nothing to list is a fact, too

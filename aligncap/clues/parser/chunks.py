@@ -49,7 +49,8 @@ class Token:
 class Mention:
     """A clue at its place in the text: tokens ``start:end`` and characters ``begin:finish``.
 
-    ``modifier`` are the characters of its degree word. ``background`` is true of a clue that is set aside.
+    ``modifier`` are the characters of its degree word. ``background`` is true of a clue that is set aside, and
+    ``hedged`` of one that is said with doubt ("perhaps sad").
     """
 
     kind: str
@@ -62,6 +63,7 @@ class Mention:
     intensity: str = "normal"
     negated: bool = False
     background: bool = False
+    hedged: bool = False
     modifier: tuple[int, int] | None = None
     weight: float = 1.0
 

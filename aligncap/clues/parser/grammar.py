@@ -17,7 +17,7 @@ from typing import Any
 from aligncap.clues.parser.chunks import Mention, Token, mentions, yields
 from aligncap.clues.parser.constructions import apply_constructions
 from aligncap.clues.parser.lexicon import emotion_weight, stems
-from aligncap.clues.parser.scopes import mark_background, mark_negated
+from aligncap.clues.parser.scopes import mark_background, mark_hedged, mark_negated
 from aligncap.errors import ConfigError
 from aligncap.vocabulary import SCALES, Clue, canonical
 
@@ -56,6 +56,7 @@ def _analyse(tokens: Sequence[Token]) -> tuple[Mention, ...]:
     found = mentions(tokens)
     mark_negated(tokens, found)
     mark_background(tokens, found)
+    mark_hedged(tokens, found)
     return tuple(_resolved(apply_constructions(tokens, found)))
 
 
@@ -204,3 +205,13 @@ def dominant_emotion(clues: Sequence[Clue] | str, language: str = "en") -> str |
         clues = parse_clues(clues, language)
     best = _dominant(clues)
     return None if best is None else canonical(clues[best].lemma)
+
+
+def is_hedged(caption: str) -> bool:
+    """Return whether the dominant emotion of an English caption is said with doubt, as in "perhaps sad" (ours).
+
+    A hedged emotion is an assertion like any other: it has a clue, it may dominate, and it may contradict the facts.
+    """
+    text = caption.strip()
+    best = _dominant(parse_clues(text))
+    return best is not None and find_mentions(text)[best].hedged

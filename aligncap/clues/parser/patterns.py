@@ -69,6 +69,12 @@ WRITTEN = (
     Rule("grammar", "all EMOTIONs denied, two or more", "neutral", "neither happy nor sad"),
     Rule("chunks", "very|deeply|so|utterly .. EMOTION", "strong", "deeply sad"),
     Rule("chunks", "slightly|a bit|a hint of .. EMOTION", "weak", "slightly annoyed"),
+    Rule(
+        "scopes",
+        "perhaps|maybe|possibly|probably|presumably .. X",
+        "X is hedged, and asserted as without the word",
+        "perhaps sad, but loud",
+    ),
     Rule("scopes", "X but|yet|however Y", "X is set aside, for a cue too", "cheerful, but tearful"),
     Rule("scopes", "X but Y, Y a neutral cue", "a manner: no X of more weight yields to it", "sad, but polite"),
     Rule("scopes", "though|although|while|despite X", "X is set aside", "though nervous, she is cheerful"),

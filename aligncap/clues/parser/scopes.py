@@ -41,6 +41,7 @@ LINKING = frozenset("be sound seem appear feel look".split())
 LIFT_REACH = 6  # most words from a negator to the word that ends its scope
 # Pairs of words in which the first word is no negator: "no end of joy", "nothing but contempt".
 NO_DENIAL = {"no": {"end", "matter"}, "nothing": {"but"}}
+HEDGES = frozenset("perhaps maybe possibly probably presumably".split())
 ABLE = frozenset("can ca could cannot".split())
 WONDERING = frozenset("what how where why whether if which".split())
 PRESENCE = frozenset(
@@ -57,6 +58,19 @@ UNDER = frozenset("beneath underneath under behind below".split())
 OUTSIDE = frozenset("surface outwardly outside appearance superficially".split())
 ENDS_SCOPE = frozenset("but yet however though although while whereas because".split())
 LIST_POS = frozenset("NOUN ADJ ADV DET CCONJ PROPN VERB".split())
+
+
+def mark_hedged(tokens: Sequence[Token], found: Sequence[Mention]) -> None:
+    """Set ``hedged`` on every mention behind a word of ``HEDGES``, up to a contrast or the end of its segment.
+
+    After "can" and the like the word strengthens what is said, and doubts nothing: "as calm as can possibly be".
+    """
+    for at, token in enumerate(tokens):
+        if token.text in HEDGES and not (at and tokens[at - 1].text in ABLE):
+            end = segment(tokens, at)[1]
+            end = next((i for i in range(at, end) if tokens[i].text in ENDS_SCOPE), end)
+            for mention in found:
+                mention.hedged |= at < mention.start < end
 
 
 def mark_negated(tokens: Sequence[Token], found: Sequence[Mention]) -> None:

@@ -191,7 +191,7 @@ INTENSITY = {
         slightly slight somewhat mildly mild faintly faint a_little little a_bit bit a_touch touch hint trace tinge
         tinged note shade_of streak flicker barely_noticeably vaguely vague kind_of sort_of lightly gently subtly
         subtle moderately moderate a_trifle small tad thread_of suggestion_of fleeting only_slightly
-        hardly_noticeable minor passing faintest a_shade maybe perhaps almost nearly half
+        hardly_noticeable minor passing faintest a_shade almost nearly half
     """,
 }
 

@@ -1,1 +1,1 @@
-"""Figures 1 to 3, the charts of the report, and their drawing tools."""
+"""Figures 1 to 4, the charts of the report, and their drawing tools."""

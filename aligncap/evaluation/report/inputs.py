@@ -33,7 +33,7 @@ class ReportInputs:
         synthetic: Test corpora of synthetic speech.
         tables: table1 … table4 -> ``table`` artifact, for tables that the experiment has.
         tests: table1 … table4 -> ``differences``.
-        figures: figure1 … figure3 -> SVG, for figures that the experiment has.
+        figures: figure1 … figure4 -> SVG, for figures that the experiment has.
         claims: ``claims`` artifact; None where the experiment lacks the systems.
         reliance: ``table`` artifact of ``tag_reliance``; None leaves the section out.
         assertions: ``assertions`` artifact; None leaves the section out.

@@ -29,6 +29,7 @@ FIGURE_TITLES = {
     "figure1": "Figure 1: hallucinations, and dev clips in-domain against the test corpora",
     "figure2": "Figure 2: alignment methods",
     "figure3": "Figure 3: speech and text input, before and after LLM decoding (t-SNE)",
+    "figure4": "Figure 4: selective captioning, hallucination against the share of clips captioned",
 }
 SHOWN_PACKAGES = ("torch", "transformers", "peft", "faster-whisper", "sentence-transformers", "spacy", "pycocoevalcap")
 

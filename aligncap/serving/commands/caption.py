@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aligncap.serving.commands.terminal import (
+    DoubtBelowOption,
+    DoubtOption,
     ModelOption,
     ModelsOption,
+    doubt_of,
     note,
     quiet_libraries,
     say,
@@ -24,6 +27,7 @@ from aligncap.serving.commands.terminal import (
 from aligncap.serving.locations import PRETRAINED
 
 if TYPE_CHECKING:
+    from aligncap.config import Doubt
     from aligncap.serving.captioner import Captioner
     from aligncap.serving.folders import CaptionTable
 
@@ -61,6 +65,8 @@ class CaptionOptions:
     ] = None
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest caption.")] = 40
     max_duration: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Longer files are refused.")] = 60.0
+    doubt: DoubtOption = "say"
+    doubt_below: DoubtBelowOption = None
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary; errors only.")] = False
 
 
@@ -83,7 +89,7 @@ def caption(options: CaptionOptions) -> None:
       aligncap caption --watch inbox/ --out captions.jsonl
     """
     from aligncap.errors import AlignCapError, ConfigError
-    from aligncap.serving.captioner import checkpoint_name
+    from aligncap.serving.captioner import checkpoint_name, marked
     from aligncap.serving.folders import CaptionTable, arrivals, by_length, find_files
 
     style = _style(options)
@@ -97,10 +103,11 @@ def caption(options: CaptionOptions) -> None:
         raise AlignCapError(
             f"{options.model}: no such checkpoint folder; train one with 'make demo', or name one with --model"
         )
-    name = checkpoint_name(options.model)
+    doubt = doubt_of(options.doubt, options.doubt_below)
+    name = marked(checkpoint_name(options.model), doubt)
     writing: CaptionTable | nullcontext[None] = CaptionTable(out, style, name) if out else nullcontext()
     with writing as table:
-        load = cache(lambda: _load(options.model, options.models))  # loaded only once there is a readable file
+        load = cache(lambda: _load(options.model, options.models, doubt))  # loaded only once there is a readable file
         keep = table.append if table is not None else _printer(style)
 
         def work(todo: Sequence[Path]) -> int:
@@ -166,11 +173,11 @@ def _style(options: CaptionOptions) -> Any:
     return style
 
 
-def _load(model: Path, models: Path | None) -> Captioner:
+def _load(model: Path, models: Path | None, doubt: Doubt) -> Captioner:
     from aligncap.serving.captioner import Captioner
 
     quiet_libraries()
-    return Captioner.load(model, models)
+    return Captioner.load(model, models, doubt=doubt)
 
 
 def _printer(style: str) -> Callable[[Sequence[dict[str, Any]]], None]:

@@ -9,11 +9,14 @@ from collections.abc import Callable
 from dataclasses import MISSING, fields
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hints
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from aligncap.config import Doubt
 
 Options = TypeVar("Options")
 WIDTH = 120  # width of tables where stdout is no terminal
@@ -33,7 +36,22 @@ ModelsOption = Annotated[
 HostOption = Annotated[
     str, typer.Option(metavar="ADDRESS", help="Anything but loopback is reachable by others, without a password.")
 ]
+DoubtOption = Annotated[
+    Literal["say", "hedge", "omit"],
+    typer.Option(help="An emotion in doubt: say it all the same, put 'perhaps' before it, or leave it out."),
+]
+DoubtBelowOption = Annotated[
+    float | None,
+    typer.Option(metavar="P", min=0.01, max=1, help="What is less probable is in doubt (default: 0.5)."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of tables.")]
+
+
+def doubt_of(way: Literal["say", "hedge", "omit"], below: float | None) -> Doubt:
+    """Return the section ``decoding.doubt`` that the two options give; a bound of None is the configuration's."""
+    from aligncap.config import Doubt
+
+    return Doubt(way=way) if below is None else Doubt(way=way, below=below)
 
 
 def taking(options: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:

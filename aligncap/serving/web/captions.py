@@ -19,6 +19,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, Field
 
+from aligncap.config import Doubt
 from aligncap.config.languages import LANGUAGES
 from aligncap.errors import AlignCapError, AudioError, ConfigError
 from aligncap.serving.web import server
@@ -255,6 +256,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     limits: Limits | None = None,
+    doubt: Doubt | None = None,
 ) -> None:
     """Serve the caption page until a signal ends it; accepted requests are finished first.
 
@@ -265,6 +267,7 @@ def serve(
         host: Address to listen on; anything but loopback is reachable by others without a password.
         port: Port; 0 takes a free one.
         limits: Limits of size, duration, queue and batch.
+        doubt: What captions do about an emotion that is in doubt, as in ``Captioner.load``.
 
     Raises:
         ModelError, ConfigError: A checkpoint cannot be loaded.
@@ -278,5 +281,7 @@ def serve(
         names = [f"{folder.resolve().parent.parent.name}/{name}" for folder, name in zip(folders, names, strict=True)]
     if len(set(names)) < len(names):
         raise ConfigError(f"{compare}: compared with itself; name another checkpoint")
-    captioners = {name: Captioner.load(folder, models) for name, folder in zip(names, folders, strict=True)}
+    captioners = {
+        name: Captioner.load(folder, models, doubt=doubt) for name, folder in zip(names, folders, strict=True)
+    }
     server.run(caption_app(captioners, limits or Limits(), host), host, port)

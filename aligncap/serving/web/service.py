@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncap.captioner.model import CaptionModel
+from aligncap.clues.doubt import settle
+from aligncap.config import Doubt
 from aligncap.errors import AlignCapError, AudioError
 from aligncap.serving.captioner import PreparedClip
 from aligncap.serving.streaming import stream
@@ -32,6 +34,7 @@ class Ears(Protocol):
 
     model: CaptionModel
     hearing: str
+    doubt: Doubt
 
     def prepare_clip(self, samples: NDArray[np.float32], language: str | None = None) -> PreparedClip:
         """Compute features, clues and transcript, as ``Captioner.hear``."""
@@ -48,9 +51,9 @@ class Job:
 
     ``tell`` is called from the worker's thread. It first gets ``{"event": "heard", "clues", "transcript",
     "familiarity", "warnings"}``, then for each system ``{"event": "caption", "system", "text", "done", "finished"}`` at
-    every new word, and at last
-    ``{"event": "done"}``. After a failure it gets ``{"event": "error", "message", "status"}`` in place of all further
-    events; the status is 422 for a recording that cannot be captioned, such as one without speech.
+    every new word, or only at its end where the captioner settles what is in doubt, and at last ``{"event": "done"}``.
+    After a failure it gets ``{"event": "error", "message", "status"}`` in place of all further events; the status is
+    422 for a recording that cannot be captioned, such as one without speech.
     """
 
     samples: NDArray[np.float32]  # [n], mono, 16 kHz
@@ -128,7 +131,7 @@ class CaptionService:
             if not able:
                 continue
             try:
-                self._speak(system, captioner.model, able, [heard[job, captioner.hearing] for job in able])
+                self._speak(system, captioner, able, [heard[job, captioner.hearing] for job in able])
             except Exception:
                 logger.exception("%s: a batch of %d failed", system, len(able))
                 for job in able:
@@ -158,8 +161,10 @@ class CaptionService:
             job.tell({"event": "heard", "clues": clues, "transcript": found.transcript, **doubt})
         heard[job, captioner.hearing] = found
 
-    def _speak(self, system: str, model: CaptionModel, jobs: Sequence[Job], heard: Sequence[PreparedClip]) -> None:
+    def _speak(self, system: str, captioner: Ears, jobs: Sequence[Job], heard: Sequence[PreparedClip]) -> None:
         import torch
+
+        model, doubt = captioner.model, captioner.doubt
 
         with torch.no_grad():
             prompts = model.speech_prompts([own.example for own in heard])
@@ -173,6 +178,10 @@ class CaptionService:
                 finished = token == model.end_id
                 done = finished or len(said[row]) == self._max_new_tokens
                 text = model.decode(said[row])
+                if done:
+                    text, finished = settle(text, finished, heard[row].clues, doubt)
+                elif doubt.way != "say":
+                    continue  # what is in doubt is known at the end
                 # A word may grow with the next token, so only whole words are shown, and the full text at the end.
                 words = text if done else text.rpartition(" ")[0]
                 if done or words != texts[row]:

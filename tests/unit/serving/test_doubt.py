@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,13 @@ from safetensors.numpy import load_file, save_file
 from tiny_checkpoint import COMPUTE, write_checkpoint
 from voice import voice
 
-from aligncap import Captioner
+from aligncap import Captioner, artifacts
+from aligncap.captioner import caption as captions
+from aligncap.captioner.caption import CaptioningInputs, caption_testset
+from aligncap.captioner.checkpoint import CheckpointPaths
+from aligncap.config import Decoding, Doubt
 from aligncap.errors import AudioError
-from aligncap.serving.captioner import UNFAMILIAR
+from aligncap.serving.captioner import UNFAMILIAR, marked
 
 RATE = 16_000
 
@@ -85,3 +90,44 @@ def test_half_precision_says_the_same_of_a_voice(captioner: Captioner, said: np.
     again = Captioner.load(written, captioner.models, COMPUTE).prepare_clip(said)
     first = captioner.prepare_clip(said)
     assert [(c.kind, c.lemma) for c in again.clues] == [(c.kind, c.lemma) for c in first.clues]
+
+
+SAD = "The speaker sounds sad, talking slowly."
+WAYS = {
+    "say": SAD,
+    "hedge": "The speaker sounds perhaps sad, talking slowly.",
+    "omit": "The speaker's feelings are hard to tell from the voice.",
+}
+
+
+@pytest.fixture
+def sad(captioner: Captioner, monkeypatch: pytest.MonkeyPatch) -> Captioner:
+    """A captioner that says the same of everyone."""
+    monkeypatch.setattr(captioner.model, "decode", lambda token_ids: SAD)
+    return captioner
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_object_and_pipeline_settle_the_same_doubt(
+    sad: Captioner, said: np.ndarray, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doubt = Doubt(way=way, below=1.0)
+    monkeypatch.setattr(sad, "doubt", doubt)
+    clip = sad.prepare_clip(said)
+    (caption,) = sad.describe([clip], max_new_tokens=3)
+    assert caption.caption == WAYS[way]
+    rows = [{"utterance_id": "a", "clues": [c.to_dict() for c in clip.clues], "p_act": "", "p_sem_ids": [1]}]
+    artifacts.write(rows, tmp_path / "clues.parquet", "clues", "test")
+    monkeypatch.setattr(captions, "load_checkpoint", lambda *_: sad.model)
+    monkeypatch.setattr(captions, "model_folder", lambda manifest: manifest)
+    monkeypatch.setattr(captions, "speech_examples", lambda *_: [replace(clip.example, utterance_id="a")])
+    inputs = CaptioningInputs(CheckpointPaths.of(sad.folder), tmp_path, tmp_path, tmp_path / "clues.parquet")
+    out = tmp_path / "captions.parquet"
+    caption_testset(Decoding(max_new_tokens=3, doubt=doubt), COMPUTE, inputs, out)
+    (row,) = artifacts.read_rows(out, "captions")
+    assert (row["caption"], row["finished"]) == (WAYS[way], caption.finished) and row["n_tokens"] <= 3
+
+
+def test_a_caption_is_marked_with_what_was_done_about_doubt() -> None:
+    assert marked("tiny/kd@1", Doubt()) == "tiny/kd@1"
+    assert marked("tiny/kd@1", Doubt(way="hedge", below=0.4)) == "tiny/kd@1, hedge below 0.4"

@@ -6,7 +6,7 @@ turn, by the mean of their macro recalls of the emotion. The candidate with the 
 and scored on the corpus left out; of equal candidates the first counts. The default for a new corpus is the candidate
 with the highest mean over all training corpora. Test corpora are refused.
 
-The first table has every candidate on every corpus with 95 % intervals, the second has the nested choices. Intervals are
+The first table has every candidate on every corpus with 95 % intervals, the second the nested choices. Intervals are
 bootstrap intervals over the speakers of a corpus, and of a mean over those of all corpora, each resampled by itself.
 
     python benchmarks/tagger_nested.py results/people ravdess nemo emodb emovo ased koremo
@@ -34,7 +34,7 @@ CANDIDATES = (
 
 
 def right(corpora: Corpora, choice: str, inside: np.ndarray, seed: int) -> Array:
-    """Whether the emotion of each clip is told by a tagger of the other corpora of ``inside`` (a mask); NaN elsewhere."""
+    """Whether the emotion of each clip is told by a tagger of the other corpora of ``inside`` (mask); NaN elsewhere."""
     changed = dict(part.split("=", 1) for part in choice.split())
     layers = tuple(int(x) for x in changed.pop("layers", "").split(",") if x)
     default = load(ROOT / "config.yaml").tagger.model_dump()

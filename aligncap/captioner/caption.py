@@ -37,15 +37,15 @@ def speech_examples(features: Path, predicted: Path) -> list[Example]:
 
 
 @dataclass(frozen=True)
-class Said:
-    """A caption."""
+class Sentence:
+    """A caption as it is written, once doubt is settled."""
 
     text: str
     n_tokens: int  # generated, end token included
     finished: bool
 
 
-def settled(model: CaptionModel, response: Generated, clues: Sequence[Clue], doubt: Doubt) -> Said:
+def settled(model: CaptionModel, response: Generated, clues: Sequence[Clue], doubt: Doubt) -> Sentence:
     """Decode a response, and settle what is in doubt.
 
     Args:
@@ -55,7 +55,7 @@ def settled(model: CaptionModel, response: Generated, clues: Sequence[Clue], dou
         doubt: Section ``decoding.doubt``.
     """
     text, finished = settle(model.decode(response.token_ids), response.finished, clues, doubt)
-    return Said(text, len(response.token_ids), finished)
+    return Sentence(text, len(response.token_ids), finished)
 
 
 @dataclass(frozen=True)

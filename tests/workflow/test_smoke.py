@@ -27,7 +27,7 @@ AFTER_PREFERENCE = {
 
 MAY_BE_EMPTY = {"skipped", "differences", "hallucination_examples"}  # nothing to list is a fact, too
 # Its corpora and systems need none of these.
-NOT_IN_SMOKE = {"parser", "listeners", "teacher_responses", "judge_agreement"}
+NOT_IN_SMOKE = {"parser", "listeners", "descriptions", "teacher_responses", "judge_agreement"}
 BY_PEOPLE = {"annotation", "file_captions"}  # no rule makes these, commands do
 
 

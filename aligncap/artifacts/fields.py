@@ -43,6 +43,10 @@ SPAN = pa.struct(
 )
 ID = field("utterance_id", TEXT, "unique within its corpus")
 
+OF_SYSTEM = [
+    field("system", TEXT, "name in systems of the config"),
+    field("corpus", TEXT, "test corpus"),
+]
 INTERVAL = [
     field("ci_low", F64, "95 % bootstrap; null where none is defined", nullable=True),
     field("ci_high", F64, "95 % bootstrap", nullable=True),

@@ -18,6 +18,7 @@ from aligncap.artifacts.fields import (
     ID,
     IDS,
     INTERVAL,
+    OF_SYSTEM,
     SPAN,
     TEXT,
     VERDICT,
@@ -225,9 +226,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("judge_b", TEXT, "another"),
             field("measure", TEXT, "spearman or kappa"),
             field("of", TEXT, "a score; with accepted_ or preferred_ before it, decisions made by it"),
-            field("value", F64, "null where a judge never varies", unit="-1 to 1", nullable=True),
-            field("ci_low", F64, "95 % bootstrap over utterances", nullable=True),
-            field("ci_high", F64, "95 % bootstrap", nullable=True),
+            field("value", F64, "null where a judge never varies; resampled by utterance", "-1 to 1", nullable=True),
+            *INTERVAL,
             field("n", I32, "candidates, or twos of them for preferred_, that both judged"),
         ]
     ),
@@ -286,11 +286,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("finished", pa.bool_(), "the end token came before max_new_tokens"),
             field("familiarity", F64, "how like the training speech it sounds", unit="0-1"),
             field("warnings", pa.list_(TEXT), "what a reader of the caption should know"),
-            field(
-                "model",
-                TEXT,
-                "experiment/system@digest of the checkpoint; what is done about doubt, if anything",
-            ),
+            field("model", TEXT, "experiment/system@digest of the checkpoint, and what is done about doubt"),
         ]
     ),
     "evaluation": pa.schema(
@@ -308,8 +304,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "assertions": pa.schema(
         [
-            field("system", TEXT, "name in systems of the config"),
-            field("corpus", TEXT, "test corpus"),
+            *OF_SYSTEM,
             field("kind", TEXT, "clue kind, or 'all'"),
             field("metric", TEXT, "precision, contradicted, not_checkable, supported_/contradicted_per_caption"),
             field("value", F64, "a share, 0-1, or a number a caption"),
@@ -326,8 +321,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "table": pa.schema(
         [
-            field("system", TEXT, "name in systems of the config"),
-            field("corpus", TEXT, "test corpus"),
+            *OF_SYSTEM,
             field("metric", TEXT, "name"),
             field("value", F64, "0-1 except cider_d"),
             *INTERVAL,
@@ -336,8 +330,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "risk_coverage": pa.schema(
         [
-            field("system", TEXT, "name in systems of the config"),
-            field("corpus", TEXT, "test corpus"),
+            *OF_SYSTEM,
             field("metric", TEXT, "risk: a factuality hallucination"),
             field("coverage", F64, "share of clips captioned, surest emotion tag first", unit="0-1"),
             field("value", F64, "mean risk of these clips", unit="0-1"),

@@ -135,11 +135,11 @@ def main() -> None:
         ran = {row["utterance_id"]: row["caption"] for row in artifacts.read_rows(path, "captions")}
         captioner = loaded(arguments, config, system, clips.examples)
         before = captioner.captions(given[AS_PREDICTED])
-        again[system] = sum(before[i].caption == ran[i] for i in before)
+        again[system] = sum(before[i].text == ran[i] for i in before)
         for name, asked in given.items():
             said = captioner.in_other_batches() if name == OTHER_BATCHES else captioner.captions(asked)
             further = {
-                i: followed(said[i], before[i].caption, asked[i].clues, clips.predicted[i], gold.truth[i].emotion)
+                i: followed(said[i], before[i].text, asked[i].clues, clips.predicted[i], gold.truth[i].emotion)
                 for i in said
             }
             rows[f"{system}: {name}"] = scored(gold, said, further)
@@ -150,7 +150,7 @@ def main() -> None:
                     "utterance_id": i,
                     "p_act": acoustic_prompt(asked[i].clues),
                     "heard": asked[i].heard,
-                    "caption": said[i].caption,
+                    "caption": said[i].text,
                 }
                 for i in said
             ]

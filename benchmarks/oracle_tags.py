@@ -9,7 +9,8 @@ what changes is the tags that they are tested with, not those that they learned 
 **Gold tags are an oracle here**, as in cue_interventions.py: a diagnostic outside the pipeline, whose captions never
 become a row of the zero-shot tables and never reach training. Nothing is written into the results.
 
-Each system is compared with the one named before it, by default kd - sft and aligncap - kd.
+Each system is compared with the one named before it, by default kd - sft and aligncap - kd. The name `teacher` asks
+`LLM_0`, which reads text alone: what KD teaches can be no better than that.
 
     python benchmarks/oracle_tags.py results/people emosec experiments/people.yaml --out build/oracle_tags
 
@@ -74,7 +75,7 @@ def main() -> None:
                     "utterance_id": name,
                     "right_above": tags.until[name],
                     "p_act": acoustic_prompt(asked[name].clues),
-                    "caption": said.caption,
+                    "caption": said.text,
                 }
                 for name, said in captioner.captions(asked).items()
             ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -84,7 +85,7 @@ class AlignmentTask(AdaptationTask):
         settings: Section ``alignment`` with the learning rates and lambda.
         teacher: Teacher of KD-Regularization; None for plain fine-tuning.
         before: Loss of alignment before LLM decoding, or None.
-        seed: Seed of the partners that mix-up draws.
+        seed: Seed of the partners that mix-up draws, and of the clips whose clues are withheld.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class AlignmentTask(AdaptationTask):
         return [*super().groups(), *own]
 
     def begin_step(self, step: int) -> None:
-        """Store the step, so that mix-up draws other partners at each step."""
+        """Store the step, so that other partners and other clips are drawn at each step."""
         self.step = step
 
     def forward(self, split: str, items: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -122,8 +123,9 @@ class AlignmentTask(AdaptationTask):
         batch = [self.sets[split][i] for i in items]
         examples = [item.example for item in batch]
         speech = self.model.speech(examples)
-        if speech is not None and split == "train":
-            speech = self._mixed(examples, speech)
+        if split == "train":
+            speech = None if speech is None else self._mixed(examples, speech)
+            examples = [self._asked(example) for example in examples]
         packed = self.model.pack(self.model.speech_prompts(examples, speech), [[list(item.ids)] for item in batch])
         logits = self.model.response_logits(packed)
         nll = token_nll(logits, packed.labels)
@@ -153,6 +155,11 @@ class AlignmentTask(AdaptationTask):
             own, logged = self.before(self.model, speech, batch)
             loss, parts = loss + own, {**parts, **logged}
         return loss, parts
+
+    def _asked(self, example: Example) -> Example:
+        """Withhold the clues of a share of the clips from the student; the teacher reads them all the same (ours)."""
+        drawn = random.Random(f"{self.seed}/{self.step}/{example.key}/withheld").random()
+        return replace(example, predicted_p_act="") if drawn < self.settings.withheld else example
 
     def _mixed(self, examples: Sequence[Example], speech: Speech) -> Speech:
         """Mix the adapter's output with that for another utterance with the same gold clues, where there is one."""

@@ -176,3 +176,8 @@ class Alignment(Optimisation):
         description="for before: secap: weight of the mutual information with the transcript, relative to the "
         "contrastive term",
     )
+    withheld: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="share of the training clips, drawn anew at each step, whose clues the student does not read, so "
+        "that it learns to tell them by the speech embeddings",
+    )

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aligncap import artifacts
-from aligncap.captioner.caption import speak, speech_examples
-from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
+from aligncap.captioner.caption import Sentence, speak, speech_examples
+from aligncap.captioner.checkpoint import CheckpointPaths, build_model, load_checkpoint, load_lora
 from aligncap.captioner.example import Example
 from aligncap.clues.hallucination_checks import OPPOSITE
 from aligncap.clues.parser.grammar import dominant_emotion
@@ -30,6 +30,7 @@ from aligncap.models.sources import model_folder
 from aligncap.vocabulary import CLASSES, SCALES, Clue
 
 Clues = tuple[Clue, ...]
+TEACHER = "teacher"  # the name under which LLM_0 is asked
 AS_PREDICTED, OTHER_BATCHES = "as predicted", "as predicted, other batches"
 NEXT = dict(zip(CLASSES, (*CLASSES[1:], CLASSES[0]), strict=True))  # never itself, and every class once
 
@@ -39,13 +40,6 @@ class Given(NamedTuple):
 
     clues: Clues
     heard: str | None
-
-
-class Said(NamedTuple):
-    """A caption, and whether it ended with the end token."""
-
-    caption: str
-    finished: bool
 
 
 @dataclass(frozen=True)
@@ -108,12 +102,12 @@ class Recaptioner:
     """
 
     def __init__(
-        self, examples: Mapping[str, Example], caption: Callable[[Sequence[Example], bool], Sequence[Said]]
+        self, examples: Mapping[str, Example], caption: Callable[[Sequence[Example], bool], Sequence[Sentence]]
     ) -> None:
         self._examples, self._caption = examples, caption
-        self._made: dict[tuple[str, str, str | None], Said] = {}
+        self._made: dict[tuple[str, str, str | None], Sentence] = {}
 
-    def captions(self, given: Mapping[str, Given]) -> dict[str, Said]:
+    def captions(self, given: Mapping[str, Given]) -> dict[str, Sentence]:
         """Caption clips: utterance id -> what its captioner reads."""
         keys = {name: (name, acoustic_prompt(given[name].clues), given[name].heard) for name in self._examples}
         for hears in (True, False):
@@ -126,9 +120,9 @@ class Recaptioner:
                 self._made.update(zip(missing, self._caption(examples, hears), strict=True))
         return {name: self._made[key] for name, key in keys.items()}
 
-    def in_other_batches(self) -> dict[str, Said]:
+    def in_other_batches(self) -> dict[str, Sentence]:
         """Caption every clip with its own clues and speech, but every other one first: what rounding alone changes."""
-        said: dict[str, Said] = {}
+        said: dict[str, Sentence] = {}
         for first in range(2):
             examples = list(self._examples.values())[first::2]
             said |= zip((e.utterance_id for e in examples), self._caption(examples, True), strict=True)
@@ -138,22 +132,28 @@ class Recaptioner:
 def load_recaptioner(
     results: Path, system: str, llm: Path, config: AlignCapConfig, examples: Mapping[str, Example]
 ) -> Recaptioner:
-    """Load a trained system of a finished run, which captions with the decoding and the arithmetic of the run.
+    """Load a system of a finished run, which captions with the decoding and the arithmetic of the run.
+
+    An emotion that is in doubt is said as if it were sure, whatever ``decoding.doubt`` is.
 
     Args:
         results: Results folder.
-        system: Name of a trained system.
+        system: Name of a trained system, or ``TEACHER`` for ``LLM_0`` on text input, which hears no speech.
         llm: Manifest of the base LLM.
-        config: Configuration of the run, whose sections ``decoding`` and ``compute`` are used.
+        config: Configuration of the run.
         examples: Utterance id -> what the captioner reads of the clip.
     """
-    checkpoint = CheckpointPaths.of(results / "checkpoints" / system)
-    model = load_checkpoint(checkpoint, model_folder(llm), config.compute)
-    model.fold_lora()
+    folder, teacher = model_folder(llm), system == TEACHER
+    if teacher:
+        llm0 = load_lora(results / "teacher/lora.safetensors" if config.teacher.adapt else None)
+        model = build_model(folder, config.prompts, config.lora, config.compute, llm0)
+    else:
+        model = load_checkpoint(CheckpointPaths.of(results / "checkpoints" / system), folder, config.compute)
+        model.fold_lora()
 
-    def caption(asked: Sequence[Example], hears: bool) -> list[Said]:
-        found = speak(model, asked, config.decoding, f"captions {system}", hears)
-        return [Said(model.decode(response.token_ids), response.finished) for response in found]
+    def caption(asked: Sequence[Example], hears: bool) -> list[Sentence]:
+        found = speak(model, asked, config.decoding, f"captions {system}", hears and not teacher)
+        return [Sentence(model.decode(r.token_ids), len(r.token_ids), r.finished) for r in found]
 
     return Recaptioner(examples, caption)
 
@@ -220,7 +220,7 @@ def interventions(clips: Clips, seed: int) -> dict[str, dict[str, Given]]:
     }
 
 
-def followed(said: Said, before: str, given: Sequence[Clue], predicted: Sequence[Clue], label: str | None) -> dict:
+def followed(said: Sentence, before: str, given: Sequence[Clue], predicted: Sequence[Clue], label: str | None) -> dict:
     """Return metric -> 0 or 1 of a caption under an intervention, None where it does not apply.
 
     ``same`` says that it is the caption as predicted. ``repeats_given`` and ``repeats_predicted`` say that its dominant
@@ -235,12 +235,12 @@ def followed(said: Said, before: str, given: Sequence[Clue], predicted: Sequence
         predicted: Clues that the run gave.
         label: Class of the label; None where unknown.
     """
-    emotion, tag, first = dominant_emotion(said.caption), dominant_emotion(given), dominant_emotion(predicted)
+    emotion, tag, first = dominant_emotion(said.text), dominant_emotion(given), dominant_emotion(predicted)
     apart = tag is not None and first is not None and tag != first
     follows_given = None if tag is None else float(emotion == tag)
     follows_first = None if first is None else float(emotion == first)
     return {
-        "same": float(said.caption == before),
+        "same": float(said.text == before),
         "repeats_given": follows_given,
         "repeats_predicted": follows_first,
         "repeats_given_apart": follows_given if apart else None,
@@ -255,11 +255,11 @@ def item_row(name: str, gold: Gold, values: Mapping[str, float | None]) -> dict[
     return {"utterance_id": name, "cluster": gold.cluster[name], "label": gold.label[name], **found}
 
 
-def scored(gold: Gold, said: Mapping[str, Said], further: Mapping[str, Mapping[str, float | None]]) -> list[dict]:
+def scored(gold: Gold, said: Mapping[str, Sentence], further: Mapping[str, Mapping[str, float | None]]) -> list[dict]:
     """Return rows of ``item_row`` of captions: agreement, coverage and hallucination, and further metrics by clip."""
     rows = []
     for name in gold.ids:
-        caption, finished = said[name]
-        verdict = examine(caption, gold.truth[name], gold.transcript[name], gold.references[name], finished)
+        own = said[name]
+        verdict = examine(own.text, gold.truth[name], gold.transcript[name], gold.references[name], own.finished)
         rows.append(item_row(name, gold, verdict.values | dict(further.get(name, {}))))
     return rows

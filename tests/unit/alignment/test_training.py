@@ -303,3 +303,25 @@ def test_reference_log_probs_of_another_policy_are_refused(parents, training_inp
     with pytest.raises(ArtifactError, match="another reference policy"):
         paths = CheckpointPaths.of(parents / "x")
         prefer("x", PreferenceTraining(steps=1), training_inputs, other, pairs, logps, paths)
+
+
+def test_clues_are_withheld_from_the_student_alone_and_in_training_alone(training_inputs, tiny_llm):
+    student = build_model(model_folder(tiny_llm), Prompts(), LORA, COMPUTE, {})
+    student.add_lora(LORA)
+    items = caption_items(load_examples(training_inputs, ["align"]), student.response_ids)[:1]
+    silent = [item._replace(example=replace(item.example, predicted_p_act="")) for item in items]
+
+    def losses(own, split, withheld):
+        task = AlignmentTask(student, own, own, Alignment(withheld=withheld, kd_weight=0.0), None, None, 0)
+        found = []
+        with torch.no_grad():
+            for step in range(40):
+                task.begin_step(step)
+                found.append(round(float(task.forward(split, [0])[0]), 3))
+        return found
+
+    (told,), (untold,) = set(losses(items, "train", 0.0)), set(losses(silent, "train", 0.0))
+    drawn = losses(items, "train", 0.3)
+    assert set(drawn) == {told, untold} and told != untold
+    assert 4 <= drawn.count(untold) <= 20, "a share of 0.3 of 40 steps"
+    assert set(losses(items, "dev", 0.3)) == {told}

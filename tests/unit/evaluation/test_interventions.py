@@ -8,7 +8,7 @@ import pytest
 from made_up import write_corpus
 
 from aligncap import artifacts
-from aligncap.captioner.caption import speak
+from aligncap.captioner.caption import Sentence, speak
 from aligncap.captioner.example import Example
 from aligncap.captioner.model import CaptionModel
 from aligncap.clues.prompts import acoustic_prompt
@@ -20,7 +20,6 @@ from aligncap.evaluation.interventions import (
     Clips,
     Given,
     Recaptioner,
-    Said,
     contradicted,
     followed,
     interventions,
@@ -69,9 +68,9 @@ class Parrot:
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
 
-    def __call__(self, examples: list[Example], hears: bool) -> list[Said]:
+    def __call__(self, examples: list[Example], hears: bool) -> list[Sentence]:
         self.asked.append([e.utterance_id for e in examples])
-        return [Said(f"{e.predicted_p_act} {int(e.features.mean()) if hears else '-'}", True) for e in examples]
+        return [Sentence(f"{e.predicted_p_act} {int(e.features.mean()) if hears else '-'}", 9, True) for e in examples]
 
 
 def test_contradicted_clues_are_the_next_emotion_and_the_opposite_voice() -> None:
@@ -131,12 +130,12 @@ def test_a_clip_is_captioned_once_with_the_same_prompts(clips: Clips) -> None:
     part, parrot = clips.only(["u00", "u01", "u02"]), Parrot()
     captioner = Recaptioner(part.examples, parrot)
     own = {name: Given(part.predicted[name], name) for name in part.examples}
-    assert captioner.captions(own)["u01"] == Said("Emotion: sad. 1", True)
+    assert captioner.captions(own)["u01"] == Sentence("Emotion: sad. 1", 9, True)
     other = own | {"u00": Given((), "u00"), "u01": Given(part.predicted["u01"], None), "u02": Given((), "u01")}
-    assert [said.caption for said in captioner.captions(other).values()] == [" 0", "Emotion: sad. -", " 1"]
+    assert [said.text for said in captioner.captions(other).values()] == [" 0", "Emotion: sad. -", " 1"]
     surer = {name: Given(with_emotion(g.clues, g.clues[0].lemma, 1.0), name) for name, g in own.items()}
     assert captioner.captions(surer) == captioner.captions(own), "the same prompt"
-    assert captioner.captions(other)["u02"].caption == " 1"
+    assert captioner.captions(other)["u02"].text == " 1"
     assert parrot.asked == [["u00", "u01", "u02"], ["u00", "u02"], ["u01"]]
 
 
@@ -169,12 +168,12 @@ def test_prompts_of_other_code_are_refused(results: Path) -> None:
 )
 def test_whose_emotion_a_caption_follows(caption, given, predicted, counts) -> None:
     clues = [tags(emotion=own) if own else () for own in (given, predicted)]
-    assert tuple(followed(Said(caption, True), "A happy voice.", *clues, "sad").values()) == counts
-    assert followed(Said(caption, True), "", *clues, None)["given_right"] is None
+    assert tuple(followed(Sentence(caption, 9, True), "A happy voice.", *clues, "sad").values()) == counts
+    assert followed(Sentence(caption, 9, True), "", *clues, None)["given_right"] is None
 
 
 def test_captions_are_scored_as_those_of_the_run(clips: Clips) -> None:
-    said = {name: Said("The speaker sounds sad, with a quiet voice.", True) for name in clips.examples}
+    said = {name: Sentence("The speaker sounds sad, with a quiet voice.", 9, True) for name in clips.examples}
     rows = scored(clips.gold, said, {"u00": {"same": 1.0}})
     values = [dict(zip(row["metric_names"], row["metric_values"], strict=True)) for row in rows]
     assert [row["utterance_id"] for row in rows] == clips.gold.ids

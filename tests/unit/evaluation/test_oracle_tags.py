@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aligncap.captioner.caption import Sentence
 from aligncap.captioner.example import Example
 from aligncap.clues.hallucination_checks import Truth
 from aligncap.config import Evaluation
 from aligncap.evaluation.figures.tag_accuracy import draw_tag_accuracy
 from aligncap.evaluation.gold import Gold
-from aligncap.evaluation.interventions import Clips, Recaptioner, Said, item_row, scored
+from aligncap.evaluation.interventions import Clips, Recaptioner, item_row, scored
 from aligncap.evaluation.oracle_tags import (
     AGREEMENT,
     HALLUCINATION,
@@ -99,12 +100,12 @@ def rows(clips: Clips) -> list[dict]:
 
     def repeat(examples, hears):
         asked.extend(examples)
-        return [Said(f"The speaker sounds {e.predicted_p_act.split()[1]}", True) for e in examples]
+        return [Sentence(f"The speaker sounds {e.predicted_p_act.split()[1]}", 9, True) for e in examples]
 
     captioner, items = Recaptioner(clips.examples, repeat), {}
     for level in LEVELS:
         own = captioner.captions(tags.at(level))
-        quiet = {n: s if tags.is_right(n, level) else Said("The voice is even.", True) for n, s in own.items()}
+        quiet = {n: s if tags.is_right(n, level) else Sentence("The voice is even.", 9, True) for n, s in own.items()}
         items[member("sft", level)] = scored(clips.gold, own, {})
         items[member("kd", level)] = scored(clips.gold, quiet, {})
         items[member("aligncap", level)] = scored(clips.gold, own, {})

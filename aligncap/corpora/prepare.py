@@ -14,7 +14,7 @@ from aligncap.corpora.base import BadRow, CorpusAdapter, Utterance, display, dra
 from aligncap.corpora.registry import make_adapter, traits_of
 from aligncap.errors import AudioError, CorpusError
 from aligncap.progress import track
-from aligncap.speech.audio import decode
+from aligncap.speech.audio import decode, fault_of
 from aligncap.speech.detector import find_speech
 
 logger = logging.getLogger(__name__)
@@ -123,11 +123,16 @@ def _checked(items: Iterator[Utterance | BadRow], cfg: Corpus, wants_captions: b
 def _audio_row(utterance: Utterance, cfg: Corpus, speech: SpeechSettings) -> dict[str, Any]:
     path = display(utterance.audio_path)
     if utterance.stored is not None:
+        with fault_of(path):
+            stored = utterance.stored()
         utterance.audio_path.parent.mkdir(parents=True, exist_ok=True)
         with artifacts.atomic_path(utterance.audio_path) as temporary:
-            Path(temporary).write_bytes(utterance.stored())
+            Path(temporary).write_bytes(stored)
     clip = decode(path, cfg.max_duration_s)
-    parts = find_speech(clip.samples, speech, path)
+    if clip.cut:  # label and caption are of the whole clip
+        raise AudioError(f"{path}: {clip.cut}; fetch it again")
+    with fault_of(path):
+        parts = find_speech(clip.samples, speech, path)
     return {
         "utterance_id": utterance.utterance_id,
         "audio_path": path,

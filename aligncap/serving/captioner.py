@@ -186,8 +186,8 @@ class Captioner:
         from aligncap.serving.sounds import read_sound
 
         def heard(sound: Sound) -> PreparedClip:
-            name, samples = read_sound(sound, max_duration_s)
-            return self.prepare_clip(samples, language, name)
+            name, clip = read_sound(sound, max_duration_s)
+            return self.prepare_clip(clip.samples, language, name, clip.warnings)
 
         waiting = iter(sounds)
         while window := [heard(sound) for sound in islice(waiting, WINDOW * batch_size)]:
@@ -198,7 +198,13 @@ class Captioner:
                 captions |= zip(chunk, self.describe([window[i] for i in chunk], max_new_tokens), strict=True)
             yield from (captions[i] for i in range(len(window)))
 
-    def prepare_clip(self, samples: NDArray[np.float32], language: str | None = None, name: str = "") -> PreparedClip:
+    def prepare_clip(
+        self,
+        samples: NDArray[np.float32],
+        language: str | None = None,
+        name: str = "",
+        warnings: Sequence[str] = (),
+    ) -> PreparedClip:
         """Compute all inputs of the LLM for a recording: features, clues and transcript.
 
         Captioners with the same ``hearing`` compute the same result, so one may caption what another computed.
@@ -207,6 +213,7 @@ class Captioner:
             samples: Samples, float32 ``[n]``, mono, 16 kHz, full scale 1.
             language: ISO 639-1 of the speech; detected by the ASR where None.
             name: Name of the recording.
+            warnings: What is known of the recording already, as ``aligncap.speech.audio.Clip`` tells it.
 
         Raises:
             AudioError: There is no speech in it, or the language is no ISO 639-1 code.
@@ -229,9 +236,9 @@ class Captioner:
         clues = self._tags(doubted(tags, familiar, self._clues.unfamiliar), transcript)
         ids = semantic_ids(self.model.tokenizer, transcript, self._prompts.max_semantic_tokens)
         example = Example(name, "", (), "", acoustic_prompt(clues), tuple(ids), features)
-        warnings = (UNFAMILIAR,) if familiar < self._clues.unfamiliar else ()
+        told = (*warnings, *([UNFAMILIAR] if familiar < self._clues.unfamiliar else []))
         duration_s = round(len(samples) / SAMPLE_RATE, 3)
-        return PreparedClip(example, clues, transcript, name, duration_s, round(familiar, 4), warnings)
+        return PreparedClip(example, clues, transcript, name, duration_s, round(familiar, 4), told)
 
     def describe(self, clips: Sequence[PreparedClip], max_new_tokens: int = 40) -> list[Caption]:
         """Return the captions of one batch of recordings, in order.

@@ -132,7 +132,7 @@ def by_length(files: Sequence[Path]) -> list[Path]:
     def seconds(path: Path) -> float:
         try:
             return float(soundfile.info(path).duration)
-        except (soundfile.LibsndfileError, OSError):
+        except Exception:  # whatever is wrong with it is told when it is read
             return path.stat().st_size / BYTES_A_SECOND if path.is_file() else 0.0
 
     return sorted(files, key=seconds)

@@ -96,8 +96,8 @@ class ServedCaptioner:
         ]
         for number, row in enumerate(rows):
             try:
-                name, samples = read_sound(_sound(row), MAX_DURATION_S)
-                heard[number] = self._captioner.prepare_clip(samples, row.get("language"), name)
+                name, clip = read_sound(_sound(row), MAX_DURATION_S)
+                heard[number] = self._captioner.prepare_clip(clip.samples, row.get("language"), name, clip.warnings)
             except AudioError as error:
                 results[number]["error"] = str(error)
         said = self._captioner.describe(list(heard.values()), limit) if heard else []

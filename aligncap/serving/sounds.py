@@ -13,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from aligncap.errors import AudioError
-from aligncap.speech.audio import SAMPLE_RATE, load_audio
+from aligncap.speech.audio import SAMPLE_RATE, Channel, Clip, decode
 
 Sound = str | os.PathLike[str] | NDArray[Any] | Mapping[str, Any]
 ARRAYS, RATES, FILES = ("array", "raw"), ("sampling_rate", "sample_rate"), ("path", "audio", "file")
@@ -23,7 +23,7 @@ WANTED = (
 )
 
 
-def read_sound(sound: Sound, max_duration_s: float = 60.0) -> tuple[str, NDArray[np.float32]]:
+def read_sound(sound: Sound, max_duration_s: float = 60.0, channel: Channel = "mix") -> tuple[str, Clip]:
     """Return name and samples of a sound.
 
     Args:
@@ -31,15 +31,16 @@ def read_sound(sound: Sound, max_duration_s: float = 60.0) -> tuple[str, NDArray
             ``datasets`` and ``transformers``: ``array`` (or ``raw``) with ``sampling_rate`` in Hz, ``bytes`` of a file,
             ``path``, or one of these under ``audio``. A ``path`` beside an array is its name.
         max_duration_s: Maximum duration in seconds; longer sounds are refused.
+        channel: What is heard of a file of several channels.
 
     Returns:
-        The name for messages, and float32 ``[n]``, mono, 16 kHz, full scale 1.
+        The name for messages, and the decoded sound.
 
     Raises:
         AudioError: The sound is none of these, or ``aligncap.speech.audio.decode`` refuses it.
     """
     if isinstance(sound, str | os.PathLike):
-        return str(sound), load_audio(Path(sound), max_duration_s)
+        return str(sound), decode(Path(sound), max_duration_s, channel)
     if isinstance(sound, np.ndarray):
         return _from_array("array", sound, SAMPLE_RATE, max_duration_s)
     if not isinstance(sound, Mapping):
@@ -50,14 +51,14 @@ def read_sound(sound: Sound, max_duration_s: float = 60.0) -> tuple[str, NDArray
         rate = next((sound[key] for key in RATES if sound.get(key)), SAMPLE_RATE)
         return _from_array(name, np.asarray(array), int(rate), max_duration_s)
     if sound.get("bytes"):
-        return _through_file(name, lambda path: path.write_bytes(sound["bytes"]), max_duration_s)
+        return _through_file(name, lambda path: path.write_bytes(sound["bytes"]), max_duration_s, channel)
     inner = next((sound[key] for key in FILES if sound.get(key) is not None), None)
     if inner is None:
         raise AudioError(f"a mapping with {', '.join(map(str, sound)) or 'no keys'}; give {WANTED}")
-    return read_sound(inner, max_duration_s)
+    return read_sound(inner, max_duration_s, channel)
 
 
-def _from_array(name: str, array: NDArray[Any], rate: int, max_duration_s: float) -> tuple[str, NDArray[np.float32]]:
+def _from_array(name: str, array: NDArray[Any], rate: int, max_duration_s: float) -> tuple[str, Clip]:
     if array.ndim != 1 or array.dtype.kind not in "fiu":
         raise AudioError(
             f"{name}: an array of shape {list(array.shape)} and type {array.dtype}; give one dimension of float or "
@@ -71,13 +72,13 @@ def _from_array(name: str, array: NDArray[Any], rate: int, max_duration_s: float
     return _through_file(name, lambda path: soundfile.write(path, samples, rate, "FLOAT", format="WAV"), max_duration_s)
 
 
-def _through_file(name: str, write: Any, max_duration_s: float) -> tuple[str, NDArray[np.float32]]:
+def _through_file(name: str, write: Any, max_duration_s: float, channel: Channel = "mix") -> tuple[str, Clip]:
     """Read a sound through a file, so that it is checked and resampled as files are."""
     with tempfile.TemporaryDirectory(prefix="aligncap-") as folder:
         path = Path(folder) / "sound"
         try:
             write(path)
-            return name, load_audio(path, max_duration_s)
+            return name, decode(path, max_duration_s, channel)
         except AudioError as error:
             raise AudioError(str(error).replace(str(path), name)) from None
         except (soundfile.LibsndfileError, ValueError, OverflowError) as error:

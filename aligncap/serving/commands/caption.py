@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -28,7 +28,7 @@ from aligncap.serving.locations import PRETRAINED
 
 if TYPE_CHECKING:
     from aligncap.config import Doubt
-    from aligncap.serving.captioner import Captioner
+    from aligncap.serving.captioner import Caption, Captioner, PreparedClip
     from aligncap.serving.folders import CaptionTable
 
 INTERRUPTED = 130  # exit code by which shells report Ctrl-C
@@ -65,6 +65,9 @@ class CaptionOptions:
     ] = None
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest caption.")] = 40
     max_duration: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Longer files are refused.")] = 60.0
+    channel: Annotated[
+        Literal["mix", "left", "right"], typer.Option(help="Of a file of several channels: their mean, or one of them.")
+    ] = "mix"
     doubt: DoubtOption = "say"
     doubt_below: DoubtBelowOption = None
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary; errors only.")] = False
@@ -208,26 +211,53 @@ def _caption_files(
 ) -> int:
     """Caption batch by batch; returns the number of unreadable files."""
     from aligncap.errors import AudioError
-    from aligncap.serving.folders import require_utf8
-    from aligncap.serving.sounds import read_sound
 
     failed = 0
     for start in range(0, len(files), options.batch_size):
         heard = []
         for path in files[start : start + options.batch_size]:
             try:
-                require_utf8(path)
-                _, samples = read_sound(path, options.max_duration)
-                heard.append(load().prepare_clip(samples, options.language, str(path)))
+                heard.append(_hear(load, path, options))
                 for warning in heard[-1].warnings:
                     say(f"{path}: {warning}")
                 report(None)
             except AudioError as error:
                 failed += 1
-                report(str(error))
-        if heard:
-            keep([{**vars(said), "model": name} for said in load().describe(heard, options.max_new_tokens)])
+                report(str(error).replace("max_duration_s", "--max-duration"))
+        said, lost = _describe(load(), heard, options.max_new_tokens) if heard else ([], 0)
+        failed += lost
+        if said:
+            keep([{**vars(own), "model": name} for own in said])
     return failed
+
+
+def _hear(load: Callable[[], Captioner], path: Path, options: CaptionOptions) -> PreparedClip:
+    """Read and encode a file; whatever goes wrong is its own fault, unless the captioner cannot be loaded."""
+    from aligncap.serving.folders import require_utf8
+    from aligncap.serving.sounds import read_sound
+    from aligncap.speech.audio import fault_of
+
+    require_utf8(path)
+    _, clip = read_sound(path, options.max_duration, options.channel)
+    captioner = load()
+    with fault_of(path):
+        return captioner.prepare_clip(clip.samples, options.language, str(path), clip.warnings)
+
+
+def _describe(captioner: Captioner, heard: Sequence[PreparedClip], longest: int) -> tuple[list[Caption], int]:
+    """Caption a batch, or clip by clip where the batch fails; returns the captions and how many clips have none."""
+    from aligncap.errors import AudioError
+    from aligncap.speech.audio import fault_of
+
+    try:
+        with fault_of(heard[0].name):
+            return captioner.describe(heard, longest), 0
+    except AudioError as error:
+        if len(heard) == 1:
+            say(str(error))
+            return [], 1
+    alone = [_describe(captioner, [clip], longest) for clip in heard]
+    return [own for said, _ in alone for own in said], sum(lost for _, lost in alone)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from aligncap.errors import AlignCapError, AudioError, ConfigError
 from aligncap.serving.web import server
 from aligncap.serving.web.service import BusyError, CaptionService, Ears, Event, Job
 from aligncap.serving.web.uploads import peaks, read_upload
-from aligncap.speech.audio import SAMPLE_RATE, Samples
+from aligncap.speech.audio import Clip
 
 logger = logging.getLogger(__name__)
 MEGABYTE = 1_000_000
@@ -98,7 +98,7 @@ class Recording:
     """A decoded request that can be captioned."""
 
     name: str
-    samples: Samples
+    clip: Clip
     systems: list[str]
     language: str | None
 
@@ -160,22 +160,27 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
         if len(data) > limits.megabytes * MEGABYTE:
             raise HTTPException(413, f"larger than {limits.megabytes:g} MB")
         name = file.filename or "recording"
-        samples = await run_in_threadpool(read_upload, name, data, limits.seconds)
-        return Recording(name, samples, names if compare else names[:1], language or None)
+        clip = await run_in_threadpool(read_upload, name, data, limits.seconds)
+        return Recording(name, clip, names if compare else names[:1], language or None)
 
     async def events(request: Request, asked: Recording) -> AsyncIterator[Event]:
-        """Yield the events of one job in this loop; the job is abandoned when nobody reads them any more."""
+        """Yield the events of one job in this loop; the job is abandoned when nobody reads them any more.
+
+        Warnings of the recording itself come before those of what was heard.
+        """
         loop = asyncio.get_running_loop()
         told: asyncio.Queue[Event] = asyncio.Queue()
 
         def tell(event: Event) -> None:
             loop.call_soon_threadsafe(told.put_nowait, event)
 
-        job = Job(asked.samples, asked.systems, asked.language, tell)
+        job = Job(asked.clip.samples, asked.systems, asked.language, tell)
         request.app.state.service.submit(job)
         try:
             while True:
                 event = await told.get()
+                if event["event"] == "heard":
+                    event["warnings"] = [*asked.clip.warnings, *event["warnings"]]
                 yield event
                 if event["event"] in ("done", "error"):
                     return
@@ -204,7 +209,7 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
                 )
         return CaptionedRecording(
             file=asked.name,
-            duration_s=len(asked.samples) / SAMPLE_RATE,
+            duration_s=asked.clip.duration_s,
             transcript=heard["transcript"],
             clues=heard["clues"],
             captions=[said[system] for system in asked.systems],
@@ -226,7 +231,7 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
         ``audio`` (duration_s, peaks of the waveform) comes first, then ``heard`` (clues, transcript, familiarity,
         warnings), then ``caption`` (system, text so far, done, finished) at every new word.
         """
-        known = {"duration_s": len(asked.samples) / SAMPLE_RATE, "peaks": peaks(asked.samples)}
+        known = {"duration_s": asked.clip.duration_s, "peaks": peaks(asked.clip.samples)}
         yield ServerSentEvent(event="audio", data=known)
         try:
             async for event in events(request, asked):

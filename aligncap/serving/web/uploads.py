@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from aligncap.errors import AudioError
-from aligncap.speech.audio import Samples, load_audio
+from aligncap.speech.audio import Clip, Samples, decode
 
 PEAKS = 160  # bars of the waveform
 KINDS = "WAV, FLAC, Ogg, MP3, M4A and WebM"
@@ -47,8 +47,8 @@ def describe(head: bytes) -> str | None:
     return "text" if text.strip() and not any(c < " " and c not in "\t\n\r" for c in text) else None
 
 
-def read_upload(name: str, data: bytes, max_seconds: float) -> Samples:
-    """Return the samples of an uploaded file: float32 ``[n]``, mono, 16 kHz.
+def read_upload(name: str, data: bytes, max_seconds: float) -> Clip:
+    """Decode an uploaded file.
 
     Args:
         name: Name that the sender gives it, used in messages only and never as a path.
@@ -65,7 +65,7 @@ def read_upload(name: str, data: bytes, max_seconds: float) -> Samples:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
-        return load_audio(path, max_seconds)
+        return decode(path, max_seconds)
     except AudioError as error:
         what, _, _ = str(error).removeprefix(f"{path}: ").rpartition("; ")  # the remedy in the message is for corpora
         if "not audio" in what:

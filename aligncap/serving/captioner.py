@@ -90,7 +90,7 @@ class Captioner:
         sources = {role: ModelSource(**source) for role, source in self.system["models"].items()}
         folders = {role: base_model(models, source) for role, source in sources.items()}
         device = pick_device(compute)
-        self._speech = SpeechSettings(**self.system["speech"])
+        self.speech = SpeechSettings(**self.system["speech"])
         self._features = Features(**self.system["features"])
         self._transcripts = Transcripts(**self.system["transcripts"])
         self._prompts = Prompts(**self.system["prompts"])
@@ -227,7 +227,7 @@ class Captioner:
         from aligncap.speech.features import pool_layers
         from aligncap.speech.prosody import measure
 
-        speech = speech_alone(samples, find_speech(samples, self._speech, name))
+        speech = speech_alone(samples, find_speech(samples, self.speech, name))
         heard = at_one_level(speech)
         features = pool_layers(self._encoder.encode(heard), self._features)
         transcript, _ = self._transcriber.transcribe(heard, language)

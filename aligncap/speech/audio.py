@@ -7,20 +7,22 @@ one should know of the recording is told as warnings.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aligncap.errors import AlignCapError, AudioError
-from aligncap.speech.decoders import Decoding, Piece, Promised, Unreadable, by_ffmpeg, by_soundfile, one_line
+from aligncap.speech.decoders import Block, Decoding, Piece, Promised, Unreadable, by_ffmpeg, by_soundfile, one_line
 
 SAMPLE_RATE = 16_000
 MIN_DURATION_S = 0.1
+WINDOW_S = 60  # seconds that are held at once, in whole seconds
 RATES_HZ = (4_000, 768_000)
 SILENCE = 1e-4  # peak, full scale 1: -80 dBFS, below the last bit of 13-bit audio
 LOUDEST = 16.0  # peak, full scale 1: +24 dB; a louder one has another scale, such as that of 16-bit integers
@@ -55,18 +57,135 @@ class Clip:
         return len(self.samples) / SAMPLE_RATE
 
 
-@dataclass(frozen=True)
-class _Heard:
-    """A file as one of its channels or their mean: pieces ``[n]`` with their rates, and the power of each channel."""
+class _Window(NamedTuple):
+    """A minute of a file, or what is left of it, as one of its channels or their mean."""
 
-    pieces: list[tuple[Samples, int]]
-    power: NDArray[np.float64]  # [channels], mean square; of the mean of the channels in `mixed`
-    mixed: float
-    promised: Promised
+    samples: Samples  # [n], at the file's rate
+    rate: int  # Hz
+    note: str  # what should be known of its channels; empty where nothing
 
-    @property
-    def seconds(self) -> float:
-        return sum(len(samples) / rate for samples, rate in self.pieces)
+
+class Reading:
+    """A file that is being read window by window, so that hours of it take no more memory than a minute.
+
+    Args:
+        path: File that libsndfile or FFmpeg can read.
+        max_duration_s: Maximum duration in seconds. Where the header tells the duration, it is checked before decoding.
+        channel: What is heard of a recording of several channels.
+
+    Attributes:
+        promised: What the header tells, once the first window is read.
+        seconds: Seconds read so far.
+        notes: What should be known of what was read, each said once.
+    """
+
+    def __init__(self, path: str | Path, max_duration_s: float, channel: Channel = "mix") -> None:
+        self.path, self.max_duration_s, self.channel = Path(path), max_duration_s, channel
+        self.promised = Promised(None, None)
+        self.seconds = 0.0
+        self.notes: list[str] = []
+        self._head = _head(self.path)
+
+    def windows(self) -> Iterator[tuple[Samples, int]]:
+        """Yield the samples of each window, ``[n]``, mono, at the file's own rate, with this rate in Hz.
+
+        Raises:
+            AudioError: As ``decode``.
+        """
+        reasons: list[str] = []
+        given = 0
+        for decoder in (by_soundfile, by_ffmpeg):
+            try:
+                for number, window in enumerate(self._mixed(decoder(self.path))):
+                    if number < given:
+                        continue  # the decoder before gave it
+                    given += 1
+                    self.seconds += len(window.samples) / window.rate
+                    if window.note and window.note not in self.notes:
+                        self.notes.append(window.note)
+                    yield window.samples, window.rate
+                return
+            except Unreadable as error:
+                reasons.append(str(error))
+        if given:
+            self.notes.append(f"damaged: nothing after {self.seconds:.2f} s could be read")
+        else:
+            raise AudioError(
+                f"{self.path}: not audio, or corrupt: begins with {self._head[:8]!r} ({'; '.join(reasons)}); {REMEDY}"
+            )
+
+    def cut(self) -> str:
+        """Return what is missing at the end of the file, as a sentence, once all is read; empty where nothing is."""
+        promised, seconds = self.promised.seconds or 0.0, self.seconds
+        if promised - seconds > max(CUT_S, CUT_SHARE * promised):
+            return f"cut: {seconds:.2f} of {promised:.2f} s are there"
+        return "" if self.promised.complete else f"cut: the file ends in the middle, after {seconds:.2f} s"
+
+    def _mixed(self, decoding: Decoding) -> Iterator[_Window]:
+        """Gather the pieces of a decoder into windows of exactly ``WINDOW_S``, and mix their channels."""
+        promised = next(decoding)
+        assert isinstance(promised, Promised)
+        self.promised = promised
+        if promised.rate is not None:
+            _refuse_rate(self.path, promised.rate)
+        self._refuse_long(promised.seconds or 0.0)
+        held: list[Block] = []
+        count, seconds, shape = 0, 0.0, (0, 0)
+        for piece in self._in_range(decoding):
+            own = (piece.rate, piece.block.shape[1])
+            if held and own != shape:  # the next of several joined files
+                yield self._mix(np.concatenate(held), shape[0])
+                held, count = [], 0
+            held.append(piece.block)
+            shape, count, seconds = own, count + len(piece.block), seconds + len(piece.block) / piece.rate
+            self._refuse_long(seconds)
+            while count >= WINDOW_S * piece.rate:
+                block = np.concatenate(held)
+                yield self._mix(block[: WINDOW_S * piece.rate], piece.rate)
+                held = [block[WINDOW_S * piece.rate :]]
+                count = len(held[0])
+        if count:
+            yield self._mix(np.concatenate(held), shape[0])
+
+    def _mix(self, block: Block, rate: int) -> _Window:
+        count = block.shape[1]
+        if self.channel == "right" and count < 2:
+            raise AudioError(f"{self.path}: has one channel, so none on the right; leave --channel out")
+        if self.channel != "mix" or count == 1:
+            return _Window(np.ascontiguousarray(block[:, 1 if self.channel == "right" else 0]), rate, "")
+        mono: Samples = block.mean(axis=1)
+        power = np.square(block, dtype=np.float64).mean(axis=0)
+        if float(np.square(mono, dtype=np.float64).mean()) >= CANCELLED * float(power.mean()):
+            return _Window(mono, rate, "")
+        loudest = int(power.argmax())
+        name = ("left", "right")[loudest] if loudest < 2 else f"number {loudest + 1}"
+        note = f"its channels cancel each other out, so only one of them ({name}) was heard"
+        return _Window(np.ascontiguousarray(block[:, loudest]), rate, note)
+
+    def _in_range(self, decoding: Decoding) -> Iterator[Piece]:
+        """Yield the pieces whose rate and samples are in range."""
+        place = 0
+        for piece in decoding:
+            assert isinstance(piece, Piece)
+            _refuse_rate(self.path, piece.rate)
+            size = np.abs(piece.block).max(axis=1)
+            worst = int(size.argmax())  # the first that is not a number, where there is one
+            if not size[worst] <= LOUDEST:
+                remedy = "divide by the full scale, such as 32768 for 16-bit integers"
+                remedy = remedy if np.isfinite(size[worst]) else "record it again"
+                raise AudioError(
+                    f"{self.path}: sample {place + worst} is {size[worst]:g}, full scale is 1; {remedy}, or convert it "
+                    "again"
+                )
+            place += len(piece.block)
+            yield piece
+
+    def _refuse_long(self, duration_s: float) -> None:
+        if duration_s > self.max_duration_s:
+            raise AudioError(
+                f"{self.path}: {duration_s:.1f} s long, at most {self.max_duration_s:g} s are read; cut it or raise "
+                "max_duration_s"
+            )
 
 
 def decode(path: str | Path, max_duration_s: float = 60.0, channel: Channel = "mix") -> Clip:
@@ -85,7 +204,12 @@ def decode(path: str | Path, max_duration_s: float = 60.0, channel: Channel = "m
             lacks the channel, or is shorter than 0.1 s or too long.
     """
     with fault_of(path):
-        return _decode(Path(path), max_duration_s, channel)
+        reading = Reading(path, max_duration_s, channel)
+        windows = list(reading.windows())
+        _check_samples(reading, [samples for samples, _ in windows])
+        samples = np.concatenate([_resample(samples, rate) for samples, rate in _joined(windows)])
+        cut = reading.cut()
+        return Clip(samples, windows[0][1], cut, (*([cut] if cut else []), *reading.notes))
 
 
 @contextmanager
@@ -99,18 +223,24 @@ def fault_of(file: str | Path) -> Iterator[None]:
         raise AudioError(f"{file}: {type(error).__name__}: {one_line(error)[:200]}; {REMEDY}") from error
 
 
-def _decode(file: Path, max_duration_s: float, channel: Channel) -> Clip:
-    head = _head(file)
-    heard, wanted, notes = _read(file, head, max_duration_s, channel), str(channel), []
-    if channel == "mix" and len(heard.power) > 1 and heard.mixed < CANCELLED * float(heard.power.mean()):
-        loudest = int(heard.power.argmax())
-        heard = _read(file, head, max_duration_s, loudest)
-        wanted = "left" if loudest == 0 else "right" if loudest == 1 else f"number {loudest + 1}"
-        notes.append(f"its channels cancel each other out, so only one of them ({wanted}) was heard")
-    cut = _cut(heard)
-    _check_samples(file, heard)
-    samples = np.concatenate([_resample(samples, rate) for samples, rate in _joined(heard.pieces)])
-    return Clip(samples, heard.pieces[0][1], cut, (*([cut] if cut else []), *notes))
+def resampled(windows: Iterable[tuple[Samples, int]]) -> Iterator[Samples]:
+    """Bring windows to 16 kHz one by one, with the samples that resampling all of them at once would give.
+
+    Args:
+        windows: Samples with their rate in Hz; all but the last of each rate are whole seconds long.
+    """
+    for rate, group in groupby(windows, key=lambda window: window[1]):
+        before: Samples = np.zeros(0, np.float32)
+        waiting: Samples | None = None
+        for samples in (*(own for own, _ in group), None):
+            if waiting is not None:
+                after = np.zeros(0, np.float32) if samples is None else samples[:rate]
+                around = _resample(np.concatenate([before, waiting, after]), rate)
+                start = len(before) * SAMPLE_RATE // rate
+                end = None if samples is None else start + len(waiting) * SAMPLE_RATE // rate
+                yield around[start:end]
+                before = waiting[-rate:]
+            waiting = samples
 
 
 def load_audio(path: str | Path, max_duration_s: float = 60.0) -> Samples:
@@ -134,96 +264,22 @@ def _head(file: Path) -> bytes:
     return head
 
 
-def _read(file: Path, head: bytes, limit_s: float, channel: Channel | int) -> _Heard:
-    """Read a file with the first decoder that can; ``channel`` may be the number of one."""
-    reasons = []
-    for decoder in (by_soundfile, by_ffmpeg):
-        try:
-            return _heard(file, decoder, limit_s, channel)
-        except Unreadable as error:
-            reasons.append(str(error))
-    raise AudioError(f"{file}: not audio, or corrupt: begins with {head[:8]!r} ({'; '.join(reasons)}); {REMEDY}")
-
-
-def _heard(file: Path, decoder: Callable[[Path], Decoding], limit_s: float, channel: Channel | int) -> _Heard:
-    decoding = decoder(file)
-    promised = next(decoding)
-    assert isinstance(promised, Promised)
-    if promised.rate is not None:
-        _refuse_rate(file, promised.rate)
-    _refuse_long(file, promised.seconds or 0.0, limit_s)
-    pieces: list[tuple[Samples, int]] = []
-    squares, mixed, seconds = np.zeros(1), 0.0, 0.0
-    for piece in _in_range(file, decoding):
-        block = piece.block
-        if channel == "right" and block.shape[1] < 2:
-            raise AudioError(f"{file}: has one channel, so none on the right; leave --channel out")
-        if block.shape[1] != len(squares):  # the first block, or one of a joined file with other channels
-            squares = np.resize(squares if pieces else 0.0, block.shape[1]).astype(np.float64)
-        number = {"left": 0, "right": 1}.get(channel, 0) if isinstance(channel, str) else channel
-        mono = block.mean(axis=1) if channel == "mix" else block[:, min(number, block.shape[1] - 1)]
-        squares += np.square(block, dtype=np.float64).sum(axis=0) / piece.rate
-        mixed += float(np.square(mono, dtype=np.float64).sum()) / piece.rate
-        seconds += len(mono) / piece.rate
-        _refuse_long(file, seconds, limit_s)
-        pieces.append((np.ascontiguousarray(mono), piece.rate))
-    if not pieces and decoder is by_soundfile and promised.seconds:
-        raise Unreadable("no samples where the header promises some")
-    return _Heard(pieces, squares / max(seconds, 1e-9), mixed / max(seconds, 1e-9), promised)
-
-
-def _in_range(file: Path, decoding: Decoding) -> Iterator[Piece]:
-    """Yield the pieces whose rate and samples are in range."""
-    place = 0
-    for piece in decoding:
-        assert isinstance(piece, Piece)
-        _refuse_rate(file, piece.rate)
-        size = np.abs(piece.block).max(axis=1)
-        worst = int(size.argmax())  # the first that is not a number, where there is one
-        if not size[worst] <= LOUDEST:
-            remedy = "divide by the full scale, such as 32768 for 16-bit integers"
-            remedy = remedy if np.isfinite(size[worst]) else "record it again"
-            raise AudioError(
-                f"{file}: sample {place + worst} is {size[worst]:g}, full scale is 1; {remedy}, or convert it again"
-            )
-        place += len(piece.block)
-        yield piece
-
-
 def _refuse_rate(file: Path, rate: int) -> None:
     if not RATES_HZ[0] <= rate <= RATES_HZ[1]:
         raise AudioError(f"{file}: sample rate {rate} Hz, expected {RATES_HZ[0]} to {RATES_HZ[1]} Hz; {REMEDY}")
 
 
-def _refuse_long(file: Path, duration_s: float, limit_s: float) -> None:
-    if duration_s > limit_s:
-        raise AudioError(
-            f"{file}: {duration_s:.1f} s long, at most {limit_s:g} s are read; cut it or raise max_duration_s"
-        )
+def _joined(windows: list[tuple[Samples, int]]) -> Iterator[tuple[Samples, int]]:
+    """Join neighbouring windows of the same rate."""
+    for rate, group in groupby(windows, key=lambda window: window[1]):
+        yield np.concatenate([samples for samples, _ in group]), rate
 
 
-def _cut(heard: _Heard) -> str:
-    """Return what is missing at the end of a file, as a sentence; empty where nothing is."""
-    promised, seconds = heard.promised, heard.seconds
-    missing = (promised.seconds or 0.0) - seconds
-    if missing > max(CUT_S, CUT_SHARE * (promised.seconds or 0.0)):
-        return f"cut: {seconds:.2f} of {promised.seconds:.2f} s are there"
-    return "" if promised.complete else f"cut: the file ends in the middle, after {seconds:.2f} s"
-
-
-def _joined(pieces: list[tuple[Samples, int]]) -> Iterator[tuple[Samples, int]]:
-    """Join neighbouring pieces of the same rate."""
-    start = 0
-    for end in range(1, len(pieces) + 1):
-        if end == len(pieces) or pieces[end][1] != pieces[start][1]:
-            yield np.concatenate([samples for samples, _ in pieces[start:end]]), pieces[start][1]
-            start = end
-
-
-def _check_samples(file: Path, heard: _Heard) -> None:
-    if heard.seconds < MIN_DURATION_S:
-        raise AudioError(f"{file}: {heard.seconds:.3f} s long, at least {MIN_DURATION_S} s are needed; {REMEDY}")
-    peak = max(float(np.abs(samples).max()) for samples, _ in heard.pieces)
+def _check_samples(reading: Reading, parts: list[Samples]) -> None:
+    file, seconds = reading.path, reading.seconds
+    if seconds < MIN_DURATION_S:
+        raise AudioError(f"{file}: {seconds:.3f} s long, at least {MIN_DURATION_S} s are needed; {REMEDY}")
+    peak = max(float(np.abs(samples).max()) for samples in parts)
     if peak < SILENCE:
         raise AudioError(f"{file}: silent (peak {peak:.1e} of full scale); record it again or take it out")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from aligncap.serving.commands.segments import caption_long, segment_style
 from aligncap.serving.commands.terminal import (
     DoubtBelowOption,
     DoubtOption,
@@ -68,6 +69,10 @@ class CaptionOptions:
     channel: Annotated[
         Literal["mix", "left", "right"], typer.Option(help="Of a file of several channels: their mean, or one of them.")
     ] = "mix"
+    segment: Annotated[
+        Literal["off", "auto"],
+        typer.Option(help="auto: recordings of any length, cut at pauses; a caption for each segment and the whole."),
+    ] = "off"
     doubt: DoubtOption = "say"
     doubt_below: DoubtBelowOption = None
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary; errors only.")] = False
@@ -80,7 +85,8 @@ def caption(options: CaptionOptions) -> None:
     With --out a large folder can be captioned in several runs: the same command continues where it stopped, files that
     have a caption are skipped, and the table is complete at any time. Files that cannot be read are named on stderr and
     tried again next time. With --watch a file is captioned once it has stopped growing, and the table is written
-    whenever all files so far are captioned; Ctrl-C ends it.
+    whenever all files so far are captioned; Ctrl-C ends it. With --segment auto a recording may be hours long: it is cut
+    at its pauses, and --out is .jsonl, .srt or .vtt.
 
     Exit code: 0, all files have a caption; 1, some could not be read; 2, nothing could be done; 130, interrupted.
 
@@ -89,25 +95,34 @@ def caption(options: CaptionOptions) -> None:
       aligncap caption calls/ --out calls.parquet --batch-size 32
       aligncap caption 'calls/**/*.opus' --json | jq -r .caption
       find calls -name '*.wav' -print0 | aligncap caption - --csv
+      aligncap caption --segment auto call.mp3 --out call.srt
       aligncap caption --watch inbox/ --out captions.jsonl
     """
     from aligncap.errors import AlignCapError, ConfigError
     from aligncap.serving.captioner import checkpoint_name, marked
     from aligncap.serving.folders import CaptionTable, arrivals, by_length, find_files
 
-    style = _style(options)
     if bool(options.files) == (options.watch is not None):
         raise ConfigError("caption: give FILE..., or --watch DIR")
     found, passed = find_files(options.files or [], sys.stdin.read() if "-" in (options.files or []) else "")
     if passed and not options.quiet:
         note(f"{passed} files that are no audio by their names are passed over")
     out, quiet = options.out, options.quiet
+    segments = segment_style(found, out, options.as_json) if options.segment == "auto" else None
+    style = _style(options) if segments is None else "json"
     if not options.model.is_dir():
         raise AlignCapError(
             f"{options.model}: no such checkpoint folder; train one with 'make demo', or name one with --model"
         )
     doubt = doubt_of(options.doubt, options.doubt_below)
     name = marked(checkpoint_name(options.model), doubt)
+    if segments is not None:
+        if options.watch is not None:
+            raise ConfigError("--segment auto: takes FILE..., not --watch")
+        asked = (options.language, options.max_new_tokens, options.channel)
+        if caption_long(found, lambda: _load(options.model, options.models, doubt), segments, out, *asked):
+            raise typer.Exit(1)
+        return
     writing: CaptionTable | nullcontext[None] = CaptionTable(out, style, name) if out else nullcontext()
     with writing as table:
         load = cache(lambda: _load(options.model, options.models, doubt))  # loaded only once there is a readable file

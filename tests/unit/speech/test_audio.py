@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from aligncap.speech.audio import SAMPLE_RATE, decode, load_audio
+from aligncap.speech.audio import SAMPLE_RATE, WINDOW_S, Reading, decode, load_audio, resampled
 
 
 def tone(rate: int, seconds: float = 0.5, hertz: float = 440.0) -> np.ndarray:
@@ -54,3 +54,15 @@ def test_what_libsndfile_cannot_read_goes_through_ffmpeg(tmp_path: Path) -> None
     clip = decode(path)
     assert clip.duration_s == pytest.approx(1.0, abs=0.1)
     assert np.abs(clip.samples).max() == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
+def test_windows_give_the_samples_of_the_whole(tmp_path: Path, rate: int) -> None:
+    path = tmp_path / "long.wav"
+    noise = np.random.default_rng(0).standard_normal(int(rate * 2.3 * WINDOW_S)).astype(np.float32) * 0.1
+    soundfile.write(path, noise, rate, "FLOAT")
+    windows = list(Reading(path, 1e9).windows())
+    assert [len(samples) / rate for samples, _ in windows] == pytest.approx([60, 60, 18], abs=0.001)
+    parts = list(resampled(windows))
+    assert len(parts) == 3
+    assert np.allclose(np.concatenate(parts), load_audio(path, 1e9), atol=1e-6)

@@ -83,3 +83,24 @@ def encode(
             out.mux(stream.encode(part))
         out.mux(stream.encode(None))
     return path
+
+
+def cut(path: Path, share: float) -> Path:
+    data = path.read_bytes()
+    path.write_bytes(data[: round(len(data) * share)])
+    return path
+
+
+def without_frame_count(path: Path) -> Path:
+    """Take the frame that tells their number off an MP3 file."""
+    data = path.read_bytes()
+    tag = data.find(b"Xing") if b"Xing" in data else data.index(b"Info")
+    path.write_bytes(data[data.index(b"\xff\xf3", tag) :])
+    return path
+
+
+def patched(path: Path, place: int, value: bytes) -> Path:
+    data = bytearray(path.read_bytes())
+    data[place : place + len(value)] = value
+    path.write_bytes(data)
+    return path

@@ -19,11 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-import soundfile
-
 from aligncap import artifacts
 from aligncap.artifacts.schemas import SCHEMAS
 from aligncap.errors import ArtifactError, AudioError
+from aligncap.speech.decoders import told_seconds
 
 Format = Literal["json", "csv", "parquet"]
 SCHEMA = "file_captions"
@@ -70,7 +69,9 @@ def find_files(arguments: Sequence[str], listed: str = "") -> tuple[list[Path], 
         places = [Path(place) for place in sorted(glob.glob(argument, recursive=True))] if pattern else [Path(argument)]
         found: list[Path] = []
         for place in places:
-            inside = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+            # a link to a file that is gone is named like any file that cannot be read
+            below = (path for path in place.rglob("*") if path.is_file() or not path.exists())
+            inside = sorted(below) if place.is_dir() else [place]
             audio = [path for path in inside if path.suffix.lower() in AUDIO] if place.is_dir() else inside
             passed += len(inside) - len(audio)
             found += audio
@@ -130,10 +131,8 @@ def by_length(files: Sequence[Path]) -> list[Path]:
     """Sort the files by the duration in their headers, shortest first, so that batches need little padding."""
 
     def seconds(path: Path) -> float:
-        try:
-            return float(soundfile.info(path).duration)
-        except Exception:  # whatever is wrong with it is told when it is read
-            return path.stat().st_size / BYTES_A_SECOND if path.is_file() else 0.0
+        told = told_seconds(path) if path.is_file() else 0.0
+        return path.stat().st_size / BYTES_A_SECOND if told is None else told
 
     return sorted(files, key=seconds)
 

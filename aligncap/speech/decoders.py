@@ -68,6 +68,9 @@ def by_soundfile(file: Path) -> Decoding:
     Raises:
         Unreadable: It cannot read the file, or not exactly.
     """
+    head = _head(file, 2)
+    if head == b"ID" or (head[:1] == b"\xff" and head[1:] >= b"\xe0"):  # AAC too, which it would take for MP3
+        raise Unreadable("MPEG")
     told = promise(file)
     if told.streams > 1:
         raise Unreadable("several Ogg streams")
@@ -144,6 +147,17 @@ def _frames(container: Any, stream: Any) -> Iterator[Any]:
                 yield frame
         except av.error.InvalidDataError:
             continue
+
+
+def told_seconds(file: Path) -> float | None:
+    """Return the length in seconds that a file tells without being decoded; None where it tells none or is not read."""
+    for decoder in (by_soundfile, by_ffmpeg):
+        try:
+            promised = next(decoder(file))
+        except (Unreadable, AudioError, OSError):
+            continue
+        return promised.seconds if isinstance(promised, Promised) else None
+    return None
 
 
 def _length(container: Any, stream: Any, file: Path) -> float | None:

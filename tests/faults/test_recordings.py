@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from sounds import RATE, SECONDS, TONE, encode
+from sounds import RATE, SECONDS, TONE, cut, encode, patched, without_frame_count
 
 from aligncap.errors import AudioError
 from aligncap.speech.audio import decode
@@ -14,27 +14,6 @@ from aligncap.speech.audio import decode
 
 def wav(path: Path, samples: np.ndarray = TONE, coding: str = "PCM_16") -> Path:
     soundfile.write(path, samples, RATE, coding, format="WAV")
-    return path
-
-
-def cut(path: Path, share: float) -> Path:
-    data = path.read_bytes()
-    path.write_bytes(data[: round(len(data) * share)])
-    return path
-
-
-def without_frame_count(path: Path) -> Path:
-    """Take the frame that tells their number off an MP3 file."""
-    data = path.read_bytes()
-    tag = data.find(b"Xing") if b"Xing" in data else data.index(b"Info")
-    path.write_bytes(data[data.index(b"\xff\xf3", tag) :])
-    return path
-
-
-def patched(path: Path, place: int, value: bytes) -> Path:
-    data = bytearray(path.read_bytes())
-    data[place : place + len(value)] = value
-    path.write_bytes(data)
     return path
 
 

@@ -85,8 +85,8 @@ def caption(options: CaptionOptions) -> None:
     With --out a large folder can be captioned in several runs: the same command continues where it stopped, files that
     have a caption are skipped, and the table is complete at any time. Files that cannot be read are named on stderr and
     tried again next time. With --watch a file is captioned once it has stopped growing, and the table is written
-    whenever all files so far are captioned; Ctrl-C ends it. With --segment auto a recording may be hours long: it is cut
-    at its pauses, and --out is .jsonl, .srt or .vtt.
+    whenever all files so far are captioned; Ctrl-C ends it. With --segment auto a recording may be hours long: it is
+    cut at its pauses, and --out is .jsonl, .srt or .vtt.
 
     Exit code: 0, all files have a caption; 1, some could not be read; 2, nothing could be done; 130, interrupted.
 

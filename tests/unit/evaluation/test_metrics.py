@@ -78,6 +78,18 @@ def test_tokenise_keeps_lines_apart():
 
 
 @pytest.mark.java
+@pytest.mark.parametrize("language", ["de", "tr"])
+def test_figures_do_not_depend_on_the_locale_of_the_environment(monkeypatch, language):
+    candidates = {**CANDIDATES, "d": "SAD IN ITS TONE."}
+    here = metrics.text_metrics({"x": candidates}, REFERENCES)[0]["x"]
+    monkeypatch.setenv("LC_ALL", f"{language}_{language.upper()}.UTF-8")
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", f"-Duser.language={language} -Duser.country={language.upper()}")
+    there = metrics.text_metrics({"x": candidates}, REFERENCES)[0]["x"]
+    assert there.corpus == here.corpus and there.items == here.items and "meteor" in there.corpus
+    assert java.tokenise(["IN IT"]) == {"IN IT": "in it"}
+
+
+@pytest.mark.java
 def test_empty_caption_scores_nothing_but_does_not_fail():
     empty = metrics.text_metrics({"x": {**CANDIDATES, "a": ""}}, REFERENCES)[0]["x"].items["a"]
     assert empty["meteor"] == pytest.approx(0) and empty["bleu1"] == pytest.approx(0)

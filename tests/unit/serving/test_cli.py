@@ -203,6 +203,26 @@ def test_score_prints_a_column_a_table_and_writes_the_items(run, tmp_path, monke
     assert figures["kd"]["figures"]["emotion_agreement"]["value"] == 1
 
 
+def test_a_folder_with_the_same_names_in_its_folders_is_captioned_and_scored(
+    run, checkpoint, folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for speaker in ("DC", "JE"):
+        Path("S", speaker).mkdir(parents=True)
+        shutil.copy(folder / "a.wav", f"S/{speaker}/a01.wav")
+    code, _, _ = run("caption", "S", "--model", checkpoint, "--language", "en", "--out", "said.csv")
+    Path("refs.csv").write_text(
+        "utterance_id,caption,emotion\nDC/a01,Sad.,sad\nJE/a01,Angry.,angry\n", encoding="utf-8"
+    )
+    assert code == 0
+    code, _, said = run(
+        "score", "said.csv", "-r", "refs.csv", "--no-meteor", "--resamples", 20, "--items", "items.jsonl"
+    )
+    assert code == 0, said
+    items = [json.loads(line) for line in Path("items.jsonl").read_text().splitlines()]
+    assert [(item["utterance_id"], item["label"]) for item in items] == [("DC/a01", "sad"), ("JE/a01", "angry")]
+
+
 def test_score_checks_every_assertion_by_itself(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ALIGNCAP_MODELS", raising=False)

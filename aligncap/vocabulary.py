@@ -24,6 +24,12 @@ SCALES = {"level": ("low", "mid", "high"), "pitch": ("low", "mid", "high"), "rat
 MEASURE = {"pitch": "pitch_hz", "level": "level_db", "rate": "rate_hz"}  # columns of the artifact `prosody`
 TIMBRES = ("breathy", "rough", "whispering", "clear")  # labels of the tagger; captions may have others
 
+_SAID = {  # other words for values of ``SCALES``, in tables of facts
+    "level": {"quiet": "low", "soft": "low", "loud": "high"},
+    "pitch": {"deep": "low"},
+    "rate": {"low": "slow", "high": "fast", "quick": "fast", "rapid": "fast"},
+}
+_MIDDLE = ("medium", "middle", "normal", "moderate", "average")
 _CANONICAL = {"calm": "neutral", "worried": "fearful", "contemptuous": "disgusted"}
 
 
@@ -34,6 +40,16 @@ def canonical(label: str | None) -> str | None:
     """
     label = _CANONICAL.get(label or "", label)
     return label if label in CLASSES else None
+
+
+def on_scale(kind: str, word: str) -> str | None:
+    """Map a word of a table to a value of ``SCALES[kind]``: "Low", "quiet" and "soft" are the level "low".
+
+    The result is None for a word that names no value of this kind.
+    """
+    lower = word.strip().lower()
+    value = "mid" if lower in _MIDDLE else _SAID[kind].get(lower, lower)
+    return value if value in SCALES[kind] else None
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,14 @@ class Verdict:
     assertions: tuple[Assertion, ...]
 
 
-def examine(caption: str, truth: Truth, transcript: str, references: Sequence[str], finished: bool = True) -> Verdict:
+def examine(
+    caption: str,
+    truth: Truth,
+    transcript: str,
+    references: Sequence[str],
+    finished: bool = True,
+    language: str | None = "en",
+) -> Verdict:
     """Check one caption for its emotion and its hallucinations.
 
     Args:
@@ -66,26 +73,30 @@ def examine(caption: str, truth: Truth, transcript: str, references: Sequence[st
         transcript: Transcript of the utterance; empty where unknown.
         references: Human captions of the utterance; may be empty.
         finished: Whether the end token was generated.
+        language: Language of the captions. Faithfulness reads English only; None, which stands for a language without
+            an emotion grammar, finds nothing, and no metric applies.
     """
-    clues = parse_clues(caption)
+    if language is None:
+        return Verdict(None, (), dict.fromkeys(METRICS), ())
+    clues = parse_clues(caption, language)
     dominant = dominant_emotion(clues)
     assertions = check(clues, truth)
     wrong = flags_of(assertions, clues, truth)
-    unfaithful = faithfulness_flags(caption, transcript, references, finished)
+    unfaithful = faithfulness_flags(caption, transcript, references, finished) if language == "en" else []
     covered = bool(asserted_classes(clues))
     factuality = float(bool(wrong)) if truth.comparable else None
     said = {clue.kind for clue in clues}
     asserted = int(covered and truth.emotion is not None)
     asserted += sum(kind in said and getattr(truth, kind) is not None for kind in PROSODIC)
     asserted = max(asserted, len(wrong))  # a denied clue may contradict, too
-    values = {
+    values: dict[str, float | None] = {
         "emotion_agreement": None if truth.emotion is None else float(dominant == truth.emotion),
         "coverage": float(covered),
         "factuality_hallucination": factuality,
         "factuality_hallucination_covered": factuality if covered else None,
         "asserted_clues": float(asserted) if truth.comparable else None,
         "contradicted_clues": len(wrong) / asserted if truth.comparable and asserted else None,
-        "faithfulness_hallucination": float(bool(unfaithful)),
+        "faithfulness_hallucination": float(bool(unfaithful)) if language == "en" else None,
     }
     return Verdict(dominant, (*wrong, *unfaithful), values, tuple(assertions))
 

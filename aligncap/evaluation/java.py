@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 # Tokens that pycocoevalcap.tokenizer.ptbtokenizer removes; the same figures need the same list.
 PUNCTUATION = frozenset(["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-"] + list(".?!,:-;") + ["--", "..."])
 TIMEOUT_S = 600
+# In another locale the JVM writes decimal commas and lowers letters otherwise (Turkish: "I" to "\u0131"). These decide,
+# whatever LC_ALL or JAVA_TOOL_OPTIONS say.
+JVM_OPTIONS = ("-Dfile.encoding=UTF-8", "-Duser.language=en", "-Duser.country=US", "-Duser.variant=")
 PTB_OPTIONS = ("edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase")
 
 
@@ -79,7 +82,7 @@ def tokenise(captions: Iterable[str]) -> dict[str, str]:
         return {}
     jar = pycocoevalcap_file("tokenizer/stanford-corenlp-3.4.1.jar")
     text = "\n".join(" ".join(caption.split()) for caption in distinct)
-    command = [find_java(), "-Dfile.encoding=UTF-8", "-cp", str(jar), *PTB_OPTIONS]
+    command = [find_java(), *JVM_OPTIONS, "-cp", str(jar), *PTB_OPTIONS]
     try:
         done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError) as error:
@@ -103,7 +106,7 @@ class Meteor:
         jar = pycocoevalcap_file("meteor/meteor-1.5.jar")
         options = ["-", "-", "-stdio", "-l", "en", "-norm"]
         self._process = subprocess.Popen(
-            [find_java(), "-Dfile.encoding=UTF-8", "-jar", "-Xmx2G", str(jar), *options],
+            [find_java(), *JVM_OPTIONS, "-jar", "-Xmx2G", str(jar), *options],
             cwd=jar.parent,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,6 +1,7 @@
 """Text metrics by utterance id: BLEU, METEOR, ROUGE-L, CIDEr-D and SPICE of pycocoevalcap, similarity and variety.
 
-A metric that is unavailable (no Java, one candidate only) is absent, with its reason; it is never 0.
+A metric that is unavailable (no Java, one candidate only, references that it cannot read) is absent, with its reason;
+it is never 0. Chinese, Japanese and Korean texts are compared character by character.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from aligncap.clues.scripts import LANGUAGES, language_of, spaced
 from aligncap.errors import MetricError
 from aligncap.evaluation import java, spice
 
@@ -142,7 +144,8 @@ def text_metrics(
     for name, candidates in systems.items():
         _check(candidates, references, name)
     scored = {name: TextScores(items={i: {} for i in candidates}) for name, candidates in systems.items()}
-    unavailable = why_absent(meteor, wish)
+    unreadable = _unreadable(references, wish)
+    unavailable = why_absent(meteor, wish) | unreadable
     try:
         tokenised = _tokenised(systems, references)
     except MetricError as error:
@@ -172,14 +175,29 @@ def text_metrics(
     return scored, unavailable
 
 
+def _unreadable(references: References, wish: SpiceWish) -> dict[str, str]:
+    """Return metric -> reason of those that read English only, where the references are of another script."""
+    language = language_of(text for texts in references.values() for text in texts)
+    if language in ("en", None):
+        return {}
+    reason = f"reads English only, the references are {LANGUAGES[language]}"
+    if wish == "require":
+        raise MetricError(f"evaluation.spice: require, but SPICE {reason}; set evaluation.spice to off")
+    return dict.fromkeys(("meteor", *SPICE_METRICS), reason)
+
+
 def _tokenised(
     systems: Mapping[str, Captions], references: References
 ) -> dict[str, tuple[list[str], list[str], list[list[str]]]]:
     wanted = {i for candidates in systems.values() for i in candidates}
     everything = [text for i in sorted(wanted) for text in references[i]]
-    tokens = java.tokenise(everything + [text for c in systems.values() for text in c.values()])
+    tokens = java.tokenise(map(spaced, everything + [text for c in systems.values() for text in c.values()]))
     return {
-        name: (list(own), [tokens[own[i]] for i in own], [[tokens[text] for text in references[i]] for i in own])
+        name: (
+            list(own),
+            [tokens[spaced(own[i])] for i in own],
+            [[tokens[spaced(text)] for text in references[i]] for i in own],
+        )
         for name, own in systems.items()
     }
 
@@ -239,8 +257,11 @@ def mean_similarity(caption: str, references: Sequence[str], vectors: Mapping[st
 
 
 def words(caption: str) -> list[str]:
-    """Return the words for lengths and bigrams: lower-cased, split at white space, outer punctuation removed."""
-    stripped = (word.strip(".,;:!?\"'()[]…“”‘’") for word in caption.lower().split())
+    """Return the words for lengths and bigrams: lower-cased, split at white space, outer punctuation removed.
+
+    A Chinese, Japanese or Korean character is a word.
+    """
+    stripped = (word.strip(".,;:!?\"'()[]…“”‘’") for word in spaced(caption.lower()).split())
     return [word for word in stripped if word]
 
 

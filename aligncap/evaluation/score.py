@@ -84,6 +84,7 @@ def score_items(
     text: metrics.TextScores,
     vectors: Mapping[str, NDArray[np.float32]],
     opinions: Opinions,
+    language: str | None = "en",
 ) -> ScoredSystem:
     """Score one system's captions, except for the corpus figures of ``figures``.
 
@@ -92,21 +93,22 @@ def score_items(
         captions: Utterance id -> caption, in the order of ``gold``.
         finished: Utterance id -> whether its end token was generated; True where absent.
         text: Text metrics of these captions.
-        vectors: Unit vector of every caption and reference; empty without a sentence encoder, which leaves similarity
-            out.
+        vectors: Unit vector of every reference and of the captions that the sentence encoder reads; empty without one.
+            Similarity is left out where the caption has none.
         opinions: Results of the second instrument, or ``NO_OPINIONS``.
+        language: Language of the captions, as ``hallucination.examine`` takes it.
     """
     verdicts, items, lengths = {}, {}, []
     for name in gold.ids:
         references = gold.references[name]
         verdicts[name] = hallucination.examine(
-            captions[name], gold.truth[name], gold.transcript[name], references, finished.get(name, True)
+            captions[name], gold.truth[name], gold.transcript[name], references, finished.get(name, True), language
         )
         item: ItemScores = dict.fromkeys(ITEM_METRICS)
         item |= text.items.get(name, {}) | verdicts[name].values
         item |= opinions.values(captions[name], gold.truth[name].emotion)
         if references:
-            if vectors:
+            if captions[name] in vectors:
                 item["similarity"] = metrics.mean_similarity(captions[name], references, vectors)
             own = float(len(metrics.words(captions[name])))
             theirs = float(np.mean([len(metrics.words(text)) for text in references]))

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aligncap.errors import MetricError
-from aligncap.evaluation.java import pycocoevalcap_file
+from aligncap.evaluation.java import JVM_OPTIONS, pycocoevalcap_file
 
 CORENLP = "stanford-corenlp-3.6.0"
 VERSIONS = range(8, 12)  # its object serialisation reaches into classes that Java 16 closed
@@ -90,7 +90,7 @@ def score(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tup
         cache.mkdir()
         source.write_text(json.dumps(asked), encoding="utf-8")
         options = [str(source), "-cache", str(cache), "-out", str(out), "-subset", "-silent"]
-        command = [find_java(), HEAP, "-Dfile.encoding=UTF-8", "-jar", str(jar), *options]
+        command = [find_java(), HEAP, *JVM_OPTIONS, "-jar", str(jar), *options]
         try:
             subprocess.run(command, cwd=jar.parent, capture_output=True, timeout=TIMEOUT_S, check=True)
             found = json.loads(out.read_text("utf-8"))

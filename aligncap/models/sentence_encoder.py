@@ -34,3 +34,9 @@ class SentenceEncoder:
             list(texts), batch_size=BATCH, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
         )
         return np.asarray(vectors, np.float32)
+
+    def unknown(self, texts: Sequence[str]) -> float:
+        """Return the share of the tokens of all texts, 0-1, that are none of its vocabulary, so that it cannot read."""
+        tokenizer = self._model.tokenizer
+        tokens = [t for own in tokenizer(list(texts), add_special_tokens=False)["input_ids"] for t in own]
+        return tokens.count(tokenizer.unk_token_id) / len(tokens) if tokens else 0.0

@@ -7,10 +7,8 @@ reads the journal. So the table is complete at any time, and at most the current
 
 from __future__ import annotations
 
-import csv
 import fcntl
 import glob
-import io
 import json
 import os
 import time
@@ -22,12 +20,12 @@ from typing import Any, Literal
 from aligncap import artifacts
 from aligncap.artifacts.schemas import SCHEMAS
 from aligncap.errors import ArtifactError, AudioError
+from aligncap.serving import sheets
 from aligncap.speech.decoders import told_seconds
 
 Format = Literal["json", "csv", "parquet"]
 SCHEMA = "file_captions"
 COLUMNS = tuple(SCHEMAS[SCHEMA].names)
-LISTS = ("clues", "warnings")  # columns that hold lists
 FORMATS: dict[str, Format] = {
     ".jsonl": "json",
     ".ndjson": "json",
@@ -138,16 +136,10 @@ def by_length(files: Sequence[Path]) -> list[Path]:
 
 
 def format_rows(rows: Iterable[Mapping[str, Any]], style: Format, header: bool = True) -> str:
-    """Format rows as JSON Lines or CSV; in CSV clues and warnings are JSON."""
+    """Format rows as JSON Lines, or as the flat CSV of ``aligncap.serving.sheets``."""
     if style == "json":
         return "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    if header:
-        writer.writeheader()
-    for row in rows:
-        writer.writerow({**row, **{name: json.dumps(row[name], ensure_ascii=False) for name in LISTS}})
-    return text.getvalue()
+    return sheets.format_csv(rows, header)
 
 
 def read_captions(path: Path, style: Format) -> list[Row]:
@@ -159,16 +151,13 @@ def read_captions(path: Path, style: Format) -> list[Row]:
     try:
         if style == "parquet":
             return artifacts.read_rows(path, SCHEMA)
-        with path.open(encoding="utf-8", newline="") as stream:
-            lines: Any = csv.DictReader(stream) if style == "csv" else map(json.loads, stream)
-            rows: list[Row] = list(lines)
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            if style == "csv":
+                return sheets.read_csv(stream)
+            rows: list[Row] = list(map(json.loads, stream))
         for row in rows:
             if set(row) != set(COLUMNS):
                 raise ValueError(f"columns {', '.join(map(str, row))}")
-            if style == "csv":
-                row |= {name: json.loads(row[name]) for name in LISTS}
-                row |= {name: float(row[name]) for name in ("duration_s", "familiarity")}
-                row["finished"] = row["finished"] == "True"
         return rows
     except (ValueError, TypeError, OSError, ArtifactError) as error:
         raise ArtifactError(
@@ -237,10 +226,10 @@ class CaptionTable:
 
     def append(self, rows: Sequence[Row]) -> None:
         """Store one batch in the journal."""
+        self._keep(rows)  # first, because after a Ctrl-C within this function the table is made of what is kept
         self._stream.write(format_rows(rows, "json").encode())
         self._stream.flush()
         os.fsync(self._stream.fileno())
-        self._keep(rows)
 
     def save(self) -> None:
         """Write all rows to the table, and empty the journal."""

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from aligncap.clues.hallucination_checks import Truth
-from aligncap.clues.parser.grammar import dominant_emotion
+from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
+from aligncap.clues.parser.words import ATTRIBUTE_WORDS
+from aligncap.clues.scripts import LANGUAGES, by_characters, language_of
 from aligncap.config import Evaluation
-from aligncap.corpora.base import Row, display, label, read_table
-from aligncap.errors import CorpusError, ModelError
-from aligncap.evaluation import bootstrap, metrics, score
+from aligncap.corpora.base import Row, label
+from aligncap.errors import ConfigError, CorpusError, ModelError
+from aligncap.evaluation import bootstrap, hallucination, metrics, score
 from aligncap.evaluation.gold import SESSIONS, Gold
 from aligncap.evaluation.tables.assertions import figures_by_kind
 from aligncap.serving.locations import manifests, models_folder
-from aligncap.vocabulary import SCALES, TIMBRES, canonical
+from aligncap.serving.score_tables import ANY, Columns, Told, ids_of_paths, read_told
+from aligncap.vocabulary import SCALES, TIMBRES, canonical, on_scale
 
-IDS = ("utterance_id", "id", "path", "audio_path", "audio", "file")
-PATHS = ("path", "audio_path", "audio", "file")  # the id is the file name without folder and extension
-CAPTIONS = ("caption", "captions", "reference", "references", "caption_en", "text")
-
-
-class Columns(NamedTuple):
-    """The columns of a table for ids and captions; None stands for the first of ``IDS`` or ``CAPTIONS`` that it has."""
-
-    identifier: str | None = None
-    caption: str | None = None
-
-
-ANY = Columns()
+AGREEMENT = ("emotion_agreement_macro", "emotion_agreement_macro_n10")
+UNREAD = (
+    0.1  # share of a text's tokens from which on a sentence encoder that does not know them cannot tell its meaning
+)
 
 
 @dataclass(frozen=True)
@@ -67,13 +61,17 @@ def score_captions(
 ) -> Scores:
     """Score captions against references.
 
+    Captions whose script is Chinese, Japanese or Korean are compared by character and read by the emotion grammar of
+    their language, if one is installed. What reads English only is absent then, with the reason.
+
     Args:
         captions: Utterance id -> caption, or a CSV, TSV, JSONL or Parquet table of them; ``finished`` (false where a
             caption broke off) is used where the table has it.
         references: Utterance id -> one caption or several, or a table of them. Its columns ``emotion``, ``intensity``,
             ``level``, ``pitch``, ``rate``, ``timbre``, ``transcript``, ``session``, ``speaker`` and ``caption_group``
             are used where they exist: facts that a caption may contradict, and the clusters of the bootstrap. Without
-            ``emotion`` the label is parsed from the first reference.
+            ``emotion`` the label is parsed from the first reference. Words such as "Quiet" stand for values of
+            ``aligncap.vocabulary.SCALES``. A cell may hold a list of references, in JSON or Python's notation.
         caption_columns: Columns of the captions' table.
         reference_columns: Columns of the references' table.
         evaluation: METEOR or not (it needs Java), SPICE off, auto (where Java 8-11 and its jars exist) or require, and
@@ -82,7 +80,8 @@ def score_captions(
         sentence_encoder: Folder of a sentence-transformers model, for ``similarity``; by default one of ``models/``.
 
     Raises:
-        CorpusError: A table cannot be read, or ids do not fit.
+        CorpusError: A table cannot be read, a label or a measured value is none, ids do not fit, or captions and
+            references are in different languages.
         MetricError: SPICE is required and unavailable.
 
     Examples:
@@ -91,8 +90,14 @@ def score_captions(
         1.0
     """
     metrics.why_absent(evaluation.meteor, evaluation.spice)  # raises before any work where SPICE is required
-    gold = _gold(references, reference_columns)
-    spoken, finished = _captions(captions, caption_columns)
+    told, told_by_path = _told(references, reference_columns)
+    said, said_by_path = _told(captions, caption_columns)
+    told = _named(told, told_by_path, () if said_by_path else {row.name for row in said})
+    said = _named(said, said_by_path, {row.name for row in told})
+    language = _language(told, said)
+    grammar, absent = _grammar(language)
+    gold = _gold(told, grammar)
+    spoken, finished = _captions(said)
     gold = _common(gold, spoken, partial)
     spoken = {name: spoken[name] for name in gold.ids}
     asked = {"captions": {name: spoken[name] for name in gold.captioned}}
@@ -101,10 +106,11 @@ def score_captions(
         text = found["captions"]
     else:
         text, unavailable = metrics.TextScores(), dict.fromkeys(metrics.TEXT_METRICS, "no reference captions")
-    vectors, reason = _vectors(gold, spoken, sentence_encoder)
+    vectors, reason = _vectors(gold, spoken, sentence_encoder, language)
     if reason:
-        unavailable["similarity"] = reason
-    scored = score.score_items(gold, spoken, finished, text, vectors, score.NO_OPINIONS)
+        absent["similarity"] = reason
+    unavailable |= absent
+    scored = score.score_items(gold, spoken, finished, text, vectors, score.NO_OPINIONS, grammar)
     labels = [canonical(gold.label[name]) for name in gold.ids]
     clusters = [gold.cluster[name] for name in gold.ids]
     weights = bootstrap.resample_weights(clusters, labels, evaluation.bootstrap, evaluation.seed)
@@ -125,17 +131,29 @@ def score_captions(
     return Scores(score.figures(scored, gold, weights), items, by_kind, unavailable)
 
 
-def _vectors(gold: Gold, spoken: Mapping[str, str], folder: str | Path | None) -> tuple[dict[str, Any], str | None]:
-    """Return embeddings of all captions, or the reason why there are none."""
+def _vectors(
+    gold: Gold, spoken: Mapping[str, str], folder: str | Path | None, language: str
+) -> tuple[dict[str, Any], str | None]:
+    """Return embeddings of all captions in the references' script, or the reason why there are none."""
     from aligncap.models.sentence_encoder import SentenceEncoder
 
     if not gold.captioned:
         return {}, "no reference captions"
+    if language != "en" and folder is None:
+        return {}, (
+            f"the sentence encoder of models/ reads English, the captions are {LANGUAGES[language]}; name one that "
+            "reads them with --sentence-encoder"
+        )
+    own = [text for text in spoken.values() if _fits(text, language)]
+    texts = [*own, *(text for own in gold.references.values() for text in own)]
     try:
         encoder = SentenceEncoder(Path(folder) if folder else find_sentence_encoder())
     except ModelError as error:
         return {}, str(error)
-    return metrics.embed([*spoken.values(), *(t for own in gold.references.values() for t in own)], encoder), None
+    if language != "en" and (unknown := encoder.unknown(texts)) > UNREAD:
+        reads = f"name a sentence encoder that reads {LANGUAGES[language]}"
+        return {}, f"{folder}: {unknown:.0%} of the tokens are none of its vocabulary; {reads}"
+    return metrics.embed(texts, encoder), None
 
 
 def find_sentence_encoder() -> Path:
@@ -154,15 +172,62 @@ def find_sentence_encoder() -> Path:
     )
 
 
-def _gold(references: str | Path | Mapping[str, str | Sequence[str]], columns: Columns) -> Gold:
+def _told(source: str | Path | Mapping[str, str | Sequence[str]], columns: Columns) -> tuple[list[Told], bool]:
+    """Return the rows of a table or a mapping, and whether their names are paths."""
+    if not isinstance(source, Mapping):
+        return read_told(Path(source), columns)
+    given = {str(name): [own] if isinstance(own, str) else list(own) for name, own in source.items()}
+    return [Told(name, texts, Row(name, {})) for name, texts in given.items()], False
+
+
+def _named(rows: Sequence[Told], by_path: bool, known: Collection[str]) -> list[Told]:
+    """Return the rows with ids for names that are paths."""
+    if not by_path:
+        return list(rows)
+    ids = ids_of_paths([row.name for row in rows], known)
+    return [row._replace(name=ids[row.name]) for row in rows]
+
+
+def _language(references: Iterable[Told], captions: Iterable[Told]) -> str:
+    """Return the language of references and captions, by their script; of the captions where there are no references.
+
+    Raises:
+        CorpusError: The references are in two languages, or the captions in another one.
+    """
+    texts = [(row, text) for row in references for text in row.texts]
+    language = language_of(text for _, text in texts)
+    said = language_of(text for row in captions for text in row.texts)
+    if language and said and said != language:
+        raise CorpusError(
+            f"the captions are {LANGUAGES[said]} and the references {LANGUAGES[language]}, which no metric can "
+            "compare; give references in the language of the captions"
+        )
+    odd = next((row for row, text in texts if language and not _fits(text, language)), None)
+    if language and odd is not None:
+        raise CorpusError(
+            f"{odd.row.where}: a reference of '{odd.name}' is not {LANGUAGES[language]} as most are; give references "
+            "in one language"
+        )
+    return language or said or "en"
+
+
+def _fits(text: str, language: str) -> bool:
+    """Return whether a text is of the script of a language; one without words is of every script."""
+    return language_of([text]) is None or by_characters(text) == (language != "en")
+
+
+def _grammar(language: str) -> tuple[str | None, dict[str, str]]:
+    """Return the language of the emotion grammar, None where there is none, and metric -> reason why it is absent."""
+    try:
+        parse_clues("", language)
+    except ConfigError as error:
+        return None, dict.fromkeys((*hallucination.METRICS, *AGREEMENT), str(error))
+    reason = f"its word lists are English, the captions are {LANGUAGES[language]}"
+    return language, {} if language == "en" else {"faithfulness_hallucination": reason}
+
+
+def _gold(rows: Sequence[Told], grammar: str | None) -> Gold:
     gold = Gold({}, {}, {}, {}, {})
-    if isinstance(references, Mapping):
-        rows = [
-            (name, [given] if isinstance(given, str) else list(given), Row(name, {}))
-            for name, given in references.items()
-        ]
-    else:
-        rows = _table(Path(references), columns)
     merged: dict[str, tuple[list[str], Row]] = {}
     for name, texts, row in rows:  # a table may have a row for each reference of an utterance
         merged.setdefault(name, ([], row))[0].extend(texts)
@@ -170,12 +235,11 @@ def _gold(references: str | Path | Mapping[str, str | Sequence[str]], columns: C
     for name, (texts, row) in merged.items():
         captions = [" ".join(text.split()) for text in texts if text.strip()]
         known = {kind: _value(row, kind) for kind in ("emotion", "intensity")}
-        parsed = dominant_emotion(captions[0]) if captions and known["emotion"] is None else None
+        parsed = dominant_emotion(captions[0], grammar) if captions and grammar and known["emotion"] is None else None
         gold.references[name], gold.label[name] = captions, known["emotion"] or parsed
         group = row.text("caption_group") or (captions[0] if captions else name)
         gold.cluster[name] = row.text("session") or name if by_session else group
-        scales = {**SCALES, "timbre": TIMBRES}
-        measured = {kind: row.text(kind) if row.text(kind) in scale else None for kind, scale in scales.items()}
+        measured = {kind: _measured(row, kind) for kind in (*SCALES, "timbre")}
         gold.truth[name] = Truth(canonical(gold.label[name]), **measured, intensity=known["intensity"])
         gold.transcript[name] = row.text("transcript")
     return gold
@@ -188,48 +252,31 @@ def _value(row: Row, kind: str) -> str | None:
         raise CorpusError(f"{row.where}: {error}") from None
 
 
-def _captions(captions: str | Path | Mapping[str, str], columns: Columns) -> tuple[dict[str, str], dict[str, bool]]:
-    if isinstance(captions, Mapping):
-        return {str(name): str(text) for name, text in captions.items()}, {}
+def _measured(row: Row, kind: str) -> str | None:
+    """Return the level, pitch, rate or timbre of a row; None where the cell is empty."""
+    said = row.text(kind)
+    if not said:
+        return None
+    timbres = dict.fromkeys((*TIMBRES, *(value for of, value in ATTRIBUTE_WORDS if of == "timbre")))
+    value = on_scale(kind, said) if kind in SCALES else said.lower() if said.lower() in timbres else None
+    if value is None:
+        expected = ", ".join(SCALES.get(kind, timbres))
+        raise CorpusError(
+            f"{row.where}: {kind} '{said}', expected one of {expected}; correct the table, or rename the column"
+        )
+    return value
+
+
+def _captions(said: Sequence[Told]) -> tuple[dict[str, str], dict[str, bool]]:
     spoken: dict[str, str] = {}
     finished: dict[str, bool] = {}
-    for name, texts, row in _table(Path(captions), columns):
+    for name, texts, row in said:
         if name in spoken or len(texts) != 1:
             problem = f"a second caption of '{name}'" if name in spoken else f"{len(texts)} captions of '{name}'"
             raise CorpusError(f"{row.where}: {problem}; give one row with one caption for each utterance")
         spoken[name] = texts[0]
         finished[name] = row.text("finished").lower() != "false"
     return spoken, finished
-
-
-def _table(path: Path, columns: Columns) -> list[tuple[str, list[str], Row]]:
-    """Return (utterance id, captions, row) of every row."""
-    if not path.is_file():
-        raise CorpusError(f"{path}: no such file; name a CSV, TSV, JSONL or Parquet table")
-    names, rows = read_table(path)
-    chosen = []
-    for wanted, usual, what in ((columns.identifier, IDS, "id"), (columns.caption, CAPTIONS, "caption")):
-        column = wanted or next((name for name in usual if name in names), None)
-        if column not in names:
-            raise CorpusError(
-                f"{display(path)}: no column {wanted or 'for the ' + what}; it has {', '.join(names)}; name the "
-                f"column of the {what}"
-            )
-        chosen.append(column)
-    identifier, caption = chosen
-    found = []
-    for row in rows:
-        if row.problem is not None:
-            raise CorpusError(f"{row.where}: {row.problem}")
-        name = row.text(identifier)
-        if identifier in PATHS:
-            name = Path(name).stem
-        if not name:
-            raise CorpusError(f"{row.where}: '{identifier}' is empty; give each utterance its id")
-        value = row.values.get(caption)
-        texts = value if isinstance(value, list) else [] if value is None else [value]
-        found.append((name, [str(text) for text in texts], row))
-    return found
 
 
 def _common(gold: Gold, spoken: Mapping[str, str], partial: bool) -> Gold:

@@ -58,7 +58,7 @@ class CaptionOptions:
         ),
     ] = None
     as_json: Annotated[bool, typer.Option("--json", help="JSON Lines: caption, clues, transcript …")] = False
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV; the clues are JSON in a cell.")] = False
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV for spreadsheets; one column a tag.")] = False
     as_parquet: Annotated[bool, typer.Option("--parquet", help="Parquet, into --out.")] = False
     batch_size: Annotated[int, typer.Option(min=1, help="Clips that the LLM captions at once.")] = 16
     language: Annotated[

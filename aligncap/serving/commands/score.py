@@ -51,9 +51,11 @@ def score(options: ScoreOptions) -> None:
     """Score any captions against any references.
 
     No trained model is needed. Ids come from a column utterance_id, id, path …; for a path the id is the file's name
-    without extension. Columns emotion, intensity, level, pitch, rate, timbre and transcript of the references are used
-    where they exist: captions that contradict them are factuality hallucinations (timbre counts with --per-clue only).
-    Metrics that are unavailable here are named before the work starts, and are absent, never 0.
+    without extension, or the path below the common folder where names are not unique. Columns emotion, intensity,
+    level, pitch, rate, timbre and transcript of the references are used where they exist: captions that contradict them
+    are factuality hallucinations (timbre counts with --per-clue only). Chinese, Japanese and Korean captions are
+    compared by character. Metrics that are unavailable here are named before the work starts; those and what cannot
+    read the captions' language are absent, never 0.
 
     Exit code: 0, or 2 where the tables cannot be read or do not fit.
 
@@ -66,7 +68,8 @@ def score(options: ScoreOptions) -> None:
     from aligncap.artifacts import write_text
     from aligncap.config import Evaluation
     from aligncap.errors import ConfigError
-    from aligncap.serving.scoring import Columns, say_what_is_missing, score_captions
+    from aligncap.serving.score_tables import Columns
+    from aligncap.serving.scoring import say_what_is_missing, score_captions
 
     spice = options.spice
     if spice not in ("off", "auto", "require"):

@@ -78,6 +78,18 @@ def test_tokenise_keeps_lines_apart():
 
 
 @pytest.mark.java
+@pytest.mark.parametrize("language", ["de", "tr"])
+def test_figures_do_not_depend_on_the_locale_of_the_environment(monkeypatch, language):
+    candidates = {**CANDIDATES, "d": "SAD IN ITS TONE."}
+    here = metrics.text_metrics({"x": candidates}, REFERENCES)[0]["x"]
+    monkeypatch.setenv("LC_ALL", f"{language}_{language.upper()}.UTF-8")
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", f"-Duser.language={language} -Duser.country={language.upper()}")
+    there = metrics.text_metrics({"x": candidates}, REFERENCES)[0]["x"]
+    assert there.corpus == here.corpus and there.items == here.items and "meteor" in there.corpus
+    assert java.tokenise(["IN IT"]) == {"IN IT": "in it"}
+
+
+@pytest.mark.java
 def test_empty_caption_scores_nothing_but_does_not_fail():
     empty = metrics.text_metrics({"x": {**CANDIDATES, "a": ""}}, REFERENCES)[0]["x"].items["a"]
     assert empty["meteor"] == pytest.approx(0) and empty["bleu1"] == pytest.approx(0)
@@ -138,3 +150,17 @@ def test_variety():
     assert metrics.distinct(["a b c", "a b"], 2) == pytest.approx(2 / 3)
     assert metrics.distinct(["a b c", "a b"], 1) == pytest.approx(3 / 5)
     assert metrics.distinct(["word"], 2) is None and metrics.distinct([], 1) is None
+
+
+@pytest.mark.java
+def test_chinese_is_compared_by_character_and_has_no_metric_that_reads_english():
+    references = {"a": ["他很生气，声音大。"], "b": ["她很开心"]}
+    scored, unavailable = metrics.text_metrics({"x": {"a": "他很开心，声音小。", "b": "她很开心！"}}, references)
+    assert scored["x"].items["a"]["bleu1"] == pytest.approx(4 / 7)
+    assert scored["x"].items["b"]["rouge_l"] == pytest.approx(1)
+    assert {m: "references are Chinese" in why for m, why in unavailable.items()} == {
+        "meteor": True, "spice": True, "spider": True,
+    }  # fmt: skip
+    assert metrics.words("她很开心，very。") == ["她", "很", "开", "心", "very"]
+    with pytest.raises(MetricError, match="the references are Chinese; set evaluation.spice to off"):
+        metrics.text_metrics({"x": {"a": "他"}}, references, wish="require")

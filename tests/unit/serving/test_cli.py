@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from aligncap.clues.tagger.heads import LABELS
 from aligncap.serving import cli, commands
 
 
@@ -68,7 +69,8 @@ def test_stdout_is_json_csv_or_text_in_the_order_given(run, checkpoint, folder):
     listed = "".join(f"{path}\n" for path in files)
     table = pd.read_csv(io.StringIO(run("caption", "-", *common, "--csv", stdin=listed)[1]), keep_default_na=False)
     assert list(table.caption) == [row["caption"] for row in rows]
-    assert json.loads(table.clues[0]) == rows[0]["clues"]
+    heard = {clue["kind"]: clue["lemma"] for clue in rows[0]["clues"]}
+    assert {kind: tag for kind in LABELS if (tag := table[kind][0])} == heard
     doubting = json.loads(run("caption", files[0], *common, "--doubt", "omit", "--doubt-below", 0.9, "--json")[1])
     assert doubting["model"] == f"{rows[0]['model']}, omit below 0.9"
     code, printed, said = run("caption", files[0], *common, "--quiet")
@@ -199,6 +201,26 @@ def test_score_prints_a_column_a_table_and_writes_the_items(run, tmp_path, monke
     assert [(item["captions"], item["utterance_id"], item["emotion_agreement"]) for item in items][2] == ("sft", "a", 0)
     figures = json.loads(run(*arguments, "--json")[1])
     assert figures["kd"]["figures"]["emotion_agreement"]["value"] == 1
+
+
+def test_a_folder_with_the_same_names_in_its_folders_is_captioned_and_scored(
+    run, checkpoint, folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for speaker in ("DC", "JE"):
+        Path("S", speaker).mkdir(parents=True)
+        shutil.copy(folder / "a.wav", f"S/{speaker}/a01.wav")
+    code, _, _ = run("caption", "S", "--model", checkpoint, "--language", "en", "--out", "said.csv")
+    Path("refs.csv").write_text(
+        "utterance_id,caption,emotion\nDC/a01,Sad.,sad\nJE/a01,Angry.,angry\n", encoding="utf-8"
+    )
+    assert code == 0
+    code, _, said = run(
+        "score", "said.csv", "-r", "refs.csv", "--no-meteor", "--resamples", 20, "--items", "items.jsonl"
+    )
+    assert code == 0, said
+    items = [json.loads(line) for line in Path("items.jsonl").read_text().splitlines()]
+    assert [(item["utterance_id"], item["label"]) for item in items] == [("DC/a01", "sad"), ("JE/a01", "angry")]
 
 
 def test_score_checks_every_assertion_by_itself(run, tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ export RUN_AGAIN = $(strip make $(MAKECMDGOALS) $(MAKEOVERRIDES))
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo captioner emosec tables pretrained smoke run report test docs docs-serve lint format config lock mlflow mlflow-sync clean
+.PHONY: help setup demo captioner emosec tables pretrained smoke run report test faults docs docs-serve lint format config lock mlflow mlflow-sync clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ report: setup ## bring only the report of CONFIG up to date, with what it stands
 
 test: setup ## unit, fault and workflow tests, WORKERS=2 at a time; says what was skipped and why
 	OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+faults: setup ## the long fault tests: 1,000 mixed files, kills in every rule and 200 at random; hours
+	ALIGNCAP_FAULTS=long OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs tests/faults tests/unit/serving/test_mixed_folder.py tests/workflow/test_kill.py --timeout 36000
 
 docs: setup ## build the documentation into site/; a broken link is an error
 	$(MKDOCS) build --strict

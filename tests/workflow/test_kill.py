@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -10,8 +11,12 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
-from snakemake_project import SMOKE, Project
+from amount import LONG, amount
+from snakemake_project import SMOKE, Job, Project
+
+from aligncap import artifacts
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 
@@ -68,6 +73,92 @@ def test_a_killed_run_goes_on_to_the_same_bytes(smoke: Project, smoke_copy: Proj
     assert text.count("\n") <= 120, "what a person has to read"
     assert "nothing to do" in smoke_copy.execute(ENTRY)
     assert not [path for path in results.rglob(".*.tmp")]
+
+
+def at_work(process: subprocess.Popen) -> set[str]:
+    """The rules whose scripts run now; Snakemake names a script's copy after it."""
+    rules = set()
+    for child in psutil.Process(process.pid).children(recursive=True):
+        try:
+            scripts = [part for part in child.cmdline() if ".snakemake/scripts/" in part]
+        except psutil.Error:
+            continue
+        rules |= {Path(script).name.split(".")[1] for script in scripts}
+    return rules
+
+
+def whole(project: Project) -> None:
+    """Every artifact that is there can be read; a run that was killed leaves old ones, new ones, or none."""
+    for path in (project.folder / "results" / "smoke").rglob("*.parquet"):
+        if not path.name.startswith("."):
+            artifacts.read_notes(path)
+
+
+def started(project: Project, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [*ENTRY, *arguments],
+        cwd=project.folder,
+        env=project.environment,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def killed_in(project: Project, job: Job, seconds: float) -> bool:
+    """Make a job's files again and kill the run so long after its script began; False where it ended before that."""
+    for path in job.output:
+        (project.folder / path).unlink(missing_ok=True)
+    process = started(project, "--", job.output[0])
+    while process.poll() is None and job.rule not in at_work(process):
+        time.sleep(0.01)
+    try:
+        process.wait(seconds)
+        return False
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
+
+
+SAMPLE = ("preference_pairs", "score_captions")
+
+
+def test_three_kills_in_every_rule(smoke: Project, smoke_copy: Project) -> None:
+    jobs = {job.rule: job for job in smoke_copy.plan(*SMOKE, "--forceall") if job.output}
+    assert len(jobs) > 40
+    generator = random.Random(0)
+    for job in jobs.values() if LONG else [jobs[rule] for rule in SAMPLE]:
+        want = {path: hashlib.sha256((smoke.folder / path).read_bytes()).hexdigest() for path in job.output}
+        for _ in range(3):
+            killed_in(smoke_copy, job, generator.uniform(0, 3))
+            whole(smoke_copy)
+        smoke_copy.execute([*ENTRY, "--", job.output[0]])
+        left = {path: hashlib.sha256((smoke_copy.folder / path).read_bytes()).hexdigest() for path in job.output}
+        timed = {path for path in want if path.endswith((".html", "run.json", ".tsv"))}  # these name the machine's time
+        assert {p: d for p, d in left.items() if p not in timed} == {p: d for p, d in want.items() if p not in timed}
+
+
+def test_kills_at_random_lose_nothing(smoke: Project, smoke_copy: Project) -> None:
+    expected = digests(smoke)
+    results = smoke_copy.folder / "results" / "smoke"
+    generator = random.Random(1)
+    kills, ended = 0, True
+    while kills < amount(3, 200):
+        if ended:
+            for made in STAGES:
+                shutil.rmtree(results / made, ignore_errors=True)
+        process = started(smoke_copy)
+        try:
+            process.wait(generator.uniform(3, 25))
+            ended = True
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            kills, ended = kills + 1, False
+        whole(smoke_copy)
+    smoke_copy.execute(ENTRY)
+    assert digests(smoke_copy) == expected
 
 
 def held(path: Path, how: int) -> int:

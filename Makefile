@@ -70,7 +70,7 @@ test: setup ## unit, fault and workflow tests, WORKERS=2 at a time; says what wa
 	OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 faults: setup ## the long fault tests: 1,000 mixed files, kills in every rule and 200 at random; hours
-	ALIGNCAP_FAULTS=long OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs tests/faults tests/unit/serving/test_mixed_folder.py tests/workflow/test_kill.py --timeout 36000
+	ALIGNCAP_FAULTS=long OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs tests/faults tests/unit/serving/test_mixed_folder.py tests/workflow/test_kill.py tests/workflow/test_same_bytes.py --timeout 36000
 
 docs: setup ## build the documentation into site/; a broken link is an error
 	$(MKDOCS) build --strict

@@ -1,6 +1,6 @@
 """The caption server under load: clients that each send one recording after another, on loopback.
 
-Starts `aligncap serve` with a checkpoint, then 1, 8 and 64 clients in turn, each for the given time, and prints captions a
+Starts `aligncap serve` with a checkpoint, then 1, 8 and 64 clients in turn, each for a while, and prints captions a
 second, latencies, errors, refusals (429 with Retry-After) and how the server's memory grows. At the end the server gets
 SIGTERM while clients wait: every accepted request must be answered.
 

@@ -33,6 +33,7 @@ LFS = b"version https://git-lfs"
 
 Samples = NDArray[np.float32]
 Channel = Literal["mix", "left", "right"]  # mean of the channels, or the first or second one
+SIDES: tuple[Channel, ...] = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,17 @@ class Clip:
     def duration_s(self) -> float:
         """Length of the decoded audio in seconds."""
         return len(self.samples) / SAMPLE_RATE
+
+
+def channel_of(path: str | Path, channel: Channel = "mix") -> tuple[Path, Channel]:
+    """Return the file and the channel that ``call.wav#left`` or ``call.wav#right`` names, else what is given.
+
+    A file whose own name ends like that is itself.
+    """
+    name, _, side = str(path).rpartition("#")
+    if side in SIDES and name and not Path(path).exists():
+        return Path(name), side  # type: ignore[return-value]
+    return Path(path), channel
 
 
 class _Window(NamedTuple):
@@ -80,7 +92,8 @@ class Reading:
     """
 
     def __init__(self, path: str | Path, max_duration_s: float, channel: Channel = "mix") -> None:
-        self.path, self.max_duration_s, self.channel = Path(path), max_duration_s, channel
+        self.path, self.channel = channel_of(path, channel)
+        self.max_duration_s = max_duration_s
         self.promised = Promised(None, None)
         self.seconds = 0.0
         self.notes: list[str] = []
@@ -195,7 +208,8 @@ def decode(path: str | Path, max_duration_s: float = 60.0, channel: Channel = "m
     warning. A file that ends before its header says so is read as far as it goes, with a warning.
 
     Args:
-        path: File that libsndfile or FFmpeg can read; 8-bit, stereo and 192 kHz are supported.
+        path: File that libsndfile or FFmpeg can read, with ``#left`` or ``#right`` for one of its channels; 8-bit,
+            stereo and 192 kHz are supported.
         max_duration_s: Maximum duration in seconds. Where the header gives the duration, it is checked before decoding.
         channel: What is heard of a recording of several channels.
 

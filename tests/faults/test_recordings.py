@@ -119,6 +119,15 @@ def test_a_channel_is_picked(tmp_path: Path, layout: str) -> None:
         assert np.abs(decode(path, channel="right").samples).max() == pytest.approx(0.1, abs=0.01)
 
 
+def test_a_path_may_name_a_channel(tmp_path: Path) -> None:
+    path = wav(tmp_path / "a.wav", np.stack([TONE, TONE / 4], axis=1))
+    assert np.array_equal(decode(f"{path}#right").samples, decode(path, channel="right").samples)
+    own = wav(tmp_path / "b#right", TONE)
+    assert len(decode(own).samples) == len(TONE)
+    with pytest.raises(AudioError, match="no such file"):
+        decode(tmp_path / "gone.wav#left")
+
+
 def test_channels_of_opposite_phase_are_not_silence(tmp_path: Path) -> None:
     clip = decode(wav(tmp_path / "a.wav", np.stack([0.5 * TONE, -0.6 * TONE], axis=1), "FLOAT"))
     assert clip.warnings == ("its channels cancel each other out, so only one of them (right) was heard",)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from aligncap.config import Doubt
     from aligncap.serving.captioner import Caption, Captioner, PreparedClip
     from aligncap.serving.folders import CaptionTable
+    from aligncap.speech.audio import Channel
 
 INTERRUPTED = 130  # exit code by which shells report Ctrl-C
 
@@ -67,7 +68,8 @@ class CaptionOptions:
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest caption.")] = 40
     max_duration: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Longer files are refused.")] = 60.0
     channel: Annotated[
-        Literal["mix", "left", "right"], typer.Option(help="Of a file of several channels: their mean, or one of them.")
+        Literal["mix", "left", "right", "split"],
+        typer.Option(help="Of a file of several channels: their mean, one of them, or a caption for each of two."),
     ] = "mix"
     segment: Annotated[
         Literal["off", "auto"],
@@ -105,6 +107,7 @@ def caption(options: CaptionOptions) -> None:
     if bool(options.files) == (options.watch is not None):
         raise ConfigError("caption: give FILE..., or --watch DIR")
     found, passed = find_files(options.files or [], sys.stdin.read() if "-" in (options.files or []) else "")
+    found = _channels(found, options)
     if passed and not options.quiet:
         note(f"{passed} files that are no audio by their names are passed over")
     out, quiet = options.out, options.quiet
@@ -119,7 +122,7 @@ def caption(options: CaptionOptions) -> None:
     if segments is not None:
         if options.watch is not None:
             raise ConfigError("--segment auto: takes FILE..., not --watch")
-        asked = (options.language, options.max_new_tokens, options.channel)
+        asked = (options.language, options.max_new_tokens, _channel(options))
         if caption_long(found, lambda: _load(options.model, options.models, doubt), segments, out, *asked):
             raise typer.Exit(1)
         return
@@ -140,7 +143,7 @@ def caption(options: CaptionOptions) -> None:
         if options.watch is not None:
             if not quiet:
                 note(f"{options.watch}: is watched; Ctrl-C ends it")
-            failed = _follow(arrivals(options.watch), table, work)
+            failed = _follow((_channels(files, options) for files in arrivals(options.watch)), table, work)
         else:
             todo = found if table is None else by_length(table.missing(found))
             if not quiet and len(todo) < len(found):
@@ -170,6 +173,17 @@ def _follow(come: Iterable[list[Path]], table: CaptionTable | None, work: Callab
     except KeyboardInterrupt:
         pass
     return failed
+
+
+def _channels(files: list[Path], options: CaptionOptions) -> list[Path]:
+    """Return each file twice, as its left and its right channel, where this is asked for."""
+    from aligncap.speech.audio import SIDES
+
+    return [Path(f"{file}#{side}") for file in files for side in SIDES] if options.channel == "split" else files
+
+
+def _channel(options: CaptionOptions) -> Channel:
+    return "mix" if options.channel == "split" else options.channel
 
 
 def _style(options: CaptionOptions) -> Any:
@@ -253,7 +267,7 @@ def _hear(load: Callable[[], Captioner], path: Path, options: CaptionOptions) ->
     from aligncap.speech.audio import fault_of
 
     require_utf8(path)
-    _, clip = read_sound(path, options.max_duration, options.channel)
+    _, clip = read_sound(path, options.max_duration, _channel(options))
     captioner = load()
     with fault_of(path):
         return captioner.prepare_clip(clip.samples, options.language, str(path), clip.warnings)

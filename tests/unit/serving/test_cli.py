@@ -10,8 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
+from tiny_checkpoint import noise
 
 from aligncap.clues.tagger.heads import LABELS
 from aligncap.serving import cli, commands
@@ -138,6 +141,29 @@ def test_ctrl_c_keeps_what_is_done_and_says_that_the_same_command_goes_on(checkp
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+def test_a_call_of_two_speakers_is_captioned_channel_by_channel(run, checkpoint, tmp_path):
+    call = tmp_path / "call.wav"
+    soundfile.write(call, np.stack([noise(0.6, 1), noise(0.6, 4)], axis=1), 16_000, "FLOAT")
+    arguments = ("caption", call, "--model", checkpoint, "--language", "en", "--channel", "split", "--json")
+    code, printed, _ = run(*arguments)
+    rows = [json.loads(line) for line in printed.splitlines()]
+    assert code == 0
+    assert [row["path"] for row in rows] == [f"{call}#left", f"{call}#right"]
+    assert rows[0]["clues"] != rows[1]["clues"]
+
+
+def test_a_long_recording_becomes_subtitles(run, checkpoint, tmp_path):
+    call, out = tmp_path / "call.wav", tmp_path / "call.srt"
+    soundfile.write(call, np.concatenate([noise(30.0, 1), noise(30.0, 4), noise(5.0, 2)]), 16_000, "FLOAT")
+    options = ("--model", checkpoint, "--language", "en", "--segment", "auto", "--out", out)
+    code, _, said = run("caption", call, *options)
+    assert code == 0 and "3 segments in 65 s" in said
+    text = out.read_text(encoding="utf-8")
+    assert text.startswith("1\n00:00:00,000 --> 00:00:30,100\n") and text.count("-->") == 3
+    code, _, said = run("caption", call, call, *options)
+    assert code == 2 and "subtitles are of one recording, got 2" in said
 
 
 def test_a_bar_is_drawn_on_stderr_and_leaves_stdout_alone(capsys, monkeypatch):

@@ -59,6 +59,7 @@ def _rows(path: Path, corpus: str, utterance: str, said: Collection[str], of_cor
         wanted = pc.field("caption").isin(list(said))
     else:
         return []
+    artifacts.verify(path)
     return [_readable(row) for row in pq.read_table(path, columns=columns, filters=wanted).to_pylist()]
 
 

@@ -102,7 +102,12 @@ def _plain(value: Any, column: pa.Field) -> Any:
         return [_plain(one, column.type.value_field) for one in value]
     if isinstance(value, Mapping) and pa.types.is_struct(column.type):
         return {part.name: _plain(value.get(part.name), part) for part in column.type}
-    missing = value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float | np.floating) and value != value)
+    missing = (
+        value is None
+        or value is pd.NA
+        or value is pd.NaT
+        or (isinstance(value, float | np.floating) and value != value)
+    )
     return None if missing and (column.nullable or not pa.types.is_floating(column.type)) else value
 
 

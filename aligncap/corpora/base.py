@@ -166,7 +166,7 @@ def read_table(
     try:
         refuse_pointer(path)
     except OSError as error:
-        raise CorpusError(f"{name}: {error.strerror or error}, so the table cannot be read") from None
+        raise CorpusError(f"{name}: cannot be read: {error.strerror or error}") from None
     kind = path.suffix.lower()
     if kind == ".parquet":
         rows = _read_parquet(path)

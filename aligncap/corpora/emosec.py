@@ -16,9 +16,7 @@ from aligncap.corpora.traits import Traits
 class Emosec:
     """The adapter of emosec."""
 
-    traits = Traits(
-        "none given by its authors: research use only, do not pass on (Xu et al., SECap, AAAI 2024)", transcribed=True
-    )
+    traits = Traits("none given by its authors: research use only, do not pass on (Xu et al., SECap, AAAI 2024)")
     has_captions = True
 
     def __init__(self, root: Path) -> None:

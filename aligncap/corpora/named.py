@@ -232,7 +232,6 @@ NAMED = {
         traits=Traits(
             "CC BY-NC-SA 4.0 (Livingstone and Russo, RAVDESS, PLoS ONE 2018)",
             hub_licence="cc-by-nc-sa-4.0",
-            transcribed=True,
         ),
     ),
     # Christop, LREC-COLING 2024. Names as its README says; texts are in its data.tsv.
@@ -242,9 +241,7 @@ NAMED = {
         dict(anger="angry", fear="fearful", happiness="happy", neutral="neutral", sadness="sad", surprised="surprised"),
         lambda speaker: "pl",
         transcripts=_nemo_transcripts,
-        traits=Traits(
-            "CC BY-NC-SA 4.0 (Christop, nEMO, LREC-COLING 2024)", hub_licence="cc-by-nc-sa-4.0", transcribed=True
-        ),
+        traits=Traits("CC BY-NC-SA 4.0 (Christop, nEMO, LREC-COLING 2024)", hub_licence="cc-by-nc-sa-4.0"),
     ),
     # Cao et al., IEEE TAC 2014. The intensity LO is outside our labels, XX is unspecified.
     "crema_d": Names(
@@ -265,7 +262,6 @@ NAMED = {
         sentence=EMODB_SENTENCES.get,
         traits=Traits(
             "free for research, no licence file: do not pass on (Burkhardt et al., EmoDB, Interspeech 2005)",
-            transcribed=True,
             level_normalised=True,
         ),
     ),
@@ -278,7 +274,6 @@ NAMED = {
         sentence=EMOVO_SENTENCES.get,
         traits=Traits(
             "free for research, no licence file: do not pass on (Costantini et al., EMOVO, LREC 2014)",
-            transcribed=True,
         ),
     ),
     # Retta et al., TALLIP 2023: emotion and folder, sentence, repetition, gender, speaker. One published name begins
@@ -301,7 +296,6 @@ NAMED = {
         traits=Traits(
             "CC BY-NC-SA 4.0, research only (KAIST and Selvas AI, emotiontts_open_db, 2020)",
             hub_licence="cc-by-nc-sa-4.0",
-            transcribed=True,
             level_normalised=True,
         ),
     ),

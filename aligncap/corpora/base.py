@@ -222,7 +222,8 @@ def _read_csv(path: Path, delimiter: str, quoting: int) -> list[Row]:
         elif cells or problem:
             problem = problem or _undecodable("".join(cells))
             if problem is None and len(cells) != len(header):
-                problem = f"{len(cells)} cells, the header has {len(header)}; quote cells that hold a '{delimiter}'"
+                remedy = "close its quotation marks" if taken > 1 else f"quote cells that hold a '{delimiter}'"
+                problem = f"{len(cells)} cells, the header has {len(header)}; {remedy}"
             if problem is not None:
                 taken, where = 1, f"{name}: line {start + 1}"  # a stray quotation mark takes no further row with it
             rows.append(Row(where, {} if problem else dict(zip(header, cells, strict=True)), problem))

@@ -104,6 +104,8 @@ def _checked(items: Iterator[Utterance | BadRow], cfg: Corpus, wants_captions: b
             problem = f"{wrong}: bytes that are not UTF-8; rename the file, or save its text as UTF-8"
         elif not item.utterance_id:
             problem = "the utterance id is empty; give each clip one of its own"
+        elif min(item.utterance_id) < " ":
+            problem = f"the utterance id {item.utterance_id!r} has a control character; give the clip another"
         elif item.utterance_id in seen:
             problem = (
                 f"utterance id '{item.utterance_id}' is taken by {seen[item.utterance_id]}; give each clip its own"

@@ -104,11 +104,9 @@ def _need(row: Row, column: str) -> str:
 
 def _share(row: Row, column: str) -> float:
     try:
-        return float(_need(row, column))
+        return float(row.text(column))
     except ValueError:
-        raise ValueError(
-            f"'{column}' is {row.text(column)!r}, expected a share of listeners, 0-1; correct it"
-        ) from None
+        raise ValueError(f"'{column}' is {row.text(column)!r}, expected a share, 0-1; correct the table") from None
 
 
 # MELD has Windows-1252 punctuation that was decoded as Latin-1.

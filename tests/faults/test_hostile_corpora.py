@@ -97,7 +97,7 @@ def test_links_of_a_shard_are_named_and_not_followed(tmp_path: Path) -> None:
 
 def test_names_of_a_shard_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "deep/down").mkdir(parents=True)
-    names = ("../../evil", "/tmp/aligncap-abs", "a/../../../b", "c\\..\\..", "x/./y", "\u202egnp", "d\nnext")
+    names = ("../../evil", "/tmp/aligncap-abs", "a/../../../b", "c\\d", "x/./y", "\u202egnp", "d\nnext")
     made = [one for name in names for one in (member(f"{name}.flac", flac()), member(f"{name}.json", LABEL))]
     root = shard(tmp_path / "deep/down/s.tar", *made)
     before = files(tmp_path)

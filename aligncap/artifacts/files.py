@@ -91,7 +91,7 @@ def write(
 def _records(frame: pd.DataFrame, declared: pa.Schema) -> list[dict[str, Any]]:
     kinds = {column.name: column for column in declared}
     return [
-        {name: _plain(value, kinds[name]) if name in kinds else value for name, value in record.items()}
+        {str(name): _plain(value, kinds[name]) if name in kinds else value for name, value in record.items()}
         for record in frame.to_dict("records")
     ]
 

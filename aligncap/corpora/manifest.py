@@ -84,7 +84,7 @@ def read_clip(
 
 
 def _captions(row: Row, column: str | None) -> tuple[str, ...]:
-    value = row.values.get(column) if row.text(column) else None
+    value = row.values.get(column) if column is not None and row.text(column) else None
     several = value if isinstance(value, list) else [value]
     if wrong := [caption for caption in several if not isinstance(caption, str | None)]:
         raise ValueError(f"'{column}' holds {wrong[0]!r}, expected a caption or a list of captions; correct the table")

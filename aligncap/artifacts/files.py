@@ -161,7 +161,7 @@ def verify(path: str | Path) -> None:
 
     One that was written before artifacts had a digest passes.
     """
-    with _faults(path), _mapped(path) as data:
+    with faults(path), _mapped(path) as data:
         if (before := data.rfind(BEFORE_SEAL)) >= 0:
             place = before + len(BEFORE_SEAL)
             if data[place : place + len(UNSEALED)] != _digest(data, place).encode():
@@ -169,7 +169,7 @@ def verify(path: str | Path) -> None:
 
 
 @contextlib.contextmanager
-def _faults(path: str | Path) -> Iterator[None]:
+def faults(path: str | Path) -> Iterator[None]:
     """Turn whatever reading a damaged file raises into an ``ArtifactError`` that names it."""
     try:
         yield
@@ -204,7 +204,7 @@ def _open(path: str | Path, schema: str) -> pq.ParquetFile:
     if not Path(path).is_file():
         raise ArtifactError(f"{path}: no such artifact; run the rule that makes it (schema '{schema}')")
     verify(path)
-    with _faults(path):
+    with faults(path):
         opened = pq.ParquetFile(path)
         metadata = opened.schema_arrow.metadata or {}
         got = metadata.get(b"aligncap.schema", b"").decode(), metadata.get(b"aligncap.version", b"").decode()
@@ -233,7 +233,7 @@ def read(path: str | Path, schema: str) -> pd.DataFrame:
 def read_table(path: str | Path, schema: str) -> pa.Table:
     """Read an artifact as an Arrow table without copies, for features and teacher logits. Raises as ``read_rows``."""
     opened = _open(path, schema)
-    with _faults(path):
+    with faults(path):
         return opened.read()
 
 

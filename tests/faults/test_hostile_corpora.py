@@ -97,16 +97,12 @@ def test_links_of_a_shard_are_named_and_not_followed(tmp_path: Path) -> None:
 
 def test_names_of_a_shard_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "deep/down").mkdir(parents=True)
-    names = ("../../evil", "/tmp/aligncap-abs", "a/../../../b", "c\\d", "x/./y", "\u202egnp", "d\nnext")
+    names = ("../../evil", f"{tmp_path}/abs", "a/../../../b", "c\\d", "x/./y", "\u202egnp", "d\nnext")
     made = [one for name in names for one in (member(f"{name}.flac", flac()), member(f"{name}.json", LABEL))]
     root = shard(tmp_path / "deep/down/s.tar", *made)
     before = files(tmp_path)
     ids, reasons = prepare(tmp_path / "deep/out", "webdataset", root)
-    assert (
-        len(ids) + len(reasons) == len(names)
-        and "a control character" in reasons[-1]
-        and not Path("/tmp/aligncap-abs.flac").exists()
-    )
+    assert len(ids) + len(reasons) == len(names) and "a control character" in reasons[-1]
     new = files(tmp_path) - before
     assert all(path.is_relative_to(tmp_path / "deep/out") for path in new)
 

@@ -175,12 +175,6 @@ def own_text(corpus):
     return []
 
 
-def asr_of(corpus):
-    """Return the ASR model where it is needed: a corpus may lack text, or transcripts are to be translated."""
-    may_lack = not traits_of(settings.corpora[corpus].adapter).transcribed or settings.transcripts.task == "translate"
-    return [model("asr")] if may_lack or not own_text(corpus) else []
-
-
 def teacher_logits_of(system):
     """Return a system's cached teacher distributions; none without distillation or with a live teacher."""
     if EFFECTIVE[system].alignment.kd_weight == 0 or EFFECTIVE[system].teacher.live:

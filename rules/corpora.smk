@@ -95,7 +95,7 @@ rule transcripts:
     input:
         audio="<results>/corpora/{corpus}/audio.parquet",
         labels=lambda w: own_text(w.corpus),
-        asr=lambda w: asr_of(w.corpus),
+        asr=model("asr"),
     output:
         transcripts="<results>/transcripts/{corpus}.parquet",
     log:

@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from aligncap.alignment.distillation import CachedTeacher, Distillation, LiveTeacher, read_teacher_logits
 from aligncap.alignment.rivals import BeforeDecoding
 from aligncap.alignment.tasks import AlignmentTask
 from aligncap.alignment.training_items import TrainingItem, caption_items, response_items
-from aligncap.captioner.checkpoint import CheckpointPaths, build_model, load_lora, restore_adapter, save_checkpoint
+from aligncap.captioner.checkpoint import (
+    CheckpointPaths,
+    build_model,
+    load_lora,
+    load_weights,
+    restore_adapter,
+    save_checkpoint,
+)
 from aligncap.captioner.model import CaptionModel
 from aligncap.config import AdapterSettings, Alignment, Compute, Lora, Prompts, Teacher
 from aligncap.errors import ConfigError
@@ -110,7 +116,7 @@ def train_alignment(settings: AlignmentSettings, inputs: AlignmentInputs, checkp
     everything = {**settings.description, **described, "system": settings.system}
 
     def save() -> None:
-        save_checkpoint(checkpoint, model, llm0, load_file(inputs.tagger), everything)
+        save_checkpoint(checkpoint, model, llm0, load_weights(inputs.tagger), everything)
 
     run = Run("train_alignment", settings.system, described, inputs.files(), checkpoint.log, save)
     train(task, alignment, settings.seed, settings.compute, run)
@@ -124,7 +130,7 @@ def _add_warm_adapter(
     n_layers, _, dim = train_set[0].example.features.shape
     module = model.add_adapter(adapter, n_layers, dim)
     # The warm start does not use the LLM, so the scale of the embeddings is trained from its initial value here.
-    restore_adapter(module, {**load_file(warm_start), "scale": module.scale.detach().clone()}, str(warm_start))
+    restore_adapter(module, {**load_weights(warm_start), "scale": module.scale.detach().clone()}, str(warm_start))
 
 
 def _distillation(

@@ -1,9 +1,9 @@
 """Reading and writing of artifacts: typed Parquet files whose columns ``schemas`` declares.
 
 A schema is a ``pyarrow.schema`` whose fields carry ``unit`` and ``meaning`` metadata. ``write`` is atomic (temporary
-file in the same folder, fsync, rename) and stamps the file with the schema's name, its version and the producing rule.
-``read`` refuses a file of another schema or version. No artifact holds a wall time, host name or absolute path, so
-equal inputs give equal bytes.
+file in the same folder, fsync, rename) and stamps the file with the schema's name, its version, the producing rule and
+the SHA-256 of its bytes. ``read`` refuses a file of another schema or version, and one whose bytes have changed since.
+No artifact holds a wall time, host name or absolute path, so equal inputs give equal bytes.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import mmap
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +28,11 @@ from aligncap.errors import ArtifactError
 
 SCHEMA_VERSION = 1
 CODE_VARIABLE = "ALIGNCAP_CODE"  # digest of the code of the rule at work; `aligncap.job` sets it
+# A digest of the whole file lies in its footer: page checksums, which Parquet has, leave out page headers and footer.
+SEAL = "aligncap.sha256"
+UNSEALED = "0" * 64  # stands in the digest's place while it is computed
+BEFORE_SEAL = SEAL.encode() + b"\x18\x40"  # as Thrift writes a key and the length of its value
+AGAIN = "delete it and run the same command again"
 
 
 @contextlib.contextmanager
@@ -67,7 +74,8 @@ def write(
     """Write ``rows`` as an artifact of the schema ``schema``, produced by ``rule``.
 
     Args:
-        rows: One mapping a row, or a data frame, with every column of the schema and no other.
+        rows: One mapping a row, or a data frame, with every column of the schema and no other. A data frame has NaN
+            for null, so its NaN is written as null wherever the schema allows that.
         path: Target file.
         schema: Key of ``SCHEMAS``.
         rule: Workflow rule that makes this file, kept in the metadata.
@@ -76,8 +84,31 @@ def write(
     Raises:
         ArtifactError: A column is missing, unknown or of another type, or a required value is null.
     """
-    records: Any = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else list(rows)
+    records: Any = _records(rows, SCHEMAS[schema]) if isinstance(rows, pd.DataFrame) else list(rows)
     write_batches([records], path, schema, rule, notes)
+
+
+def _records(frame: pd.DataFrame, declared: pa.Schema) -> list[dict[str, Any]]:
+    kinds = {column.name: column for column in declared}
+    return [
+        {str(name): _plain(value, kinds[name]) if name in kinds else value for name, value in record.items()}
+        for record in frame.to_dict("records")
+    ]
+
+
+def _plain(value: Any, column: pa.Field) -> Any:
+    """Return a value of a data frame as ``read_rows`` has it: lists for arrays, and None for what is missing."""
+    if isinstance(value, np.ndarray | list | tuple) and pa.types.is_list(column.type):
+        return [_plain(one, column.type.value_field) for one in value]
+    if isinstance(value, Mapping) and pa.types.is_struct(column.type):
+        return {part.name: _plain(value.get(part.name), part) for part in column.type}
+    missing = (
+        value is None
+        or value is pd.NA
+        or value is pd.NaT
+        or (isinstance(value, float | np.floating) and value != value)
+    )
+    return None if missing and (column.nullable or not pa.types.is_floating(column.type)) else value
 
 
 def write_batches(
@@ -95,11 +126,56 @@ def write_batches(
         "aligncap.notes": json.dumps(notes or {}, sort_keys=True),
     }
     stamped = SCHEMAS[schema].with_metadata({k.encode(): v.encode() for k, v in metadata.items()})
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, stamped, compression="zstd") as writer:
-        written = 0
-        for records in batches:
-            writer.write_table(_table(records, path, schema, written).cast(stamped), row_group_size=256)
-            written += len(records)
+    with atomic_path(path) as temporary:
+        with pq.ParquetWriter(temporary, stamped, compression="zstd") as writer:
+            written = 0
+            for records in batches:
+                writer.write_table(_table(records, path, schema, written).cast(stamped), row_group_size=256)
+                written += len(records)
+            writer.add_key_value_metadata({SEAL: UNSEALED})
+        with _mapped(temporary, mmap.ACCESS_WRITE) as data:
+            if (before := data.rfind(BEFORE_SEAL + UNSEALED.encode())) < 0:
+                raise ArtifactError(f"{path}: this pyarrow writes footers otherwise; install that of requirements.lock")
+            place = before + len(BEFORE_SEAL)
+            data[place : place + len(UNSEALED)] = _digest(data, place).encode()
+
+
+@contextlib.contextmanager
+def _mapped(path: str | Path, access: int = mmap.ACCESS_READ) -> Iterator[mmap.mmap]:
+    with open(path, "rb" if access == mmap.ACCESS_READ else "rb+") as stream:
+        with mmap.mmap(stream.fileno(), 0, access=access) as data:
+            yield data
+
+
+def _digest(data: mmap.mmap, place: int) -> str:
+    """Return the SHA-256 of a file, hexadecimal, in which ``UNSEALED`` stands at ``place`` instead of the digest."""
+    with memoryview(data) as view:
+        digest = hashlib.sha256(view[:place])
+        digest.update(UNSEALED.encode())
+        digest.update(view[place + len(UNSEALED) :])
+    return digest.hexdigest()
+
+
+def verify(path: str | Path) -> None:
+    """Raise ``ArtifactError`` where bytes of an artifact have changed since it was written.
+
+    One that was written before artifacts had a digest passes.
+    """
+    with faults(path), _mapped(path) as data:
+        if (before := data.rfind(BEFORE_SEAL)) >= 0:
+            place = before + len(BEFORE_SEAL)
+            if data[place : place + len(UNSEALED)] != _digest(data, place).encode():
+                raise ArtifactError(f"{path}: damaged, its SHA-256 is not the one that was written into it; {AGAIN}")
+
+
+@contextlib.contextmanager
+def faults(path: str | Path) -> Iterator[None]:
+    """Turn whatever reading a damaged file raises into an ``ArtifactError`` that names it."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ArtifactError(f"{path}: not a Parquet file, or damaged ({reason}); {AGAIN}") from error
 
 
 def _table(records: Sequence[Mapping[str, Any]], path: str | Path, schema: str, first: int) -> pa.Table:
@@ -115,7 +191,7 @@ def _table(records: Sequence[Mapping[str, Any]], path: str | Path, schema: str, 
     try:
         table = pa.Table.from_pylist([dict(r) for r in records], schema=declared)
         table.validate(full=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (pa.ArrowException, ValueError, OverflowError) as error:
         raise ArtifactError(f"{path}: a value does not fit the schema '{schema}': {error}") from error
     for column in declared:
         if not column.nullable and table.column(column.name).null_count:
@@ -127,12 +203,11 @@ def _table(records: Sequence[Mapping[str, Any]], path: str | Path, schema: str, 
 def _open(path: str | Path, schema: str) -> pq.ParquetFile:
     if not Path(path).is_file():
         raise ArtifactError(f"{path}: no such artifact; run the rule that makes it (schema '{schema}')")
-    try:
+    verify(path)
+    with faults(path):
         opened = pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise ArtifactError(f"{path}: not a Parquet file ({error}); delete it and run the pipeline again") from error
-    metadata = opened.schema_arrow.metadata or {}
-    got = metadata.get(b"aligncap.schema", b"").decode(), metadata.get(b"aligncap.version", b"").decode()
+        metadata = opened.schema_arrow.metadata or {}
+        got = metadata.get(b"aligncap.schema", b"").decode(), metadata.get(b"aligncap.version", b"").decode()
     if got != (schema, str(SCHEMA_VERSION)):
         raise ArtifactError(
             f"{path}: expected schema '{schema}' version {SCHEMA_VERSION}, got '{got[0]}' version '{got[1]}'; "
@@ -145,19 +220,21 @@ def read_rows(path: str | Path, schema: str) -> list[dict[str, Any]]:
     """Read an artifact as a list of plain dicts, in file order.
 
     Raises:
-        ArtifactError: The file is missing, is not Parquet, or has another schema or version.
+        ArtifactError: The file is missing, damaged or not Parquet, or has another schema or version.
     """
-    return _open(path, schema).read().to_pylist()
+    return read_table(path, schema).to_pylist()
 
 
 def read(path: str | Path, schema: str) -> pd.DataFrame:
     """Read an artifact as a data frame, in file order. Raises as ``read_rows``."""
-    return _open(path, schema).read().to_pandas()
+    return read_table(path, schema).to_pandas()
 
 
 def read_table(path: str | Path, schema: str) -> pa.Table:
     """Read an artifact as an Arrow table without copies, for features and teacher logits. Raises as ``read_rows``."""
-    return _open(path, schema).read()
+    opened = _open(path, schema)
+    with faults(path):
+        return opened.read()
 
 
 def read_notes(path: str | Path, schema: str) -> dict[str, Any]:

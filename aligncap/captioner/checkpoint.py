@@ -1,8 +1,8 @@
 """Checkpoints: a trained captioner is saved as four files, which are loaded together with the shared base models.
 
 ``adapter.safetensors`` holds the speech adapter and the clue tagger. ``lora.safetensors`` holds the student's LoRA and
-the LoRA of the teacher's adaptation, which gives ``LLM_0``. ``system.json`` holds all settings, ``training.parquet``
-the log.
+the LoRA of the teacher's adaptation, which gives ``LLM_0``. ``system.json``, which is written last, holds all settings
+and the SHA-256 of these two; ``training.parquet`` holds the log.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -21,6 +22,8 @@ from aligncap.config import AdapterSettings, Compute, Lora, Prompts
 from aligncap.errors import ModelError
 
 FORMAT = 2
+REMEDY = "delete it and run the same command again, or fetch the checkpoint again"
+DIGESTS = "sha256"  # key of ``system.json``: name of a file -> its SHA-256, hexadecimal
 
 
 class CheckpointPaths(NamedTuple):
@@ -77,39 +80,67 @@ def save_checkpoint(
     ):
         with artifacts.atomic_path(path) as temporary:
             save_file(tensors, temporary)
-    artifacts.write_json({"format": FORMAT, **system}, paths.system)
+    write_system(paths, {"format": FORMAT, **system})
+
+
+def write_system(paths: CheckpointPaths, system: dict[str, Any]) -> None:
+    """Write ``system.json`` of a checkpoint whose weights are there, with their digests."""
+    digests = {path.name: artifacts.file_digest(path) for path in (paths.adapter, paths.lora)}
+    artifacts.write_json({**system, DIGESTS: digests}, paths.system)
 
 
 def read_system(paths: CheckpointPaths) -> dict[str, Any]:
-    """Read the settings of a checkpoint.
+    """Read the settings of a checkpoint, and check its weights against the digests among them.
+
+    A checkpoint that was written before there were digests is not checked.
 
     Raises:
-        ModelError: A file is missing, or the checkpoint has another format.
+        ModelError: A file is missing or damaged, or the checkpoint has another format.
     """
     for path in paths[:3]:
         if not path.is_file():
             raise ModelError(f"{path}: missing; a checkpoint is adapter.safetensors, lora.safetensors and system.json")
-    system: dict[str, Any] = json.loads(paths.system.read_text(encoding="utf-8"))
+    try:
+        system: dict[str, Any] = dict(json.loads(paths.system.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{paths.system}: damaged ({error}); {REMEDY}") from None
     if system.get("format") != FORMAT:
         raise ModelError(
             f"{paths.system}: checkpoint format {system.get('format')}, this version reads {FORMAT}; train it again"
         )
+    for path in (paths.adapter, paths.lora):
+        wanted = system.get(DIGESTS, {}).get(path.name)
+        if wanted is not None and (found := artifacts.file_digest(path)) != wanted:
+            raise ModelError(f"{path}: damaged, its SHA-256 is {found}, {paths.system} says {wanted}; {REMEDY}")
     return system
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Load a safetensors file.
+
+    Raises:
+        ModelError: It is missing, truncated or no safetensors file. The format has no checksum, so changed values are
+            noticed in a checkpoint alone, by ``read_system``.
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: no safetensors file, or damaged ({error}); {REMEDY}") from None
 
 
 def load_llm0(paths: CheckpointPaths) -> dict[str, Tensor]:
     """Load the teacher's LoRA from a checkpoint; it is empty where ``LLM_0`` is the base model."""
-    return _under("llm0.", load_file(paths.lora))
+    return _under("llm0.", load_weights(paths.lora))
 
 
 def load_lora(path: Path | None) -> dict[str, Tensor]:
     """Load the teacher's LoRA that ``adapt_teacher`` wrote; without a path it is empty and ``LLM_0`` the base model."""
-    return {} if path is None else load_file(path)
+    return {} if path is None else load_weights(path)
 
 
 def load_tagger(paths: CheckpointPaths) -> dict[str, Tensor]:
     """Load the tensors of the clue tagger from a checkpoint."""
-    return _under("tagger.", load_file(paths.adapter))
+    return _under("tagger.", load_weights(paths.adapter))
 
 
 def load_checkpoint(paths: CheckpointPaths, folder: Path, compute: Compute) -> CaptionModel:
@@ -126,10 +157,10 @@ def load_checkpoint(paths: CheckpointPaths, folder: Path, compute: Compute) -> C
     system = read_system(paths)
     lora = Lora(**system["lora"])
     model = build_model(folder, Prompts(**system["prompts"]), lora, compute, load_llm0(paths))
-    model.add_lora(lora, _under("student.", load_file(paths.lora)))
+    model.add_lora(lora, _under("student.", load_weights(paths.lora)))
     settings = AdapterSettings(**system["adapter"])
     if settings.type != "none":
-        tensors = _under("adapter.", load_file(paths.adapter))
+        tensors = _under("adapter.", load_weights(paths.adapter))
         if "mean" not in tensors:
             raise ModelError(f"{paths.adapter}: holds no speech adapter; want one of adapter.type {settings.type}")
         n_layers, _, dim = tensors["mean"].shape

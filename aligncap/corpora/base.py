@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
+import math
 import os
-import random
-from collections import Counter, defaultdict
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any, Protocol
 
 from aligncap.errors import CorpusError
 from aligncap.vocabulary import EMOTIONS
+
+logger = logging.getLogger(__name__)
 
 LEVELS = ("low", "mid", "high")
 INTENSITIES = ("normal", "strong")
@@ -56,11 +59,12 @@ class Utterance:
     arousal: str | None = None  # low, mid or high
     transcript: str | None = None
     stored: Callable[[], bytes] | None = None  # reads audio inside an archive, for ``prepare_corpus`` to write
+    missing: str = ""  # one line for the case that there is no file, where the adapter knows more than its path
 
     def unlabelled(self) -> Utterance:
         """Return the clip with speaker and language, without captions, labels and transcript."""
         place = self.utterance_id, self.audio_path, self.where
-        return Utterance(*place, self.speaker, self.session, self.language, stored=self.stored)
+        return Utterance(*place, self.speaker, self.session, self.language, stored=self.stored, missing=self.missing)
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,12 @@ class BadRow:
     utterance_id: str
     audio_path: str
     reason: str  # one line: problem, place, value and remedy
+
+    def __post_init__(self) -> None:
+        """Escape what no artifact can hold (bytes of a file name that are not UTF-8), and keep to one line."""
+        for name, text in vars(self).items():
+            escaped = text.encode("utf-8", "backslashreplace").decode()
+            object.__setattr__(self, name, " ".join(escaped.splitlines()))
 
 
 class CorpusAdapter(Protocol):
@@ -95,9 +105,26 @@ class Row:
     problem: str | None = None
 
     def text(self, column: str | None) -> str:
-        """Return the stripped text of a cell; empty where the column or the value is absent."""
+        """Return the stripped text of a cell; empty where the column or the value is absent or not a number."""
         value = self.values.get(column) if column is not None else None
-        return "" if value is None else str(value).strip()
+        return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value).strip()
+
+    def identifier(self, column: str | None) -> str:
+        """Return the text of a cell that names a clip, a speaker or a session.
+
+        Raises:
+            ValueError: It is no text, or such as 12.0, which differs from the name in files and in other rows.
+        """
+        text = self.text(column)
+        if isinstance(self.values.get(column or ""), list | dict | bytes | bool):
+            raise ValueError(f"'{column}' is {text[:40]}, expected text; correct the table")
+        if re.fullmatch(r"-?\d+\.0+", text):
+            whole = text.partition(".")[0]
+            raise ValueError(
+                f"'{column}' is {text}, a whole number that pandas or a spreadsheet made a fraction, as they do where "
+                f"cells are empty; write {whole} (in pandas: read the table with dtype=str)"
+            )
+        return text
 
     def bad(self, reason: str, utterance_id: str = "", audio_path: str = "") -> BadRow:
         """Return this row as an unusable one."""
@@ -136,6 +163,10 @@ def read_table(
     name = display(path)
     if not path.is_file():
         raise CorpusError(f"{name}: no such file; set 'root' of the corpus to where it lies")
+    try:
+        refuse_pointer(path)
+    except OSError as error:
+        raise CorpusError(f"{name}: cannot be read: {error.strerror or error}") from None
     kind = path.suffix.lower()
     if kind == ".parquet":
         rows = _read_parquet(path)
@@ -156,12 +187,19 @@ def _read_parquet(path: Path) -> list[Row]:
     import pyarrow.parquet as pq
 
     try:
-        records = pq.read_table(path).to_pylist()
+        table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise CorpusError(
             f"{display(path)}: not a Parquet file ({' '.join(str(error).split())}); write it again"
         ) from None
-    return [Row(f"{display(path)}: row {number}", record) for number, record in enumerate(records, start=1)]
+    rows = []
+    for number in range(table.num_rows):
+        where = f"{display(path)}: row {number + 1}"
+        try:
+            rows.append(Row(where, table.slice(number, 1).to_pylist()[0]))
+        except ValueError as error:
+            rows.append(Row(where, {}, f"cannot be read ({error}); write the table again as UTF-8"))
+    return rows
 
 
 def _decoded(path: Path) -> str:
@@ -170,27 +208,40 @@ def _decoded(path: Path) -> str:
 
 def _read_csv(path: Path, delimiter: str, quoting: int) -> list[Row]:
     name = display(path)
-    text = _decoded(path)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)  # type: ignore[arg-type]
+    lines = list(io.StringIO(_decoded(path), newline=""))
     rows: list[Row] = []
-    try:
-        header = [cell.strip() for cell in next(reader, [])]
-        if problem := _undecodable("".join(header)):
-            raise CorpusError(f"{name}: header: {problem}")
-        for cells in reader:
-            if not cells:
-                continue
-            where = f"{name}: line {reader.line_num}"
-            if problem := _undecodable("".join(cells)):
-                rows.append(Row(where, {}, problem))
-            elif len(cells) != len(header):
-                wrong = f"{len(cells)} cells, the header has {len(header)}; quote cells that hold a '{delimiter}'"
-                rows.append(Row(where, {}, wrong))
-            else:
-                rows.append(Row(where, dict(zip(header, cells, strict=True))))
-    except csv.Error as error:
-        raise CorpusError(f"{name}: line {reader.line_num}: not a table ({error}); export it again as UTF-8") from None
+    header: list[str] | None = None
+    start = 0
+    while start < len(lines):
+        cells, taken, problem = _record(lines, start, delimiter, quoting)
+        where = f"{name}: line {start + taken}"
+        if header is None:
+            header = [cell.strip() for cell in cells]
+            if problem := problem or _undecodable("".join(header)):
+                raise CorpusError(f"{name}: header: {problem}")
+        elif cells or problem:
+            problem = problem or _undecodable("".join(cells))
+            if problem is None and len(cells) != len(header):
+                remedy = "close its quotation marks" if taken > 1 else f"quote cells that hold a '{delimiter}'"
+                problem = f"{len(cells)} cells, the header has {len(header)}; {remedy}"
+            if problem is not None:
+                taken, where = 1, f"{name}: line {start + 1}"  # a stray quotation mark takes no further row with it
+            rows.append(Row(where, {} if problem else dict(zip(header, cells, strict=True)), problem))
+        start += taken
     return rows
+
+
+def _record(lines: Sequence[str], start: int, delimiter: str, quoting: int) -> tuple[list[str], int, str | None]:
+    """Return the cells of the record that begins at a line, the number of its lines, and what is wrong with it."""
+    options: Any = {"delimiter": delimiter, "quoting": quoting}
+    reader = csv.reader((lines[number] for number in range(start, len(lines))), **options)
+    try:
+        cells = next(reader, [])
+        if reader.line_num > 1 and start + reader.line_num == len(lines):
+            list(csv.reader(lines[start:], strict=True, **options))  # only this tells whether the last cell is closed
+    except csv.Error as error:
+        return [], reader.line_num, f"not a row of a table ({error}); close its quotation marks, or export it again"
+    return cells, reader.line_num, None
 
 
 def _read_jsonl(path: Path) -> list[Row]:
@@ -203,16 +254,83 @@ def _read_jsonl(path: Path) -> list[Row]:
             rows.append(Row(where, {}, problem))
             continue
         try:
-            value = json.loads(line)
-            json.dumps(value, ensure_ascii=False).encode()  # refuses lone surrogates, which no artifact can hold
-        except (ValueError, RecursionError) as error:
-            rows.append(Row(where, {}, f"not JSON ({error}); write one JSON object a line"))
-            continue
-        if isinstance(value, dict):
-            rows.append(Row(where, value))
-        else:
-            rows.append(Row(where, {}, f"holds {line.strip()[:40]!r}; write one JSON object a line"))
+            rows.append(Row(where, parse_object(line)))
+        except ValueError as error:
+            rows.append(Row(where, {}, f"{error}; write one JSON object a line"))
     return rows
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """Return the JSON object in a text. Raises ``ValueError`` where there is none, or no artifact could hold it."""
+    try:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()  # refuses lone surrogates
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"holds {text.strip()[:40]!r}")
+    return value
+
+
+def refuse_pointer(path: Path) -> None:
+    """Raise ``OSError`` for a file that cannot be read, or is a pointer that Git LFS left in place of it."""
+    from aligncap.speech.audio import LFS
+
+    with path.open("rb") as stream:
+        if stream.read(len(LFS)) == LFS:
+            raise OSError("is a Git LFS pointer, not the file; fetch it with 'git lfs pull'")
+
+
+def read_text(path: Path, encodings: Sequence[str] = ("utf-8-sig",)) -> str:
+    """Return the text of a file in the first encoding that fits; U+FFFD stands for what the last one does not know.
+
+    Raises:
+        OSError: The file cannot be read, or is a pointer of Git LFS.
+    """
+    refuse_pointer(path)
+    data = path.read_bytes()
+    tried = ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else encodings
+    for encoding in tried:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return data.decode(tried[-1], errors="replace")
+
+
+def transcript_lines(path: Path, encodings: Sequence[str] = ("utf-8-sig",)) -> list[str]:
+    """Return the lines of a file with transcripts that clips can do without, because the ASR writes what is missing.
+
+    Lines that are in none of the encodings are left out, and so is a file that cannot be read, each with a warning.
+    """
+    try:
+        lines = read_text(path, encodings).splitlines()
+    except OSError as error:
+        logger.warning("%s: %s, so the ASR writes its transcripts", display(path), error.strerror or error)
+        return []
+    whole = [line for line in lines if "\ufffd" not in line]
+    if len(whole) < len(lines):
+        number = next(number for number, line in enumerate(lines, start=1) if "\ufffd" in line)
+        logger.warning(
+            "%s: line %d: bytes that are not %s, so the ASR writes this transcript; save the file as UTF-8",
+            display(path),
+            number,
+            " or ".join(encodings),
+        )
+    return whole
+
+
+def read_rows(
+    path: Path, wanted: Sequence[str], quoting: int = csv.QUOTE_MINIMAL, delimiter: str | None = None
+) -> tuple[list[str], list[Row]]:
+    """Read a table as ``read_table`` does, and raise ``CorpusError`` where it lacks a wanted column.
+
+    A table all of whose rows are broken has no columns; its rows tell why.
+    """
+    columns, rows = read_table(path, quoting, delimiter)
+    if any(row.problem is None for row in rows):
+        require_columns(path, columns, wanted)
+    return columns, rows
 
 
 def require_columns(path: Path, columns: Sequence[str], wanted: Sequence[str]) -> None:
@@ -262,68 +380,5 @@ def each_row(rows: Sequence[Row], read: Callable[[Row], Utterance | BadRow]) -> 
             continue
         try:
             yield read(row)
-        except ValueError as error:
+        except (ValueError, OSError) as error:  # such as a file name that is too long
             yield row.bad(str(error))
-
-
-def held_out(utterances: Sequence[Utterance], share: float, seed: int) -> set[str]:
-    """Return ids of a part that shares no speaker, session, caption group or caption with the rest (leakage rule 3).
-
-    Utterances that are connected by one of those four stay together. The connected components are shuffled, and taken
-    while that brings the part nearer to its share. At least one is taken and one left.
-
-    Raises:
-        CorpusError: All utterances are connected.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    nodes: dict[tuple[str, str], int] = {}
-    edges = []
-    for number, utterance in enumerate(utterances):
-        shared = {"speaker": utterance.speaker, "session": utterance.session, "group": utterance.caption_group}
-        keys = [*shared.items(), *(("caption", caption) for caption in utterance.captions)]
-        edges += [(number, nodes.setdefault((k, v), len(utterances) + len(nodes))) for k, v in keys if v]
-    size = len(utterances) + len(nodes)
-    rows, columns = zip(*edges, strict=True) if edges else ((), ())
-    _, labels = connected_components(coo_array(([True] * len(edges), (rows, columns)), shape=(size, size)), False)
-    components: dict[int, list[str]] = defaultdict(list)
-    for utterance, component in zip(utterances, labels, strict=False):
-        components[int(component)].append(utterance.utterance_id)
-    if len(components) < 2:
-        raise CorpusError("part: all clips hang together by speaker, session or caption, so none can be held out")
-    order = [components[key] for key in sorted(components)]
-    random.Random(seed).shuffle(order)
-    taken = order[0]
-    for ids in order[1:-1]:
-        if abs(len(taken) + len(ids) - share * len(utterances)) < abs(len(taken) - share * len(utterances)):
-            taken = taken + ids
-    return set(taken)
-
-
-def draw(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:
-    """Return all utterances in an order in which every beginning is spread evenly over emotions, then speakers.
-
-    The session stands for the speaker where no speaker is known. Equal inputs and seeds give equal orders.
-    """
-    generator = random.Random(seed)
-    waiting: dict[tuple[str, str], list[Utterance]] = defaultdict(list)
-    for utterance in utterances:
-        waiting[(utterance.emotion or "", utterance.speaker or utterance.session)].append(utterance)
-    for group in waiting.values():
-        generator.shuffle(group)
-    keys = list(waiting)
-    generator.shuffle(keys)
-    drawn: list[Utterance] = []
-    emotions: Counter[str] = Counter()
-    speakers: Counter[str] = Counter()
-    pairs: Counter[tuple[str, str]] = Counter()
-    while keys:
-        key = min(keys, key=lambda k: (emotions[k[0]], speakers[k[1]], pairs[k]))
-        drawn.append(waiting[key].pop())
-        emotions[key[0]] += 1
-        speakers[key[1]] += 1
-        pairs[key] += 1
-        if not waiting[key]:
-            keys.remove(key)
-    return drawn

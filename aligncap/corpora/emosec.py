@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from aligncap.corpora.base import BadRow, Row, Utterance, each_row, label, read_table, require_columns
+from aligncap.corpora.base import BadRow, Row, Utterance, each_row, label, read_rows
 from aligncap.corpora.traits import Traits
 
 
 class Emosec:
     """The adapter of emosec."""
 
-    traits = Traits(
-        "none given by its authors: research use only, do not pass on (Xu et al., SECap, AAAI 2024)", transcribed=True
-    )
+    traits = Traits("none given by its authors: research use only, do not pass on (Xu et al., SECap, AAAI 2024)")
     has_captions = True
 
     def __init__(self, root: Path) -> None:
@@ -28,17 +26,18 @@ class Emosec:
     def iter_utterances(self) -> Iterator[Utterance | BadRow]:
         """Yield every clip, in the order of the table."""
         table = self.root / "utterances.jsonl"
-        columns, rows = read_table(table)
-        require_columns(table, columns, ("id", "audio", "session", "caption_en", "caption_zh", "emotion"))
+        _, rows = read_rows(table, ("id", "audio", "session", "caption_en", "caption_zh", "emotion"))
         yield from each_row(rows, self._read)
 
     def _read(self, row: Row) -> Utterance:
         caption = row.text("caption_en")
+        if not row.text("audio"):
+            raise ValueError("'audio' is empty; correct the table")
         return Utterance(
-            utterance_id=row.text("id"),
+            utterance_id=row.identifier("id"),
             audio_path=self.root / row.text("audio"),
             where=row.where,
-            session=row.text("session"),
+            session=row.identifier("session"),
             language="zh",
             captions=(caption,) if caption else (),
             caption_group=row.text("caption_zh") or None,

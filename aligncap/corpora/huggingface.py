@@ -2,24 +2,25 @@
 
 On disk it is a folder from ``save_to_disk``, or a folder of Parquet, CSV or audio files that ``load_dataset`` knows. On
 a hub it is ``hf://org/name@revision``, or ``hf://org/name@revision#subset``; a revision is required, or results would
-change with the hub. No code of a data set is run (``datasets`` 4 and later cannot), and audio is not decoded by that
-library.
+change with the hub. No code of a data set is run (``datasets`` 4 and later cannot), no pickle is loaded,
+and audio is not decoded by that library. Audio that a data set names by a path is read where it lies: a relative path
+inside the data set's folder only, an absolute one from a folder only, not from a hub.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aligncap.corpora.base import BadRow, Row, Utterance, display, each_row
+from aligncap.corpora.base import BadRow, Row, Utterance, display, each_row, refuse_pointer
 from aligncap.corpora.manifest import map_columns, read_clip
 from aligncap.corpora.traits import Traits
-from aligncap.errors import CorpusError
+from aligncap.errors import AudioError, CorpusError
 
 HUB = "hf://"
+NO_CLASS = -1  # how ``datasets`` writes that a row has no label
 
 
 class HuggingFace:
@@ -41,7 +42,7 @@ class HuggingFace:
         """
         from datasets import Audio
 
-        self.folder = folder
+        self.folder, self.root = folder, root
         self.name = root if root.startswith(HUB) else display(root)
         self.audio = columns.get("audio_path", "audio")
         self.splits = {}
@@ -71,32 +72,62 @@ class HuggingFace:
 
         paths = pc.struct_field(data.data.column(self.audio), "path").to_pylist()
         stems = [Path(path).stem if path else "" for path in paths]
-        told = all(stems) and max(Counter(stems).values()) == 1  # otherwise they do not identify clips
-        classes = {name: kind for name, kind in data.features.items() if hasattr(kind, "int2str")}
-        for number, values in enumerate(data.remove_columns(self.audio)):
-            for name, kind in classes.items():
-                values[name] = None if values[name] is None else kind.int2str(values[name])
-            row = Row(f"{self.name}: {split} row {number + 1}", values)
+        told = all(stems) and len(set(stems)) == len(stems)  # otherwise they do not identify clips
+        known = data.select_columns([name for name in data.column_names if name in {*self.columns.values()}])
+        for number in range(len(data)):
+            row = Row(f"{self.name}: {split} row {number + 1}", {})
             default = stems[number] if told else f"{split}_{number:07d}"
             laid = self.folder / f"{first + number:07d}{_suffix(paths[number])}"
-            stored = partial(_bytes, data, self.audio, number)
-            yield from each_row([row], partial(self._read, laid, default, stored))
+            stored = partial(self._bytes, data, number)
+            yield from each_row([row], partial(self._read, known, number, laid, default, stored))
 
-    def _read(self, laid: Path, default: str, stored: Callable[[], bytes], row: Row) -> Utterance:
-        return read_clip(row, self.columns, laid, default, stored)
+    def _read(
+        self, known: Any, number: int, laid: Path, default: str, stored: Callable[[], bytes], row: Row
+    ) -> Utterance:
+        values = known[number] if known.column_names else {}
+        for name, kind in known.features.items():
+            if hasattr(kind, "int2str") and values[name] is not None:
+                values[name] = None if values[name] == NO_CLASS else _class(kind, name, values[name])
+        return read_clip(Row(row.where, values), self.columns, laid, default, stored)
+
+    def _bytes(self, data: Any, number: int) -> bytes:
+        """Return a clip as the data set holds it, or read it where the data set says that it lies."""
+        audio = data[number][self.audio]
+        if audio["bytes"] is not None:
+            return bytes(audio["bytes"])
+        named, where = audio["path"] or "", f"{self.name}: row {number + 1}"
+        homes = _caches() if self.root.startswith(HUB) else [Path(self.root)]
+        free = Path(named).is_absolute() and not self.root.startswith(HUB)
+        places = [home / named for home in homes if free or _inside(home / named, home)]
+        if not places:
+            raise AudioError(f"{where} names '{named}', which lies outside the data set; store the audio itself")
+        if not (file := places[0]).is_file():
+            raise AudioError(f"{where} names '{named}', and there is no such file; store the audio itself")
+        return file.read_bytes()
+
+
+def _inside(file: Path, folder: Path) -> bool:
+    return file.resolve().is_relative_to(folder.resolve())
+
+
+def _class(kind: Any, column: str, value: int) -> str:
+    try:
+        return str(kind.int2str(value))
+    except (ValueError, TypeError, IndexError):
+        raise ValueError(f"'{column}' is {value}, expected a class from 0 to {kind.num_classes - 1}") from None
+
+
+def _caches() -> list[Path]:
+    """Return the folders into which ``datasets`` fetches from a hub."""
+    import datasets
+    from huggingface_hub import constants
+
+    return [Path(datasets.config.HF_DATASETS_CACHE), Path(constants.HF_HUB_CACHE)]
 
 
 def _suffix(path: str | None) -> str:
     suffix = Path(path or "").suffix
     return suffix if suffix[1:].isalnum() else ".wav"
-
-
-def _bytes(data: Any, column: str, number: int) -> bytes:
-    audio = data[number][column]
-    if audio["bytes"] is not None:
-        return bytes(audio["bytes"])
-    file = Path(audio["path"] or "")
-    return file.read_bytes() if file.is_file() else b""
 
 
 def _line(error: Exception) -> str:
@@ -126,5 +157,11 @@ def _load(root: str, split: str | None, name: str) -> dict[str, Any]:
     except CorpusError:
         raise
     except Exception as error:  # the library raises many kinds; all mean that the data are unavailable
+        for file in [] if root.startswith(HUB) else sorted(Path(root).rglob("*")):
+            if file.is_file():
+                try:
+                    refuse_pointer(file)
+                except OSError as pointer:
+                    raise CorpusError(f"{display(file)}: {pointer.strerror or pointer}") from error
         raise CorpusError(f"{name}: cannot be read by datasets: {_line(error)}; correct 'root' or 'split'") from error
     return dict(loaded) if isinstance(loaded, dict) else {split or "all": loaded}

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from aligncap.corpora.base import BadRow, Row, Utterance, display, each_row, third
+from aligncap.corpora.base import BadRow, Row, Utterance, display, each_row, read_text, third, transcript_lines
 from aligncap.corpora.traits import Traits
 from aligncap.errors import CorpusError
 
 # [6.2901 - 8.2357]	Ses01F_impro01_F000	neu	[2.5000, 2.5000, 2.5000]
 TURN = re.compile(
-    r"\[[\d. -]+\]\t(?P<turn>\w+)\t(?P<emotion>\w+)\t\[(?P<valence>[\d.]+), (?P<arousal>[\d.]+), [\d.]+\]"
+    r"\[[\d. -]+\]\t(?P<turn>\w+)\t(?P<emotion>\w*)\t\[(?P<valence>[\d.]+), (?P<arousal>[\d.]+), [\d.]+\]"
 )
 SPOKEN = re.compile(r"(?P<turn>Ses\w+) \[[\d.-]+\]:\s*(?P<text>.*)")
 EMOTION = {
@@ -33,6 +33,7 @@ EMOTION = {
     "fru": "other",
     "oth": "other",
     "xxx": None,  # the listeners did not agree
+    "": None,
 }
 
 
@@ -57,17 +58,28 @@ class Iemocap:
         for labels in dialogues:
             session = labels.parents[2]
             texts = _spoken(session / "dialog" / "transcriptions" / labels.name)
+            try:
+                lines = read_text(labels).splitlines()
+            except OSError as error:
+                yield BadRow(labels.stem, "", f"{display(labels)}: {error.strerror or error}; the dialogue is left out")
+                continue
             rows = [
-                Row(f"{display(labels)}: line {number}", match.groupdict() | {"dialogue": labels.stem})
-                for number, line in enumerate(labels.read_text("utf-8", errors="replace").splitlines(), start=1)
-                if (match := TURN.match(line.strip()))
+                _turn(f"{display(labels)}: line {number}", line.strip(), labels.stem)
+                for number, line in enumerate(lines, start=1)
+                if line.startswith("[")  # other lines are comments, and what single listeners said
             ]
             yield from each_row(rows, partial(_read, session, texts))
 
 
+def _turn(where: str, line: str, dialogue: str) -> Row:
+    if (match := TURN.match(line)) is None:
+        return Row(where, {}, f"{line[:80]!r} is not [start - end], turn, emotion, [v, a, d]; fetch the file again")
+    return Row(where, match.groupdict() | {"dialogue": dialogue})
+
+
 def _spoken(file: Path) -> dict[str, str]:
     """Return turn -> transcript without marks such as [LAUGHTER]; empty where the file is missing."""
-    lines = file.read_text("utf-8", errors="replace").splitlines() if file.is_file() else []
+    lines = transcript_lines(file) if file.is_file() else []
     found = [match for line in lines if (match := SPOKEN.match(line.strip()))]
     return {match["turn"]: " ".join(re.sub(r"\[\w+\]", " ", match["text"]).split()) for match in found}
 
@@ -75,7 +87,7 @@ def _spoken(file: Path) -> dict[str, str]:
 def _read(session: Path, texts: dict[str, str], row: Row) -> Utterance:
     turn, emotion = row.text("turn"), row.text("emotion")
     if emotion not in EMOTION:
-        raise ValueError(f"emotion {emotion!r}, expected one of {', '.join(EMOTION)}; correct the file")
+        raise ValueError(f"emotion {emotion!r}, expected one of {', '.join(filter(None, EMOTION))}; correct the file")
     # The first letter after Ses01 is the actor with the markers; the letter of the turn is the speaker.
     number, who = turn[3:5], turn.rpartition("_")[2][:1]
     return Utterance(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
-from aligncap.corpora.base import BadRow, Row, Utterance, each_row, label, read_table, require_columns
+from aligncap.corpora.base import BadRow, Row, Utterance, each_row, label, read_rows
 from aligncap.corpora.traits import Traits
 from aligncap.errors import CorpusError
 
@@ -56,18 +56,21 @@ def read_clip(
         stored: Function that reads the clip's bytes where they are not a file.
 
     Raises:
-        ValueError: A label is outside our vocabulary.
+        ValueError: A label is outside our vocabulary, or an id is no text.
     """
 
     def text(column: str) -> str:
         return row.text(columns.get(column))
 
+    def identifier(column: str) -> str:
+        return row.identifier(columns.get(column))
+
     return Utterance(
-        utterance_id=text("utterance_id") if "utterance_id" in columns else default_id,
+        utterance_id=identifier("utterance_id") if "utterance_id" in columns else default_id,
         audio_path=audio_path,
         where=row.where,
-        speaker=text("speaker"),
-        session=text("session"),
+        speaker=identifier("speaker"),
+        session=identifier("session"),
         language=text("language"),
         captions=_captions(row, columns.get("caption")),
         caption_group=text("caption_group") or None,
@@ -81,9 +84,11 @@ def read_clip(
 
 
 def _captions(row: Row, column: str | None) -> tuple[str, ...]:
-    value = row.values.get(column) if column is not None else None
+    value = row.values.get(column) if column is not None and row.text(column) else None
     several = value if isinstance(value, list) else [value]
-    return tuple(" ".join(str(caption).split()) for caption in several if caption is not None and str(caption).strip())
+    if wrong := [caption for caption in several if not isinstance(caption, str | None)]:
+        raise ValueError(f"'{column}' holds {wrong[0]!r}, expected a caption or a list of captions; correct the table")
+    return tuple(" ".join(caption.split()) for caption in several if caption and caption.strip())
 
 
 class Manifest:
@@ -103,9 +108,7 @@ class Manifest:
         """
         map_columns(columns, ())
         self.table = table
-        found, self.rows = read_table(table)
-        if any(row.problem is None for row in self.rows):
-            require_columns(table, found, [columns.get("audio_path", "audio_path"), *columns.values()])
+        found, self.rows = read_rows(table, [columns.get("audio_path", "audio_path"), *columns.values()])
         self.columns = map_columns(columns, found)
         self.has_captions = "caption" in self.columns
 

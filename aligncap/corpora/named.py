@@ -9,15 +9,18 @@ from real files.
 from __future__ import annotations
 
 import csv
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from aligncap.corpora.base import BadRow, Row, Utterance, display, each_row, label, read_table, require_columns
+from aligncap.corpora.base import BadRow, Row, Utterance, display, each_row, label, read_rows, transcript_lines
 from aligncap.corpora.traits import Traits
 from aligncap.errors import CorpusError
+
+logger = logging.getLogger(__name__)
 
 TABLE = "utterances.jsonl"  # columns id, audio (relative to it), speaker, emotion; for some intensity, transcript
 
@@ -71,9 +74,8 @@ class Named:
         """
         table = self.root / TABLE
         if table.is_file():
-            columns, rows = read_table(table)
             graded = ("intensity",) if self.names.intensities else ()
-            require_columns(table, columns, ("id", "audio", "speaker", "emotion", *graded))
+            _, rows = read_rows(table, ("id", "audio", "speaker", "emotion", *graded))
             yield from each_row(rows, self._from_row)
         else:
             yield from self._from_names()
@@ -88,10 +90,10 @@ class Named:
                 raise ValueError(f"id {row.text('id')!r} is not as in {self.names.layout}; correct the table")
             emotion = self.names.emotions[match["emotion"]]
         return Utterance(
-            utterance_id=row.text("id"),
+            utterance_id=row.identifier("id"),
             audio_path=self.root / row.text("audio"),
             where=row.where,
-            speaker=row.text("speaker"),
+            speaker=row.identifier("speaker"),
             language=self.names.language(row.text("speaker")),
             emotion=emotion,
             intensity=label(row, "intensity", "intensity"),
@@ -130,7 +132,7 @@ class Named:
             language=names.language(groups["speaker"]),
             emotion=names.emotions[groups["emotion"]],
             intensity=(names.intensities or {}).get(groups.get("intensity") or ""),
-            transcript=text,
+            transcript=text or None,
         )
 
 
@@ -190,16 +192,8 @@ def _esd_transcripts(root: Path) -> dict[str, str]:
     """Read ``{speaker}/{speaker}.txt``: name, text, emotion by tabs, in UTF-8, UTF-16, GB18030 or Windows-1252."""
     texts = {}
     for file in sorted(root.glob("**/[0-9][0-9][0-9][0-9].txt")):
-        data = file.read_bytes()
-        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            lines = data.decode("utf-16", errors="replace")
-        else:
-            try:
-                lines = data.decode("utf-8-sig")
-            except UnicodeDecodeError:
-                single = "gb18030" if _esd_language(file.stem) == "zh" else "cp1252"
-                lines = data.decode(single, errors="replace")
-        for line in lines.splitlines():
+        single = "gb18030" if _esd_language(file.stem) == "zh" else "cp1252"
+        for line in transcript_lines(file, ("utf-8-sig", single)):
             cells = [cell.strip() for cell in line.split("\t")]
             if len(cells) >= 2 and cells[1]:  # lines with a blank instead of a tab give no transcript
                 texts[cells[0]] = cells[1]
@@ -209,7 +203,7 @@ def _esd_transcripts(root: Path) -> dict[str, str]:
 def _koremo_transcripts(root: Path) -> dict[str, str]:
     """Read ``{speaker}/transcript/{name}.txt``, and ``{speaker}/script/{name}.txt`` where there is no transcript."""
     return {
-        file.stem: file.read_text("utf-8-sig", errors="replace").strip()
+        file.stem: " ".join(transcript_lines(file)).strip()
         for folder in ("script", "transcript")
         for file in root.glob(f"**/{folder}/*.txt")
     }
@@ -218,8 +212,10 @@ def _koremo_transcripts(root: Path) -> dict[str, str]:
 def _nemo_transcripts(root: Path) -> dict[str, str]:
     """Read ``raw_text`` of ``data.tsv``, in which quotation marks are plain text."""
     table = root / "data.tsv"
-    columns, rows = read_table(table, quoting=csv.QUOTE_NONE)
-    require_columns(table, columns, ("file_id", "raw_text"))
+    _, rows = read_rows(table, ("file_id", "raw_text"), quoting=csv.QUOTE_NONE)
+    for row in rows:
+        if row.problem is not None:
+            logger.warning("%s: %s; without it the ASR writes the transcript", row.where, row.problem)
     return {row.text("file_id").removesuffix(".wav"): row.text("raw_text") for row in rows}
 
 
@@ -236,7 +232,6 @@ NAMED = {
         traits=Traits(
             "CC BY-NC-SA 4.0 (Livingstone and Russo, RAVDESS, PLoS ONE 2018)",
             hub_licence="cc-by-nc-sa-4.0",
-            transcribed=True,
         ),
     ),
     # Christop, LREC-COLING 2024. Names as its README says; texts are in its data.tsv.
@@ -246,9 +241,7 @@ NAMED = {
         dict(anger="angry", fear="fearful", happiness="happy", neutral="neutral", sadness="sad", surprised="surprised"),
         lambda speaker: "pl",
         transcripts=_nemo_transcripts,
-        traits=Traits(
-            "CC BY-NC-SA 4.0 (Christop, nEMO, LREC-COLING 2024)", hub_licence="cc-by-nc-sa-4.0", transcribed=True
-        ),
+        traits=Traits("CC BY-NC-SA 4.0 (Christop, nEMO, LREC-COLING 2024)", hub_licence="cc-by-nc-sa-4.0"),
     ),
     # Cao et al., IEEE TAC 2014. The intensity LO is outside our labels, XX is unspecified.
     "crema_d": Names(
@@ -269,7 +262,6 @@ NAMED = {
         sentence=EMODB_SENTENCES.get,
         traits=Traits(
             "free for research, no licence file: do not pass on (Burkhardt et al., EmoDB, Interspeech 2005)",
-            transcribed=True,
             level_normalised=True,
         ),
     ),
@@ -282,7 +274,6 @@ NAMED = {
         sentence=EMOVO_SENTENCES.get,
         traits=Traits(
             "free for research, no licence file: do not pass on (Costantini et al., EMOVO, LREC 2014)",
-            transcribed=True,
         ),
     ),
     # Retta et al., TALLIP 2023: emotion and folder, sentence, repetition, gender, speaker. One published name begins
@@ -305,7 +296,6 @@ NAMED = {
         traits=Traits(
             "CC BY-NC-SA 4.0, research only (KAIST and Selvas AI, emotiontts_open_db, 2020)",
             hub_licence="cc-by-nc-sa-4.0",
-            transcribed=True,
             level_normalised=True,
         ),
     ),

@@ -10,7 +10,8 @@ from typing import Any
 from aligncap import artifacts
 from aligncap.config import Corpus, SpeechSettings
 from aligncap.config.languages import LANGUAGES, WRONG
-from aligncap.corpora.base import BadRow, CorpusAdapter, Utterance, display, draw, held_out
+from aligncap.corpora.base import BadRow, CorpusAdapter, Utterance, display
+from aligncap.corpora.drawing import draw, held_out
 from aligncap.corpora.registry import make_adapter, traits_of
 from aligncap.errors import AudioError, CorpusError
 from aligncap.progress import track
@@ -99,8 +100,12 @@ def _checked(items: Iterator[Utterance | BadRow], cfg: Corpus, wants_captions: b
             yield item
             continue
         problem = None
-        if not item.utterance_id:
+        if wrong := next((name for name, text in _texts(item) if not _is_utf8(text)), None):
+            problem = f"{wrong}: bytes that are not UTF-8; rename the file, or save its text as UTF-8"
+        elif not item.utterance_id:
             problem = "the utterance id is empty; give each clip one of its own"
+        elif min(item.utterance_id) < " ":
+            problem = f"the utterance id {item.utterance_id!r} has a control character; give the clip another"
         elif item.utterance_id in seen:
             problem = (
                 f"utterance id '{item.utterance_id}' is taken by {seen[item.utterance_id]}; give each clip its own"
@@ -120,6 +125,21 @@ def _checked(items: Iterator[Utterance | BadRow], cfg: Corpus, wants_captions: b
             yield BadRow(item.utterance_id, display(item.audio_path), f"{item.where}: {problem}")
 
 
+def _texts(utterance: Utterance) -> Iterator[tuple[str, str]]:
+    """Yield all that artifacts will hold of an utterance, with names for messages."""
+    for name, value in vars(utterance).items():
+        texts = value if isinstance(value, tuple) else (value,)
+        yield from ((name, str(text)) for text in texts if isinstance(text, str | Path))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _audio_row(utterance: Utterance, cfg: Corpus, speech: SpeechSettings) -> dict[str, Any]:
     path = display(utterance.audio_path)
     if utterance.stored is not None:
@@ -128,15 +148,27 @@ def _audio_row(utterance: Utterance, cfg: Corpus, speech: SpeechSettings) -> dic
         utterance.audio_path.parent.mkdir(parents=True, exist_ok=True)
         with artifacts.atomic_path(utterance.audio_path) as temporary:
             Path(temporary).write_bytes(stored)
+    elif utterance.missing and not utterance.audio_path.is_file():
+        raise AudioError(utterance.missing)
+    try:
+        return _decoded_row(utterance, path, cfg, speech)
+    except AudioError:
+        if utterance.stored is not None:
+            utterance.audio_path.unlink()  # nothing of an archive is kept but clips
+        raise
+
+
+def _decoded_row(utterance: Utterance, path: str, cfg: Corpus, speech: SpeechSettings) -> dict[str, Any]:
     clip = decode(path, cfg.max_duration_s)
     if clip.cut:  # label and caption are of the whole clip
         raise AudioError(f"{path}: {clip.cut}; fetch it again")
     with fault_of(path):
         parts = find_speech(clip.samples, speech, path)
+        digest = artifacts.file_digest(path)
     return {
         "utterance_id": utterance.utterance_id,
         "audio_path": path,
-        "audio_sha256": artifacts.file_digest(path),
+        "audio_sha256": digest,
         "sample_rate": clip.file_rate,
         "duration_s": round(clip.duration_s, 6),
         "speech": [{"start": start, "end": end} for start, end in parts],

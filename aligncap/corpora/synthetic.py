@@ -200,7 +200,6 @@ class Synthetic:
     traits = Traits(
         "made at run time by espeak-ng; nobody's voice, free to pass on",
         hub_licence="apache-2.0",
-        transcribed=True,
         synthetic=True,
         captions_by_people=False,
         one_data_set=False,

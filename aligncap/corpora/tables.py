@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -20,8 +20,7 @@ from aligncap.corpora.base import (
     display,
     each_row,
     label,
-    read_table,
-    require_columns,
+    read_rows,
     third,
 )
 from aligncap.corpora.traits import Traits
@@ -67,10 +66,20 @@ class TableCorpus:
                 f"{display(self.root)}: no {' or '.join(names)} in it; set 'root' to the corpus's folder or one table"
             )
         for table in tables:
-            columns, rows = read_table(table, delimiter=self.layout.delimiter)
-            if any(row.problem is None for row in rows):
-                require_columns(table, columns, self.layout.columns)
-            yield from each_row(rows, partial(self.layout.read, table))
+            _, rows = read_rows(table, self.layout.columns, delimiter=self.layout.delimiter)
+            yield from each_row(rows, partial(self._read, table))
+
+    def _read(self, table: Path, row: Row) -> Utterance:
+        utterance = self.layout.read(table, row)
+        path = utterance.audio_path
+        if path.is_file():
+            return utterance
+        place, what = (path, "clip") if path.parent.is_dir() else (path.parent, "folder")
+        missing = (
+            f"{display(place)}: no such {what}, where a clip may end with {' '.join(AUDIO)}; unpack the recordings of "
+            "this table there, or take the row out"
+        )
+        return replace(utterance, missing=missing)
 
 
 @cache
@@ -88,9 +97,16 @@ def _audio(*stems: Path) -> Path:
 
 
 def _need(row: Row, column: str) -> str:
-    if not (text := row.text(column)):
+    if not (text := row.identifier(column)):
         raise ValueError(f"'{column}' is empty; correct the table")
     return text
+
+
+def _share(row: Row, column: str) -> float:
+    try:
+        return float(row.text(column))
+    except ValueError:
+        raise ValueError(f"'{column}' is {row.text(column)!r}, expected a share, 0-1; correct the table") from None
 
 
 # MELD has Windows-1252 punctuation that was decoded as Latin-1.
@@ -108,7 +124,7 @@ def _meld(table: Path, row: Row) -> Utterance:
         utterance_id=f"{split}_{clip}",
         audio_path=_audio(_folder_near(table, _MELD_FOLDERS.get(split, split)) / clip),
         where=row.where,
-        speaker=row.text("Speaker"),
+        speaker=row.identifier("Speaker"),
         session=f"{split}_{dialogue}",
         language="en",
         emotion=label(row, "emotion", "Emotion"),
@@ -125,7 +141,7 @@ def _emns(table: Path, row: Row) -> Utterance:
         utterance_id=name.stem,
         audio_path=_audio(*(table.parent / folder / name.stem for folder in folders)),
         where=row.where,
-        speaker=row.text("user_id"),
+        speaker=row.identifier("user_id"),
         language="en",
         captions=tuple(filter(None, [row.text("description")])),
         emotion=label(row, "emotion", "emotion"),
@@ -196,7 +212,7 @@ def _nnime(table: Path, row: Row) -> Utterance:
     votes: dict[str, float] = {}
     for theirs in _NNIME_LABELS:
         ours = ALIASES.get(theirs, theirs)
-        votes[ours] = votes.get(ours, 0.0) + float(_need(row, theirs))
+        votes[ours] = votes.get(ours, 0.0) + _share(row, theirs)
     best = max(votes.values())
     winners = [emotion for emotion, share in votes.items() if share > best - 0.01]  # smoothed labels are not exact
     parts = name.split("_")
@@ -204,7 +220,7 @@ def _nnime(table: Path, row: Row) -> Utterance:
         utterance_id=name,
         audio_path=_audio(_folder_near(table, "Audios") / name),
         where=row.where,
-        speaker=row.text("SpkrID"),
+        speaker=row.identifier("SpkrID"),
         session=parts[1] if len(parts) > 1 else "",
         language="zh",
         emotion=winners[0] if len(winners) == 1 else None,

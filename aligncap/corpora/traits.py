@@ -13,7 +13,6 @@ class Traits:
         licence: Licence of its recordings, in words, for everybody who shows them or passes them on. Empty where the
             adapter cannot know it.
         hub_licence: Name of that licence on the Hugging Face hub where it binds weights; empty where the hub has none.
-        transcribed: Whether every clip has a transcript, so that a training corpus needs no ASR.
         level_normalised: Whether its clips were brought to one level, so that nothing tells how loud a voice was.
         synthetic: Whether it is synthetic speech.
         captions_by_people: Whether its captions, if any, were written by people who listened.
@@ -22,7 +21,6 @@ class Traits:
 
     licence: str = ""
     hub_licence: str = ""
-    transcribed: bool = False
     level_normalised: bool = False
     synthetic: bool = False
     captions_by_people: bool = True

@@ -48,7 +48,8 @@ def explain(results: Path, utterance: str, corpus: str | None = None) -> dict[st
 
 def _rows(path: Path, corpus: str, utterance: str, said: Collection[str], of_corpus: bool) -> list[Row]:
     """Return a file's rows about an utterance, which has the captions ``said`` in the files before it."""
-    columns = [column.name for column in pq.read_schema(path) if not _is_bare(column)]
+    with artifacts.faults(path):
+        columns = [column.name for column in pq.read_schema(path) if not _is_bare(column)]
     if "candidate_id" in columns:
         wanted = pc.starts_with(pc.field("candidate_id"), f"{corpus}/{utterance}#")
     elif {"corpus", "utterance_id"} <= set(columns):
@@ -59,7 +60,9 @@ def _rows(path: Path, corpus: str, utterance: str, said: Collection[str], of_cor
         wanted = pc.field("caption").isin(list(said))
     else:
         return []
-    return [_readable(row) for row in pq.read_table(path, columns=columns, filters=wanted).to_pylist()]
+    artifacts.verify(path)
+    with artifacts.faults(path):
+        return [_readable(row) for row in pq.read_table(path, columns=columns, filters=wanted).to_pylist()]
 
 
 def _is_bare(column: pa.Field) -> bool:

@@ -12,6 +12,7 @@ import glob
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +43,7 @@ BYTES_A_SECOND = 16_000  # assumed where a file's header gives no duration, only
 Row = dict[str, Any]
 
 
-def find_files(arguments: Sequence[str], listed: str = "") -> tuple[list[Path], int]:
+def find_files(arguments: Sequence[str], listed: str = "") -> tuple[list[Path], Counter[str]]:
     """Return the files to caption.
 
     Args:
@@ -51,13 +52,13 @@ def find_files(arguments: Sequence[str], listed: str = "") -> tuple[list[Path], 
         listed: Text with one path per line, or separated by NUL as ``find -print0`` does.
 
     Returns:
-        The files in order, those of a folder sorted, and the number of other files in folders.
+        The files in order, those of a folder sorted, and how many other files of each extension are in folders.
 
     Raises:
         AudioError: A folder or a pattern has no audio.
     """
     files: list[Path] = []
-    passed = 0
+    passed: Counter[str] = Counter()
     for argument in arguments:
         if argument == "-":
             lines = listed.split("\0") if "\0" in listed else listed.splitlines()
@@ -66,17 +67,26 @@ def find_files(arguments: Sequence[str], listed: str = "") -> tuple[list[Path], 
         pattern = any(sign in argument for sign in "*?[") and not os.path.lexists(argument)
         places = [Path(place) for place in sorted(glob.glob(argument, recursive=True))] if pattern else [Path(argument)]
         found: list[Path] = []
+        others: Counter[str] = Counter()
         for place in places:
             # a link to a file that is gone is named like any file that cannot be read
             below = (path for path in place.rglob("*") if path.is_file() or not path.exists())
             inside = sorted(below) if place.is_dir() else [place]
             audio = [path for path in inside if path.suffix.lower() in AUDIO] if place.is_dir() else inside
-            passed += len(inside) - len(audio)
+            others.update(path.suffix.lower() for path in set(inside).difference(audio))
             found += audio
         if not found:
-            raise AudioError(f"{argument}: holds no audio file; name a file, a folder or a pattern that does")
+            told = f" but {extensions(others)}" if others else ""
+            raise AudioError(f"{argument}: holds no audio file{told}; name a file, a folder or a pattern that does")
+        passed += others
         files += found
     return files, passed
+
+
+def extensions(counted: Counter[str]) -> str:
+    """Return counts of extensions in words: "2 .txt, 1 .docx"; the most frequent come first."""
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} {extension or 'without an extension'}" for extension, count in ordered)
 
 
 def arrivals(folder: Path, every_s: float = 1.0) -> Iterator[list[Path]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligncap import artifacts
-from aligncap.captioner.checkpoint import CheckpointPaths
+from aligncap.captioner.checkpoint import CheckpointPaths, load_weights, write_system
 from aligncap.corpora.registry import licence_of, traits_of
 from aligncap.errors import ModelError
 
@@ -37,6 +37,8 @@ def save(captioner: Captioner, folder: Path, base_models: bool, half: bool) -> P
                 _copy_half(path, built / path.name)
             elif path.is_file():
                 shutil.copyfile(path, built / path.name)
+        if half:
+            write_system(CheckpointPaths.of(built), captioner.system)  # the digests are of other weights
         described = {
             "model_type": "aligncap",
             "library_name": "aligncap",
@@ -52,9 +54,9 @@ def save(captioner: Captioner, folder: Path, base_models: bool, half: bool) -> P
 
 
 def _copy_half(source: Path, target: Path) -> None:
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
-    tensors = load_file(source)
+    tensors = load_weights(source)
     save_file({name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}, target)
 
 

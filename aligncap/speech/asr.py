@@ -248,19 +248,19 @@ class TranscriptInputs:
     Attributes:
         audio: Artifact ``audio``.
         labels: Artifact ``labels`` of a training corpus with its text; None to use ASR for all clips.
-        asr: Manifest of the ASR model; None where every clip has text.
+        asr: Manifest of the ASR model, which is loaded only where a clip has no text.
     """
 
     audio: Path
     labels: Path | None
-    asr: Path | None
+    asr: Path
 
 
 def write_transcripts(settings: TranscriptSettings, inputs: TranscriptInputs, out: Path) -> None:
     """Write the artifact ``transcripts`` of a corpus: its own text where a clip has some, else that of ASR.
 
     Raises:
-        CorpusError: Labels are given for a test corpus, or a clip without text is left and no ASR model is given.
+        CorpusError: Labels are given for a test corpus.
     """
     config = settings.transcripts
     clips = artifacts.read_rows(inputs.audio, "audio")
@@ -279,9 +279,13 @@ def write_transcripts(settings: TranscriptSettings, inputs: TranscriptInputs, ou
         from aligncap.models.sources import model_folder
         from aligncap.speech.alone import at_one_level, load_speech
 
-        if inputs.asr is None:
-            raise CorpusError(
-                f"{inputs.labels}: {silent[0]['utterance_id']} has no transcript; set transcripts.train_source: asr"
+        if own:
+            logger.warning(
+                "%s: %d of %d clips have no transcript, the first is %s; the ASR writes them (column 'source')",
+                inputs.labels,
+                len(silent),
+                len(clips),
+                silent[0]["utterance_id"],
             )
         transcriber = Transcriber(model_folder(inputs.asr), settings.compute, config)
         translate = config.task == "translate"

@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -101,3 +102,54 @@ def test_work_directory_depends_on_settings_and_bytes(tmp_path):
 def test_json_is_sorted_and_readable(tmp_path):
     artifacts.write_json({"b": "ü", "a": 1}, tmp_path / "x.json")
     assert (tmp_path / "x.json").read_text(encoding="utf-8") == '{\n  "a": 1,\n  "b": "ü"\n}\n'
+
+
+LABEL = dict(utterance_id="ü1", captions=[], caption_group=None, emotion=None, intensity=None, valence=None)
+LABELS = [
+    {**LABEL, "arousal": None, "transcript": None},
+    {**LABEL, "captions": ["Hört sich traurig an.", ""], "arousal": "low", "transcript": "你好 \0"},
+]
+
+
+def test_a_truncated_artifact_is_named_with_the_remedy(tmp_path):
+    path = tmp_path / "t.parquet"
+    artifacts.write(LABELS, path, "labels", "prepare_corpus")
+    whole = path.read_bytes()
+    for size in {0, 1, 4, 12, len(whole) // 4, len(whole) // 2, len(whole) - 8, len(whole) - 1}:
+        path.write_bytes(whole[:size])
+        for read in (artifacts.read_rows, artifacts.read, artifacts.read_table, artifacts.read_notes):
+            with pytest.raises(ArtifactError, match="delete it and run the same command again") as caught:
+                read(path, "labels")
+            assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_flipped_byte_never_gives_other_rows_or_notes(tmp_path):
+    path = tmp_path / "t.parquet"
+    artifacts.write(LABELS * 20, path, "labels", "prepare_corpus", {"corpus": "ü"})
+    whole = path.read_bytes()
+    for place in np.random.default_rng(0).choice(len(whole), 50, replace=False):
+        changed = bytearray(whole)
+        changed[place] ^= 0x41
+        path.write_bytes(changed)
+        with pytest.raises(ArtifactError, match="delete it and run the same command again") as caught:
+            artifacts.read_rows(path, "labels")
+        assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_artifact_without_a_digest_is_read_and_its_damage_is_one_line(tmp_path):
+    """As artifacts were written before they had one."""
+    path = tmp_path / "t.parquet"
+    write(path)
+    old = path.read_bytes().replace(b"aligncap.sha256", b"aligncap.sha-no")
+    path.write_bytes(old)
+    assert artifacts.read_rows(path, "transcripts") == [ROW]
+    page = old.index(b"\x28\xb5\x2f\xfd")  # of zstd
+    path.write_bytes(old[:page] + bytes(9) + old[page + 9 :])
+    with pytest.raises(ArtifactError, match=r"damaged \(.*; delete it and run the same command again"):
+        artifacts.read(path, "transcripts")
+
+
+def test_text_that_no_artifact_can_hold_is_refused_in_one_line(tmp_path):
+    with pytest.raises(ArtifactError, match="does not fit the schema 'transcripts'"):
+        write(tmp_path / "t.parquet", transcript="a\udcffb")
+    assert not list(tmp_path.iterdir())

@@ -102,14 +102,15 @@ def caption(options: CaptionOptions) -> None:
     """
     from aligncap.errors import AlignCapError, ConfigError
     from aligncap.serving.captioner import checkpoint_name, marked
-    from aligncap.serving.folders import CaptionTable, arrivals, by_length, find_files
+    from aligncap.serving.folders import CaptionTable, arrivals, by_length, extensions, find_files
 
     if bool(options.files) == (options.watch is not None):
         raise ConfigError("caption: give FILE..., or --watch DIR")
     found, passed = find_files(options.files or [], sys.stdin.read() if "-" in (options.files or []) else "")
     found = _channels(found, options)
     if passed and not options.quiet:
-        note(f"{passed} files that are no audio by their names are passed over")
+        files = f"{passed.total()} file{'s' if passed.total() > 1 else ''}"
+        note(f"passed over {files} by extension: {extensions(passed)}; name a file to have it read all the same")
     out, quiet = options.out, options.quiet
     segments = segment_style(found, out, options.as_json) if options.segment == "auto" else None
     style = _style(options) if segments is None else "json"

@@ -2,11 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
 from aligncap.captioner.adapter import build_adapter, integrate_and_fire, masked_mean, pad_features, pool_evenly
-from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint, save_checkpoint
+from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint, load_llm0, save_checkpoint
 from aligncap.captioner.generate import generate
 from aligncap.captioner.model import CaptionModel
 from aligncap.config import AdapterSettings, Compute, Lora, Prompts
@@ -174,3 +175,32 @@ def test_llm_0_is_under_the_lora_and_switching_it_off_leaves_no_trace(tiny_llm, 
         assert model.llm.training is trainable and all(p.requires_grad is trainable for p in lora.values())
         torch.testing.assert_close(logits(model).detach(), before)
         assert float((before - logits(base)).abs().max()) > 1e-3
+
+
+def test_a_damaged_checkpoint_is_an_error_that_names_the_file(tiny_llm, tmp_path):
+    model = model_of(model_folder(tiny_llm), ADAPTERS["conv"])
+    paths = saved(model, ADAPTERS["conv"], tmp_path)
+
+    def refused(path, data: bytes) -> None:
+        whole = path.read_bytes()
+        path.write_bytes(data)
+        with pytest.raises(ModelError, match="delete it and run the same command again") as caught:
+            load_checkpoint(paths, model_folder(tiny_llm), Compute(precision="fp32", device="cpu"))
+        assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+        path.write_bytes(whole)
+
+    for path in (paths.adapter, paths.lora):
+        whole = path.read_bytes()
+        for size in (0, 7, len(whole) // 2, len(whole) - 1):
+            refused(path, whole[:size])
+        for place in np.random.default_rng(0).choice(len(whole), 20, replace=False):
+            changed = bytearray(whole)
+            changed[place] ^= 1
+            refused(path, changed)
+    refused(paths.system, paths.system.read_bytes()[:-3])
+    system = json.loads(paths.system.read_text())
+    paths.system.write_text(json.dumps({key: value for key, value in system.items() if key != "sha256"}))
+    load_llm0(paths)  # as checkpoints were before they had digests
+    paths.lora.write_bytes(paths.lora.read_bytes()[:-1])
+    with pytest.raises(ModelError, match="lora.safetensors: no safetensors file, or damaged"):
+        load_llm0(paths)

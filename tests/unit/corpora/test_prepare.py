@@ -7,7 +7,8 @@ import pytest
 
 from aligncap import artifacts
 from aligncap.config import Corpus, SpeechSettings
-from aligncap.corpora.base import Utterance, draw
+from aligncap.corpora.base import Utterance
+from aligncap.corpora.drawing import draw
 from aligncap.corpora.prepare import prepare_corpus
 from aligncap.errors import CorpusError
 

@@ -43,7 +43,7 @@ def test_a_folder_becomes_a_table_and_the_next_run_does_only_what_is_new(
     code, printed, said = run(*arguments)
     assert (code, printed) == (1, "")
     assert len([line for line in said.splitlines() if "broken.wav" in line]) == 1
-    assert "captioned 5 of 6 files" in said
+    assert "captioned 5 of 6 files" in said and "passed over 1 file by extension: 1 .txt; name a file" in said
     first = pd.read_parquet(out)
     assert [Path(path).name for path in first.path] == ["a.wav", "b.wav", "e.wav", "c.wav", "d.WAV"]
     assert first.model.str.startswith("tiny/kd@").all()

@@ -14,7 +14,7 @@ from voice import voice
 from aligncap import Captioner, artifacts
 from aligncap.captioner import caption as captions
 from aligncap.captioner.caption import CaptioningInputs, caption_testset
-from aligncap.captioner.checkpoint import CheckpointPaths
+from aligncap.captioner.checkpoint import CheckpointPaths, write_system
 from aligncap.config import Decoding, Doubt
 from aligncap.errors import AudioError
 from aligncap.serving.captioner import UNFAMILIAR, marked
@@ -76,6 +76,7 @@ def test_speech_unlike_the_training_speech_is_told_and_its_tags_are_even(checkpo
     tensors = load_file(other / "adapter.safetensors")
     tensors["tagger.known.distances"] = np.array([0.0, 1e-6], np.float32)
     save_file(tensors, other / "adapter.safetensors")
+    write_system(CheckpointPaths.of(other), json.loads((other / "system.json").read_text(encoding="utf-8")))
     known, strange = (Captioner.load(folder, compute=COMPUTE).caption(said) for folder in (checkpoint, other))
     assert known.familiarity > 0.5 and known.warnings == []
     assert strange.familiarity == 0 and strange.warnings == [UNFAMILIAR]

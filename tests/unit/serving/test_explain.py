@@ -119,3 +119,14 @@ def test_an_utterance_that_is_not_there_is_one_line(results, utterance, said):
 def test_a_folder_without_results_says_how_to_name_one(tmp_path):
     with pytest.raises(ArtifactError, match="--results"):
         explain(tmp_path, "u1")
+
+
+@pytest.mark.parametrize("size", [0, 40, -1])
+def test_a_damaged_artifact_is_named(results, size):
+    path = results / "captions/kd/test.parquet"
+    whole = path.read_bytes()
+    changed = bytearray(whole)
+    changed[10] ^= 1
+    path.write_bytes(changed if size < 0 else whole[:size])
+    with pytest.raises(ArtifactError, match="captions/kd/test.parquet: .*delete it and run the same command again"):
+        explain(results, "v7")

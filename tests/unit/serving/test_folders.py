@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from aligncap.errors import ArtifactError, AudioError
-from aligncap.serving.folders import CaptionTable, arrivals, by_length, find_files, read_captions
+from aligncap.serving.folders import CaptionTable, arrivals, by_length, extensions, find_files, read_captions
 from aligncap.vocabulary import Clue
 
 
@@ -31,14 +31,26 @@ def row(path: Path, caption: str = "Sounds sad.", model: str = "e/kd@1") -> dict
 def test_files_folders_patterns_and_a_list_name_files(folder):
     names = {path.name for path in find_files([str(folder)])[0]}
     assert names == {"a.wav", "b.wav", "c.wav", "d.WAV", "e.wav"}
-    assert find_files([str(folder)])[1] == 1  # notes.txt
+    assert find_files([str(folder)])[1] == {".txt": 1}
     assert [p.name for p in find_files([f"{folder}/**/*.wav"])[0]] == ["a.wav", "b.wav", "e.wav", "c.wav"]
     assert find_files(["-", "x.wav"], "one.wav\n\ntwo words.wav\n")[0] == [
         *map(Path, ("one.wav", "two words.wav", "x.wav"))
     ]
     assert find_files(["-"], "a\nb.wav\0c.wav\0")[0] == [Path("a\nb.wav"), Path("c.wav")]
-    with pytest.raises(AudioError, match="holds no audio file"):
+    with pytest.raises(AudioError, match="holds no audio file; name"):
         find_files([f"{folder}/*.flac"])
+
+
+def test_files_that_are_passed_over_are_told_by_extension(tmp_path):
+    for name in ("a.wav", "a.TXT", "more/b.txt", "c.docx", "LICENSE"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    files, passed = find_files([str(tmp_path)])
+    assert [path.name for path in files] == ["a.wav"]
+    assert extensions(passed) == "2 .txt, 1 without an extension, 1 .docx"
+    (tmp_path / "a.wav").unlink()
+    with pytest.raises(AudioError, match="holds no audio file but 2 .txt, 1 without an extension, 1 .docx; name"):
+        find_files([str(tmp_path)])
 
 
 def test_a_file_comes_once_it_has_stopped_growing_and_again_when_it_changed(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 from voice import voice
 
 from aligncap import Captioner
+from aligncap.captioner.checkpoint import DIGESTS, CheckpointPaths, read_system
 from aligncap.serving.captioner import UNFAMILIAR
 from aligncap.serving.locations import PRETRAINED
 
@@ -15,6 +16,7 @@ TRAINED_ON = ["ravdess", "nemo", "emodb", "emovo", "ased", "koremo"]
 
 def test_its_files_are_small_and_say_where_they_are_from() -> None:
     assert {path.name for path in PRETRAINED.iterdir()} >= {"adapter.safetensors", "lora.safetensors", "system.json"}
+    assert set(read_system(CheckpointPaths.of(PRETRAINED))[DIGESTS]) == {"adapter.safetensors", "lora.safetensors"}
     assert sum(path.stat().st_size for path in PRETRAINED.iterdir()) < 12e6
     assert json.loads((PRETRAINED / "system.json").read_text())["corpora"] == TRAINED_ON
     card = (PRETRAINED / "README.md").read_text(encoding="utf-8")

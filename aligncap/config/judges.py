@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -57,6 +58,10 @@ class OpenAiJudge(Section):
             raise ValueError("key_variable is the NAME of an environment variable, such as OPENAI_API_KEY, not a key")
         if not re.fullmatch(r"https?://[^\s@?#]+", self.base_url):
             raise ValueError("base_url is http(s)://host/path without user, password, query or fragment")
+        try:
+            json.dumps(self.request, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError("request is sent as JSON; want text, finite numbers, true, false, null, lists") from None
         return self
 
 

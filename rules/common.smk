@@ -369,7 +369,7 @@ onstart:
 
 onsuccess:
     if settings.tracking.enabled:
-        from aligncap.tracking.runs import finish_pipeline
+        from aligncap.tracking.syncing import finish_pipeline
         from aligncap.tracking.results import record_results
 
         record_results(settings, Path("results") / settings.experiment)
@@ -378,6 +378,6 @@ onsuccess:
 
 onerror:
     if settings.tracking.enabled:
-        from aligncap.tracking.runs import finish_pipeline
+        from aligncap.tracking.syncing import finish_pipeline
 
         finish_pipeline(settings.experiment, ok=False)

@@ -1,8 +1,8 @@
 """Tracking: one MLflow run per pipeline run with a child run per stage and live curves; it can never break a stage.
 
 Every row first goes, flushed, to ``work/tracking/{experiment}/{rule}-{name}.jsonl``, and that log is authoritative. A
-thread copies it into MLflow while the stage runs. ``syncing`` (end of the pipeline, ``make mlflow-sync``) imports the rows
-that the store lacks, because it was down or because the stage was too short to import MLflow.
+thread copies it into MLflow while the stage runs. ``syncing`` (end of the pipeline, ``make mlflow-sync``) imports the
+rows that the store lacks, because it was down or because the stage was too short to import MLflow.
 
 A run is identified by a uid in its log. A stage that was killed and starts again with the same settings continues its
 run; after it has finished, or with other settings, it gets a new one.

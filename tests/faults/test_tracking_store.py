@@ -162,9 +162,8 @@ def test_a_store_that_fails_while_a_stage_runs_costs_it_nothing(
     assert artifacts.read("kd.parquet", "training").value.tolist() == [row["value"] for row in ROWS]
     code = f"from test_tracking_store import found, syncing; syncing.sync('exp', {uri!r}); print(found({uri!r}))"
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "faults")])
-    told = subprocess.run(  # a process of its own: MLflow keeps a connection to the old file in this one
-        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=True
-    )
+    own = {**os.environ, "PYTHONPATH": paths}  # a process of its own: in this one MLflow keeps the old file open
+    told = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "['train_alignment/kd']", told.stderr
 
 

@@ -35,7 +35,9 @@ class OpenAiJudge(Section):
     concurrency: Count = Field(8, description="number of requests under way at once")
     timeout_s: Positive = Field(60.0, description="seconds that one request may take")
     retries: Annotated[int, Field(ge=0)] = Field(
-        6, description="how often a request is sent again after a timeout, a lost connection, HTTP 429 or 5xx"
+        9,
+        description="how often a request is sent again after a timeout, a lost connection, HTTP 429 or 5xx; with the "
+        "waits below, 9 outlast some six minutes",
     )
     backoff_s: Positive = Field(
         1.0,

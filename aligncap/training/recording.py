@@ -60,7 +60,7 @@ def _content(tensors: Mapping[str, Tensor], step: str, log: str) -> str:
     digest = hashlib.sha256(f"{step}\n{log}".encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from aligncap.config import OVERRIDABLE, OVERRIDABLE_PREFERENCE, AlignCapConfig, Judge, JudgeName, System, validated
-from aligncap.config.reading import Layer, read_assignments, read_file, source_of
 from aligncap.errors import ConfigError
+from aligncap.reading import Layer, read_assignments, read_file, source_of
 
 SEPARATOR = "@"
 TRAINED = ("alignment", "preference")

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from aligncap.config.reading import Layer, source_of
 from aligncap.config.sections import AlignCapConfig
 from aligncap.errors import ConfigError
+from aligncap.reading import Layer, source_of
 
 Model = TypeVar("Model", bound=BaseModel)
 

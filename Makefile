@@ -101,7 +101,7 @@ mlflow: setup ## compare runs in MLflow on http://127.0.0.1:5000 (PORT=...)
 	  --backend-store-uri sqlite:///mlruns/mlflow.db --artifacts-destination mlruns/artifacts
 
 mlflow-sync: setup ## import what MLflow missed while its store was down
-	$(PY) -m aligncap.tracking.runs
+	$(PY) -m aligncap.tracking.syncing
 
 clean: ## remove results, logs, resume states and site; models, MLflow, .venv and a judge's paid answers stay
 	rm -rf results logs site

@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from aligncap.config import OVERRIDABLE, OVERRIDABLE_PREFERENCE, AlignCapConfig, Judge, JudgeName, System, validated
 from aligncap.errors import ConfigError
+from aligncap.reading import Layer, read_assignments, read_file, source_of
 
 SEPARATOR = "@"
 TRAINED = ("alignment", "preference")
@@ -38,29 +37,42 @@ def _without_dropped(raw: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def parse(raw: Mapping[str, Any]) -> AlignCapConfig:
+def parse(raw: Mapping[str, Any], layers: Sequence[Layer] = ()) -> AlignCapConfig:
     """Validate a merged mapping and add a system ``{name}@{seed}`` for each of ``systems.{name}.seeds``.
+
+    Args:
+        raw: The mapping.
+        layers: What it was merged of; messages name the one that gives a key.
 
     Raises:
         ConfigError: A key is unknown, mistyped, out of bounds or contradictory; the message names each in one line.
     """
-    config = validated(AlignCapConfig, _without_dropped(raw))
-    config = expand_seeds(config)
-    for name in config.systems:
-        resolve_system(config, name)
+    config = validated(AlignCapConfig, _without_dropped(raw), layers=layers)
+    try:
+        config = expand_seeds(config)
+        for name in config.systems:
+            resolve_system(config, name)
+    except ConfigError as error:
+        key = str(error).partition(": ")[0].split(".")
+        raise ConfigError(f"{source_of(layers, key)}: {error}") from error
     return config
 
 
-def load(*paths: str | Path) -> AlignCapConfig:
-    """Read one or more YAML files, merge each over the one before, and validate. Raises as ``parse``."""
+def load(*paths: str | Path, assignments: Sequence[str] = ()) -> AlignCapConfig:
+    """Read YAML files and then ``key=value`` texts, merge each over the one before, and validate.
+
+    Args:
+        paths: One or more files.
+        assignments: What follows Snakemake's ``--config``.
+
+    Raises:
+        ConfigError: As ``parse``; or a file cannot be read, has a key twice, or holds something else than keys.
+    """
+    layers = [*map(read_file, paths), *read_assignments(assignments)]
     merged: dict[str, Any] = {}
-    for path in paths:
-        try:
-            raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path}: not a readable YAML file: {' '.join(str(error).split())}") from error
-        merged = merge(merged, raw or {})
-    return parse(merged)
+    for layer in layers:
+        merged = merge(merged, layer.raw)
+    return parse(merged, layers)
 
 
 def corpus_names(config: AlignCapConfig, role: str) -> list[str]:

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import get_args
 
 from aligncap.config import JudgeName
-from aligncap.systems import candidates_name, corpus_names, judge_named, keys_of_judge, lineage, merge, pairs_name
+from aligncap.systems import candidates_name, corpus_names, judge_named, keys_of_judge, lineage, load, pairs_name
 from aligncap.systems import plain_name, resolve_system, seed_members, variant
-from aligncap.systems import parse as parse_config  # Snakemake runs this file in a namespace that has a `parse`
 from aligncap.corpora.registry import licence_of, may_have_human_captions, traits_of
 from aligncap.errors import ConfigError
-from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 
 
@@ -20,9 +18,14 @@ include: "code_digest.py"
 
 
 try:
-    # Snakemake puts an overlay's systems first. What systems share is named after the first of them, so config.yaml's
-    # lead whatever lies over it: what one stack of overlays has trained, another takes up.
-    settings = parse_config(merge(load_configfile(Path(workflow.basedir) / "config.yaml"), config))
+    # Read here and not taken from Snakemake, which makes the text "null" of a null in `--config`, a number of 2024_05,
+    # and the last of two equal keys; and which puts an overlay's systems first. What systems share is named after the
+    # first of them, so config.yaml's lead whatever lies over it: what one stack has trained, another takes up.
+    settings = load(
+        Path(workflow.basedir) / "config.yaml",
+        *workflow.config_settings.configfiles,
+        assignments=workflow.config_settings.config_args or (),
+    )
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
@@ -360,7 +363,7 @@ onstart:
 
 onsuccess:
     if settings.tracking.enabled:
-        from aligncap.tracking.runs import finish_pipeline
+        from aligncap.tracking.syncing import finish_pipeline
         from aligncap.tracking.results import record_results
 
         record_results(settings, Path("results") / settings.experiment)
@@ -369,6 +372,6 @@ onsuccess:
 
 onerror:
     if settings.tracking.enabled:
-        from aligncap.tracking.runs import finish_pipeline
+        from aligncap.tracking.syncing import finish_pipeline
 
         finish_pipeline(settings.experiment, ok=False)

@@ -14,15 +14,13 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
-import yaml
 from run_display import Display
 from run_progress import Progress, benchmarks
 
 from aligncap.config import AlignCapConfig, Optimisation
 from aligncap.errors import AlignCapError
-from aligncap.systems import corpus_names, lineage, merge, parse
+from aligncap.systems import corpus_names, lineage, load
 
 RUN_LOCK = Path(".snakemake") / "aligncap.lock"
 JOBS_LOCK = Path("work") / "jobs.lock"  # each job holds a share of it (aligncap/job.py)
@@ -50,13 +48,7 @@ def read_config(arguments: list[str]) -> AlignCapConfig:
     parser.add_argument("--configfile", "--configfiles", nargs="+", action="extend", default=[])
     parser.add_argument("--config", "-C", nargs="+", action="extend", default=[])
     known, _ = parser.parse_known_args(arguments)
-    raw: dict[str, Any] = {}
-    for path in ["config.yaml", *known.configfile]:
-        raw = merge(raw, yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
-    for pair in known.config:
-        key, _, value = pair.partition("=")
-        raw = merge(raw, {key: yaml.safe_load(value)})
-    return parse(raw)
+    return load("config.yaml", *known.configfile, assignments=known.config)
 
 
 def without_audio(arguments: list[str]) -> list[str]:
@@ -181,7 +173,7 @@ def main(arguments: list[str]) -> int:
         arguments = without_audio(arguments)
     try:
         config = read_config(arguments)
-    except (AlignCapError, OSError, yaml.YAMLError) as error:
+    except AlignCapError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1
     lock = take(RUN_LOCK)

@@ -59,6 +59,10 @@ class AdaptationTask(TrainingTask):
         example, _, ids = self.sets["train"][item]
         return len(ids) + len(example.p_sem_ids)
 
+    def key(self, item: int) -> str:
+        """Return corpus and id of a training item's utterance."""
+        return self.sets["train"][item].example.key
+
     def corpus(self, item: int) -> str:
         """Return the corpus of a training item's utterance."""
         return self.sets["train"][item].example.corpus

@@ -73,6 +73,10 @@ class WarmStartTask(TrainingTask):
         """Return the number of frames of a training utterance."""
         return self.sets["train"][item].features.shape[1]
 
+    def key(self, item: int) -> str:
+        """Return corpus and id of a training utterance."""
+        return self.sets["train"][item].key
+
     def corpus(self, item: int) -> str:
         """Return the corpus of a training utterance."""
         return self.sets["train"][item].corpus

@@ -16,6 +16,6 @@ TopP = Annotated[
 
 
 class Section(BaseModel):
-    """Base of every section: frozen, and no key that it does not declare."""
+    """Base of every section: frozen, no key that it does not declare, and no number that is NaN or infinite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -34,7 +35,9 @@ class OpenAiJudge(Section):
     concurrency: Count = Field(8, description="number of requests under way at once")
     timeout_s: Positive = Field(60.0, description="seconds that one request may take")
     retries: Annotated[int, Field(ge=0)] = Field(
-        6, description="how often a request is sent again after a timeout, a lost connection, HTTP 429 or 5xx"
+        9,
+        description="how often a request is sent again after a timeout, a lost connection, HTTP 429 or 5xx; with the "
+        "waits below, 9 outlast some six minutes",
     )
     backoff_s: Positive = Field(
         1.0,
@@ -57,6 +60,10 @@ class OpenAiJudge(Section):
             raise ValueError("key_variable is the NAME of an environment variable, such as OPENAI_API_KEY, not a key")
         if not re.fullmatch(r"https?://[^\s@?#]+", self.base_url):
             raise ValueError("base_url is http(s)://host/path without user, password, query or fragment")
+        try:
+            json.dumps(self.request, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError("request is sent as JSON; want text, finite numbers, true, false, null, lists") from None
         return self
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -12,17 +13,23 @@ from pydantic import BaseModel, ValidationError
 
 from aligncap.config.sections import AlignCapConfig
 from aligncap.errors import ConfigError
+from aligncap.reading import Layer, source_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def validated(model: type[Model], raw: Any, where: str = "config") -> Model:
+_SHOWN = reprlib.Repr()
+_SHOWN.maxstring = _SHOWN.maxother = 80
+
+
+def validated(model: type[Model], raw: Any, where: str = "config", layers: Sequence[Layer] = ()) -> Model:
     """A section made of a mapping.
 
     Args:
         model: the class of the section.
         raw: the mapping.
-        where: what a message starts with.
+        where: what a message starts with, where it names no layer.
+        layers: what ``raw`` was merged of; a message names the one that gives the key.
 
     Raises:
         ConfigError: one line naming each key that is unknown, mistyped, out of bounds or contradictory.
@@ -30,7 +37,11 @@ def validated(model: type[Model], raw: Any, where: str = "config") -> Model:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_explain(error, model)}") from error
+        told: dict[str, list[str]] = {}
+        for item in error.errors():
+            source = source_of(layers, item["loc"]) if layers else where
+            told.setdefault(source, []).append(_explain(item, model))
+        raise ConfigError("; ".join(f"{source}: {'; '.join(lines)}" for source, lines in told.items())) from error
 
 
 def _known_keys(model: type[BaseModel], path: Sequence[Any]) -> list[str]:
@@ -43,21 +54,21 @@ def _known_keys(model: type[BaseModel], path: Sequence[Any]) -> list[str]:
     return list(getattr(current, "model_fields", {}))
 
 
-def _explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """All errors of a validation in one line: where, what, the value got, a near key."""
-    lines = []
-    for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "extra_forbidden":
-            key = str(item["loc"][-1])
-            near = difflib.get_close_matches(key, _known_keys(model, item["loc"][:-1]) or _all_keys(), n=1)
-            lines.append(f"{where}: unknown key" + (f" (did you mean {near[0]}?)" if near else ""))
-        else:
-            message = re.sub(r"^Value error, ", "", item["msg"])
-            got = item.get("input")
-            value = f", got {got!r}" if not isinstance(got, Mapping | BaseModel) else ""
-            lines.append(f"{where or 'config'}: {message}{value}{_near_choice(item)}")
-    return "; ".join(lines)
+def _explain(item: Any, model: type[BaseModel]) -> str:
+    """One error of a validation in words: where, what, the value got, the remedy."""
+    path, kind, got = item["loc"], item["type"], item.get("input")
+    where = ".".join(str(part) for part in path)
+    if kind == "extra_forbidden":
+        known = _known_keys(model, path[:-1]) or _all_keys()
+        near = difflib.get_close_matches(str(path[-1]).lower(), known, n=1)
+        return f"{where}: unknown key" + (f" (did you mean {near[0]}?)" if near else "; config.yaml shows all keys")
+    message = re.sub(r"^Value error, ", "", item["msg"])
+    if kind in ("model_type", "dict_type"):
+        message = "Input should be keys with values below it"
+    value = f", got {_SHOWN.repr(got)}" if not isinstance(got, Mapping | BaseModel) else ""
+    is_number = kind == "string_type" and isinstance(got, int | float)
+    quotes = "; if it is text, quote it" if is_number else ""
+    return f"{where or 'config'}: {message}{value}{_near_choice(item)}{quotes}"
 
 
 def _near_choice(item: Any) -> str:

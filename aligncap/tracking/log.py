@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import json
+import os
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,32 @@ LOGS = Path("work") / "tracking"
 UID_TAG = "aligncap.uid"
 
 
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, which is made where it is missing, against other threads and processes.
+
+    The lock is the operating system's: it dies with its holder, and a folder that can only be read has one, too.
+
+    Raises:
+        OSError: The folder cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def read_log(path: Path) -> list[Row]:
-    """Return the rows of a log, without a last line that a kill cut short."""
+    """Return the rows of a log, without lines that are damaged, such as a last one that a kill cut short."""
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        with contextlib.suppress(json.JSONDecodeError):
-            rows.append(json.loads(line))
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
+        with contextlib.suppress(ValueError):
+            row = json.loads(line)
+            if isinstance(row, dict) and {"uid", "kind"} <= row.keys():
+                rows.append(row)
     return rows
 
 
@@ -83,5 +105,6 @@ class StageLog:
             return self.rows[start:]
 
     def close(self) -> None:
-        """Close the file; the rows stay in memory."""
-        self._stream.close()
+        """Close the file; the rows stay in memory. What a full disk did not take was told when it was appended."""
+        with contextlib.suppress(OSError):
+            self._stream.close()

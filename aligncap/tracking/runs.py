@@ -1,8 +1,8 @@
 """Tracking: one MLflow run per pipeline run with a child run per stage and live curves; it can never break a stage.
 
 Every row first goes, flushed, to ``work/tracking/{experiment}/{rule}-{name}.jsonl``, and that log is authoritative. A
-thread copies it into MLflow while the stage runs. ``sync`` (end of the pipeline, ``make mlflow-sync``) imports the rows
-that the store lacks, because it was down or because the stage was too short to import MLflow.
+thread copies it into MLflow while the stage runs. ``syncing`` (end of the pipeline, ``make mlflow-sync``) imports the
+rows that the store lacks, because it was down or because the stage was too short to import MLflow.
 
 A run is identified by a uid in its log. A stage that was killed and starts again with the same settings continues its
 run; after it has finished, or with other settings, it gets a new one.
@@ -38,13 +38,14 @@ LIVE_WITHOUT_CURVE_AFTER_S = 60.0
 FLUSH_EVERY_S = 2.0
 CLOSE_WITHIN_S = 20.0
 MODEL_TAGS = ("system", "seed", "experiment")  # tags that a run shares with its logged model
-_ROOT = Path("work")
+ROOT = Path("work")
 _SECRET = re.compile(r"(^|[._-])(api_?key|key|password|passwd|secret|credentials?|(access|auth|api|hf|bearer)_?token)$")
 _USERINFO = re.compile(r"(://)[^/@\s]+@")
 _MAX_VALUE = 6000  # characters that MLflow stores of a parameter
 
 
-def _now() -> int:
+def now() -> int:
+    """Return the time in milliseconds, as MLflow counts it."""
     return time.time_ns() // 1_000_000
 
 
@@ -73,13 +74,14 @@ def _file_stem(name: str) -> str:
     return re.sub(r"[^\w.@-]", "-", name)
 
 
-def _log_path(experiment: str, rule: str, name: str) -> Path:
+def log_path(experiment: str, rule: str, name: str) -> Path:
+    """Return the path of a stage's log."""
     stem = _file_stem(f"{rule}-{name}" if name else rule)
-    return _ROOT / "tracking" / experiment / f"{stem}.jsonl"
+    return ROOT / "tracking" / experiment / f"{stem}.jsonl"
 
 
 def _parent_path(experiment: str) -> Path:
-    return _ROOT / f"mlflow_parent_{experiment}.json"
+    return ROOT / f"mlflow_parent_{experiment}.json"
 
 
 class _Live(threading.Thread):
@@ -124,7 +126,7 @@ class _Live(threading.Thread):
         except Exception as error:  # whatever the store does, the stage goes on
             self._failures += 1
             if self._failures == 1:
-                _warn(error, self._log.path)
+                logger.warning(unavailable(error, self._log.path))
             return self._failures < 4
         return True
 
@@ -135,11 +137,10 @@ class _Live(threading.Thread):
             self.join(CLOSE_WITHIN_S)
 
 
-def _warn(error: Exception, path: Path) -> None:
+def unavailable(error: Exception, path: Path) -> str:
+    """Return the line about a store that cannot be written while the rows of ``path`` wait, without a password."""
     reason = _USERINFO.sub(r"\1***@", " ".join(str(error).split()))[:160]
-    logger.warning(
-        "tracking: store unavailable (%s); rows stay in %s, import them with `make mlflow-sync`", reason, path
-    )
+    return f"tracking: store unavailable ({reason}); rows stay in {path}, import them with `make mlflow-sync`"
 
 
 class Recorder:
@@ -164,16 +165,16 @@ class Recorder:
         except (TypeError, ValueError):
             number = math.nan
         self._append(
-            {"kind": "metric", "step": int(step), "split": split, "metric": metric, "value": number, "time": _now()}
+            {"kind": "metric", "step": int(step), "split": split, "metric": metric, "value": number, "time": now()}
         )
 
     def params(self, params: Mapping[str, Any]) -> None:
         """Log further settings, nested or flat; a key that the run already has keeps its value."""
-        self._append({"kind": "params", "params": flat(params), "time": _now()})
+        self._append({"kind": "params", "params": flat(params), "time": now()})
 
     def link(self, name: str, path: str | Path) -> None:
         """Record the path of a file that is not copied, such as a checkpoint, as the tag ``link.{name}``."""
-        self._append({"kind": "link", "name": name, "path": _relative(path), "time": _now()})
+        self._append({"kind": "link", "name": name, "path": _relative(path), "time": now()})
 
     def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Show rows with equal columns as the table ``{name}.json``, in the form of ``mlflow.log_table``."""
@@ -186,7 +187,7 @@ class Recorder:
         except (OSError, TypeError, ValueError) as error:
             logger.warning("tracking: table %s cannot be written (%s); the stage goes on", name, error)
             return
-        self._append({"kind": "table", "path": _relative(path), "time": _now()})
+        self._append({"kind": "table", "path": _relative(path), "time": now()})
 
     def model(self, name: str, checkpoint: str | Path, digest: str, corpus: str, corpus_digest: str) -> None:
         """Register a checkpoint as a logged model of MLflow, to which the metrics of this run belong.
@@ -203,7 +204,7 @@ class Recorder:
             tags = {key: value for key, value in self._log.opening["tags"].items() if key in MODEL_TAGS}
             self._append({
                 "kind": "model", "name": name, "path": _relative(checkpoint), "digest": digest, "tags": tags,
-                "corpus": corpus, "corpus_digest": corpus_digest, "time": _now(),
+                "corpus": corpus, "corpus_digest": corpus_digest, "time": now(),
             })  # fmt: skip
 
 
@@ -228,11 +229,12 @@ def _opening(rule: str, name: str, params: Mapping[str, Any], tags: Mapping[str,
     tagged = {**where, **flat(tags or {}), "rule": rule, "name": name, "settings": digest}
     run_name = f"{rule}/{name}" if name else rule
     return {
-        "digest": digest, "params": settings, "tags": tagged, "parent": parent, "run_name": run_name, "time": _now(),
+        "digest": digest, "params": settings, "tags": tagged, "parent": parent, "run_name": run_name, "time": now(),
     }  # fmt: skip
 
 
-def _parent_uid(experiment: str) -> str:
+def parent_uid(experiment: str) -> str:
+    """Return the uid of the pipeline's run, or an empty text where none has started."""
     try:
         return str(json.loads(_parent_path(experiment).read_text(encoding="utf-8"))["uid"])
     except (OSError, ValueError, KeyError):
@@ -241,7 +243,7 @@ def _parent_uid(experiment: str) -> str:
 
 def finished_tag(experiment: str, rule: str, name: str, key: str) -> str:
     """Return a tag of the last run of a stage, or an empty text where that run has not finished or lacks the tag."""
-    attempts = list(attempts_of(read_log(_log_path(experiment, rule, name))).values())
+    attempts = list(attempts_of(read_log(log_path(experiment, rule, name))).values())
     finished = bool(attempts) and status_of(attempts[-1]) == "FINISHED"
     return str(attempts[-1][0]["tags"].get(key, "")) if finished else ""
 
@@ -277,8 +279,8 @@ def tracked(
     log = live = None
     if uri and experiment:
         try:
-            path = _log_path(experiment, rule, name)
-            log = StageLog(path, _opening(rule, name, params, tags, _parent_uid(experiment)))
+            path = log_path(experiment, rule, name)
+            log = StageLog(path, _opening(rule, name, params, tags, parent_uid(experiment)))
             live = _Live(log, uri, experiment)
             live.start()
         except (OSError, RuntimeError, TypeError, ValueError, KeyError) as error:
@@ -294,7 +296,7 @@ def tracked(
         raise
     finally:
         _current = outer
-        recorder._append({"kind": "close", "status": status, "time": _now()})
+        recorder._append({"kind": "close", "status": status, "time": now()})
         if live is not None and log is not None:
             live.finish()
             log.close()
@@ -303,7 +305,7 @@ def tracked(
 def _pipeline_log(config: AlignCapConfig) -> StageLog:
     opening = _opening("pipeline", "", config.model_dump(mode="json"), None, "")
     opening["run_name"] = f"{config.experiment}-{opening['digest'][:8]}"
-    return StageLog(_log_path(config.experiment, "pipeline", ""), opening)
+    return StageLog(log_path(config.experiment, "pipeline", ""), opening)
 
 
 @contextlib.contextmanager
@@ -321,7 +323,7 @@ def start_pipeline(config: AlignCapConfig) -> None:
     if not config.tracking.enabled:
         return
     experiment = config.experiment
-    path = _log_path(experiment, "pipeline", "")
+    path = log_path(experiment, "pipeline", "")
     try:
         with contextlib.closing(_pipeline_log(config)) as log:
             write_json({"uid": log.uid, "run_name": log.opening["run_name"]}, _parent_path(experiment))
@@ -333,62 +335,4 @@ def start_pipeline(config: AlignCapConfig) -> None:
 
         Store(config.tracking.uri, experiment).open(log.opening)
     except Exception as error:
-        _warn(error, path)
-
-
-def finish_pipeline(experiment: str, ok: bool) -> None:
-    """Close the pipeline's run, import the rows that the store lacks, and mark stages that never ended as killed."""
-    uri, uid = os.environ.get(URI_VARIABLE, ""), _parent_uid(experiment)
-    if not uri or not uid:
-        return
-    for path in sorted((_ROOT / "tracking" / experiment).glob("*.jsonl")):
-        attempts = attempts_of(read_log(path))
-        for attempt, rows in attempts.items():
-            if status_of(rows) is None:
-                status = ("FINISHED" if ok else "FAILED") if attempt == uid else "KILLED"
-                row = {"kind": "close", "status": status, "time": _now(), "uid": attempt}
-                with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as stream:
-                    stream.write(json.dumps(row) + "\n")
-    sync(experiment, uri)
-
-
-def sync(experiment: str, uri: str) -> int:
-    """Import the rows of an experiment's logs that the store lacks.
-
-    Returns:
-        The number of runs written; 0, with one warning, where the store is unavailable.
-    """
-    folder = _ROOT / "tracking" / experiment
-    parent_log = _log_path(experiment, "pipeline", "")
-    written = 0
-    try:
-        from aligncap.tracking.store import Store
-
-        store = Store(uri, experiment)
-        complete = store.complete()
-        # Parents come before children, and trainings before the tests of their checkpoints.
-        for path in sorted(folder.glob("*.jsonl"), key=lambda p: (p != parent_log, p.name.startswith("test-"), p)):
-            for uid, rows in attempts_of(read_log(path)).items():
-                if rows[0]["kind"] != "open" or complete.get(uid) == str(len(rows)):
-                    continue
-                run_id = store.open(rows[0])
-                store.write(run_id, rows)
-                status = status_of(rows)
-                if status is not None:
-                    store.close(run_id, status, rows[-1]["time"], len(rows))
-                written += 1
-    except Exception as error:
-        _warn(error, folder)
-    return written
-
-
-def main() -> None:
-    """Import the logs of every experiment (``python -m aligncap.tracking.runs``, called by ``make mlflow-sync``)."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    uri = os.environ.get(URI_VARIABLE) or AlignCapConfig.model_fields["tracking"].default.uri
-    for folder in sorted((_ROOT / "tracking").glob("*/")):
-        logger.info("%s: %d runs written to MLflow", folder.name, sync(folder.name, uri))
-
-
-if __name__ == "__main__":
-    main()
+        logger.warning(unavailable(error, path))

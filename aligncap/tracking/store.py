@@ -1,7 +1,7 @@
 """The store of MLflow: the only module that talks to it, which writes rows of logs and looks up runs.
 
-Everything here may raise, and ``tracking.runs`` catches it. Writing the same rows again changes nothing: MLflow keeps
-one value for equal (run, key, step, timestamp, value), and parameters are only added.
+Everything here may raise, and ``tracking.runs`` and ``tracking.syncing`` catch it. Writing the same rows again changes
+nothing: MLflow keeps one value for equal (run, key, step, timestamp, value), and parameters are only added.
 
 Artifacts of a SQLite store lie beside it in ``artifacts/{experiment}/{run}/artifacts`` and are stored under an
 ``mlflow-artifacts:`` address, so that no absolute path enters the store and the folder may move (``make mlflow`` serves
@@ -14,7 +14,6 @@ few megabytes. The base models are not copied but named in its metadata.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
@@ -23,13 +22,13 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from aligncap.tracking.log import EXPERIMENT_VARIABLE, LOGS, UID_TAG, URI_VARIABLE, attempts_of, read_log
+from aligncap.tracking.log import EXPERIMENT_VARIABLE, LOGS, UID_TAG, URI_VARIABLE, attempts_of, held, read_log
 
 logger = logging.getLogger(__name__)
 
@@ -49,17 +48,14 @@ def _database(uri: str) -> Path | None:
     return Path(uri.removeprefix(prefix)) if uri.startswith(prefix) else None
 
 
-@contextlib.contextmanager
-def _one_at_a_time(uri: str) -> Iterator[None]:
-    """Hold the store's lock file, because processes that create or migrate a SQLite store together would ruin it."""
+def _one_at_a_time(uri: str) -> contextlib.AbstractContextManager[None]:
+    """Hold the store's lock.
+
+    Processes that create or migrate a SQLite store together would ruin it, and those that look for a run or a model and
+    then make it would make two. What writes into a store on a server shares the logs, and so their folder's lock.
+    """
     database = _database(uri)
-    if database is None:
-        yield
-        return
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with database.with_suffix(".lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+    return held(database.parent if database else LOGS)
 
 
 def _metric_name(name: str) -> str:
@@ -85,7 +81,7 @@ class Store:
 
         for name in ("alembic", "mlflow"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        database = _database(uri)
+        self._uri, database = uri, _database(uri)
         self._artifacts = database.parent / "artifacts" if database else None
         with _one_at_a_time(uri):  # the client's constructor makes or migrates the tables
             self._client = mlflow.MlflowClient(tracking_uri=uri)
@@ -121,6 +117,10 @@ class Store:
 
     def open(self, row: Mapping[str, Any]) -> str:
         """Return the id of the run of an ``open`` row: reopened if it exists, else created below its parent."""
+        with _one_at_a_time(self._uri):
+            return self._opened(row)
+
+    def _opened(self, row: Mapping[str, Any]) -> str:
         run = self.find(row["uid"])
         if run is not None:
             run_id: str = run.info.run_id
@@ -146,7 +146,11 @@ class Store:
 
         measured: dict[str, str] = {}
         for row in rows:
-            if row["kind"] == "model" and (model_id := self._model(run_id, row)):
+            if row["kind"] != "model":
+                continue
+            with _one_at_a_time(self._uri):
+                model_id = self._model(run_id, row)
+            if model_id:
                 data = {"dataset_name": row["corpus"], "dataset_digest": row["corpus_digest"]}
                 measured = {"model_id": model_id, **(data if row["corpus_digest"] else {})}
         metrics = [

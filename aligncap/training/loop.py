@@ -28,7 +28,7 @@ from aligncap.config import Compute, Optimisation
 from aligncap.errors import ModelError
 from aligncap.hashes import seed_of
 from aligncap.models.device import pick_device
-from aligncap.training.recording import Run, recording
+from aligncap.training.recording import Recording, Run, recording
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +51,10 @@ class TrainingTask(nn.Module):
     @abstractmethod
     def corpus(self, item: int) -> str:
         """Return the corpus of a training item."""
+
+    @abstractmethod
+    def key(self, item: int) -> str:
+        """Return the name of a training item, by which a person finds it: corpus and utterance, or the pair's id."""
 
     @abstractmethod
     def weight(self, split: str, item: int) -> float:
@@ -170,6 +174,20 @@ def _backward(
     return _means(sums, total)
 
 
+def _not_finite(
+    run: Run, kept: Recording, step: int, batch: Sequence[int], task: TrainingTask, told: Mapping[str, float]
+) -> ModelError:
+    """Return the error of a step whose loss or gradient is not finite; a file keeps the step's items for a replay."""
+    keys = [task.key(item) for item in batch]
+    numbers = {name: repr(value) for name, value in told.items()}  # JSON has no NaN
+    path = kept.keep_batch(step, {"items": list(batch), "keys": keys, "told": numbers})
+    shown = ", ".join(keys[:3]) + (", ..." if len(keys) > 3 else "")
+    return ModelError(
+        f"{run}: the loss is {told['loss']} (norm of the gradient {told['grad_norm']}) at step {step}, on {shown}; "
+        f"{path} names all {len(keys)} items; lower the learning rate, or mend or leave out a clip that is broken"
+    )
+
+
 def train(task: TrainingTask, settings: Optimisation, seed: int, compute: Compute, run: Run) -> None:
     """Train ``task`` in place, write its log and save its weights.
 
@@ -181,7 +199,7 @@ def train(task: TrainingTask, settings: Optimisation, seed: int, compute: Comput
         run: Dependencies of the result, and its output files.
 
     Raises:
-        ModelError: The loss is not finite.
+        ModelError: A loss or gradient is not finite; the message names the step, and a file that keeps its items.
     """
     accelerator = Accelerator(cpu=pick_device(compute).type == "cpu")
     parameters, optimizer = _optimizer(task.to(accelerator.device), settings)
@@ -196,12 +214,12 @@ def train(task: TrainingTask, settings: Optimisation, seed: int, compute: Comput
                 group["lr"] = group["initial_lr"] * factor
             task.begin_step(step)
             means = _backward(model, task, batches[step - 1], settings.batch_size, accelerator)
-            if not math.isfinite(means["loss"]):
-                raise ModelError(f"{run}: the loss is {means['loss']} at step {step}; lower the learning rate")
-            norm = accelerator.clip_grad_norm_(list(parameters.values()), settings.max_grad_norm)
+            norm = float(accelerator.clip_grad_norm_(list(parameters.values()), settings.max_grad_norm))
+            if not math.isfinite(means["loss"]) or not math.isfinite(norm):
+                raise _not_finite(run, kept, step, batches[step - 1], task, {**means, "grad_norm": norm})
             optimizer.step()
             optimizer.zero_grad()
-            kept.log(step, "train", {**means, "grad_norm": float(norm), "learning_rate_factor": factor})
+            kept.log(step, "train", {**means, "grad_norm": norm, "learning_rate_factor": factor})
             if task.items("dev") and (step % settings.dev_every == 0 or step == settings.steps):
                 dev = _measure(model, task, settings)
                 kept.log(step, "dev", dev)

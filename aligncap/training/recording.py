@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -50,8 +51,24 @@ class Run:
         return f"{self.rule} {self.name}"
 
 
+class _DamagedError(Exception):
+    """Error for a resume point that is not what was written; its message says why."""
+
+
+def _content(tensors: Mapping[str, Tensor], step: str, log: str) -> str:
+    """Return a digest of all that a resume point holds."""
+    digest = hashlib.sha256(f"{step}\n{log}".encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
 class _ResumePoint:
-    """The resume point of a run: trainable tensors, optimizer state, step and log in one atomic safetensors file."""
+    """The resume point of a run: trainable tensors, optimizer state, step and log in one atomic safetensors file.
+
+    It holds a digest of its content, because a file may be cut or altered after it was written.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "resume.safetensors"
@@ -61,26 +78,43 @@ class _ResumePoint:
         for index, state in optimizer.state_dict()["state"].items():
             for key, value in state.items():
                 tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value).cpu().clone()
+        metadata = {"step": str(step), "log": json.dumps(log)}
+        metadata["content"] = _content(tensors, metadata["step"], metadata["log"])
         with artifacts.atomic_path(self.path) as temporary:
-            save_file(tensors, temporary, metadata={"step": str(step), "log": json.dumps(log)})
+            save_file(tensors, temporary, metadata=metadata)
 
     def load(self, parameters: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> tuple[int, list]:
+        """Load the point and return its step and log; 0 and none, with a warning, where it is damaged."""
         if not self.path.is_file():
+            return 0, []
+        try:
+            tensors, metadata = self._read()
+        except _DamagedError as problem:
+            logger.warning("%s: damaged (%s); it is ignored and training begins anew", self.path, problem)
             return 0, []
         state: dict[int, dict[str, Tensor]] = defaultdict(dict)
         saved = {}
-        with safe_open(self.path, "pt") as file:
-            metadata = file.metadata()
-            for key in file.keys():
-                kind, _, name = key.partition(".")
-                if kind == "parameter":
-                    saved[name] = file.get_tensor(key)
-                else:
-                    index, _, field = name.partition(".")
-                    state[int(index)][field] = file.get_tensor(key)
+        for key, tensor in tensors.items():
+            kind, _, name = key.partition(".")
+            if kind == "parameter":
+                saved[name] = tensor
+            else:
+                index, _, field = name.partition(".")
+                state[int(index)][field] = tensor
         load_exactly(parameters, saved, str(self.path))
         optimizer.load_state_dict({"state": dict(state), "param_groups": optimizer.state_dict()["param_groups"]})
         return int(metadata["step"]), json.loads(metadata["log"])
+
+    def _read(self) -> tuple[dict[str, Tensor], Mapping[str, str]]:
+        try:
+            with safe_open(self.path, "pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {key: file.get_tensor(key) for key in file.keys()}
+        except (SafetensorError, OSError, ValueError) as error:
+            raise _DamagedError(" ".join(str(error).split())) from error
+        if metadata.get("content") != _content(tensors, metadata.get("step", ""), metadata.get("log", "")):
+            raise _DamagedError("its content has another digest than was written")
+        return tensors, metadata
 
 
 class Recording:
@@ -92,13 +126,20 @@ class Recording:
         recorder: Recorder of the tracked run.
         total: Number of steps of the whole training.
         keep: Function that writes a resume point of a step, where one is due.
+        folder: Folder of the resume point.
     """
 
     def __init__(
-        self, done: int, log: list[dict[str, Any]], recorder: tracking.Recorder, total: int, keep: Callable[[int], None]
+        self,
+        done: int,
+        log: list[dict[str, Any]],
+        recorder: tracking.Recorder,
+        total: int,
+        keep: Callable[[int], None],
+        folder: Path,
     ) -> None:
         self.done, self.rows, self.total, self.keep = done, log, total, keep
-        self._recorder = recorder
+        self._recorder, self._folder = recorder, folder
 
     def steps(self, name: str) -> Iterator[int]:
         """Iterate over the remaining steps, counted from 1, with a progress bar."""
@@ -110,6 +151,12 @@ class Recording:
         for metric, value in values.items():
             self.rows.append({"step": step, "split": split, "metric": metric, "value": value})
             self._recorder.metric(step, split, metric, value)
+
+    def keep_batch(self, step: int, what: Mapping[str, Any]) -> Path:
+        """Write what a step was made of beside the resume point, from which it can be replayed; return the file."""
+        path = self._folder / f"step_{step}.json"
+        artifacts.write_json({"step": step, **what}, path)
+        return path
 
 
 @contextmanager
@@ -146,7 +193,7 @@ def recording(
             point.save(step, parameters, optimizer, log)
 
     with tracking.tracked(run.rule, run.name, run.described) if main else nullcontext(tracking.Recorder()) as recorder:
-        yield Recording(done, log, recorder, settings.steps, keep)
+        yield Recording(done, log, recorder, settings.steps, keep, work)
         if main:
             artifacts.write(log, run.log, "training", run.rule, {"name": run.name})
             run.save()

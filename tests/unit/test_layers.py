@@ -25,6 +25,7 @@ LAYERS = [
     ("artifacts",),
     ("systems",),
     ("config", "vocabulary"),
+    ("reading",),
     ("extensions", "errors", "hashes"),
 ]
 PLACE = {name: number for number, names in enumerate(LAYERS) for name in names}

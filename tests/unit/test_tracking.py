@@ -11,6 +11,7 @@ from tiny_config import RAW
 from aligncap.config import AlignCapConfig
 from aligncap.systems import parse
 from aligncap.tracking import runs as tracking
+from aligncap.tracking import syncing
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_a_pipeline_run_has_a_child_a_stage(project):
         run.metric(1, "demo/kd@1", "similarity", 0.5)  # a name that MLflow would refuse
         run.link("adapter", Path.cwd() / "results" / "adapter.safetensors")
         run.table("examples", [{"id": "u1", "caption": "sounds sad"}])
-    tracking.finish_pipeline("exp", ok=True)
+    syncing.finish_pipeline("exp", ok=True)
 
     found = runs()
     parent = next(r for name, r in found.items() if name.startswith("exp-"))
@@ -97,7 +98,7 @@ def test_an_interrupted_stage_goes_on_in_its_run(project):
         for step in (1, 2, 3):
             run.metric(step, "train", "loss", float(step))
         raise KeyboardInterrupt
-    tracking.finish_pipeline("exp", ok=False)
+    syncing.finish_pipeline("exp", ok=False)
     first = runs()
     assert first["train_alignment/kd"].info.status == "KILLED"
 
@@ -105,7 +106,7 @@ def test_an_interrupted_stage_goes_on_in_its_run(project):
     with tracking.tracked("train_alignment", "kd", {"steps": 4}) as run:  # from the checkpoint after step 2
         for step in (3, 4):
             run.metric(step, "train", "loss", float(step))
-    tracking.finish_pipeline("exp", ok=True)
+    syncing.finish_pipeline("exp", ok=True)
     second = runs()
     assert {n: r.info.run_id for n, r in first.items()} == {n: r.info.run_id for n, r in second.items()}
     run_id = second["train_alignment/kd"].info.run_id
@@ -123,7 +124,7 @@ def test_a_killed_process_leaves_its_rows_and_goes_on(project):
         stream.write('{"kind": "metric", "st')  # the line it was writing
     with tracking.tracked("train_alignment", "kd", {}) as run:
         run.metric(3, "train", "loss", 3.0)
-    tracking.finish_pipeline("exp", ok=True)
+    syncing.finish_pipeline("exp", ok=True)
     run_id = runs()["train_alignment/kd"].info.run_id
     assert history(run_id, "train/loss") == [(1, 1.0), (2, 2.0), (3, 3.0)]
 
@@ -143,11 +144,11 @@ def test_a_finished_stage_that_runs_again_is_another_run(project, settings):
             run.metric(1, "train", "loss", 1.0)
     from mlflow import MlflowClient
 
-    assert tracking.sync("exp", uri()) == 3
+    assert syncing.sync("exp", uri()) == 3
     client = MlflowClient(uri())
     found = client.search_runs([client.get_experiment_by_name("exp").experiment_id], "tags.rule = 'train_alignment'")
     assert len(found) == 2
-    assert tracking.sync("exp", uri()) == 1, "only the pipeline's own run is still open"
+    assert syncing.sync("exp", uri()) == 1, "only the pipeline's own run is still open"
 
 
 def _many_rows(number: int) -> None:
@@ -170,9 +171,9 @@ def test_processes_that_log_at_once_lose_nothing(project, initialised, n_process
         process.join()
         assert process.exitcode == 0
     if initialised:
-        tracking.finish_pipeline("exp", ok=True)
+        syncing.finish_pipeline("exp", ok=True)
     else:
-        tracking.sync("exp", uri())
+        syncing.sync("exp", uri())
     found = runs()
     for number in range(n_processes):
         run = found[f"train_alignment/s{number}"]
@@ -198,7 +199,7 @@ def test_without_a_store_the_stage_goes_on_and_its_rows_wait(project, monkeypatc
         assert len(caplog.records) == 2, "one line a stage"
     assert "make mlflow-sync" in caplog.text and "hunter2" not in caplog.text and "\n" not in caplog.messages[0]
     monkeypatch.setenv(tracking.URI_VARIABLE, up)
-    assert tracking.sync("exp", up) == 2
+    assert syncing.sync("exp", up) == 2
     child = runs()["train_alignment/kd"]
     assert history(child.info.run_id, "train/loss") == [(1, 1.0)]
     assert child.data.tags["mlflow.parentRunId"]
@@ -210,7 +211,7 @@ def test_a_log_that_cannot_be_written_is_one_warning(project, caplog):
     with tracking.tracked("train_alignment", "kd", {}) as run:
         run.metric(1, "train", "loss", 1.0)
         run.table("t", [{"a": 1}])
-    tracking.finish_pipeline("exp", ok=True)
+    syncing.finish_pipeline("exp", ok=True)
     assert len(caplog.records) == 2
 
 
@@ -219,7 +220,7 @@ def test_odd_values_do_not_raise(project):
         run.metric(1, "train", "loss", "not a number")  # type: ignore[arg-type]
         run.table("t", [{"a": object()}])
         run.params({"late": {"setting": [1, 2]}})
-    assert tracking.sync("exp", uri()) == 1
+    assert syncing.sync("exp", uri()) == 1
     assert runs()["rule/name"].data.params["late.setting"] == "[1, 2]"
 
 
@@ -229,14 +230,14 @@ def test_off_means_silent_and_traceless(project, monkeypatch, caplog):
     tracking.start_pipeline(off)
     with tracking.tracked("rule", "name", {}) as run:
         run.metric(1, "train", "loss", 1.0)
-    tracking.finish_pipeline("exp", ok=True)
+    syncing.finish_pipeline("exp", ok=True)
     assert not list(Path.cwd().iterdir()) and not caplog.records
 
 
 def test_errors_of_the_stage_pass_through(project):
     with pytest.raises(ZeroDivisionError), tracking.tracked("rule", "name", {}):
         _ = 1 / 0
-    tracking.sync("exp", uri())
+    syncing.sync("exp", uri())
     assert runs()["rule/name"].info.status == "FAILED"
 
 

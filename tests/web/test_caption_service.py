@@ -7,7 +7,7 @@ import pytest
 from tiny_captioner import OTHER, SAYS, TinyCaptioner
 
 from aligncap.config import Doubt
-from aligncap.serving.web.service import BusyError, CaptionService, Job
+from aligncap.serving.web.service import BusyError, CaptionService, ClosingError, Job
 
 LOUD, SOFT = np.full(16_000, 0.9, np.float32), np.full(8_000, 0.01, np.float32)
 
@@ -139,7 +139,7 @@ def test_closing_answers_what_was_accepted_and_refuses_the_rest(captioners):
     closing.start()
     while not service._closing:
         pass
-    with pytest.raises(BusyError, match="shutting down"):
+    with pytest.raises(ClosingError, match="shutting down"):
         service.submit(Listener(LOUD).job)
     held.gate.set()
     closing.join(60)

@@ -194,4 +194,4 @@ def test_a_lock_that_a_killed_snakemake_left_is_cleared(project: Project) -> Non
 
 def test_a_config_error_is_one_line(project: Project) -> None:
     text = project.execute([*ENTRY, "--config", 'preference={"bta": 1}'], ok=False)
-    assert text == "config: preference.bta: unknown key (did you mean beta?)\n"
+    assert text == "--config: preference.bta: unknown key (did you mean beta?)\n"

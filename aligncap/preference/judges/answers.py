@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from aligncap import artifacts
 
+LONGEST = 20_000  # characters of a text in which an answer is looked for
+SHOWN = 60  # characters of a field's name that are told
+
 Points = Annotated[float, Field(strict=True, ge=1, le=5)]
 
 
@@ -46,8 +49,11 @@ def read_answer(text: str) -> Answer:
     """Parse the answer in a text, which may have prose or a code fence around it.
 
     Raises:
-        BadAnswer: The text has no JSON object, an object with other fields or values, or two different answers.
+        BadAnswer: The text is too long, or has no JSON object, an object with other fields or values, or two different
+            answers.
     """
+    if len(text) > LONGEST:
+        raise BadAnswer(f"it is {len(text):,} characters long, at most {LONGEST:,} are read")
     answers: dict[Answer, None] = {}
     problem = "it holds no JSON object"
     for found in _objects(text):
@@ -55,7 +61,8 @@ def read_answer(text: str) -> Answer:
             answers.setdefault(Answer.model_validate(found))
         except ValidationError as error:
             first = error.errors()[0]
-            problem = f"{'.'.join(map(str, first['loc'])) or 'the object'}: {first['msg'].lower()}"
+            field = "".join(c for c in ".".join(map(str, first["loc"])) if c.isprintable())[:SHOWN]
+            problem = f"{field or 'the object'}: {first['msg'].lower()}"
     if len(answers) > 1:
         problem = "it holds two different answers"
     if len(answers) != 1:

@@ -7,6 +7,7 @@ is read from the environment variable that the config names, and is used only in
 from __future__ import annotations
 
 import email.utils
+import json
 import logging
 import os
 import random
@@ -36,12 +37,18 @@ SECTION = "preference.judge.openai"
 CACHE = Path("work") / "judge_openai"
 TRIED_AGAIN = (408, 409, 425, 429)  # and 5xx
 EXCERPT = 160  # characters of an endpoint's message that are shown
+REPEATED = 2_000  # characters of a bad answer that the endpoint reads again
+LARGEST = 1_000_000  # bytes of a reply; a completion of 300 tokens has some 2,000
 
 Messages = list[dict[str, str]]
 
 
 class GaveUp(Exception):
     """Error after which a caption stays unscored; its message is the reason."""
+
+
+class TooLarge(Exception):
+    """Error for a reply that is larger than ``LARGEST``."""
 
 
 class Stopped(Exception):
@@ -55,7 +62,7 @@ def retry_after(header: str | None, now: datetime | None = None) -> float:
         return float(text)
     try:
         moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
@@ -77,12 +84,14 @@ class Endpoint:
         self._key = _key(settings)
         self._lock = threading.Lock()
         self._open_at = 0.0  # when the endpoint asks one thread to wait, all threads wait until then
+        self._away = False  # whether its silence has been told
         self._stop = threading.Event()
         self._client = httpx.Client(
             base_url=settings.base_url,
             timeout=settings.timeout_s,
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
             limits=httpx.Limits(max_connections=settings.concurrency),
+            follow_redirects=False,  # the key is for this address alone
         )
 
     def stop(self) -> None:
@@ -109,39 +118,69 @@ class Endpoint:
             self._wait_for_gate()
             asked_to_wait = 0.0
             try:
-                reply = self._client.post("chat/completions", json=request)
-            except httpx.RequestError as error:
+                reply, body = self._post(request)
+            except (httpx.RequestError, TooLarge) as error:
                 reason = f"{type(error).__name__}: {self._shown(str(error))}"
             else:
                 if reply.status_code == 200:
-                    text = self._text_of(reply)
+                    text = self._text_of(body)
                     if text is not None:
-                        return text
-                    reason = f"no chat completion in the reply: {self._shown(reply.text)}"
+                        self._tell(back=True)
+                        return self.masked(text)
+                    reason = f"no chat completion in the reply: {self._shown(_decoded(body))}"
                 elif reply.status_code >= 500 or reply.status_code in TRIED_AGAIN:
                     reason = f"HTTP {reply.status_code}"
                     asked_to_wait = retry_after(reply.headers.get("Retry-After"))
                 else:
-                    self._refused(reply)
+                    self._refused(reply, _decoded(body))
             if attempt < self.settings.retries:
+                self._tell(reason)
                 self._back_off(attempt, asked_to_wait, reason)
         raise GaveUp(f"{reason} ({self.settings.retries + 1} tries)")
 
-    def _text_of(self, reply: httpx.Response) -> str | None:
+    def _post(self, request: Mapping[str, Any]) -> tuple[httpx.Response, bytes]:
+        """Return the reply and its body, which may take ``timeout_s`` and ``LARGEST`` bytes in all."""
+        ends = time.monotonic() + self.settings.timeout_s
+        body = bytearray()
+        with self._client.stream("POST", "chat/completions", json=request) as reply:
+            for chunk in reply.iter_bytes():
+                body += chunk
+                if len(body) > LARGEST:
+                    raise TooLarge(f"a reply of more than {LARGEST:,} bytes")
+                if time.monotonic() > ends:
+                    raise httpx.ReadTimeout(f"the reply took more than {self.settings.timeout_s:g} s")
+        return reply, bytes(body)
+
+    def _tell(self, reason: str = "", back: bool = False) -> None:
+        """Tell once that the endpoint does not answer, and once that it does again."""
+        with self._lock:
+            if self._away is not back:
+                return
+            self._away = not back
+        settings = self.settings
+        if back:
+            logger.info("%s: answers again", settings.base_url)
+        else:
+            logger.warning("%s: %s; asked up to %d times more", settings.base_url, reason, settings.retries)
+
+    def _text_of(self, reply: bytes) -> str | None:
         """Return the content of the first choice, "" where it is empty, or None where the reply is no completion."""
         try:
-            body = reply.json()
+            body = json.loads(reply)
             content = body["choices"][0]["message"].get("content")
             used = body.get("usage") or {}
             with self._lock:
                 self.tokens.update({k: int(used.get(k) or 0) for k in ("prompt_tokens", "completion_tokens")})
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
             return None
         return content if isinstance(content, str) else ""
 
-    def _refused(self, reply: httpx.Response) -> NoReturn:
-        told = f"HTTP {reply.status_code}: {self._shown(reply.text)}"
-        if reply.status_code in (401, 403):
+    def _refused(self, reply: httpx.Response, text: str) -> NoReturn:
+        told = f"HTTP {reply.status_code}: {self._shown(text)}"
+        if 300 <= reply.status_code < 400:
+            told = f"HTTP {reply.status_code}, a redirect to {self._shown(reply.headers.get('Location', 'nowhere'))}"
+            remedy = f"it is not followed, for the key would go along; set {SECTION}.base_url to the right address"
+        elif reply.status_code in (401, 403):
             remedy = f"check the key in ${self.settings.key_variable}" if self._key else f"set {SECTION}.key_variable"
         elif reply.status_code == 404:
             remedy = f"check {SECTION}.base_url and {SECTION}.model"
@@ -172,10 +211,18 @@ class Endpoint:
         if self._stop.wait(seconds):
             raise Stopped
 
+    def masked(self, text: str) -> str:
+        """Return a text of the endpoint with the key replaced should it contain it."""
+        return text.replace(self._key, "***") if self._key else text
+
     def _shown(self, text: str) -> str:
-        """Shorten an endpoint's message to one line, with the key replaced should it contain it."""
-        text = text.replace(self._key, "***") if self._key else text
-        return " ".join(text.split())[:EXCERPT]
+        """Shorten an endpoint's message to one line that can be printed, without the key."""
+        printable = "".join(c if c.isprintable() else " " for c in self.masked(text))
+        return " ".join(printable.split())[:EXCERPT]
+
+
+def _decoded(body: bytes) -> str:
+    return body.decode("utf-8", "replace")
 
 
 def _key(settings: OpenAiJudge) -> str:
@@ -202,16 +249,17 @@ def _answer(endpoint: Endpoint, messages: Messages) -> Answer:
     """Ask for an answer, and ask once more where it cannot be used."""
     text = endpoint.ask(request_of(endpoint.settings, messages))
     try:
-        return read_answer(text)
+        answer = read_answer(text)
     except BadAnswer as problem:
         # Some endpoints refuse an empty message.
-        said = [{"role": "assistant", "content": text.strip() or "(nothing)"}]
+        said = [{"role": "assistant", "content": text.strip()[:REPEATED] or "(nothing)"}]
         told = [{"role": "user", "content": rubric.part("again", problem=str(problem))}]
         text = endpoint.ask(request_of(endpoint.settings, [*messages, *said, *told]))
-    try:
-        return read_answer(text)
-    except BadAnswer as problem:
-        raise GaveUp(f"no usable answer when asked twice: {problem}") from problem
+        try:
+            answer = read_answer(text)
+        except BadAnswer as worse:
+            raise GaveUp(f"no usable answer when asked twice: {worse}") from worse
+    return answer.model_copy(update={"why": endpoint.masked(answer.why)})  # JSON may have spelled the key otherwise
 
 
 def score(settings: Judge, items: Sequence[JudgedCaption]) -> list[Opinion]:

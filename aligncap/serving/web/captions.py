@@ -23,7 +23,8 @@ from aligncap.config import Doubt
 from aligncap.config.languages import LANGUAGES
 from aligncap.errors import AlignCapError, AudioError, ConfigError
 from aligncap.serving.web import server
-from aligncap.serving.web.service import BusyError, CaptionService, Ears, Event, Job
+from aligncap.serving.web.guard import UPLOAD_SECONDS
+from aligncap.serving.web.service import BusyError, CaptionService, ClosingError, Ears, Event, Job
 from aligncap.serving.web.uploads import peaks, read_upload
 from aligncap.speech.audio import Clip
 
@@ -39,9 +40,10 @@ class Limits:
     Attributes:
         megabytes: Maximum size of an upload.
         seconds: Maximum duration of a recording.
-        waiting: Number of recordings that may wait; further ones get 503.
+        waiting: Number of recordings that may wait; further ones get 429.
         batch: Number of recordings decoded at once.
         max_new_tokens: Maximum length of a caption in tokens.
+        upload_seconds: Seconds that an upload may take.
     """
 
     megabytes: float = 25.0
@@ -49,6 +51,7 @@ class Limits:
     waiting: int = 64
     batch: int = 8
     max_new_tokens: int = 40
+    upload_seconds: float = UPLOAD_SECONDS
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -103,6 +106,14 @@ class Recording:
     language: str | None
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """A request whose recording waits to be captioned, and the queue of its events."""
+
+    asked: Recording
+    told: asyncio.Queue[Event]
+
+
 def languages() -> dict[str, str]:
     """Return ISO 639 code -> English name of the languages that Whisper knows, in the order of their names."""
     from transformers.models.whisper.tokenization_whisper import LANGUAGES as SPOKEN
@@ -136,12 +147,12 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
         redoc_url=None,
         max_body_size=int(limits.megabytes * MEGABYTE) + FORM_OVERHEAD,
     )
-    server.dress(app, "captions.html", host)
+    server.dress(app, "captions.html", host, limits.upload_seconds)
 
     @app.exception_handler(AlignCapError)
     async def problem(request: Request, error: AlignCapError) -> JSONResponse:
-        status = 503 if isinstance(error, BusyError) else 422
-        return JSONResponse({"detail": str(error)}, status, {"Retry-After": "2"} if status == 503 else None)
+        status = 429 if isinstance(error, BusyError) else 503 if isinstance(error, ClosingError) else 422
+        return JSONResponse({"detail": str(error)}, status, {"Retry-After": "2"} if status != 422 else None)
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -163,11 +174,8 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
         clip = await run_in_threadpool(read_upload, name, data, limits.seconds)
         return Recording(name, clip, names if compare else names[:1], language or None)
 
-    async def events(request: Request, asked: Recording) -> AsyncIterator[Event]:
-        """Yield the events of one job in this loop; the job is abandoned when nobody reads them any more.
-
-        Warnings of the recording itself come before those of what was heard.
-        """
+    async def accepted(request: Request, asked: Annotated[Recording, Depends(recording)]) -> AsyncIterator[Accepted]:
+        """Queue a recording before the answer begins; its job is abandoned when nobody waits for it any more."""
         loop = asyncio.get_running_loop()
         told: asyncio.Queue[Event] = asyncio.Queue()
 
@@ -177,28 +185,36 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
         job = Job(asked.clip.samples, asked.systems, asked.language, tell)
         request.app.state.service.submit(job)
         try:
-            while True:
-                event = await told.get()
-                if event["event"] == "heard":
-                    event["warnings"] = [*asked.clip.warnings, *event["warnings"]]
-                yield event
-                if event["event"] in ("done", "error"):
-                    return
+            yield Accepted(asked, told)
         finally:
             job.abandoned.set()
+
+    async def events(taken: Accepted) -> AsyncIterator[Event]:
+        """Yield the events of one job; warnings of the recording itself come before those of what was heard."""
+        while True:
+            event = await taken.told.get()
+            if event["event"] == "heard":
+                event["warnings"] = [*taken.asked.clip.warnings, *event["warnings"]]
+            yield event
+            if event["event"] in ("done", "error"):
+                return
 
     known: dict[int | str, dict[str, Any]] = {
         413: {"description": "too large"},
         422: {"model": Problem, "description": "not a recording that can be used; the detail says why"},
+        403: {"model": Problem, "description": "sent by another website"},
+        408: {"model": Problem, "description": "the upload took too long"},
+        429: {"model": Problem, "description": "too many wait; Retry-After says when to come back"},
         500: {"model": Problem, "description": "the captioner failed"},
-        503: {"model": Problem, "description": "too many wait, or the server is shutting down"},
+        503: {"model": Problem, "description": "the server is shutting down"},
     }
 
     @app.post("/v1/captions", responses=known, summary="Caption one recording")
-    async def captions(request: Request, asked: Annotated[Recording, Depends(recording)]) -> CaptionedRecording:
+    async def captions(taken: Annotated[Accepted, Depends(accepted)]) -> CaptionedRecording:
+        asked = taken.asked
         heard: Event = {}
         said: dict[str, SystemCaption] = {}
-        async for event in events(request, asked):
+        async for event in events(taken):
             if event["event"] == "error":
                 raise HTTPException(event["status"], event["message"])
             if event["event"] == "heard":
@@ -220,24 +236,19 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
     @app.post(
         "/v1/captions/stream",
         response_class=EventSourceResponse,
-        responses={code: known[code] for code in (413, 422)},
+        responses={code: known[code] for code in known if code != 500},
         summary="Caption one recording word by word",
     )
-    async def captions_stream(
-        request: Request, asked: Annotated[Recording, Depends(recording)]
-    ) -> AsyncIterator[ServerSentEvent]:
+    async def captions_stream(taken: Annotated[Accepted, Depends(accepted)]) -> AsyncIterator[ServerSentEvent]:
         """Send server-sent events, of which the last is ``done``, or ``error`` with a message.
 
         ``audio`` (duration_s, peaks of the waveform) comes first, then ``heard`` (clues, transcript, familiarity,
         warnings), then ``caption`` (system, text so far, done, finished) at every new word.
         """
-        known = {"duration_s": asked.clip.duration_s, "peaks": peaks(asked.clip.samples)}
-        yield ServerSentEvent(event="audio", data=known)
-        try:
-            async for event in events(request, asked):
-                yield ServerSentEvent(event=event["event"], data=event)
-        except BusyError as error:
-            yield ServerSentEvent(event="error", data={"message": str(error)})
+        clip = taken.asked.clip
+        yield ServerSentEvent(event="audio", data={"duration_s": clip.duration_s, "peaks": peaks(clip.samples)})
+        async for event in events(taken):
+            yield ServerSentEvent(event=event["event"], data=event)
 
     @app.get("/v1/systems", summary="Systems, limits and languages of this server")
     async def systems() -> dict[str, Any]:

@@ -6,24 +6,19 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import FrameType
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from aligncap.errors import AlignCapError
+from aligncap.serving.web.guard import UPLOAD_SECONDS, Guard
 
 STATIC = Path(__file__).parent / "static"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# All content comes from this server; recordings are blobs that the page creates.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 
 logger = logging.getLogger(__name__)
 
@@ -32,25 +27,21 @@ class ServerError(AlignCapError):
     """An error that prevents the server from starting."""
 
 
-def dress(app: FastAPI, page: str, host: str) -> None:
-    """Give an app its page at ``/``, the static files, security headers and a check of the Host header.
+def dress(app: FastAPI, page: str, host: str, upload_seconds: float = UPLOAD_SECONDS) -> None:
+    """Give an app its page at ``/``, the static files, the guard before both, and a check of the Host header.
 
     A page on loopback answers to loopback names only, so that no website can reach it by a host name that points at
     this machine (DNS rebinding).
+
+    Args:
+        app: Web application.
+        page: Name of the page's file.
+        host: Address on which it will be served.
+        upload_seconds: Seconds that the body of a request may take to arrive.
     """
-
-    @app.middleware("http")
-    async def headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["Cache-Control"] = "no-store"
-        if request.url.path == "/":
-            response.headers["Content-Security-Policy"] = POLICY
-        return response
-
     if host in LOOPBACK:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
+    app.add_middleware(Guard, upload_seconds=upload_seconds)
 
     @app.get("/", include_in_schema=False)
     async def index() -> FileResponse:
@@ -83,7 +74,7 @@ def run(app: FastAPI, host: str, port: int) -> None:
             raise ServerError(f"{host}:{port}: {why}; choose another --host or --port") from None
         if host not in LOOPBACK:
             logger.warning("%s is reachable from other machines; nobody is asked for a password", host)
-        server = uvicorn.Server(uvicorn.Config(app, access_log=False, lifespan="on"))
+        server = uvicorn.Server(uvicorn.Config(app, access_log=False, server_header=False, lifespan="on"))
         shown = f"[{host}]" if ":" in host else host
         logging.getLogger("uvicorn.error").info("AlignCap is on http://%s:%d", shown, listener.getsockname()[1])
         # When it is done, uvicorn raises the signal that ended it once more, for the previous handler.

@@ -42,7 +42,11 @@ class Ears(Protocol):
 
 
 class BusyError(AlignCapError):
-    """An error for requests beyond the limit of waiting ones, or during the shutdown."""
+    """An error for requests beyond the limit of waiting ones."""
+
+
+class ClosingError(AlignCapError):
+    """An error for requests during the shutdown."""
 
 
 @dataclass(eq=False)
@@ -91,11 +95,12 @@ class CaptionService:
         """Accept a job, which gets its events from then on.
 
         Raises:
-            BusyError: Too many jobs wait, or ``close`` was called.
+            BusyError: Too many jobs wait.
+            ClosingError: ``close`` was called.
         """
         with self._lock:
             if self._closing:
-                raise BusyError("the server is shutting down; try again in a moment")
+                raise ClosingError("the server is shutting down; try again in a moment")
             try:
                 self._waiting.put_nowait(job)
             except queue.Full:

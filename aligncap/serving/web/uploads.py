@@ -12,6 +12,7 @@ import numpy as np
 from aligncap.errors import AudioError
 from aligncap.speech.audio import Clip, Samples, decode
 
+LONGEST_NAME = 120  # characters of a file name that a message shows
 PEAKS = 160  # bars of the waveform
 KINDS = "WAV, FLAC, Ogg, MP3, M4A and WebM"
 # Signatures of files that are no recordings: offset, bytes, and the common name.
@@ -47,6 +48,12 @@ def describe(head: bytes) -> str | None:
     return "text" if text.strip() and not any(c < " " and c not in "\t\n\r" for c in text) else None
 
 
+def shown_name(name: str) -> str:
+    """Return the last part of a sender's file name, without what a terminal or a log would obey, such as line ends."""
+    printable = "".join(c if c.isprintable() else "?" for c in Path(name.replace("\\", "/")).name)
+    return printable[:LONGEST_NAME] or "the upload"
+
+
 def read_upload(name: str, data: bytes, max_seconds: float) -> Clip:
     """Decode an uploaded file.
 
@@ -58,7 +65,7 @@ def read_upload(name: str, data: bytes, max_seconds: float) -> Clip:
     Raises:
         AudioError: The file is no recording, corrupt, silent, too short or too long; the message has the sender's name.
     """
-    shown = Path(name.replace("\\", "/")).name or "the upload"
+    shown = shown_name(name)
     if kind := describe(data[:512]):
         raise AudioError(f"{shown}: this file is {kind}, not a recording; {KINDS} can be read")
     handle, path = tempfile.mkstemp(prefix="aligncap-upload-")

@@ -19,6 +19,7 @@ from tiny_checkpoint import write_checkpoint
 from aligncap import Captioner, artifacts
 from aligncap.systems import parse
 from aligncap.tracking import runs as tracking
+from aligncap.tracking import syncing
 from aligncap.tracking.results import record_results
 
 RAW = {
@@ -52,7 +53,7 @@ def end(results: Path, agreement: dict[str, float] | None) -> None:
     with tracking.tracked("train_alignment", "kd", {}) as run:
         run.link("system", results / "checkpoints/kd/system.json")
     record_results(config, results)
-    tracking.finish_pipeline("tiny", ok=True)
+    syncing.finish_pipeline("tiny", ok=True)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,7 @@ def test_without_a_store_the_results_wait_and_models_come_later(checkpoint, tmp_
     shutil.copytree(checkpoint, "results/tiny/checkpoints/sft")
     end(Path("results/tiny"), {"sft": 0.5})
     assert "make mlflow-sync" in caplog.text
-    assert tracking.sync("tiny", up) == 3
+    assert syncing.sync("tiny", up) == 3
     from mlflow import MlflowClient
 
     client = MlflowClient(up)

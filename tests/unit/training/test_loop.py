@@ -1,9 +1,11 @@
 """The training loop: resume gives the same bytes, accumulation changes nothing, what is frozen stays."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from aligncap import artifacts
@@ -31,6 +33,9 @@ class Line(TrainingTask):
 
     def length(self, item):
         return item
+
+    def key(self, item):
+        return f"{self.corpus(item)}/{item}"
 
     def corpus(self, item):
         return "small" if item < 4 else "large"
@@ -138,14 +143,79 @@ def test_schedule_rises_then_falls_to_a_tenth():
     assert factors[9:] == sorted(factors[9:], reverse=True)
 
 
-def test_a_loss_that_is_not_finite_is_an_error():
+@pytest.mark.parametrize("factor", [float("nan"), float("inf"), -float("inf")])
+def test_a_loss_that_is_not_finite_names_step_items_and_a_file_for_a_replay(factor):
     class Broken(Line):
         def forward(self, split, items):
             loss, logged = super().forward(split, items)
-            return loss * float("nan"), logged
+            return loss * (factor if self.calls == 9 else 1), logged
 
-    with pytest.raises(ModelError, match="lower the learning rate"):
+    told = f"rule x: the loss is {factor} .* at step 9, on .*lower the learning rate"
+    with pytest.raises(ModelError, match=told) as caught:
         run(Broken())
+    assert "\n" not in str(caught.value)
+    (path,) = Path("work").rglob("step_9.json")
+    assert str(path) in str(caught.value)
+    kept, batch = json.loads(path.read_text()), draw_batches(Line(), SETTINGS, 0)[8]
+    assert kept["items"] == batch and kept["keys"] == [Line().key(item) for item in batch]
+    assert kept["keys"][0] in str(caught.value) and kept["told"]["loss"] == repr(factor)
+    assert not Path("x.parquet").exists()
+
+
+def test_a_gradient_that_is_not_finite_changes_no_weight():
+    class Steep(Line):
+        def forward(self, split, items):
+            loss, logged = super().forward(split, items)
+            if self.calls == 9:  # sqrt has an endless slope at 0
+                loss = loss + torch.sqrt((self.line.weight * 0).sum())
+            return loss, logged
+
+    stage = Steep()
+    with pytest.raises(ModelError, match="norm of the gradient nan.* at step 9"):
+        run(stage)
+    assert all(torch.isfinite(p).all() for p in stage.line.parameters())
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def flip(position):
+    def damage(path):
+        content = bytearray(path.read_bytes())
+        content[position] ^= 0x10
+        path.write_bytes(content)
+
+    return damage
+
+
+DAMAGES = {
+    "cut": cut,
+    "empty": lambda path: path.write_bytes(b""),
+    "other bytes": lambda path: path.write_bytes(b"no state" * 200),
+    "a bit of the last tensor": flip(-1),
+    "a bit of a tensor": flip(-20),
+    "a bit of the header's length": flip(2),
+    "a bit of a name or of the log": flip(60),
+    "without a digest": lambda path: save_file(
+        {"parameter.weight": torch.ones(1, 1)}, path, {"step": "14", "log": "[]"}
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_state_is_named_and_training_begins_anew(damage, caplog):
+    whole = run(Line(), name="whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(Line(fail_after=17), name="cut")
+    (state,) = Path("work").rglob("resume.safetensors")
+    DAMAGES[damage](state)
+    again = Line()
+    run(again, name="cut")
+    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert str(state) in told and "begins anew" in told and "\n" not in told
+    assert again.calls == 30
+    assert torch.equal(whole.line.weight, again.line.weight) and torch.equal(whole.line.bias, again.line.bias)
 
 
 def test_a_stage_can_stop_itself():

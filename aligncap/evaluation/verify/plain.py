@@ -35,18 +35,17 @@ class PlainMeans:
     """The evaluations of a run as data frames.
 
     Args:
-        evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact; files that are not there are left
-            out.
+        evaluations: (system or one seed of it, corpus) -> ``evaluation`` artifact.
         members: Trained system -> its members and their seeds.
         tags: Corpus -> ``clues`` artifact of the tagger.
     """
 
     def __init__(self, evaluations: dict[Key, Path], members: Members, tags: dict[str, Path]) -> None:
-        self._read = {key: artifacts.read(path, "evaluation") for key, path in evaluations.items() if path.is_file()}
+        self._read = {key: artifacts.read(path, "evaluation") for key, path in evaluations.items()}
         self._items = {key: _items(rows) for key, rows in self._read.items()}
         self._classes = {key: pd.Series(map(canonical, rows["label"])) for key, rows in self._read.items()}
         self._members = members
-        self._tags = {corpus: _tags(path) for corpus, path in tags.items() if path.is_file()}
+        self._tags = {corpus: _tags(path) for corpus, path in tags.items()}
 
     def zero_shot(self) -> Cells:
         """Return the values under the rows ``{system} {corpus} {metric}``, seed by seed too."""
@@ -99,13 +98,12 @@ class PlainMeans:
         """Return how often captions repeat the tag or say another emotion, as ``{system} {corpus} {metric}``."""
         found: Cells = {}
         for system, corpus, names in self._rows():
-            if corpus in self._tags:
-                rows = pd.concat([self._read[name, corpus] for name in names])
-                tag = rows["utterance_id"].map(self._tags[corpus])
-                said, tag = rows["dominant"][tag.notna()], tag[tag.notna()]
-                if len(tag):
-                    found[f"{system} {corpus} repeats_tag", "value"] = float((said == tag).mean())
-                    found[f"{system} {corpus} departs", "value"] = float((said.notna() & (said != tag)).mean())
+            rows = pd.concat([self._read[name, corpus] for name in names])
+            tag = rows["utterance_id"].map(self._tags[corpus])
+            said, tag = rows["dominant"][tag.notna()], tag[tag.notna()]
+            if len(tag):
+                found[f"{system} {corpus} repeats_tag", "value"] = float((said == tag).mean())
+                found[f"{system} {corpus} departs", "value"] = float((said.notna() & (said != tag)).mean())
         return found
 
     def _seeds(self, system: str, corpus: str) -> dict[str, int | None]:

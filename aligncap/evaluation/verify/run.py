@@ -23,7 +23,7 @@ from pathlib import Path
 
 from aligncap import artifacts
 from aligncap.config import Evaluation
-from aligncap.errors import AlignCapError, ArtifactError, MetricError
+from aligncap.errors import AlignCapError, ArtifactError, ConfigError, MetricError
 from aligncap.evaluation import metrics
 from aligncap.evaluation.score import Evaluations, score_captions
 from aligncap.evaluation.tables import contents
@@ -42,16 +42,18 @@ class Verdict:
         tables: Number of tables.
         captions: Number of captions that were scored again.
         different: Cells that differ.
-        missing: Artifact that is not there -> what cannot be verified without it.
-        problems: What else could not be computed again, one line each.
+        problems: What is amiss, such as a missing artifact, in one line -> what cannot be verified for that reason.
     """
 
     cells: int = 0
     tables: int = 0
     captions: int = 0
     different: list[Differing] = field(default_factory=list)
-    missing: dict[Path, list[str]] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    problems: dict[str, list[str]] = field(default_factory=dict)
+
+    def cannot(self, verify: str, problem: object) -> None:
+        """Keep that something cannot be verified, and why."""
+        self.problems.setdefault(str(problem), []).append(verify)
 
 
 def verify(results: Path, models: Path, captions: bool = True) -> Verdict:
@@ -72,7 +74,10 @@ def verify(results: Path, models: Path, captions: bool = True) -> Verdict:
         raise ArtifactError(
             f"{results / 'run.json'}: no record of a finished run ({error}); give the folder results/EXPERIMENT of one"
         ) from None
-    run, verdict = Run(results, parse(config), models), Verdict()
+    try:
+        run, verdict = Run(results, parse(config), models), Verdict()
+    except ConfigError as error:
+        raise ConfigError(f"{results / 'run.json'}: {error}; verify the run with the version that made it") from None
     with tempfile.TemporaryDirectory() as folder:
         if captions:
             for corpus in corpus_names(run.settings, "test"):
@@ -86,7 +91,7 @@ def _present(paths: Iterable[Path], what: str, verdict: Verdict) -> bool:
     """Return whether the files exist, and name those that do not."""
     missing = [path for path in paths if not path.is_file()]
     for path in missing:
-        verdict.missing.setdefault(path, []).append(what)
+        verdict.cannot(what, f"{path}: missing")
     return not missing
 
 
@@ -108,9 +113,10 @@ def _tables(run: Run, out: Path, verdict: Verdict) -> None:
                     verdict.cells += len(cells)
                     verdict.different += differing(f"tables/{file}", read_cells(stored / file), cells, own.tolerance)
         except AlignCapError as error:
-            verdict.problems.append(f"table {name}: {error}")
-    others = sorted(path.name for path in stored.glob("*") if path.name not in known and not path.name.startswith("."))
-    verdict.problems += [f"{stored / name}: no table of this experiment, as run.json records it" for name in others]
+            verdict.cannot(f"table {name}", error)
+    for path in sorted(stored.glob("[!.]*")):
+        if path.name not in known:
+            verdict.cannot(f"table {path.stem}", f"{path}: run.json records no such table of this experiment")
 
 
 def _captions(run: Run, corpus: str, out: Path, verdict: Verdict) -> None:
@@ -132,7 +138,7 @@ def _captions(run: Run, corpus: str, out: Path, verdict: Verdict) -> None:
             file = stored[system].relative_to(run.results).as_posix()
             verdict.different += differing(file, _measured(read_cells(stored[system])), _measured(cells), _tolerance)
     except AlignCapError as error:
-        verdict.problems.append(f"scores on {corpus}: {error}")
+        verdict.cannot(f"scores on {corpus}", error)
 
 
 def _other_captions(run: Run, scored: Path, captions: Path, verdict: Verdict) -> bool:
@@ -174,9 +180,11 @@ def _tolerance(column: str) -> float:
 
 def _plain_means(run: Run, verdict: Verdict) -> None:
     tags = run.of("clues/*/predicted.parquet", corpus_names(run.settings, "test"))
-    stored = run.results / "tables"
+    evaluations, stored = run.evaluations(contents.scored(run.settings)), run.results / "tables"
+    if not _present([*evaluations.values(), *tags.values()], "plain means", verdict):
+        return
     try:
-        means = PlainMeans(run.evaluations(contents.scored(run.settings)), seed_members(run.settings), tags)
+        means = PlainMeans(evaluations, seed_members(run.settings), tags)
         values = means.zero_shot()
         for name in ("zero_shot", *contents.comparisons(run.settings)):
             _compare_means(stored / f"{name}.parquet", lambda cells: values, verdict)
@@ -185,7 +193,7 @@ def _plain_means(run: Run, verdict: Verdict) -> None:
         _compare_means(stored / "assertions.parquet", lambda cells: means.assertions(), verdict)
         _compare_means(stored / "tag_reliance.parquet", lambda cells: means.tag_reliance(), verdict)
     except AlignCapError as error:
-        verdict.problems.append(f"plain means: {error}")
+        verdict.cannot("plain means", error)
 
 
 def _compare_means(path: Path, values: Callable[[Cells], Cells], verdict: Verdict) -> None:

@@ -78,7 +78,8 @@ def recomputations(run: Run, zero_shot: Path) -> dict[str, Recomputation]:
 
     Args:
         run: The finished run.
-        zero_shot: The zero-shot table computed again, which tables 1 to 4 are made from; so they come after it.
+        zero_shot: The zero-shot table computed again, which tables 1 to 4 are made from (the stored one where it could
+            not be); so they come after it.
     """
     settings, members = run.settings, seed_members(run.settings)
     evaluation, test, people = settings.evaluation, corpus_names(settings, "test"), contents.by_people(settings)
@@ -125,7 +126,7 @@ def recomputations(run: Run, zero_shot: Path) -> dict[str, Recomputation]:
 
 
 def _comparison(run: Run, name: str, members: Members, zero_shot: Path) -> Recomputation:
-    settings = run.settings
+    settings, stored = run.settings, run.results / "tables/zero_shot.parquet"
     evaluations = run.evaluations(contents.compared(settings, name))
     wins = [key for key in evaluations if key[0] in contents.judged(settings)] if name == "table4" else []
     judged = {(system, corpus): run.results / f"judged/{system}/{corpus}.parquet" for system, corpus in wins}
@@ -135,7 +136,11 @@ def _comparison(run: Run, name: str, members: Members, zero_shot: Path) -> Recom
     return Recomputation(
         [*run.evaluations(contents.scored(settings)).values(), *judged.values()],
         (*FORMS, "_tests.parquet", "_tests.csv"),
-        lambda *out: write_comparison(own, ComparisonInputs(zero_shot, evaluations, judged), TableFiles(*out)),
+        lambda *out: write_comparison(
+            own,
+            ComparisonInputs(zero_shot if zero_shot.is_file() else stored, evaluations, judged),
+            TableFiles(*out),
+        ),
     )
 
 

@@ -35,8 +35,7 @@ def verify(
 
     quiet_libraries()
     found = recompute(results, models_folder(models, results), captions=not tables_only)
-    problems = [f"{path}: missing; {', '.join(whats)} cannot be verified" for path, whats in found.missing.items()]
-    problems += found.problems
+    problems = [f"{why}; cannot be verified: {', '.join(whats)}" for why, whats in found.problems.items()]
     if as_json:
         cells = [cell._asdict() for cell in found.different]
         counts = {name: getattr(found, name) for name in ("cells", "tables", "captions")}
@@ -47,7 +46,7 @@ def verify(
         for file, row, column, stored, recomputed in found.different:
             note(f"{file}: {row}: {column}: {stored!r} stands there, {recomputed!r} is computed")
     if found.different or problems:
-        say(f"{results}: {len(found.different)} cells differ, {len(problems)} files or tables could not be compared")
+        say(f"{results}: {len(found.different)} cells differ, {len(problems)} problems")
         raise typer.Exit(1)
     if not as_json:
         scored = "" if tables_only else f", {found.captions} captions scored again"

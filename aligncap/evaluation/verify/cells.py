@@ -10,7 +10,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import takewhile
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -127,9 +127,10 @@ def _lines(lines: Iterable[str]) -> Cells:
 
 
 def _markdown(text: str) -> Cells:
-    lines, section, head, named = text.splitlines(), "", [], 0
-    tables: list[tuple[str, list[str], list[str]]] = []  # name of the row, columns, cells
-    plain = []
+    lines, section, plain = text.splitlines(), "", []
+    head: list[str] = []  # of the table at hand, and how many of its columns name the row
+    named = 0
+    rows: list[tuple[str, list[str], list[str]]] = []  # name, columns, values
     for number, line in enumerate(lines):
         if not line.startswith("|"):
             section = line.lstrip("# ") if line.startswith("#") else section
@@ -137,13 +138,15 @@ def _markdown(text: str) -> Cells:
             head = []
         elif not head:
             head = split_row(line)
-            named = len(list(takewhile(lambda sign: not sign.endswith(":"), split_row(lines[number + 1]))))
+            named = len(
+                list(takewhile(lambda sign: not sign.endswith(":"), split_row("".join(lines[number + 1 : number + 2]))))
+            )
         elif not set(line) <= set("|-: "):
-            cells = split_row(line)
-            tables.append((" ".join([section, *cells[:named]]), head[named:], cells[named:]))
+            own = split_row(line)
+            rows.append((" ".join([section, *own[:named]]), head[named:], own[named:]))
     cells = _lines(plain)
-    for name, (_, columns, values) in zip(_distinct(name for name, _, _ in tables), tables, strict=True):
-        cells |= {(name, column): value for column, value in zip(_distinct(columns), values, strict=True)}
+    for name, (_, columns, values) in zip(_distinct(name for name, _, _ in rows), rows, strict=True):
+        cells |= {(name, column): value for column, value in zip_longest(_distinct(columns), values, fillvalue=ABSENT)}
     return cells
 
 

@@ -149,11 +149,20 @@ def _tagger(run: Run) -> Recomputation:
     every = [*corpus_names(run.settings, "train"), *test]
     folds = [run.results / f"tagger/{name}.parquet" for name in ("out_of_fold", "other_folds")]
     weights = run.results / "tagger/tagger.safetensors"
-    known = [run.of(f"corpora/*/{name}.parquet", every) for name in ("references", "prosody", "timbre", "audio")]
-    said, features = run.of("transcripts/*.parquet", every), run.of("features/*.parquet", test)
     encoder = run.encoder if run.settings.tagger.text_clue == "join" else None
-    inputs = TaggerInputs(folds, weights, *known, said, features, encoder)
-    needed = [path for own in (*known, said, features) for path in own.values()]
+    inputs = TaggerInputs(
+        folds,
+        weights,
+        references=run.of("corpora/*/references.parquet", every),
+        prosody=run.of("corpora/*/prosody.parquet", every),
+        timbre=run.of("corpora/*/timbre.parquet", every),
+        audio=run.of("corpora/*/audio.parquet", every),
+        transcripts=run.of("transcripts/*.parquet", every),
+        features=run.of("features/*.parquet", test),
+        encoder=encoder,
+    )
+    by_corpus = (inputs.references, inputs.prosody, inputs.timbre, inputs.audio, inputs.transcripts, inputs.features)
+    needed = [path for own in by_corpus for path in own.values()]
     return Recomputation(
         [*folds, weights, *needed, *([encoder] if encoder else [])],
         (".parquet", "_reliability.parquet", ".md"),
@@ -178,7 +187,9 @@ def scoring(run: Run, corpus: str) -> tuple[ScoringSettings, ScoringInputs]:
     own, stages = run.results / "corpora" / corpus, contents.stages(run.settings)
     systems = [s for s, name in contents.scored(run.settings) if name == corpus and stages[s] != "chance"]
     inputs = ScoringInputs(
-        *(own / f"{name}.parquet" for name in ("references", "prosody", "timbre")),
+        references=own / "references.parquet",
+        prosody=own / "prosody.parquet",
+        timbre=own / "timbre.parquet",
         transcripts=run.results / f"transcripts/{corpus}.parquet",
         audio=own / "audio.parquet",
         captions={system: run.results / f"captions/{system}/{corpus}.parquet" for system in systems},

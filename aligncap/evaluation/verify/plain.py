@@ -43,7 +43,10 @@ class PlainMeans:
     def __init__(self, evaluations: dict[Key, Path], members: Members, tags: dict[str, Path]) -> None:
         self._read = {key: artifacts.read(path, "evaluation") for key, path in evaluations.items()}
         self._items = {key: _items(rows) for key, rows in self._read.items()}
-        self._classes = {key: pd.Series(map(canonical, rows["label"])) for key, rows in self._read.items()}
+        self._classes = {
+            key: pd.Series([canonical(label) for label in rows["label"]], rows["utterance_id"], dtype=object)
+            for key, rows in self._read.items()
+        }
         self._members = members
         self._tags = {corpus: _tags(path) for corpus, path in tags.items()}
 
@@ -65,9 +68,9 @@ class PlainMeans:
                 if None in (seed, other_seed) or seed == other_seed:
                     first, second = self._items[one, corpus], self._items[other, corpus]
                     item = metric if metric in first else MACRO[metric][0]
-                    both = first[item].notna() & second[item].notna()
-                    classes = self._classes[one, corpus]
-                    means = (self._mean(own[both], classes[both], metric) for own in (first, second))
+                    both = first[item].dropna().index.intersection(second[item].dropna().index)
+                    classes = self._classes[one, corpus].loc[both]
+                    means = (self._mean(own.loc[both], classes, metric) for own in (first, second))
                     found.append(next(means) - next(means))
         return float(np.mean(found))
 
@@ -129,7 +132,7 @@ class PlainMeans:
 
 def _items(rows: pd.DataFrame) -> pd.DataFrame:
     pairs = zip(rows["metric_names"], rows["metric_values"], strict=True)
-    return pd.DataFrame([dict(zip(*own, strict=True)) for own in pairs], dtype=float)
+    return pd.DataFrame([dict(zip(*own, strict=True)) for own in pairs], rows["utterance_id"], dtype=float)
 
 
 def _tags(path: Path) -> dict[str, str]:

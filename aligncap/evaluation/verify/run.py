@@ -32,6 +32,9 @@ from aligncap.evaluation.verify.plain import PlainMeans
 from aligncap.evaluation.verify.tables import Run, recomputations, scoring
 from aligncap.systems import corpus_names, parse, seed_members
 
+# What is raised where artifacts cannot be read, or do not fit together because one was changed.
+BROKEN = (AlignCapError, OSError, ValueError, LookupError)
+
 
 @dataclass
 class Verdict:
@@ -95,6 +98,13 @@ def _present(paths: Iterable[Path], what: str, verdict: Verdict) -> bool:
     return not missing
 
 
+def _why(error: Exception) -> str:
+    """Return one line; an error that is not ours comes of artifacts that were not made together."""
+    if isinstance(error, AlignCapError):
+        return str(error)
+    return f"its artifacts do not fit together ({type(error).__name__}: {' '.join(str(error).split())})"
+
+
 def _tables(run: Run, out: Path, verdict: Verdict) -> None:
     stored = run.results / "tables"
     known = set()
@@ -102,18 +112,18 @@ def _tables(run: Run, out: Path, verdict: Verdict) -> None:
         files = [f"{name}{ending}" for ending in own.endings]
         known |= set(files)
         verdict.tables += 1
-        here = _present((stored / file for file in files), f"table {name}", verdict)
+        _present((stored / file for file in files), f"table {name}", verdict)
         if not _present(own.inputs, f"table {name}", verdict):
             continue
         try:
             own.write(*(out / file for file in files))
             for file in files:
-                if here or (stored / file).is_file():
+                if (stored / file).is_file():
                     cells = read_cells(out / file)
                     verdict.cells += len(cells)
                     verdict.different += differing(f"tables/{file}", read_cells(stored / file), cells, own.tolerance)
-        except AlignCapError as error:
-            verdict.cannot(f"table {name}", error)
+        except BROKEN as error:
+            verdict.cannot(f"table {name}", _why(error))
     for path in sorted(stored.glob("[!.]*")):
         if path.name not in known:
             verdict.cannot(f"table {path.stem}", f"{path}: run.json records no such table of this experiment")
@@ -137,8 +147,8 @@ def _captions(run: Run, corpus: str, out: Path, verdict: Verdict) -> None:
             verdict.captions += len({row for row, column in cells if column == "caption"})
             file = stored[system].relative_to(run.results).as_posix()
             verdict.different += differing(file, _measured(read_cells(stored[system])), _measured(cells), _tolerance)
-    except AlignCapError as error:
-        verdict.cannot(f"scores on {corpus}", error)
+    except BROKEN as error:
+        verdict.cannot(f"scores on {corpus}", _why(error))
 
 
 def _other_captions(run: Run, scored: Path, captions: Path, verdict: Verdict) -> bool:
@@ -192,8 +202,8 @@ def _plain_means(run: Run, verdict: Verdict) -> None:
             _compare_means(stored / f"{name}.parquet", means.differences, verdict)
         _compare_means(stored / "assertions.parquet", lambda cells: means.assertions(), verdict)
         _compare_means(stored / "tag_reliance.parquet", lambda cells: means.tag_reliance(), verdict)
-    except AlignCapError as error:
-        verdict.cannot("plain means", error)
+    except BROKEN as error:
+        verdict.cannot("plain means", _why(error))
 
 
 def _compare_means(path: Path, values: Callable[[Cells], Cells], verdict: Verdict) -> None:

@@ -250,6 +250,17 @@ def test_a_broken_artifact_is_one_line(results: Path) -> None:
     assert different == [] and problem.startswith("evaluation/kd/b.parquet: not a Parquet file")
 
 
+def test_a_row_that_is_gone_is_named_and_ends_nothing(results: Path) -> None:
+    path = results / "evaluation/kd/b.parquet"
+    rows, notes = artifacts.read_rows(path, "evaluation"), artifacts.read_notes(path, "evaluation")
+    artifacts.write(rows[:-1], path, "evaluation", "test", notes)
+    found = verify(results, results.parents[1] / "models")
+    assert ("evaluation/kd/b.parquet", "u11", "caption", "absent", REFERENCES["neutral"]) in found.different
+    ((problem, lost),) = [(why, what) for why, what in found.problems.items() if "table zero_shot" in what]
+    assert problem.startswith("its artifacts do not fit together (IndexError: ") and "\n" not in problem
+    assert found.captions == 3 * len(IDS) and "table tagger" not in lost
+
+
 def test_a_metric_that_this_machine_lacks_is_named(results: Path) -> None:
     for path in results.glob("evaluation/*/b.parquet"):
         notes = artifacts.read_notes(path, "evaluation") | {"unavailable": {}}

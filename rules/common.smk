@@ -9,8 +9,9 @@ from typing import get_args
 from aligncap.config import JudgeName
 from aligncap.systems import candidates_name, corpus_names, judge_named, keys_of_judge, lineage, load, pairs_name
 from aligncap.systems import plain_name, resolve_system, seed_members, variant
-from aligncap.corpora.registry import licence_of, may_have_human_captions, traits_of
+from aligncap.corpora.registry import licence_of, traits_of
 from aligncap.errors import ConfigError
+from aligncap.evaluation.tables import contents
 from snakemake.exceptions import WorkflowError
 
 
@@ -30,7 +31,7 @@ except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
 TRAIN, TEST, UNLABELLED = (corpus_names(settings, role) for role in ("train", "test", "unlabelled"))
-STAGES = {system: lineage(settings, system).stage for system in settings.systems}
+STAGES = contents.stages(settings)
 MEMBERS = seed_members(settings)  # trained system -> itself and {system}@{seed}, with their seeds
 EFFECTIVE = {system: resolve_system(settings, system) for system in settings.systems}
 THREADS = settings.compute.threads
@@ -240,45 +241,10 @@ DESCRIPTION = {
 }
 
 
-def evaluations():
-    """Return {(system, test corpus): evaluation}; an external system may have captions of some corpora only."""
-    return {
-        (system, corpus): f"<results>/evaluation/{system}/{corpus}.parquet"
-        for system in settings.systems
-        for corpus in TEST
-        if STAGES[system] != "external" or corpus in lineage(settings, system).captions
-    }
-
-
-def mark(system):
-    """Return a row's mark; with statistics of unlabelled test audio, readers of predicted clues are transductive."""
-    if STAGES[system] == "external":
-        return "external"
-    reads_clues = STAGES[system] in ("tag_template", "alignment", "preference")
-    return "transductive" if reads_clues and settings.tagger.normalise != "train" else "zero-shot"
-
-
-def mark_of_corpus(corpus):
-    """Return a test corpus's mark: synthetic speech, or another part of a corpus that models were trained on."""
-    own = settings.corpora[corpus]
-    traits = traits_of(own.adapter)
-
-    def has_part_in(names):
-        others = [settings.corpora[name] for name in names]
-        same_root = own.root is not None and own.root in [other.root for other in others]
-        return same_root or (traits.one_data_set and own.adapter in [other.adapter for other in others])
-
-    found = {
-        "synthetic": traits.synthetic,
-        "in-domain": has_part_in(TRAIN),
-        "unlabelled audio": has_part_in(UNLABELLED),
-    }
-    return ", ".join(name for name, holds in found.items() if holds)
-
-
-MARKS = {system: mark(system) for system in settings.systems} | {
-    corpus: mark_of_corpus(corpus) for corpus in TEST if mark_of_corpus(corpus)
-}
+def evaluations(keys=None):
+    """Return {(system, test corpus): evaluation} of these keys, else of all that the experiment scores."""
+    own = contents.scored(settings) if keys is None else keys
+    return {(system, corpus): f"<results>/evaluation/{system}/{corpus}.parquet" for system, corpus in own}
 
 
 def captions_of(corpus):
@@ -286,28 +252,9 @@ def captions_of(corpus):
     return [f"<results>/captions/{s}/{c}.parquet" for s, c in evaluations() if c == corpus and STAGES[s] != "chance"]
 
 
-def rows_of(table):
-    """Return the systems of a table that this experiment has, by their plain names."""
-    wanted = getattr(settings.tables, table).systems
-    plain_names = list(dict.fromkeys(map(plain_name, settings.systems)))
-    return plain_names if wanted is None else [system for system in wanted if system in plain_names]
-
-
-def compared(table):
-    """Return {(system or one seed of it, test corpus): evaluation} of a table's rows and its baseline."""
-    systems = {*rows_of(table), getattr(settings.tables, table).against}
-    return {key: path for key, path in evaluations().items() if plain_name(key[0]) in systems}
-
-
-def claimed():
-    """Return {(system or one seed of it, test corpus): evaluation} of the systems that the claims are about."""
-    about = {system for pair in CLAIMS for system in pair}
-    return {key: path for key, path in evaluations().items() if plain_name(key[0]) in about}
-
-
 def judged(table):
     """Return {(system or one seed of it, test corpus): judged captions}; only table 4 has win rates."""
-    keys = [key for key in compared(table) if key[0] in JUDGED] if table == "table4" else []
+    keys = [key for key in contents.compared(settings, table) if key[0] in JUDGED] if table == "table4" else []
     return {(system, corpus): f"<results>/judged/{system}/{corpus}.parquet" for system, corpus in keys}
 
 
@@ -330,12 +277,7 @@ def training_logs():
 
 
 # Test corpora whose captions people wrote, or may have: what the parser and measured prosody are compared with.
-HUMAN = [
-    corpus
-    for corpus in TEST
-    if may_have_human_captions(settings.corpora[corpus].adapter)
-    and settings.corpora[corpus].captions.source in ("auto", "corpus")
-]
+HUMAN = contents.by_people(settings)
 
 
 def targets():

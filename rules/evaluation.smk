@@ -265,7 +265,7 @@ rule zero_shot_table:
     params:
         rows=[list(row) for row in evaluations()],
         members=MEMBERS,
-        marks=MARKS,
+        marks=contents.marks(settings),
         evaluation=plain(settings.evaluation),
         code=digest("zero_shot_table"),
     script:

@@ -1,8 +1,7 @@
 """Further judges besides the one that makes the pairs: judgement of test captions, and agreement of judges."""
 
 CAPTION_JUDGE = judge_named(settings.preference.judge, settings.judging.captions)
-# Captions of other people's models join where they cover every test corpus.
-JUDGED = CAPTIONED + [s for s in of_stage("external") if set(TEST) <= set(lineage(settings, s).captions)]
+JUDGED = contents.judged(settings)
 # Judges are compared on one set of candidates: that of the first preference system.
 AGREED_ON = next(iter(PAIRS), None)  # none in an experiment without preference optimisation
 

@@ -1,15 +1,12 @@
 """Tables 1 to 4: rows of the zero-shot table that the config selects, tested against a baseline."""
 
-# A table of one row compares nothing.
-TABLES = [
-    table for table in type(settings.tables).model_fields if table.startswith("table") and len(rows_of(table)) > 1
-]
+TABLES = contents.comparisons(settings)
 
 
 rule comparison_table:
     input:
         zero_shot="<results>/tables/zero_shot.parquet",
-        evaluations=lambda w: list(compared(w.table).values()),
+        evaluations=lambda w: list(evaluations(contents.compared(settings, w.table)).values()),
         judged=lambda w: list(judged(w.table).values()),
     output:
         parquet="<results>/tables/{table}.parquet",
@@ -30,7 +27,7 @@ rule comparison_table:
         mem_mb=1500,
         runtime=30,
     params:
-        rows=lambda w: [list(row) for row in compared(w.table)],
+        rows=lambda w: [list(row) for row in contents.compared(settings, w.table)],
         judged=lambda w: [list(row) for row in judged(w.table)],
         name=lambda w: w.table,
         table=lambda w: plain(getattr(settings.tables, w.table)),
@@ -42,15 +39,14 @@ rule comparison_table:
         "../workflow_scripts/comparison_table.py"
 
 
-# The claims that this experiment has both systems of, on the corpora that both have captions of.
-CLAIMS = [list(pair) for pair in settings.tables.claims if {*pair} <= {plain_name(s) for s in settings.systems}]
+CLAIMS = [list(pair) for pair in contents.claims(settings)]
 
 
 if CLAIMS:
 
     rule claims_table:
         input:
-            evaluations=list(claimed().values()),
+            evaluations=list(evaluations(contents.claimed(settings)).values()),
         output:
             parquet="<results>/tables/claims.parquet",
             csv=report("<results>/tables/claims.csv", caption="../report/claims.rst", category="Tables"),
@@ -67,7 +63,7 @@ if CLAIMS:
             runtime=30,
         params:
             claims=CLAIMS,
-            rows=[list(row) for row in claimed()],
+            rows=[list(row) for row in contents.claimed(settings)],
             members=MEMBERS,
             evaluation=plain(settings.evaluation),
             code=digest("claims_table"),

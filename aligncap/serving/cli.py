@@ -19,9 +19,10 @@ from aligncap.serving.commands.parse import parse
 from aligncap.serving.commands.score import score
 from aligncap.serving.commands.serve import serve
 from aligncap.serving.commands.terminal import say
+from aligncap.serving.commands.verify import verify
 
 FAILED = 2
-COMMANDS = (caption, serve, annotate, parse, score, explain, doctor)
+COMMANDS = (caption, serve, annotate, parse, score, explain, verify, doctor)
 
 app = typer.Typer(
     name="aligncap",

@@ -148,7 +148,7 @@ def test_a_judge_of_test_captions_is_for_scoring_only(project: Project) -> None:
         "results/smoke/corpora/synthetic_de/labels.parquet"
     }
     assert leaks(jobs, "results/smoke", ["synthetic_de"]) == []
-    project.edit("rules/judges.smk", "JUDGED = CAPTIONED", 'JUDGED = ["constant"] or CAPTIONED')
+    project.edit("rules/judges.smk", "JUDGED = contents.judged(settings)", 'JUDGED = ["constant"]')
     without_win_rates(project)
     scores = '        judged=of_test("<results>/judged/constant/{corpus}.parquet"),\n'
     project.edit("rules/preference.smk", '        plan="<results>/plan.parquet",\n', scores)

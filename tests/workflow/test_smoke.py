@@ -77,6 +77,11 @@ def test_a_finished_run_can_be_captioned_under_other_clues(smoke: Project, scrip
     assert {path: path.stat().st_mtime_ns for path in (smoke.folder / "results").rglob("*")} == before
 
 
+def test_every_cell_of_the_finished_run_is_verified(smoke: Project) -> None:
+    told = smoke.execute([sys.executable, "-m", "aligncap.serving.cli", "verify", "results/smoke"])
+    assert re.search(r"^\d{4,} cells of \d+ tables verified, \d+ captions scored again$", told, re.MULTILINE), told
+
+
 def test_every_job_has_a_log_and_a_benchmark(smoke: Project) -> None:
     jobs = smoke.plan("--forceall", *SMOKE)
     logs = list((smoke.folder / "logs" / "smoke").rglob("*.log"))

@@ -65,7 +65,7 @@ def channel_of(path: str | Path, channel: Channel = "mix") -> tuple[Path, Channe
     """
     name, _, side = str(path).rpartition("#")
     if side in SIDES and name and not Path(path).exists():
-        return Path(name), side  # type: ignore[return-value]
+        return Path(name), side
     return Path(path), channel
 
 

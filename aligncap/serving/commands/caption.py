@@ -113,7 +113,7 @@ def caption(options: CaptionOptions) -> None:
         note(f"passed over {files} by extension: {extensions(passed)}; name a file to have it read all the same")
     out, quiet = options.out, options.quiet
     segments = segment_style(found, out, options.as_json) if options.segment == "auto" else None
-    style = _style(options) if segments is None else "json"
+    style: Any = _style(options) if segments is None else "json"
     if not options.model.is_dir():
         raise AlignCapError(
             f"{options.model}: no such checkpoint folder; train one with 'make demo', or name one with --model"

@@ -8,6 +8,7 @@ adapter ``x_S`` has no ``A(f(s))``: this is the cascade.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,7 +125,9 @@ class CaptionModel(nn.Module):
 
     def merge_lora(self, lora: Lora, tensors: dict[str, Tensor]) -> None:
         """Merge a LoRA into the weights, which turns the base model into ``LLM_0``."""
-        wrapped = get_peft_model(self.llm, _lora_config(lora))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft asks for a property that transformers is to rename
+            wrapped = get_peft_model(self.llm, _lora_config(lora))
         load_exactly(lora_tensors(self.llm), tensors, "the teacher's LoRA")
         self.llm = wrapped.merge_and_unload()
         self.llm.requires_grad_(False)

@@ -121,16 +121,16 @@ def killed_in(project: Project, job: Job, seconds: float) -> bool:
         return True
 
 
-SAMPLE = ("preference_pairs", "score_captions")
+SAMPLE = ("preference_pairs",)
 
 
-def test_three_kills_in_every_rule(smoke: Project, smoke_copy: Project) -> None:
+def test_kills_in_every_rule(smoke: Project, smoke_copy: Project) -> None:
     jobs = {job.rule: job for job in smoke_copy.plan(*SMOKE, "--forceall") if job.output}
     assert len(jobs) > 40
     generator = random.Random(0)
     for job in jobs.values() if LONG else [jobs[rule] for rule in SAMPLE]:
         want = {path: hashlib.sha256((smoke.folder / path).read_bytes()).hexdigest() for path in job.output}
-        for _ in range(3):
+        for _ in range(amount(1, 3)):
             killed_in(smoke_copy, job, generator.uniform(0, 3))
             whole(smoke_copy)
         smoke_copy.execute([*ENTRY, "--", job.output[0]])
@@ -144,7 +144,7 @@ def test_kills_at_random_lose_nothing(smoke: Project, smoke_copy: Project) -> No
     results = smoke_copy.folder / "results" / "smoke"
     generator = random.Random(1)
     kills, ended = 0, True
-    while kills < amount(3, 200):
+    while kills < amount(2, 200):
         if ended:
             for made in STAGES:
                 shutil.rmtree(results / made, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +13,9 @@ from safetensors.torch import save_file
 
 from aligncap import artifacts
 from aligncap.alignment.descriptions import read_descriptions
-from aligncap.alignment.losses import top_k_and_tail
+from aligncap.alignment.losses import token_nll, top_k_and_tail
 from aligncap.alignment.tasks import AdaptationTask
-from aligncap.alignment.training_items import caption_items, response_items, teacher_prompts
+from aligncap.alignment.training_items import TrainingItem, caption_items, response_items, teacher_prompts
 from aligncap.captioner.checkpoint import build_model, load_lora
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.config import Compute, Lora, Prompts, Teacher
@@ -84,6 +85,22 @@ def adapt_teacher(settings: AdaptationSettings, inputs: AdaptationInputs, output
 
     run = Run("adapt_teacher", "teacher", described, inputs.files(), outputs.log, save)
     train(task, adaptation, settings.seed, settings.compute, run)
+
+
+def teacher_loss(model: CaptionModel, items: Sequence[TrainingItem], clues: str) -> float:
+    """Return the teacher's NLL of responses, given the text input: nat a token.
+
+    Args:
+        model: ``LLM_0``, with or without a LoRA that is not trained yet.
+        items: Utterances with a response each.
+        clues: ``gold`` or ``predicted``, as ``teacher.clues``.
+    """
+    total = 0.0
+    for chunk in batches(list(items), BATCH, "the teacher on dev"):
+        packed = model.pack(teacher_prompts(model, [i.example for i in chunk], clues), [[list(i.ids)] for i in chunk])
+        with torch.no_grad():
+            total += float(token_nll(model.response_logits(packed), packed.labels))
+    return total / sum(len(item.ids) for item in items)
 
 
 @dataclass(frozen=True)

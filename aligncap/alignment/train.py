@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import torch
 
+from aligncap import artifacts
 from aligncap.alignment.distillation import CachedTeacher, Distillation, LiveTeacher, read_teacher_logits
 from aligncap.alignment.rivals import BeforeDecoding
 from aligncap.alignment.tasks import AlignmentTask
+from aligncap.alignment.teacher import teacher_loss
 from aligncap.alignment.training_items import TrainingItem, caption_items, response_items
 from aligncap.captioner.checkpoint import (
     CheckpointPaths,
@@ -29,6 +32,9 @@ from aligncap.models.sources import model_folder
 from aligncap.training.data import TrainingInputs, load_examples
 from aligncap.training.loop import train
 from aligncap.training.recording import Run
+
+logger = logging.getLogger(__name__)
+MARGIN = 0.02  # nat a token by which a teacher may be behind without a word
 
 
 @dataclass(frozen=True)
@@ -115,11 +121,30 @@ def train_alignment(settings: AlignmentSettings, inputs: AlignmentInputs, checkp
     described = settings.described()
     everything = {**settings.description, **described, "system": settings.system}
 
+    known = None
+    if distillation is not None:
+        known = teacher_loss(model, dev_set[: alignment.dev_limit], settings.teacher.clues)
+
     def save() -> None:
         save_checkpoint(checkpoint, model, llm0, load_weights(inputs.tagger), everything)
+        if known is not None:
+            _warn_of_teacher(settings.system, known, checkpoint.log)
 
     run = Run("train_alignment", settings.system, described, inputs.files(), checkpoint.log, save)
     train(task, alignment, settings.seed, settings.compute, run)
+
+
+def _warn_of_teacher(system: str, known: float, log: Path) -> None:
+    """Warn where the teacher knew less of the dev clips than its student does and so pulled to the worse (ours)."""
+    reached = [r["value"] for r in artifacts.read_rows(log, "training") if (r["split"], r["metric"]) == ("dev", "nll")]
+    if reached and known > reached[-1] + MARGIN:
+        logger.warning(
+            "%s: on dev clips the teacher's loss is %.3f nat a token and its student's %.3f, so distillation pulls "
+            "towards the worse of the two; raise teacher.adaptation.steps",
+            system,
+            known,
+            reached[-1],
+        )
 
 
 def _add_warm_adapter(

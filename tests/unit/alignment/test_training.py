@@ -167,6 +167,16 @@ def test_kd_and_sft_share_start_and_order_and_log_their_parts(parents, training_
     assert not list((parents / "work").rglob("resume.safetensors")), "resume points go once the outputs are whole"
 
 
+def test_a_teacher_that_knows_less_than_its_student_is_named(parents, training_inputs, tiny_llm, caplog):
+    align(parents, training_inputs, 1.0, "kd", steps=2)
+    assert "distillation pulls" not in caplog.text
+    align(parents, training_inputs, 0.1, "long", steps=60)
+    (told,) = [record.getMessage() for record in caplog.records if "distillation pulls" in record.getMessage()]
+    assert told.startswith("long: on dev clips the teacher's loss is") and "teacher.adaptation.steps" in told
+    align(parents, training_inputs, 0.0, "sft", steps=60)
+    assert caplog.text.count("distillation pulls") == 1, "plain fine-tuning has no teacher"
+
+
 def test_only_lora_and_adapter_move_in_alignment(parents, training_inputs, tiny_llm, monkeypatch):
     seen = {}
     forward = AlignmentTask.forward

@@ -16,7 +16,7 @@ import pytest
 from amount import LONG, amount
 from snakemake_project import SMOKE, Job, Project
 
-from aligncap import artifacts
+from aligncap.artifacts.files import verify
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 
@@ -91,7 +91,7 @@ def whole(project: Project) -> None:
     """Every artifact that is there can be read; a run that was killed leaves old ones, new ones, or none."""
     for path in (project.folder / "results" / "smoke").rglob("*.parquet"):
         if not path.name.startswith("."):
-            artifacts.read_notes(path)
+            verify(path)
 
 
 def started(project: Project, *arguments: str) -> subprocess.Popen:

@@ -261,7 +261,7 @@ def test_statistics_of_test_audio_are_transductive(trained, normalise):
     rows = predict(folder, "test", settings)
     assert artifacts.read_notes(folder / "predicted.parquet", "clues")["transductive"] is True
     right = [f"Emotion: {label}." in row["p_act"] for row, label in zip(rows, labels, strict=True)]
-    assert np.mean(right) > 0.9
+    assert np.mean(right) > 0.7  # by chance 0.33; 0.83 to 1, as processors round
     predict(folder, "train", settings)
     assert artifacts.read_notes(folder / "predicted.parquet", "clues")["transductive"] is False
 

@@ -22,9 +22,8 @@ from aligncap.serving.score_tables import ANY, Columns, Told, ids_of_paths, read
 from aligncap.vocabulary import SCALES, TIMBRES, canonical, on_scale
 
 AGREEMENT = ("emotion_agreement_macro", "emotion_agreement_macro_n10")
-UNREAD = (
-    0.1  # share of a text's tokens from which on a sentence encoder that does not know them cannot tell its meaning
-)
+# A sentence encoder that does not know this share of a text's tokens cannot tell its meaning.
+UNREAD = 0.1
 
 
 @dataclass(frozen=True)

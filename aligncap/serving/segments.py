@@ -9,6 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -88,7 +89,7 @@ def cut_at_pauses(windows: Iterable[Samples], spans: Spans) -> Iterator[Segment]
     """
     held: Samples = np.zeros(0, np.float32)
     offset = 0
-    for window in _with_end(windows):
+    for window in chain(windows, [None]):
         last = window is None
         if window is not None:
             held = np.concatenate([held, window])
@@ -105,11 +106,6 @@ def cut_at_pauses(windows: Iterable[Samples], spans: Spans) -> Iterator[Segment]
         rest = groups[len(whole)][0] if len(groups) > len(whole) else open_from
         rest = max(0, rest - int(MARGIN_S * SAMPLE_RATE))
         held, offset = held[rest:], offset + rest
-
-
-def _with_end(windows: Iterable[Samples]) -> Iterator[Samples | None]:
-    yield from windows
-    yield None
 
 
 def _seconds(span: tuple[int, int]) -> float:
@@ -165,7 +161,8 @@ def caption_segments(
 
     reading = Reading(path, float("inf"), channel)
     said: list[SegmentCaption] = []
-    for batch in _batches(cut_at_pauses(resampled(reading.windows()), spans)):
+    segments = cut_at_pauses(resampled(reading.windows()), spans)
+    while batch := list(islice(segments, BATCH)):
         for own in _captions(captioner, path, batch, language, max_new_tokens):
             before = next((one.emotion for one in reversed(said) if one.emotion), None)
             changed = before is not None and own.emotion is not None and own.emotion != before
@@ -177,17 +174,6 @@ def caption_segments(
         )
     cut = reading.cut()
     yield whole(said, reading.seconds, [*([cut] if cut else []), *reading.notes])
-
-
-def _batches(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
-    batch: list[Segment] = []
-    for segment in segments:
-        batch.append(segment)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _captions(

@@ -19,6 +19,7 @@ from aligncap.errors import AudioError
 from aligncap.speech.containers import promise
 
 BLOCK = 65_536  # samples read at once
+HEADER = 4096  # bytes; a longer file holds more than a header
 ENDLESS = 1 << 62  # libsndfile's number of frames where a stream does not tell
 # Formats whose frame count libsndfile only estimates, and which it takes other streams for.
 INEXACT = ("MP3", "MPEG")
@@ -78,7 +79,7 @@ def by_soundfile(file: Path) -> Decoding:
         with file.open("rb") as stream, soundfile.SoundFile(stream) as opened:
             if opened.format in INEXACT or opened.subtype.startswith(INEXACT):
                 raise Unreadable("MPEG")
-            if opened.frames == 0 and file.stat().st_size > len(_head(file)):
+            if opened.frames == 0 and file.stat().st_size > HEADER:
                 raise Unreadable("its header promises no samples")
             known = opened.frames if opened.frames < ENDLESS else None
             seconds = told.seconds or (None if known is None else known / opened.samplerate)
@@ -172,7 +173,7 @@ def _length(container: Any, stream: Any, file: Path) -> float | None:
     return length if length > 0 else None
 
 
-def _head(file: Path, size: int = 4096) -> bytes:
+def _head(file: Path, size: int) -> bytes:
     with file.open("rb") as stream:
         return stream.read(size)
 

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+from shards import write_shard
 
 from aligncap import artifacts
 from aligncap.config import Corpus, SpeechSettings
@@ -233,16 +233,6 @@ def test_a_transcript_that_cannot_be_read_is_left_to_the_asr(tmp_path: Path, cap
     assert "data.tsv: line 3: 1 cells" in caplog.text
 
 
-def shard(path: Path, members: dict[str, bytes]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w") as archive:
-        for name, data in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return path
-
-
 def clip(name: str, **told: Any) -> dict[str, bytes]:
     stream = io.BytesIO()
     soundfile.write(stream, SOUND, 16_000, format="FLAC")
@@ -250,12 +240,12 @@ def clip(name: str, **told: Any) -> dict[str, bytes]:
 
 
 def test_one_shard_that_is_none_or_is_cut_leaves_the_others(tmp_path: Path) -> None:
-    shard(tmp_path / "s/0.tar", clip("a"))
+    write_shard(tmp_path / "s/0.tar", clip("a"))
     (tmp_path / "s/1.tar").write_bytes(b"PK not a tar")
     (tmp_path / "s/2.tar").write_text(POINTER)
-    whole = shard(tmp_path / "s/3.tar", clip("b") | clip("c")).read_bytes()
+    whole = write_shard(tmp_path / "s/3.tar", clip("b") | clip("c")).read_bytes()
     (tmp_path / "s/3.tar").write_bytes(whole[: len(whole) // 2])
-    shard(tmp_path / "s/4.tar", clip("d") | {"e.json": b'{"emotion": "sad", "speaker": "\\ud800"}'})
+    write_shard(tmp_path / "s/4.tar", clip("d") | {"e.json": b'{"emotion": "sad", "speaker": "\\ud800"}'})
     ids, reasons = prepare(tmp_path / "out", "webdataset", tmp_path / "s")
     assert ids == ["a", "b", "d"]
     for told in ("1.tar: not a plain tar archive", "2.tar: cannot be read: is a Git LFS pointer", "3.tar: not a plain"):

@@ -53,20 +53,24 @@ def found(uri: str) -> list[str]:
     return sorted(run.info.run_name for run in client.search_runs([experiment.experiment_id]))
 
 
-def test_syncs_at_once_write_each_run_once(uri: str, offline: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ["a", "b", "c"]
-    for name in names:
-        stage(name)
+def find_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each of two that look for a run wait for the other, so that both would find nothing and make one."""
     plain, gate = stores.Store.find, threading.Barrier(2)
 
     def slow(self: stores.Store, uid: str) -> object:
-        """Wait for the other one, so that both would find nothing and make a run."""
         run = plain(self, uid)
         with contextlib.suppress(threading.BrokenBarrierError):
             gate.wait(0.5)
         return run
 
     monkeypatch.setattr(stores.Store, "find", slow)
+
+
+def test_syncs_at_once_write_each_run_once(uri: str, offline: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["a", "b", "c"]
+    for name in names:
+        stage(name)
+    find_together(monkeypatch)
     written: list[int] = []
     threads = [threading.Thread(target=lambda: written.append(syncing.sync("exp", uri))) for _ in range(2)]
     for thread in threads:
@@ -80,16 +84,8 @@ def test_syncs_at_once_write_each_run_once(uri: str, offline: None, monkeypatch:
 def test_a_stage_and_a_sync_at_once_make_one_run(uri: str, offline: None, monkeypatch: pytest.MonkeyPatch) -> None:
     stage()
     opening = json.loads(Path("work/tracking/exp/train_alignment-kd.jsonl").read_text().splitlines()[0])
-    plain, gate = stores.Store.find, threading.Barrier(2)
-
-    def slow(self: stores.Store, uid: str) -> object:
-        run = plain(self, uid)
-        with contextlib.suppress(threading.BrokenBarrierError):
-            gate.wait(0.5)
-        return run
-
     live = stores.Store(uri, "exp")
-    monkeypatch.setattr(stores.Store, "find", slow)
+    find_together(monkeypatch)
     writer = threading.Thread(target=live.open, args=(opening,))
     writer.start()
     syncing.sync("exp", uri)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import soundfile
+from shards import write_shard
 
 from aligncap import artifacts
 from aligncap.config import Corpus, SpeechSettings
@@ -33,16 +34,6 @@ def prepare(out: Path, **settings: Any) -> tuple[list[dict], list[dict], list[di
     prepare_corpus("c", Corpus(role="train", **settings), SpeechSettings(detector="off"), 0, *paths.values())
     audio, labels, skipped = (artifacts.read_rows(path, name) for name, path in paths.items())
     return audio, labels, skipped
-
-
-def write_shard(path: Path, members: dict[str, bytes]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w") as archive:
-        for name, data in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
-    return path
 
 
 def clip(name: str, emotion: str, pitch: float, text: str = "Hello.") -> dict[str, bytes]:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from aligncap.config import Judge
+
 GOOD = '{"factuality": 4, "faithfulness": 5, "why": "it fits"}'
 
 
@@ -96,3 +98,22 @@ def serving(reply: Callable[[dict, int], Reply], port: int = 0) -> Iterator[Chat
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+KEY = "sk-very-secret-0123456789"
+VARIABLE = "ALIGNCAP_TEST_KEY"
+
+
+def judge(url, **changed):
+    """The judge ``openai`` at a server of this machine, with short waits."""
+    fast = {"model": "m", "key_variable": VARIABLE, "timeout_s": 5, "retries": 2, "backoff_s": 0.01, "max_wait_s": 3}
+    return Judge(name="openai", openai={"base_url": url, **fast, **changed})
+
+
+def good(asked, number):
+    return Reply(completion(GOOD))
+
+
+def after(first, count=1):
+    """A reply function: ``first`` for the first ``count`` requests, then good ones."""
+    return lambda asked, number: first if number < count else good(asked, number)

@@ -11,39 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from chat_server import GOOD, Reply, completion, serving
+from chat_server import GOOD, KEY, VARIABLE, Reply, after, completion, good, judge, serving
 from made_up_items import items
 
-from aligncap.config import Judge
 from aligncap.errors import JudgeError
 from aligncap.preference.judges import openai, rubric
 from aligncap.preference.judges.answers import BadAnswer, read_answer
 from aligncap.tracking import runs as tracking
 
-KEY = "sk-very-secret-0123456789"
-VARIABLE = "ALIGNCAP_TEST_KEY"
-
-
-@pytest.fixture(autouse=True)
-def _own_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(VARIABLE, KEY)
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def judge(url, **changed):
-    fast = {"model": "m", "key_variable": VARIABLE, "timeout_s": 5, "retries": 2, "backoff_s": 0.01, "max_wait_s": 3}
-    return Judge(name="openai", openai={"base_url": url, **fast, **changed})
-
-
-def good(asked, number):
-    return Reply(completion(GOOD))
-
-
-def after(first, count=1):
-    """A reply function: ``first`` for the first ``count`` requests, then good ones."""
-    return lambda asked, number: first if number < count else good(asked, number)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def kept():

@@ -13,13 +13,15 @@ bootstrap intervals over the speakers of a corpus, and of a mean over those of a
 """
 
 import argparse
+import itertools
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 from tagger_loco import KIND, ROOT, Corpora
 
-from aligncap.clues.tagger.heads import Array, out_of_fold
+from aligncap.clues.tagger.heads import Array, fit_heads, standardised_rows
 from aligncap.config import TaggerSettings
 from aligncap.evaluation.bootstrap import resample_weights, weighted_macro
 from aligncap.systems import load
@@ -33,21 +35,23 @@ CANDIDATES = (
 )
 
 
-def right(corpora: Corpora, choice: str, inside: np.ndarray, seed: int) -> Array:
-    """Whether the emotion of each clip is told by a tagger of the other corpora of ``inside`` (mask); NaN elsewhere."""
+def right(corpora: Corpora, choice: str, held: tuple[str, ...], seed: int) -> Array:
+    """Whether the emotion of each clip of ``held`` is told by a tagger of all other corpora; NaN elsewhere."""
     changed = dict(part.split("=", 1) for part in choice.split())
     layers = tuple(int(x) for x in changed.pop("layers", "").split(",") if x)
     default = load(ROOT / "config.yaml").tagger.model_dump()
     settings = TaggerSettings(**(default | {"measured": []} | changed))  # no figure tells an emotion
+    inside = np.isin(corpora.corpus, held)
+    outside = np.flatnonzero(~inside)
+    rows = corpora.rows(layers, settings.pooling)
+    rows = standardised_rows(rows, corpora.groups(settings.normalise), settings.normalise, outside)
+    head = fit_heads(rows[outside], {KIND: [corpora.labels[i] for i in outside]}, settings, seed)[KIND]
     clips = np.flatnonzero(inside)
-    rows = corpora.rows(layers, settings.pooling)[clips]
-    targets = [corpora.labels[i] for i in clips]
-    groups = corpora.groups(settings.normalise)
-    _, folds = np.unique(corpora.corpus[clips], return_inverse=True)
-    found = out_of_fold(rows, {KIND: targets}, folds, [groups[i] for i in clips], settings, seed)
-    best = [found.labels[KIND][i] for i in found.logits[KIND].argmax(axis=1)]
+    best = [head.labels[column] for column in head.logits(rows[clips]).argmax(axis=1)]
     told = np.full(len(inside), np.nan)
-    told[clips] = [float(b == t) if t else np.nan for b, t in zip(best, targets, strict=True)]
+    told[clips] = [
+        float(b == corpora.labels[i]) if corpora.labels[i] else np.nan for b, i in zip(best, clips, strict=True)
+    ]
     return told
 
 
@@ -83,21 +87,25 @@ def main() -> None:
     for name in names:
         speakers = [corpora.speakers[i] for i in np.flatnonzero(corpora.corpus == name)]
         weights[name] = resample_weights(speakers, [""] * len(speakers), 1000, seed)
-    everyone = np.ones(len(corpora.corpus), dtype=bool)
-    outer, inner = {}, {}
+    outer: dict[str, dict[str, Array]] = {}
+    inner: dict[tuple[str, str], list[float]] = defaultdict(list)
     print(f"| candidate | {' | '.join(names)} | mean |\n|---|{'---:|' * (len(names) + 1)}")
     for choice in arguments.candidates:
-        outer[choice] = macro(corpora, right(corpora, choice, everyone, seed), weights)
+        outer[choice] = {}
         for name in names:
-            found = macro(corpora, right(corpora, choice, corpora.corpus != name, seed), weights)
-            inner[name, choice] = float(np.mean([values[0] for values in found.values()]))
+            outer[choice] |= macro(corpora, right(corpora, choice, (name,), seed), weights)
+        for pair in itertools.combinations(names, 2):  # one tagger for two choices: each of a pair is the other's test
+            found = macro(corpora, right(corpora, choice, pair, seed), weights)
+            for name, other in (pair, pair[::-1]):
+                inner[name, choice].append(float(found[other][0]))
         cells = [shown(outer[choice][name]) for name in names]
         mean = shown(np.mean(list(outer[choice].values()), axis=0))
         print(f"| `{choice or 'config.yaml'}` | {' | '.join(cells)} | {mean} |", flush=True)
     print("\n| left out | chosen on the others | their mean | macro recall on it |\n|---|---|---:|---:|")
-    chosen = {name: max(arguments.candidates, key=lambda choice: inner[name, choice]) for name in names}
+    chosen = {name: max(arguments.candidates, key=lambda choice: np.mean(inner[name, choice])) for name in names}
     for name, choice in chosen.items():
-        print(f"| {name} | `{choice or 'config.yaml'}` | {inner[name, choice]:.3f} | {shown(outer[choice][name])} |")
+        value = np.mean(inner[name, choice])
+        print(f"| {name} | `{choice or 'config.yaml'}` | {value:.3f} | {shown(outer[choice][name])} |")
     print(f"| mean | | | {shown(np.mean([outer[choice][name] for name, choice in chosen.items()], axis=0))} |")
 
 

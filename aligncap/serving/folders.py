@@ -38,6 +38,7 @@ AUDIO = frozenset(
     ".3gp .aac .ac3 .aif .aiff .amr .au .caf .flac .m4a .mka .mkv .mov .mp2 .mp3 .mp4 .oga .ogg .opus .w64 .wav .weba "
     ".webm .wma".split()
 )
+NAMED = 6  # kinds of other files that a message names
 BYTES_A_SECOND = 16_000  # assumed where a file's header gives no duration, only for sorting
 
 Row = dict[str, Any]
@@ -47,19 +48,21 @@ def find_files(arguments: Sequence[str], listed: str = "") -> tuple[list[Path], 
     """Return the files to caption.
 
     Args:
-        arguments: Files, folders (searched recursively for audio by extension), glob patterns (``**`` too), and ``-``
-            for ``listed``.
+        arguments: Files, folders (searched recursively for audio by extension, but not what is hidden by a leading
+            dot), glob patterns (``**`` too), and ``-`` for ``listed``.
         listed: Text with one path per line, or separated by NUL as ``find -print0`` does.
 
     Returns:
         The files in order, those of a folder sorted, and how many other files of each extension are in folders.
 
     Raises:
-        AudioError: A folder or a pattern has no audio.
+        AudioError: A folder or a pattern has no audio, or an argument is empty.
     """
     files: list[Path] = []
     passed: Counter[str] = Counter()
     for argument in arguments:
+        if not argument:  # Path("") would be the current folder
+            raise AudioError("'': an empty path, perhaps of an unset variable; name a file, a folder or a pattern")
         if argument == "-":
             lines = listed.split("\0") if "\0" in listed else listed.splitlines()
             files += [Path(line) for line in lines if line.strip()]
@@ -70,8 +73,7 @@ def find_files(arguments: Sequence[str], listed: str = "") -> tuple[list[Path], 
         others: Counter[str] = Counter()
         for place in places:
             # a link to a file that is gone is named like any file that cannot be read
-            below = (path for path in place.rglob("*") if path.is_file() or not path.exists())
-            inside = sorted(below) if place.is_dir() else [place]
+            inside = sorted(p for p in _below(place) if p.is_file() or not p.exists()) if place.is_dir() else [place]
             audio = [path for path in inside if path.suffix.lower() in AUDIO] if place.is_dir() else inside
             others.update(path.suffix.lower() for path in set(inside).difference(audio))
             found += audio
@@ -84,9 +86,18 @@ def find_files(arguments: Sequence[str], listed: str = "") -> tuple[list[Path], 
 
 
 def extensions(counted: Counter[str]) -> str:
-    """Return counts of extensions in words: "2 .txt, 1 .docx"; the most frequent come first."""
+    """Return counts of extensions in words: "2 .txt, 1 .docx"; the most frequent come first, the rest as one count."""
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{count} {extension or 'without an extension'}" for extension, count in ordered)
+    told = [f"{count} {extension or 'without an extension'}" for extension, count in ordered[:NAMED]]
+    rest = sum(count for _, count in ordered[NAMED:])
+    return ", ".join([*told, f"{rest} others"] if rest else told)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """What a folder holds at any depth, but not what is hidden, such as .git, .venv and the ._a.wav of macOS."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(place, name) for name in names if not name.startswith("."))
 
 
 def arrivals(folder: Path, every_s: float = 1.0) -> Iterator[list[Path]]:
@@ -118,7 +129,7 @@ def arrivals(folder: Path, every_s: float = 1.0) -> Iterator[list[Path]]:
 
 
 def _audio_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    for path in folder.rglob("*"):
+    for path in _below(folder):
         if path.suffix.lower() in AUDIO:
             try:
                 if path.is_file():

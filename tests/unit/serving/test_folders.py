@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -51,6 +52,29 @@ def test_files_that_are_passed_over_are_told_by_extension(tmp_path):
     (tmp_path / "a.wav").unlink()
     with pytest.raises(AudioError, match="holds no audio file but 2 .txt, 1 without an extension, 1 .docx; name"):
         find_files([str(tmp_path)])
+
+
+def test_many_kinds_of_other_files_are_told_shortly(tmp_path):
+    for n in range(100):
+        (tmp_path / f"{n}.kind{n:02}").touch()
+    assert extensions(find_files_beside(tmp_path)) == ", ".join([*(f"1 .kind{n:02}" for n in range(6)), "94 others"])
+
+
+def test_what_is_hidden_is_not_searched_and_an_empty_path_is_not_this_folder(tmp_path, monkeypatch):
+    for name in ("a.wav", "b/c.wav", "._a.wav", ".venv/d.wav", "b/.git/e.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    assert [str(path) for path in find_files(["."])[0]] == ["a.wav", "b/c.wav"]
+    assert find_files([".venv", "._a.wav"])[0] == [Path(".venv/d.wav"), Path("._a.wav")]  # but it can be named
+    with pytest.raises(AudioError, match="'': an empty path, perhaps of an unset variable; name a file"):
+        find_files(["a.wav", ""])
+
+
+def find_files_beside(folder: Path) -> Counter[str]:
+    """The other files that a folder with one recording holds."""
+    (folder / "a.wav").touch()
+    return find_files([str(folder)])[1]
 
 
 def test_a_file_comes_once_it_has_stopped_growing_and_again_when_it_changed(tmp_path, monkeypatch):

@@ -60,7 +60,7 @@ def read(results: Path, corpora: Sequence[str], parent: str, judge: str) -> tupl
             "told_right": None if told[key] is None else told[key] == truth.emotion,
         }
     pairs = artifacts.read_rows(results / f"preference_pairs/{parent}.parquet", "preference_pairs")
-    return rows, [pair for pair in pairs if pair["rejected_id"] in rows]
+    return rows, [pair for pair in pairs if pair["chosen_id"] in rows and pair["rejected_id"] in rows]
 
 
 def mean(rows: Sequence[Any], value: Callable[[Any], Any]) -> str:

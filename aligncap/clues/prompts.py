@@ -145,24 +145,41 @@ def swap_clue(caption: str, rng: random.Random) -> str | None:
         caption: Caption to change.
         rng: Random generator that draws the clue and the class that replaces it.
     """
-    found = find_mentions(caption.strip())
     dominant = dominant_emotion(caption)
-    options: list[list[Mention]] = []
-    emotions = [m for m in found if m.kind == "emotion" and not m.negated and canonical(m.value) == dominant]
-    firm = [m for m in emotions if m.weight > CUE] or emotions
-    if firm and dominant is not None:
-        options.append(firm)
-    options += [[m] for m in found if m.kind in SCALES and not m.negated]
+    emotions = _dominant_mentions(caption)
+    options = [emotions] if emotions else []
+    options += [[m] for m in find_mentions(caption.strip()) if m.kind in SCALES and not m.negated]
     rng.shuffle(options)
     for mentions in options:
-        swapped = _swap(caption.strip(), mentions, rng)
+        target = rng.choice([c for c in CLASSES if c != canonical(mentions[0].value)])
+        swapped = _swap(caption.strip(), mentions, target)
         if swapped is not None and _contradicts(mentions[0], dominant, swapped):
             return swapped
     return None
 
 
-def _swap(caption: str, mentions: Sequence[Mention], rng: random.Random) -> str | None:
-    target = rng.choice([c for c in CLASSES if c != canonical(mentions[0].value)])
+def correct_emotion(caption: str, emotion: str) -> str | None:
+    """Make a caption name another emotion class as its dominant one; None where no word can be replaced.
+
+    Args:
+        caption: Caption whose dominant emotion is wrong.
+        emotion: Class that the copy names.
+    """
+    mentions = _dominant_mentions(caption)
+    corrected = _swap(caption.strip(), mentions, emotion) if mentions else None
+    return corrected if corrected is not None and dominant_emotion(corrected) == emotion else None
+
+
+def _dominant_mentions(caption: str) -> list[Mention]:
+    """Where a caption names its dominant emotion: in plain words, or else by cues."""
+    dominant = dominant_emotion(caption)
+    found = [m for m in find_mentions(caption.strip()) if m.kind == "emotion" and not m.negated]
+    emotions = [m for m in found if dominant is not None and canonical(m.value) == dominant]
+    return [m for m in emotions if m.weight > CUE] or emotions
+
+
+def _swap(caption: str, mentions: Sequence[Mention], target: str) -> str | None:
+    """Replace the words of an emotion by those of the class ``target``, or a vocal attribute by its opposite."""
     text = caption
     for mention in sorted(mentions, key=lambda m: -m.begin):
         word = caption[mention.begin : mention.finish]

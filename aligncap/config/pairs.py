@@ -47,6 +47,11 @@ class Pairs(Section):
         description="pairs of the best caption and a copy of it in which one clue is contradicted: off makes none, "
         "fallback makes one for a clip without a factuality pair, always makes one for every clip",
     )
+    corrected: bool = Field(
+        False,
+        description="whether a clip whose candidates name a wrong emotion, most often that of a wrong tag, gives a "
+        "pair of such a candidate and a copy of it that names the right one, which is chosen",
+    )
     wrong_clue_penalty: Annotated[float, Field(ge=0)] = Field(
         1.0,
         description="points of factuality that each contradicted clue costs beyond what the judge takes off, so that "

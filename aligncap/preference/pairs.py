@@ -13,8 +13,8 @@ from typing import Any
 
 from aligncap import artifacts
 from aligncap.clues.hallucination_checks import Truth, factuality_flags, faithfulness_flags
-from aligncap.clues.parser.grammar import parse_clues
-from aligncap.clues.prompts import load_tokenizer, swap_clue
+from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
+from aligncap.clues.prompts import correct_emotion, load_tokenizer, swap_clue
 from aligncap.config import Pairs
 from aligncap.errors import ArtifactError
 from aligncap.hashes import digest_of
@@ -109,23 +109,30 @@ def judged_pairs(rows: Sequence[Row], settings: Pairs) -> list[Row]:
         made = 0
         for margin, better, worse in options:
             if made < settings.per_utterance and worse["candidate_id"] not in {pair["rejected_id"] for pair in pairs}:
-                pairs.append(_pair(better, worse["candidate_id"], worse["token_ids"], margin, kind))
+                pairs.append(_pair(better, worse, margin, kind))
                 made += 1
     return pairs
 
 
-def _pair(better: Row, rejected_id: str, rejected_ids: Sequence[int], margin: float, kind: str) -> Row:
+def _pair(better: Row, worse: Row, margin: float, kind: str) -> Row:
     return {
-        "pair_id": f"{better['candidate_id']}>{rejected_id}",
+        "pair_id": f"{better['candidate_id']}>{worse['candidate_id']}",
         "utterance_id": better["utterance_id"],
         "corpus": better["corpus"],
         "kind": kind,
         "chosen_id": better["candidate_id"],
-        "rejected_id": rejected_id,
+        "rejected_id": worse["candidate_id"],
         "chosen_ids": list(better["token_ids"]),
-        "rejected_ids": list(rejected_ids),
+        "rejected_ids": list(worse["token_ids"]),
         "margin": margin,
     }
+
+
+def _copy(row: Row, caption: str, name: str, tokenizer: Any, max_tokens: int) -> Row | None:
+    """A candidate with another caption, for a pair that no judge scores; None where it has too many tokens."""
+    ids = [int(i) for i in tokenizer(caption, add_special_tokens=False)["input_ids"]] + [tokenizer.eos_token_id]
+    key = f"{row['corpus']}/{row['utterance_id']}#{name}"
+    return row | {"candidate_id": key, "token_ids": ids} if len(ids) <= max_tokens else None
 
 
 def swapped_pair(rows: Sequence[Row], truth: Truth, seed: int, tokenizer: Any, max_tokens: int) -> Row | None:
@@ -141,8 +148,7 @@ def swapped_pair(rows: Sequence[Row], truth: Truth, seed: int, tokenizer: Any, m
         tokenizer: Tokenizer of the LLM.
         max_tokens: Maximum length of the copy in tokens, including the end token.
     """
-    key = f"{rows[0]['corpus']}/{rows[0]['utterance_id']}"
-    generator = random.Random(f"{seed}/{key}")
+    generator = random.Random(f"{seed}/{rows[0]['corpus']}/{rows[0]['utterance_id']}")
     for better in sorted(rows, key=lambda r: (-r["overall"], r["candidate_id"])):
         if better["factuality"] < SWAP_FACTUALITY or not better["clean"]:
             continue
@@ -150,9 +156,31 @@ def swapped_pair(rows: Sequence[Row], truth: Truth, seed: int, tokenizer: Any, m
             caption = swap_clue(better["caption"], generator)
             if caption is None or not factuality_flags(parse_clues(caption), truth):
                 continue
-            ids = [int(i) for i in tokenizer(caption, add_special_tokens=False)["input_ids"]] + [tokenizer.eos_token_id]
-            if len(ids) <= max_tokens:
-                return _pair(better, f"{key}#swap0", ids, 0.0, "factuality")
+            copy = _copy(better, caption, "swap0", tokenizer, max_tokens)
+            if copy is not None:
+                return _pair(better, copy, 0.0, "factuality")
+    return None
+
+
+def corrected_pair(rows: Sequence[Row], emotion: str | None, tokenizer: Any, max_tokens: int) -> Row | None:
+    """Pair a candidate that names a wrong emotion with a copy that names the right one, which is chosen.
+
+    A wrong emotion is nearly always that of a wrong tag, so the pair says that the tag is not to be followed there. It
+    is the best finished candidate whose words can be replaced; the margin is 0 because no judge scores the copy.
+
+    Args:
+        rows: Candidates of one utterance as ``rate`` returns them.
+        emotion: Right class of the utterance; None makes no pair.
+        tokenizer: Tokenizer of the LLM.
+        max_tokens: Maximum length of the copy in tokens, including the end token.
+    """
+    for worse in sorted(rows, key=lambda r: (-r["overall"], r["candidate_id"])):
+        if emotion is None or not worse["finished"] or dominant_emotion(worse["caption"]) in (None, emotion):
+            continue
+        caption = correct_emotion(worse["caption"], emotion)
+        copy = None if caption is None else _copy(worse, caption, "corrected0", tokenizer, max_tokens)
+        if copy is not None:
+            return _pair(copy, worse, 0.0, "factuality")
     return None
 
 
@@ -240,12 +268,16 @@ def _within_limit(pairs: Sequence[Row], settings: Pairs, seed: int) -> list[Row]
 def _statistics(pairs: Sequence[Row], rated: Mapping[str, Row]) -> dict[str, dict[str, float]]:
     """Count the pairs of each kind; average the margin and chosen minus rejected in tokens, vocal and wrong clues.
 
-    Swapped pairs are included only in the number and in the tokens: no judge scores them, and they are wrong by design.
+    Pairs with a copy are only in the numbers (``swaps`` counts them) and in the tokens: no judge scores a copy.
     """
     found = {}
     for kind in KINDS:
         own = [pair for pair in pairs if pair["kind"] == kind]
-        judged = [(rated[p["chosen_id"]], rated[p["rejected_id"]], p) for p in own if p["rejected_id"] in rated]
+        judged = [
+            (rated[p["chosen_id"]], rated[p["rejected_id"]], p)
+            for p in own
+            if p["chosen_id"] in rated and p["rejected_id"] in rated
+        ]
         values = {"pairs": float(len(own)), "swaps": float(len(own) - len(judged))}
         if own:
             longer = [len(p["chosen_ids"]) - len(p["rejected_ids"]) for p in own]
@@ -318,7 +350,8 @@ def build_pairs(settings: PairSettings, inputs: PairInputs, out: Path) -> None:
     speakers = _speakers(groups, inputs.plan)
     facts = read_facts(inputs.references, inputs.gold, inputs.transcripts, inputs.prosody)
     swaps = wanted.hard_negatives if wanted.factuality.share > 0 else "off"
-    tokenizer = None if swaps == "off" else load_tokenizer(inputs.llm)
+    corrects = wanted.corrected and wanted.factuality.share > 0
+    tokenizer = load_tokenizer(inputs.llm) if corrects or swaps != "off" else None
     pairs: list[Row] = []
     rated: dict[str, Row] = {}
     counts: Counter[str] = Counter()
@@ -329,6 +362,8 @@ def build_pairs(settings: PairSettings, inputs: PairInputs, out: Path) -> None:
         if swaps == "always" or (swaps == "fallback" and not any(pair["kind"] == "factuality" for pair in own)):
             swapped = swapped_pair(rows, truth_of(facts[key]), seed, tokenizer, settings.max_new_tokens)
             own += [] if swapped is None else [swapped]
+        corrected = corrected_pair(rows, facts[key].emotion, tokenizer, settings.max_new_tokens) if corrects else None
+        own += [] if corrected is None else [corrected]
         counts["utterances without a pair"] += not own
         pairs += own
     if len(pairs) < wanted.minimum:

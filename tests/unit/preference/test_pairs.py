@@ -201,6 +201,30 @@ def test_a_swap_is_contradicted_by_label_or_measurement(build):
         build({"u0": [("The voice is slow.", 5, 5, True)]}, hard_negatives="always")
 
 
+def test_a_wrong_emotion_is_rejected_against_its_corrected_copy(build):
+    said = [("He sounds happy, with a quiet voice.", 1, 5, True), (HAPPY, 1, 5, True)]
+    (row,) = build({"u0": said}, corrected=True)
+    assert row["chosen_id"] == "tiny/u0#corrected0" and row["rejected_id"] == "tiny/u0#0"
+    assert "".join(chr(i) for i in row["chosen_ids"][:-1]) == "He sounds sad, with a quiet voice."
+    assert row["margin"] == 0 and row["kind"] == "factuality"
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings"),
+    [
+        ([(SAD, 5, 5, True)], {}),
+        ([(UNSURE, 3, 5, True)], {}),
+        ([(HAPPY, 1, 5, False)], {}),
+        ([(HAPPY, 1, 5, True)], {"emotion": None, "known": {"captions": []}}),
+        ([(HAPPY, 1, 5, True)], {"max_tokens": 4}),
+    ],
+    ids=["right", "none named", "unfinished", "no label", "too long"],
+)
+def test_nothing_is_corrected_that_is_not_known_to_be_wrong(build, rows, settings):
+    with pytest.raises(ArtifactError, match="0 pairs"):
+        build({"u0": rows}, corrected=True, **settings)
+
+
 def test_kinds_are_built_apart(build):
     # better in one kind, worse in the other: no pair of either kind
     with pytest.raises(ArtifactError, match="0 pairs"):

@@ -2,19 +2,24 @@
 
 Starts `aligncap serve` with a checkpoint, then 1, 8 and 64 clients in turn, each for a while, and prints captions a
 second, latencies, errors, refusals (429 with Retry-After) and how the server's memory grows. At the end the server gets
-SIGTERM while clients wait: every accepted request must be answered.
+SIGTERM while clients wait: every accepted request must be answered. With `--against`, another checkout's server is
+loaded first by one client, and again at the end, so that both are measured in one run; nobody else may use the machine.
 
     python benchmarks/load.py pretrained recordings/*.wav --seconds 300 --out build/load.md
+    python benchmarks/load.py … --against ../checkout-of-707f353 --against-checkpoint its/checkpoint
 """
 
 import argparse
 import asyncio
+import contextlib
 import itertools
+import os
 import re
 import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -26,7 +31,19 @@ import psutil
 from aligncap import artifacts
 from aligncap.evaluation.wording import markdown_table
 
-COLUMNS = ("clients", "captions/s", "median s", "99th percentile s", "refused", "errors", "memory MB", "grown MB")
+ROOT = Path(__file__).resolve().parents[1]
+COLUMNS = (
+    "code",
+    "clients",
+    "captions/s",
+    "median s",
+    "99th percentile s",
+    "refused",
+    "errors",
+    "memory MB",
+    "grown MB",
+)
+Row = list[str]
 
 
 def megabytes(process: psutil.Process) -> float:
@@ -78,46 +95,75 @@ async def drained(address: str, files: list[Path], process: subprocess.Popen, cl
         return Counter(await asyncio.gather(*asked))
 
 
+@contextlib.contextmanager
+def served(checkpoint: Path, models: Path, code: Path) -> Iterator[tuple[str, subprocess.Popen]]:
+    """Yield address and process of a server of one checkout's code, warm."""
+    line = [sys.executable, "-m", "aligncap.serving.cli", "serve", "--alone", "--port", "0"]
+    line += ["--model", str(checkpoint.resolve()), "--models", str(models.resolve())]
+    there = os.environ | {"PYTHONPATH": str(code.resolve())}
+    with subprocess.Popen(line, cwd=code, env=there, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        address = next(found[1] for text in process.stderr if (found := re.search(r"is on (http://\S+)", text)))
+        threading.Thread(target=process.stderr.read, daemon=True).start()  # a full pipe would stop the server
+        try:
+            yield address, process
+        finally:
+            process.terminate()
+
+
+def measured(name: str, address: str, process: subprocess.Popen, arguments: argparse.Namespace, clients: int) -> Row:
+    """Load a server with so many clients and return the line of the table."""
+    server = psutil.Process(process.pid)
+    asyncio.run(stage(address, arguments.files, clients, arguments.warm))
+    before, begun = megabytes(server), time.monotonic()
+    seen, took = asyncio.run(stage(address, arguments.files, clients, arguments.seconds))
+    seconds, held = time.monotonic() - begun, megabytes(server)
+    errors = sum(count for status, count in seen.items() if status not in (200, 429))
+    return [
+        name,
+        str(clients),
+        f"{seen[200] / seconds:.2f}",
+        f"{statistics.median(took):.2f}",
+        f"{statistics.quantiles(took, n=100)[98]:.2f}" if len(took) > 1 else "–",
+        str(seen[429]),
+        str(errors),
+        f"{held:.0f}",
+        f"{held - before:+.0f}",
+    ]
+
+
 def main() -> None:
     """Start, load, stop and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("files", nargs="+", type=Path, help="recordings that clients send in turn")
+    parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--warm", type=float, default=20, help="seconds of the same load before each measurement")
     parser.add_argument("--clients", nargs="+", type=int, default=[1, 8, 64])
+    parser.add_argument("--against", type=Path, help="another checkout, whose server one client loads")
+    parser.add_argument("--against-checkpoint", type=Path, help="a checkpoint that its code reads")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    line = [sys.executable, "-m", "aligncap.serving.cli", "serve", "--alone", "--port", "0"]
-    rows = []
-    with subprocess.Popen([*line, "--model", str(arguments.checkpoint)], stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        address = next(found[1] for text in process.stderr if (found := re.search(r"is on (http://\S+)", text)))
-        server = psutil.Process(process.pid)
-        asyncio.run(stage(address, arguments.files, 1, 5))  # warm
+    rows: list[Row] = []
+
+    def before() -> None:
+        if arguments.against is not None:
+            with served(arguments.against_checkpoint, arguments.models, arguments.against) as (address, process):
+                rows.append(measured(arguments.against.name, address, process, arguments, 1))
+
+    before()
+    with served(arguments.checkpoint, arguments.models, ROOT) as (address, process):
         for clients in arguments.clients:
-            before, begun = megabytes(server), time.monotonic()
-            seen, took = asyncio.run(stage(address, arguments.files, clients, arguments.seconds))
-            seconds, held = time.monotonic() - begun, megabytes(server)
-            errors = sum(count for status, count in seen.items() if status not in (200, 429))
-            rows.append(
-                [
-                    str(clients),
-                    f"{seen[200] / seconds:.2f}",
-                    f"{statistics.median(took):.2f}",
-                    f"{statistics.quantiles(took, n=100)[98]:.2f}" if len(took) > 1 else "–",
-                    str(seen[429]),
-                    str(errors),
-                    f"{held:.0f}",
-                    f"{held - before:+.0f}",
-                ]
-            )
+            rows.append(measured("this", address, process, arguments, clients))
         ended = asyncio.run(drained(address, arguments.files, process))
         code = process.wait(120)
+    before()
     text = "\n".join(
         [
             f"# Load, {arguments.seconds:g} s each",
             "",
-            *markdown_table("r" * len(COLUMNS), COLUMNS, rows),
+            *markdown_table("l" + "r" * (len(COLUMNS) - 1), COLUMNS, rows),
             f"SIGTERM with 8 waiting: answers {dict(ended)}, exit {code}.",
             "",
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -50,6 +50,20 @@ class Recogniser(Protocol):
         """Transcribe at most 30 s with at most ``limit`` tokens."""
 
 
+def remembering(encode: Callable[[Samples], Any]) -> Callable[[Samples], Any]:
+    """Return an encoder that does not encode features again which it has just encoded; it takes most of the time."""
+    last: tuple[Samples, Any] | None = None
+
+    def again(features: Samples) -> Any:
+        nonlocal last
+        known = last
+        if known is None or not np.array_equal(known[0], features):
+            last = known = (features, encode(features))
+        return known[1]
+
+    return again
+
+
 class _CTranslate2:
     """Weights in the format of CTranslate2, by faster-whisper."""
 
@@ -69,13 +83,18 @@ class _CTranslate2:
                 f"transcripts.compute_type: {settings.compute_type} is not computed on this {device}; set float32 or "
                 f"auto ({error})"
             ) from None
+        self.model.encode = remembering(self.model.encode)  # the language is told of what is then transcribed
         self.prompt = 4 if self.model.model.is_multilingual else 2  # start, language, task, no timestamps
 
     def knows(self, language: str) -> bool:
         return self.model.hf_tokenizer.token_to_id(f"<|{language}|>") is not None
 
     def detect(self, samples: Samples) -> str | None:
-        return self.model.detect_language(samples)[0] if self.model.model.is_multilingual else None
+        if not self.model.model.is_multilingual:
+            return None
+        # without the last frame, as faster-whisper transcribes, so that both are of the same features
+        features = self.model.feature_extractor(samples[: WINDOW_S * SAMPLE_RATE])[..., :-1]
+        return self.model.detect_language(features=features)[0]
 
     def write(self, samples: Samples, language: str | None, limit: int) -> Window:
         segments, _ = self.model.transcribe(

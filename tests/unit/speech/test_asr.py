@@ -13,7 +13,7 @@ from aligncap.config.validation import validated
 from aligncap.corpora.espeak import Speech, speak_all
 from aligncap.errors import AudioError, ConfigError
 from aligncap.models.sources import fetch_model
-from aligncap.speech.asr import MAX_TOKENS, TOKENS_PER_SECOND, Transcriber, Window, quietest
+from aligncap.speech.asr import MAX_TOKENS, TOKENS_PER_SECOND, Transcriber, Window, quietest, remembering
 
 REAL = Path(__file__).parents[3] / "models" / "whisper-base"
 COMPUTE = Compute(precision="fp32", device="cpu", threads=1)
@@ -199,6 +199,27 @@ def test_the_arithmetic_is_the_configured_one(real):
         Transcriber(REAL, COMPUTE, Transcripts(compute_type="float16"))
     samples = tone(2.0)
     assert real.transcribe(samples, "en") == real.transcribe(samples, "en")
+
+
+def test_equal_features_are_encoded_once():
+    asked = []
+    encode = remembering(lambda features: asked.append(features) or len(asked))
+    one, other = np.zeros((2, 3)), np.ones((2, 3))
+    assert [encode(one), encode(one.copy()), encode(other), encode(one)] == [1, 1, 2, 3]
+
+
+@pytest.mark.models
+@needs_real
+def test_a_clip_whose_language_is_detected_is_encoded_once(real, monkeypatch):
+    """The library's own detection would encode it a second time."""
+    (speech,) = speak_all([Speech("We walked along the river to the old bridge.", "en-us", 170, 50, 50)])
+    samples = resample_poly(speech, 16_000, 22_050).astype(np.float32)
+    asked = []
+    encode = type(real.whisper.model).encode
+    told = lambda features: asked.append(features) or encode(real.whisper.model, features)  # noqa: E731
+    monkeypatch.setattr(real.whisper.model, "encode", remembering(told))
+    assert real.transcribe(samples) == real.transcribe(samples, "en")
+    assert len(asked) == 1
 
 
 def test_a_language_that_is_left_out_gets_no_text(tiny, monkeypatch):

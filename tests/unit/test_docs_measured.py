@@ -44,8 +44,10 @@ def test_pages_that_say_what_came_out_trace_their_figures() -> None:
     assert traced["README.md"] >= 4 and traced["results.md"] >= 10
 
 
-def test_every_measured_table_is_quoted_and_says_which_code_made_it() -> None:
-    quoted = {found[1] for page in PAGES for found in measured.QUOTED.finditer(page.read_text(encoding="utf-8"))}
+def test_every_measured_file_is_quoted_and_says_which_code_made_it() -> None:
+    texts = [page.read_text(encoding="utf-8") for page in WITH_README]
+    quoted = {found[1] for text in texts for found in measured.QUOTED.finditer(text)}
+    quoted |= {found["file"] for text in texts for found in prose.MARKED.finditer(text)}
     files = sorted((ROOT / "docs/measured").rglob("*.csv"))
     assert {path.relative_to(ROOT / "docs").as_posix() for path in files} == quoted
     assert all(path.with_name("code.json").is_file() for path in files)

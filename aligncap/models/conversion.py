@@ -34,12 +34,12 @@ def _convert_gguf(folder: Path) -> None:
     name = files[0].name
     with redirect_stderr(io.StringIO()):  # the reader of GGUF draws a bar that no setting turns off
         model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype="float32")
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
-    model.hf_quantizer = None
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+        model.hf_quantizer = None
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     files[0].unlink()
 
 

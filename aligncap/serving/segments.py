@@ -191,7 +191,8 @@ def caption_segments(
         raise broken or AudioError(f"{path}: none of its {len(failed)} segments has a caption" if failed else without)
     if broken is not None:
         end_s = max(reading.promised.seconds or 0.0, reading.seconds, done_s)
-        failed.append(_failed(path, done_s, end_s, broken))
+        where = f"{reading.path}: "  # without the channel that the name may have
+        failed.append(_failed(path, done_s, end_s, AudioError(str(broken).removeprefix(where))))
         yield failed[-1]
     cut = reading.cut() if broken is None else ""
     lost = f"{len(failed)} of {len(said) + len(failed)} segments have no caption" if failed else ""

@@ -8,6 +8,7 @@ nor can one after damage: where a frame does not begin as it should, the file co
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO
 
 AMR = {  # beginning of the file -> bytes of a frame with its first one, by frame type
@@ -45,7 +46,7 @@ def ends_whole(stream: BinaryIO, size: int) -> bool:
         return _matroska_is_whole(stream, size)
     for magic, sizes in AMR.items():
         if head.startswith(magic):
-            return _frames_are_whole(stream, len(magic), size, lambda found, own=sizes: own[found[0] >> 3 & 15])
+            return _frames_are_whole(stream, len(magic), size, partial(_amr_size, sizes))
     start = 0
     if head[:3] == b"ID3" and len(head) == 10:
         start = 10 + sum((byte & 127) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
@@ -69,6 +70,10 @@ def _frames_are_whole(stream: BinaryIO, place: int, size: int, size_of: Callable
             return True
         place, before = place + length, found
     return place == size
+
+
+def _amr_size(sizes: tuple[int, ...], header: bytes) -> int:
+    return sizes[header[0] >> 3 & 15]
 
 
 def _mpeg_size(header: bytes) -> int:

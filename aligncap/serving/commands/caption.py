@@ -68,7 +68,7 @@ class CaptionOptions:
     language: Annotated[
         str | None, typer.Option(metavar="CODE", help="ISO 639-1 of the speech (default: detected).")
     ] = None
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest caption.")] = 40
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest caption, in tokens.")] = 40
     max_duration: Annotated[
         float | None,
         typer.Option(min=0.1, metavar="SECONDS", help="Longer files are refused (default: 60; --segment auto: none)."),
@@ -112,6 +112,7 @@ def caption(options: CaptionOptions) -> None:
       aligncap caption 'calls/**/*.opus' --json | jq -r .caption
       find calls -name '*.wav' -print0 | aligncap caption - --csv
       aligncap caption --segment auto call.mp3 --out call.srt
+      aligncap caption --segment auto --channel split two_speakers.wav --json
       aligncap caption --watch inbox/ --out captions.jsonl
     """
     from aligncap.errors import AlignCapError, ConfigError
@@ -265,7 +266,8 @@ def _caption_files(
                 report(None)
             except AudioError as error:
                 failed += 1
-                report(str(error).replace("max_duration_s", "--max-duration"))
+                remedy = "give --segment auto, or raise --max-duration"
+                report(str(error).replace("cut it or raise max_duration_s", remedy))
         described = load().describe_each(heard, options.max_new_tokens) if heard else []
         lost = [own for own in described if isinstance(own, AudioError)]
         for error in lost:

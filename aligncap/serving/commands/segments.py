@@ -31,8 +31,8 @@ def segment_style(files: Sequence[Path], options: CaptionOptions) -> SegmentStyl
     """Return the format that ``--json`` or the extension of ``--out`` asks for.
 
     Raises:
-        ConfigError: An option does not go with segments, the extension is of no format of theirs, or subtitles are
-            asked for of several recordings.
+        ConfigError: An option does not go with segments, the extension is of no format of theirs, subtitles are asked
+            for of several recordings, or the file of ``--out`` is there.
     """
     from aligncap.errors import ConfigError
 
@@ -52,6 +52,8 @@ def segment_style(files: Sequence[Path], options: CaptionOptions) -> SegmentStyl
         raise ConfigError(
             f"--out {out}: subtitles are of one recording and channel, got {len(files)}; {remedy}, or write .jsonl"
         )
+    if out is not None and out.exists():  # a table of captions, perhaps, which segments do not continue
+        raise ConfigError(f"--out {out}: is there already, and segments continue no file; name another, or delete it")
     return style
 
 

@@ -226,10 +226,15 @@ def test_segments_heed_quiet_and_the_longest_duration_and_refuse_what_they_do_no
     call, out = tmp_path / "call.wav", tmp_path / "call.jsonl"
     soundfile.write(call, noise(65.0, 1), 16_000, "FLOAT")
     assert segments(run, checkpoint, call, "--out", out, "--quiet", "--max-duration", 70) == (0, "", "")
+    written = out.read_bytes()
+    code, _, said = segments(run, checkpoint, call, "--out", out)
+    assert code == 2 and "call.jsonl: is there already" in said and out.read_bytes() == written
     out.unlink()
     code, printed, said = segments(run, checkpoint, call, "--out", out, "--max-duration", 60)
     assert (code, printed) == (1, "") and not out.exists()
     assert "65.0 s long, at most 60 s are read; cut it or raise --max-duration" in said
+    code, _, said = run("caption", call, "--model", checkpoint)
+    assert code == 1 and "65.0 s long, at most 60 s are read; give --segment auto, or raise --max-duration" in said
     for option in ("--csv", "--parquet"):
         code, _, said = segments(run, checkpoint, call, option)
         assert code == 2 and f"{option}: segments are text, JSON or subtitles" in said

@@ -55,7 +55,8 @@ class SegmentCaption:
         caption: One sentence; of the whole recording one more for the changes of emotion. Empty where there is none.
         emotion: Predicted emotion; None where it is in doubt.
         change: Change of emotion against the segment before, such as "sad to angry"; empty where there is none.
-        clues: As of ``Caption``; of the whole those that most of the speech has.
+        clues: As of ``Caption``; of the whole those that most of the speech has, whose probability is the share of the
+            speech that has them.
         transcript: By the ASR; of the whole all of it.
         warnings: What a reader should know.
         problem: Why there is no caption of this stretch, as a sentence that names file and time; empty where there is

@@ -270,8 +270,8 @@ def _caption_files(
                 report(str(error).replace("cut it or raise max_duration_s", remedy))
         described = load().describe_each(heard, options.max_new_tokens) if heard else []
         lost = [own for own in described if isinstance(own, AudioError)]
-        for error in lost:
-            say(str(error))
+        for problem in lost:
+            say(str(problem))
         failed += len(lost)
         if said := [own for own in described if not isinstance(own, AudioError)]:
             keep([{**vars(own), "model": name} for own in said])

@@ -75,6 +75,7 @@ rule write_references:
         bank=lambda w: existing(settings.corpora[w.corpus].captions.bank),
     output:
         references="<results>/corpora/{corpus}/references.parquet",
+        skipped="<results>/corpora/{corpus}/skipped_captions.parquet",
     log:
         "<logs>/write_references/{corpus}.log",
     benchmark:

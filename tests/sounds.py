@@ -58,12 +58,21 @@ BY_FFMPEG = [
 
 
 def encode(
-    path: Path, codec: str, container: str, rate: int = RATE, sound: np.ndarray = TONE, layout: str = "mono"
+    path: Path,
+    codec: str,
+    container: str,
+    rate: int = RATE,
+    sound: np.ndarray = TONE,
+    layout: str = "mono",
+    live: bool = False,
 ) -> Path:
-    """Write a sound at 16 kHz, ``[n]`` or ``[channels, n]``, through FFmpeg; one channel is copied to all of them."""
+    """Write a sound at 16 kHz, ``[n]`` or ``[channels, n]``, through FFmpeg; one channel is copied to all of them.
+
+    What is ``live`` has no length in its header, as what a browser records.
+    """
     import av
 
-    with av.open(str(path), "w", format=container) as out:
+    with av.open(str(path), "w", format=container, options={"live": "1"} if live else {}) as out:
         stream = out.add_stream(codec, rate=rate, layout=layout, options={"strict": "-2"})
         coding = stream.codec_context
         coding.open()
@@ -96,6 +105,15 @@ def without_frame_count(path: Path) -> Path:
     data = path.read_bytes()
     tag = data.find(b"Xing") if b"Xing" in data else data.index(b"Info")
     path.write_bytes(data[data.index(b"\xff\xf3", tag) :])
+    return path
+
+
+def amr(path: Path, seconds: float = SECONDS, wide: bool = False) -> Path:
+    """Write an AMR file of noise: each frame of 20 ms is a header and random bits."""
+    magic, header, size = (b"#!AMR-WB\n", 0x44, 60) if wide else (b"#!AMR\n", 0x3C, 31)
+    generator = np.random.default_rng(0)
+    frames = [bytes([header]) + generator.bytes(size) for _ in range(round(50 * seconds))]
+    path.write_bytes(magic + b"".join(frames))
     return path
 
 

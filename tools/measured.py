@@ -11,6 +11,9 @@ and puts each into the pages, in place of the table below the line
 with an empty line between (a new quotation is that line, an empty line, and the next run of this tool). Without a
 folder it only writes the pages again. tests/unit/test_docs_measured.py compares pages and files, so that no figure of
 such a table is typed: the page names its file, and code.json the commit that made it.
+
+Figures in sentences are compared, too, and none is written (tools/prose.py): a line names each that differs, and for
+each page where some are traced to a file, a line says how many are and how many are not.
 """
 
 import argparse
@@ -21,6 +24,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import prose
 
 from aligncap import artifacts
 from aligncap.errors import AlignCapError, ArtifactError
@@ -140,6 +145,12 @@ def quoted(page: str, docs: Path = DOCS) -> str:
     return QUOTED.sub(table, page)
 
 
+def traced(page: Path, docs: Path = DOCS) -> prose.Traced:
+    """Compare the figures in a page's sentences with their files; those of its quoted tables are written, not typed."""
+    sentences = QUOTED.sub(lambda table: "\n" * table[0].count("\n"), page.read_text(encoding="utf-8"))
+    return prose.trace(sentences, page.name, docs)
+
+
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -149,11 +160,19 @@ def main() -> None:
     if given.results:
         for path in write_copies(given.results, given.docs / "measured" / given.results.name):
             sys.stdout.write(f"<!-- {path.relative_to(given.docs).as_posix()} -->\n\n{markdown(path)}\n")
-    for page in sorted(given.docs.glob("*.md")):
+    pages = sorted(given.docs.glob("*.md"))
+    for page in pages:
         old = page.read_text(encoding="utf-8")
         if (new := quoted(old, given.docs)) != old:
             artifacts.write_text(new, page)
             print(f"{page.name}: written anew", file=sys.stderr)
+    found = {page.name: traced(page, given.docs) for page in (given.docs.parent / "README.md", *pages)}
+    for name, own in found.items():
+        if own.traced:
+            told = f"{own.traced} figures outside quoted tables are traced to a file, {own.untraced} are not"
+            print(f"{name}: {told}", file=sys.stderr)
+    if problems := [problem for own in found.values() for problem in own.problems]:
+        raise ArtifactError("\n".join(problems))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from aligncap import Captioner
+from aligncap.serving.sharing import save
 
 MEGABYTES = 12  # what a clone of the project may grow by
 
@@ -13,7 +14,7 @@ def main(checkpoint: Path, target: Path) -> None:
     """Write ``target`` anew from a checkpoint folder."""
     written = target.with_name(f".{target.name}.new")
     shutil.rmtree(written, ignore_errors=True)
-    Captioner.load(checkpoint).save(written, half=True)
+    save(Captioner.load(checkpoint), written, base_models=False, half=True, command="make pretrained")
     size = sum(path.stat().st_size for path in written.iterdir()) / 1e6
     if size > MEGABYTES:
         sys.exit(f"{written}: {size:.1f} MB, at most {MEGABYTES} belong into the repository; lower lora.rank")

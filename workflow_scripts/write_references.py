@@ -12,7 +12,8 @@ def main(smk):
         from aligncap.corpora.captions import write_references
 
         inputs = (Path(smk.input.audio), Path(smk.input.labels), Path(smk.input.prosody))
-        write_references(Corpus(**smk.params.corpus), *inputs, Path(smk.output.references), "write_references")
+        outputs = (Path(smk.output.references), Path(smk.output.skipped))
+        write_references(Corpus(**smk.params.corpus), *inputs, *outputs, "write_references")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def write_descriptions(files: Sequence[Path], out: Path) -> None:
 
     Left out are descriptions of fewer than 3 or more than 40 words, those without a clue, and those that name what
     cannot be heard in a voice: persons, places and events (the checks of captions flag them), words that were said, and
-    music.
+    music. A row that cannot be read is left out with a warning.
 
     Args:
         files: Tables with a column ``caption`` or ``caption_en``.
@@ -56,6 +56,10 @@ def write_descriptions(files: Sequence[Path], out: Path) -> None:
             raise CorpusError(f"{path}: none of the columns {', '.join(COLUMNS)}; name the column of descriptions so")
         left_out: Counter[str] = Counter()
         for number, row in enumerate(table):
+            if row.problem is not None:
+                logger.warning("%s: %s; it is left out", row.where, row.problem)
+                left_out["broken row"] += 1
+                continue
             caption = _WHO.sub(r"\1 speaker", " ".join(row.text(column).split()))
             clues = gold_clues([caption])
             if reason := _unfit(caption, bool(clues)):

@@ -16,7 +16,7 @@ from typing import Any
 
 from aligncap import artifacts
 from aligncap.config import Corpus
-from aligncap.corpora.base import VALUES, display, read_table, require_columns
+from aligncap.corpora.base import VALUES, BadRow, Row, display, read_table, require_columns
 from aligncap.corpora.caption_grammar import CaptionContent, emotions, write_caption
 from aligncap.errors import CorpusError
 from aligncap.vocabulary import SCALES
@@ -44,30 +44,50 @@ class BankCaption:
         return measured and self.emotion == facts.emotion and self.intensity in ("any", facts.intensity)
 
 
-def read_bank(path: Path) -> list[BankCaption]:
+ALLOWED: dict[str, tuple[str, ...]] = {  # column of a bank -> its values
+    "emotion": VALUES["emotion"],
+    "intensity": (*VALUES["intensity"], "any"),
+    **{kind: (*values, "any") for kind, values in SCALES.items()},
+}
+
+
+def read_bank(path: Path) -> tuple[list[BankCaption], list[BadRow]]:
     """Read a caption bank: a table with caption, emotion, intensity, level, pitch and rate.
 
+    Returns:
+        Its captions, and its rows that cannot be used: broken ones, those without a caption or with a value outside the
+        vocabulary.
+
     Raises:
-        CorpusError: The file or a column is missing, a caption is empty, or a value is outside the vocabulary.
+        CorpusError: The file or a column is missing.
     """
     columns, rows = read_table(path)
-    allowed: dict[str, tuple[str, ...]] = {
-        "emotion": VALUES["emotion"],
-        "intensity": (*VALUES["intensity"], "any"),
-        **{kind: (*values, "any") for kind, values in SCALES.items()},
-    }
-    require_columns(path, columns, ("caption", *allowed))
-    bank = []
+    require_columns(path, columns, ("caption", *ALLOWED))
+    bank, bad = [], []
     for row in rows:
-        if row.problem is not None:
-            raise CorpusError(f"{row.where}: {row.problem}")
-        if not row.text("caption"):
-            raise CorpusError(f"{row.where}: 'caption' is empty; write one or delete the row")
-        for kind, values in allowed.items():
-            if row.text(kind) not in values:
-                raise CorpusError(f"{row.where}: {kind} {row.text(kind)!r}, expected one of {', '.join(values)}")
-        bank.append(BankCaption(row.text("caption"), **{kind: row.text(kind) for kind in allowed}))
-    return bank
+        if problem := _problem(row):
+            bad.append(row.bad(problem))
+        else:
+            bank.append(BankCaption(row.text("caption"), **{kind: row.text(kind) for kind in ALLOWED}))
+    return bank, bad
+
+
+def _problem(row: Row) -> str | None:
+    if row.problem is not None:
+        return row.problem
+    caption = row.values.get("caption")
+    if not row.text("caption"):
+        return "'caption' is empty; write one or delete the row"
+    if not isinstance(caption, str):
+        return f"'caption' is {row.text('caption')[:40]}, expected a text; correct it or delete the row"
+    return next(
+        (
+            f"{kind} {row.text(kind)!r}, expected one of {', '.join(values)}"
+            for kind, values in ALLOWED.items()
+            if row.text(kind) not in values
+        ),
+        None,
+    )
 
 
 def deal_captions(
@@ -148,7 +168,9 @@ def facts_of(label: Mapping[str, Any], prosody: Mapping[str, Any]) -> CaptionCon
     return CaptionContent(label["emotion"], label["intensity"] or "normal", **{kind: prosody[kind] for kind in SCALES})
 
 
-def write_references(cfg: Corpus, audio: Path, labels: Path, prosody: Path, out: Path, rule: str) -> None:
+def write_references(
+    cfg: Corpus, audio: Path, labels: Path, prosody: Path, out: Path, skipped_out: Path, rule: str
+) -> None:
     """Write the references of a corpus: its labels with captions filled in.
 
     Args:
@@ -157,16 +179,19 @@ def write_references(cfg: Corpus, audio: Path, labels: Path, prosody: Path, out:
         labels: ``labels`` artifact.
         prosody: ``prosody`` artifact.
         out: ``labels`` artifact, every row with at least one caption.
+        skipped_out: ``skipped`` artifact: the rows of the bank that were left out, with reasons.
         rule: Producing rule, for the metadata.
 
     Raises:
-        CorpusError: Captions are wanted from the corpus, the bank or a label, and are missing.
+        CorpusError: Captions are wanted from the corpus, the bank or a label, and are missing; or a row of the bank is
+            bad and ``on_error`` is fail.
         ArtifactError: An input is not the artifact it should be.
     """
     rows = {row["utterance_id"]: row for row in artifacts.read_rows(labels, "labels")}
     measured = {row["utterance_id"]: row for row in artifacts.read_rows(prosody, "prosody")}
     order = [row["utterance_id"] for row in artifacts.read_rows(audio, "audio")]
     source = cfg.captions.source
+    skipped: list[BadRow] = []
     if source == "auto":
         source = "corpus" if any(row["captions"] for row in rows.values()) else "grammar"
     if source == "corpus":
@@ -182,8 +207,15 @@ def write_references(cfg: Corpus, audio: Path, labels: Path, prosody: Path, out:
         count, seed = cfg.captions.per_utterance, cfg.captions.seed
         if source == "bank":
             path = Path(cfg.captions.bank or "")
-            captions = own | deal_captions(facts, read_bank(path), count, seed, display(path))
+            bank, skipped = read_bank(path)
+            if skipped and cfg.on_error == "fail":
+                raise CorpusError(skipped[0].reason)
+            if skipped:
+                logger.warning("%s: %d rows skipped, listed in %s", display(path), len(skipped), display(skipped_out))
+            captions = own | deal_captions(facts, bank, count, seed, display(path))
         else:
             captions = own | write_from_grammar(facts, count, seed)
     filled = [{**rows[utterance], "captions": captions[utterance]} for utterance in order]
-    artifacts.write(filled, out, "labels", rule=rule, notes={"caption_source": source})
+    notes = {"caption_source": source}
+    artifacts.write(filled, out, "labels", rule=rule, notes=notes)
+    artifacts.write([vars(row) for row in skipped], skipped_out, "skipped", rule=rule, notes=notes)

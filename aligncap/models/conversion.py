@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +32,14 @@ def _convert_gguf(folder: Path) -> None:
     if len(files) != 1:
         raise ModelError(f"models: format gguf wants one .gguf file, got {[f.name for f in files]}")
     name = files[0].name
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype="float32")
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
-    model.hf_quantizer = None
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with redirect_stderr(io.StringIO()):  # the reader of GGUF draws a bar that no setting turns off
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype="float32")
+        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+        model.hf_quantizer = None
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     files[0].unlink()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aligncap.config import Compute, Doubt, Features, ModelSource, Prompts, SpeechSettings, TaggerSettings, Transcripts
-from aligncap.errors import ConfigError, ModelError
+from aligncap.errors import AudioError, ConfigError, ModelError
 from aligncap.serving.locations import PRETRAINED, base_model, models_folder
 from aligncap.tracking.store import checkpoint_digest
 from aligncap.vocabulary import Clue
@@ -271,6 +271,28 @@ class Captioner:
             )
             for clip, own in zip(clips, said, strict=True)
         ]
+
+    def describe_each(self, clips: Sequence[PreparedClip], max_new_tokens: int = 40) -> list[Caption | AudioError]:
+        """Return the captions of one batch, or clip by clip where the batch fails.
+
+        Args:
+            clips: As of ``describe``; there may be none.
+            max_new_tokens: Maximum length of a caption in tokens.
+
+        Returns:
+            For each clip its caption, or the error that belongs to it alone.
+        """
+        from aligncap.speech.audio import fault_of
+
+        if not clips:
+            return []
+        try:
+            with fault_of(clips[0].name):
+                return list(self.describe(clips, max_new_tokens))
+        except AudioError as error:
+            if len(clips) == 1:
+                return [error]
+        return [own for clip in clips for own in self.describe_each([clip], max_new_tokens)]
 
     def _tags(self, tags: dict[str, dict[str, float]], transcript: str) -> list[Clue]:
         from aligncap.clues.text_clue import join

@@ -24,8 +24,11 @@ MODEL_LICENCES = {  # of the default models; for others the card names the sourc
 }
 
 
-def save(captioner: Captioner, folder: Path, base_models: bool, half: bool) -> Path:
-    """Save a captioner as ``Captioner.save`` does. The folder is built beside its target and renamed."""
+def save(captioner: Captioner, folder: Path, base_models: bool, half: bool, command: str | None = None) -> Path:
+    """Save a captioner as ``Captioner.save`` does. The folder is built beside its target and renamed.
+
+    ``command`` is what makes the checkpoint again, for the card; by default the run of its experiment.
+    """
     if folder.exists():
         raise ModelError(f"{folder}: is there already; give another folder, or delete it")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +48,8 @@ def save(captioner: Captioner, folder: Path, base_models: bool, half: bool) -> P
             "base_models": {role: source["name"] for role, source in sorted(captioner.system["models"].items())},
         }
         artifacts.write_json(described, built / "config.json")
-        artifacts.write_text(model_card(captioner.folder, captioner.system, captioner.name), built / "README.md")
+        card = model_card(captioner.folder, captioner.system, captioner.name, command)
+        artifacts.write_text(card, built / "README.md")
         if base_models:
             for name in sorted({source["name"] for source in captioner.system["models"].values()}):
                 shutil.copytree(captioner.models / name, built / "models" / name)
@@ -82,13 +86,14 @@ def push(captioner: Captioner, repository: str, private: bool, base_models: bool
     return str(done.commit_url)
 
 
-def model_card(folder: Path, system: dict[str, Any], name: str) -> str:
+def model_card(folder: Path, system: dict[str, Any], name: str, command: str | None = None) -> str:
     """Return the model card (``README.md``): metadata, training, data, figures, and uses that are not allowed.
 
     Args:
         folder: Checkpoint; figures and the corpora's settings are read from the experiment in which it lies.
         system: Content of its ``system.json``.
         name: Name ``experiment/system@digest``.
+        command: What makes the checkpoint again; by default the run of its experiment.
     """
     from huggingface_hub import ModelCard, ModelCardData
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -118,7 +123,7 @@ def model_card(folder: Path, system: dict[str, Any], name: str) -> str:
         models=_models(system),
         figures=_figures(folder, system["system"]),
         left_out=_left_out(folder),
-        command=f"make run CONFIG=experiments/{system.get('experiment')}.yaml",
+        command=command or f"make run CONFIG=experiments/{system.get('experiment')}.yaml",
         commit=run.get("git", {}).get("commit"),
     )
     return str(ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{text}"))

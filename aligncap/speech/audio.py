@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -86,12 +86,14 @@ class Reading:
         channel: What is heard of a recording of several channels.
 
     Attributes:
+        name: The file as it was named, with the channel where the name had one.
         promised: What the header tells, once the first window is read.
         seconds: Seconds read so far.
         notes: What should be known of what was read, each said once.
     """
 
     def __init__(self, path: str | Path, max_duration_s: float, channel: Channel = "mix") -> None:
+        self.name = str(path)
         self.path, self.channel = channel_of(path, channel)
         self.max_duration_s = max_duration_s
         self.promised = Promised(None, None)
@@ -246,7 +248,7 @@ def resampled(windows: Iterable[tuple[Samples, int]]) -> Iterator[Samples]:
     for rate, group in groupby(windows, key=lambda window: window[1]):
         before: Samples = np.zeros(0, np.float32)
         waiting: Samples | None = None
-        for samples in (*(own for own, _ in group), None):
+        for samples in chain((own for own, _ in group), [None]):  # never all of them at once
             if waiting is not None:
                 after = np.zeros(0, np.float32) if samples is None else samples[:rate]
                 around = _resample(np.concatenate([before, waiting, after]), rate)

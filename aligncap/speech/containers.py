@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from aligncap.speech.streams import ends_whole
+
 UNKNOWN = 0x7FFFF000  # sizes from here on are what a program writes that cannot go back and put the right one in
 OGG_FIRST = 0x02  # flag of the first page of a stream
 
@@ -35,7 +37,7 @@ class Promise(NamedTuple):
 
 
 def promise(path: Path) -> Promise:
-    """Read what the container of a file promises; a container that is not known promises nothing."""
+    """Read what the container of a file promises; one that tells no length may still end in the middle."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         head = stream.read(12)
@@ -45,7 +47,7 @@ def promise(path: Path) -> Promise:
             return _of_au(stream, size)
         if head[:4] == b"OggS":
             return _of_ogg(stream, size)
-    return Promise()
+        return Promise(complete=ends_whole(stream, size))
 
 
 def _of_wave(stream: BinaryIO, size: int, order: str) -> Promise:

@@ -114,7 +114,10 @@ def by_ffmpeg(file: Path) -> Decoding:
             stream = next((own for own in streams if getattr(own, "codec_context", None) is not None), None)
             if stream is None:
                 raise AudioError(f"{file}: its audio has a codec that is not known; convert it to WAV, FLAC or Ogg")
-            yield Promised(stream.codec_context.sample_rate or None, _length(container, stream, file))
+            length = _length(container, stream, file)
+            # where a length is told, what is decoded shows whether all of it is there
+            complete = length is not None or promise(file).complete
+            yield Promised(stream.codec_context.sample_rate or None, length, complete)
             resampler, shape = None, None
             for frame in _frames(container, stream):
                 own = (frame.format.name, frame.layout.name, frame.sample_rate)

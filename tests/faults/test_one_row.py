@@ -16,9 +16,11 @@ from shards import write_shard
 from aligncap import artifacts
 from aligncap.config import Corpus, SpeechSettings
 from aligncap.corpora.base import BadRow, Utterance
+from aligncap.corpora.captions import write_references
 from aligncap.corpora.prepare import prepare_corpus
 from aligncap.corpora.registry import make_adapter
 from aligncap.errors import CorpusError
+from aligncap.speech.prosody import measure_prosody
 
 SOUND = 0.3 * np.sin(np.arange(16_000) / 10)
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
@@ -268,6 +270,51 @@ def test_a_class_that_is_none_is_a_bad_row(tmp_path: Path) -> None:
     ids, reasons = prepare(tmp_path / "out", "huggingface", tmp_path / "saved", columns={"emotion": "label"})
     assert ids == ["0"] and len(reasons) == 2
     assert "row 2: emotion None" in reasons[0] and "row 3: 'label' is 7, expected a class from 0 to 1" in reasons[1]
+
+
+SCALES = {"level": "any", "pitch": "any", "rate": "any"}
+
+
+def references(out: Path, bank: Path, **settings: Any) -> tuple[list[str], list[str]]:
+    """Captions of two sad clips, and reasons of the side table of the bank that they come from."""
+    for name in "ab":
+        wav(out / f"wav/03-01-04-01-01-0{'ab'.index(name) + 1}-01.wav")
+    captions = {"source": "bank", "bank": str(bank)}
+    prepare(out, "ravdess", out / "wav", captions=captions)
+    measure_prosody(out / "audio.parquet", out / "prosody.parquet", False)
+    corpus = Corpus(adapter="ravdess", role="train", root=str(out / "wav"), captions=captions, **settings)
+    paths = [out / f"{name}.parquet" for name in ("audio", "labels", "prosody", "references", "skipped_captions")]
+    write_references(corpus, *paths, "test")
+    reasons = [row["reason"] for row in artifacts.read_rows(paths[-1], "skipped")]
+    return [text for row in artifacts.read_rows(paths[-2], "labels") for text in row["captions"]], reasons
+
+
+def test_a_bad_row_of_a_caption_bank_is_listed_and_the_others_are_used(tmp_path: Path) -> None:
+    good = {"caption": "She sounds sad.", "emotion": "sad", "intensity": "any", **SCALES}
+    lines = [
+        json.dumps(good),
+        "{not JSON",
+        json.dumps(good | {"caption": " "}),
+        json.dumps(good | {"caption": ["a", "list"]}),
+        json.dumps(good | {"level": "loud"}),
+        json.dumps({"caption": "No emotion."}),
+        json.dumps(good | {"caption": "He sounds sad."}),
+    ]
+    bank = tmp_path / "bank.jsonl"
+    bank.write_text("\n".join(lines), encoding="utf-8")
+    captions, reasons = references(tmp_path / "out", bank)
+    assert set(captions) == {"She sounds sad.", "He sounds sad."}
+    told = (
+        "line 2: ",
+        "line 3: 'caption' is empty; write one or delete the row",
+        "line 4: 'caption' is ['a', 'list'], expected a text",
+        "line 5: level 'loud', expected one of low, mid, high, any",
+        "line 6: emotion '', expected one of",
+    )
+    assert len(reasons) == len(told)
+    assert all("bank.jsonl: " in reason and text in reason for reason, text in zip(reasons, told, strict=True))
+    with pytest.raises(CorpusError, match="bank.jsonl: line 2: "):
+        references(tmp_path / "out", bank, on_error="fail")
 
 
 @pytest.mark.parametrize("name", ["m.csv", "m.jsonl", "m.parquet"])

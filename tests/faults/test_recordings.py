@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from sounds import RATE, SECONDS, TONE, cut, encode, patched, without_frame_count
+from sounds import RATE, SECONDS, TONE, amr, cut, encode, patched, without_frame_count
 
 from aligncap.errors import AudioError
 from aligncap.speech.audio import decode
@@ -52,6 +52,49 @@ def test_a_third_of_a_file_is_read_and_said_to_be_cut(tmp_path: Path, kind: str)
     clip = decode(cut(path, 0.34 if kind != "flac" else 0.5))
     assert told in clip.cut
     assert 0.4 < clip.duration_s < 9.0
+
+
+WITHOUT_LENGTH = {
+    "mp3": lambda path: without_frame_count(encode(path, "libmp3lame", "mp3", sound=LONG)),
+    "mp3 at 44.1 kHz": lambda path: without_names(encode(path, "libmp3lame", "mp3", 44_100, LONG)),
+    "mp2": lambda path: encode(path, "mp2", "mp2", 32_000, LONG),
+    "adts": lambda path: encode(path, "aac", "adts", sound=LONG),
+    "amr": lambda path: amr(path),
+    "amr of a wide band": lambda path: amr(path, wide=True),
+    "webm of a browser": lambda path: encode(path, "libopus", "webm", 48_000, LONG, live=True),
+}
+
+
+def without_names(path: Path) -> Path:
+    """Make an MP3 file whose first frame, which tells their number, is unknown to every reader; a tag is at its end."""
+    data = path.read_bytes()
+    for name in (b"Xing", b"Info", b"LAME"):
+        data = data.replace(name, bytes(4))
+    path.write_bytes(data + b"TAG" + bytes(125))
+    return path
+
+
+@pytest.mark.parametrize("kind", sorted(WITHOUT_LENGTH))
+def test_a_stream_that_tells_no_length_is_said_to_be_cut_where_it_ends_in_a_frame(tmp_path: Path, kind: str) -> None:
+    path = WITHOUT_LENGTH[kind](tmp_path / "clip")
+    whole = path.read_bytes()
+    assert decode(path).warnings == ()
+    sound = whole[: -128 if whole[-128:-125] == b"TAG" else None]
+    middle = len(whole) // 2
+    told = []
+    for length in (len(sound) - 1, len(sound) - 9, middle, middle + 1):
+        path.write_bytes(whole[:length])
+        told.append(decode(path).cut.startswith("cut: the file ends in the middle, after "))
+    assert told[:2] == [True, True] and any(told[2:]), "where one more byte is, a frame may end just there"
+
+
+def test_damage_and_what_follows_the_sound_are_no_cut(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.aac", "aac", "adts", sound=LONG)
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"APETAGEX" + bytes(24))
+    assert decode(path).warnings == ()
+    path.write_bytes(whole[:5000] + bytes(600) + whole[5600:])
+    assert decode(path).cut == ""
 
 
 def test_joined_ogg_streams_are_read_whole(tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tools")]
 import measured  # noqa: E402
+import prose  # noqa: E402
 
 from aligncap import artifacts  # noqa: E402
 from aligncap.errors import ArtifactError  # noqa: E402
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+WITH_README = [ROOT / "README.md", *PAGES]
 ZERO_SHOT = """\
 | system | agreement (macro) † | coverage |
 |---|---|---|
@@ -32,8 +34,20 @@ def test_a_quoted_table_is_the_measured_one(page: Path) -> None:
     assert measured.quoted(text) == text
 
 
-def test_every_measured_table_is_quoted_and_says_which_code_made_it() -> None:
-    quoted = {found[1] for page in PAGES for found in measured.QUOTED.finditer(page.read_text(encoding="utf-8"))}
+@pytest.mark.parametrize("page", WITH_README, ids=lambda page: page.name)
+def test_a_figure_in_a_sentence_is_the_measured_one(page: Path) -> None:
+    assert measured.traced(page).problems == []
+
+
+def test_pages_that_say_what_came_out_trace_their_figures() -> None:
+    traced = {page.name: measured.traced(page).traced for page in WITH_README}
+    assert traced["README.md"] >= 4 and traced["results.md"] >= 10
+
+
+def test_every_measured_file_is_quoted_and_says_which_code_made_it() -> None:
+    texts = [page.read_text(encoding="utf-8") for page in WITH_README]
+    quoted = {found[1] for text in texts for found in measured.QUOTED.finditer(text)}
+    quoted |= {found["file"] for text in texts for found in prose.MARKED.finditer(text)}
     files = sorted((ROOT / "docs/measured").rglob("*.csv"))
     assert {path.relative_to(ROOT / "docs").as_posix() for path in files} == quoted
     assert all(path.with_name("code.json").is_file() for path in files)
@@ -73,6 +87,7 @@ def test_pages_get_the_tables_of_a_run(results: Path, tmp_path: Path, monkeypatc
     marker = "<!-- measured/people/{}_emosec.csv -->\n\n"
     old = f"# Page\n\n{marker.format('zero_shot')}| old |\n|---|\n| 0.1 |\n\nText.\n\n{marker.format('claims')}End.\n"
     (docs / "page.md").write_text(old, encoding="utf-8")
+    (tmp_path / "README.md").write_text("# Page\n", encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["measured.py", str(results), "--docs", str(docs)])
     measured.main()
     new = (docs / "page.md").read_text(encoding="utf-8")
@@ -87,3 +102,54 @@ def test_pages_get_the_tables_of_a_run(results: Path, tmp_path: Path, monkeypatc
 def test_a_quoted_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="quoted by a page and not there"):
         measured.quoted("<!-- measured/people/zero_shot_emosec.csv -->\n\n", tmp_path)
+
+
+ROW = "<!-- measured/people/claims_emosec.csv system=kd against=sft metric=emotion_agreement_macro{} -->"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"It is -0.015 [-0.037, +0.011]{ROW.format('')}.", []),
+        (f"It is **-0.015\n[-0.037, +0.011]**{ROW.format('')}.", []),
+        (f"It is -1.49 %{ROW.format('')}, p 0.6{ROW.format(' column=p_holm')}, of 448{ROW.format(' column=n')}.", []),
+        (f"It is +0.015{ROW.format('')}.", ["+0.015 stands there, value of"]),
+        (f"It is -0.015 [-0.038, +0.012]{ROW.format('')}.", ["ci_low of", "ci_high of"]),
+        (f"It is so{ROW.format('')}.", ["no figure stands right before it"]),
+        (f"It is -0.015 {ROW.format('')}.", ["no figure stands right before it"]),
+        (f"It is 0.2{ROW.format(' column=q')}.", ["no column q; it has system, against"]),
+        (f"It is 0.2{ROW.format('').replace('=kd', '=mine')}.", ["0 rows have these cells, one is needed"]),
+        (
+            f"It is 0.2{ROW.format('').replace(' against=sft', '').replace(' metric=emotion_agreement_macro', '')}.",
+            ["2 r"],
+        ),
+        (f"It is 0.2{ROW.format('').replace('people', 'nobody')}.", ["No such file"]),
+    ],
+)
+def test_a_figure_that_is_not_in_its_file_is_named(results: Path, tmp_path: Path, text: str, told: list[str]) -> None:
+    measured.write_copies(results, tmp_path / "measured/people")
+    problems = prose.trace(f"# Page\n\n{text}", "page.md", tmp_path).problems
+    assert len(problems) == len(told)
+    assert all(
+        problem.startswith("page.md: line ") and part in problem for problem, part in zip(problems, told, strict=True)
+    )
+
+
+def test_figures_that_no_mark_traces_are_counted() -> None:
+    text = "Of 0.41 and -0.027\n[-0.04, +0.01], `0.25` by Python 3.11 in 17 minutes, 0.5."
+    assert prose.trace(text, "page.md", ROOT / "docs").untraced == 2
+
+
+def test_the_tool_fails_where_a_sentence_says_something_else(
+    results: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    (tmp_path / "docs").mkdir()
+    page = tmp_path / "README.md"
+    page.write_text(f"It is -0.016{ROW.format('')}, and 0.26 before.\n", encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["measured.py", str(results), "--docs", str(tmp_path / "docs")])
+    with pytest.raises(
+        ArtifactError, match=r"README.md: line 1: -0.016 stands there, .* is -0.015; correct the sentence"
+    ):
+        measured.main()
+    told = "README.md: 1 figures outside quoted tables are traced to a file, 1 are not"
+    assert told in capsys.readouterr().err and "-0.016" in page.read_text(encoding="utf-8")

@@ -29,7 +29,7 @@ from aligncap.serving.locations import PRETRAINED
 
 if TYPE_CHECKING:
     from aligncap.config import Doubt
-    from aligncap.serving.captioner import Caption, Captioner, PreparedClip
+    from aligncap.serving.captioner import Captioner, PreparedClip
     from aligncap.serving.folders import CaptionTable
     from aligncap.speech.audio import Channel
 
@@ -55,7 +55,10 @@ class CaptionOptions:
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", metavar="TABLE", help="Write .jsonl, .csv or .parquet; continued where it is there."
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Write .jsonl, .csv or .parquet, or go on with it; of segments .jsonl, .txt, .srt or .vtt.",
         ),
     ] = None
     as_json: Annotated[bool, typer.Option("--json", help="JSON Lines: caption, clues, transcript …")] = False
@@ -65,19 +68,27 @@ class CaptionOptions:
     language: Annotated[
         str | None, typer.Option(metavar="CODE", help="ISO 639-1 of the speech (default: detected).")
     ] = None
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest caption.")] = 40
-    max_duration: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Longer files are refused.")] = 60.0
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest caption, in tokens.")] = 40
+    max_duration: Annotated[
+        float | None,
+        typer.Option(min=0.1, metavar="SECONDS", help="Longer files are refused (default: 60; --segment auto: none)."),
+    ] = None
     channel: Annotated[
         Literal["mix", "left", "right", "split"],
         typer.Option(help="Of a file of several channels: their mean, one of them, or a caption for each of two."),
     ] = "mix"
     segment: Annotated[
         Literal["off", "auto"],
-        typer.Option(help="auto: recordings of any length, cut at pauses; a caption for each segment and the whole."),
+        typer.Option(help="auto: recordings of any length, cut at pauses; a caption of each segment and of the whole."),
     ] = "off"
     doubt: DoubtOption = "say"
     doubt_below: DoubtBelowOption = None
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary; errors only.")] = False
+
+    @property
+    def heard(self) -> Channel:
+        """What is heard of a file; of ``split`` the file's name says which channel."""
+        return "mix" if self.channel == "split" else self.channel
 
 
 @taking(CaptionOptions)
@@ -87,10 +98,13 @@ def caption(options: CaptionOptions) -> None:
     With --out a large folder can be captioned in several runs: the same command continues where it stopped, files that
     have a caption are skipped, and the table is complete at any time. Files that cannot be read are named on stderr and
     tried again next time. With --watch a file is captioned once it has stopped growing, and the table is written
-    whenever all files so far are captioned; Ctrl-C ends it. With --segment auto a recording may be hours long: it is
-    cut at its pauses, and --out is .jsonl, .srt or .vtt.
+    whenever all files so far are captioned; Ctrl-C ends it.
 
-    Exit code: 0, all files have a caption; 1, some could not be read; 2, nothing could be done; 130, interrupted.
+    A file of more than a minute is refused, because a caption is of one way to speak. With --segment auto a recording
+    may be hours long: it is cut at its pauses, each segment has a caption with its times, and the last one is of the
+    whole. --out is then .jsonl, .txt, .srt or .vtt (subtitles), and is written at the end.
+
+    Exit code: 0, all has a caption; 1, a file or a segment has none; 2, nothing could be done; 130, interrupted.
 
     Examples:
       aligncap caption speech.wav
@@ -98,6 +112,7 @@ def caption(options: CaptionOptions) -> None:
       aligncap caption 'calls/**/*.opus' --json | jq -r .caption
       find calls -name '*.wav' -print0 | aligncap caption - --csv
       aligncap caption --segment auto call.mp3 --out call.srt
+      aligncap caption --segment auto --channel split two_speakers.wav --json
       aligncap caption --watch inbox/ --out captions.jsonl
     """
     from aligncap.errors import AlignCapError, ConfigError
@@ -108,11 +123,11 @@ def caption(options: CaptionOptions) -> None:
         raise ConfigError("caption: give FILE..., or --watch DIR")
     found, passed = find_files(options.files or [], sys.stdin.read() if "-" in (options.files or []) else "")
     found = _channels(found, options)
+    segments = segment_style(found, options) if options.segment == "auto" else None
     if passed and not options.quiet:
         files = f"{passed.total()} file{'s' if passed.total() > 1 else ''}"
         note(f"passed over {files} by extension: {extensions(passed)}; name a file to have it read all the same")
     out, quiet = options.out, options.quiet
-    segments = segment_style(found, out, options.as_json) if options.segment == "auto" else None
     style: Any = _style(options) if segments is None else "json"
     if not options.model.is_dir():
         raise AlignCapError(
@@ -120,16 +135,18 @@ def caption(options: CaptionOptions) -> None:
         )
     doubt = doubt_of(options.doubt, options.doubt_below)
     name = marked(checkpoint_name(options.model), doubt)
+    load = cache(lambda: _load(options.model, options.models, doubt))  # loaded only once there is a readable file
     if segments is not None:
-        if options.watch is not None:
-            raise ConfigError("--segment auto: takes FILE..., not --watch")
-        asked = (options.language, options.max_new_tokens, _channel(options))
-        if caption_long(found, lambda: _load(options.model, options.models, doubt), segments, out, *asked):
+        try:
+            failed = caption_long(found, load, segments, options)
+        except KeyboardInterrupt:
+            note("interrupted" + (f"; nothing was written to {out}" if out else ""))
+            raise typer.Exit(INTERRUPTED) from None
+        if failed:
             raise typer.Exit(1)
         return
     writing: CaptionTable | nullcontext[None] = CaptionTable(out, style, name) if out else nullcontext()
     with writing as table:
-        load = cache(lambda: _load(options.model, options.models, doubt))  # loaded only once there is a readable file
         keep = table.append if table is not None else _printer(style)
 
         def work(todo: Sequence[Path]) -> int:
@@ -181,10 +198,6 @@ def _channels(files: list[Path], options: CaptionOptions) -> list[Path]:
     from aligncap.speech.audio import SIDES
 
     return [Path(f"{file}#{side}") for file in files for side in SIDES] if options.channel == "split" else files
-
-
-def _channel(options: CaptionOptions) -> Channel:
-    return "mix" if options.channel == "split" else options.channel
 
 
 def _style(options: CaptionOptions) -> Any:
@@ -253,41 +266,30 @@ def _caption_files(
                 report(None)
             except AudioError as error:
                 failed += 1
-                report(str(error).replace("max_duration_s", "--max-duration"))
-        said, lost = _describe(load(), heard, options.max_new_tokens) if heard else ([], 0)
-        failed += lost
-        if said:
+                remedy = "give --segment auto, or raise --max-duration"
+                report(str(error).replace("cut it or raise max_duration_s", remedy))
+        described = load().describe_each(heard, options.max_new_tokens) if heard else []
+        lost = [own for own in described if isinstance(own, AudioError)]
+        for problem in lost:
+            say(str(problem))
+        failed += len(lost)
+        if said := [own for own in described if not isinstance(own, AudioError)]:
             keep([{**vars(own), "model": name} for own in said])
     return failed
 
 
 def _hear(load: Callable[[], Captioner], path: Path, options: CaptionOptions) -> PreparedClip:
     """Read and encode a file; whatever goes wrong is its own fault, unless the captioner cannot be loaded."""
+    from aligncap.serving.captioner import MAX_DURATION_S
     from aligncap.serving.folders import require_utf8
     from aligncap.serving.sounds import read_sound
     from aligncap.speech.audio import fault_of
 
     require_utf8(path)
-    _, clip = read_sound(path, options.max_duration, _channel(options))
+    _, clip = read_sound(path, options.max_duration or MAX_DURATION_S, options.heard)
     captioner = load()
     with fault_of(path):
         return captioner.prepare_clip(clip.samples, options.language, str(path), clip.warnings)
-
-
-def _describe(captioner: Captioner, heard: Sequence[PreparedClip], longest: int) -> tuple[list[Caption], int]:
-    """Caption a batch, or clip by clip where the batch fails; returns the captions and how many clips have none."""
-    from aligncap.errors import AudioError
-    from aligncap.speech.audio import fault_of
-
-    try:
-        with fault_of(heard[0].name):
-            return captioner.describe(heard, longest), 0
-    except AudioError as error:
-        if len(heard) == 1:
-            say(str(error))
-            return [], 1
-    alone = [_describe(captioner, [clip], longest) for clip in heard]
-    return [own for said, _ in alone for own in said], sum(lost for _, lost in alone)
 
 
 @contextmanager

@@ -57,3 +57,10 @@ def test_no_description_of_a_voice_is_an_error(tmp_path):
     (tmp_path / "voices.csv").write_text("caption\nIt cannot be told from this.\n", encoding="utf-8")
     with pytest.raises(CorpusError, match="no description of a voice"):
         write_descriptions([tmp_path / "voices.csv"], tmp_path / "out.parquet")
+
+
+def test_a_description_that_cannot_be_read_is_left_out_with_a_warning(table, tmp_path, caplog):
+    table.write_text("{broken\n" + table.read_text(encoding="utf-8"), encoding="utf-8")
+    write_descriptions([table], tmp_path / "out.parquet")
+    assert len(artifacts.read_rows(tmp_path / "out.parquet", "descriptions")) == 1
+    assert "voices.jsonl: line 1: not JSON" in caplog.text

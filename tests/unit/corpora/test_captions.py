@@ -128,7 +128,7 @@ def corpus_files(tmp_path: Path) -> Path:
 def references(folder: Path, **captions: object) -> list[dict]:
     cfg = Corpus(adapter="ravdess", role="train", root="x", captions=captions)
     inputs = (folder / "audio", folder / "labels", folder / "prosody")
-    write_references(cfg, *inputs, folder / "references", "write_references")
+    write_references(cfg, *inputs, folder / "references", folder / "skipped", "write_references")
     return artifacts.read_rows(folder / "references", "labels")
 
 
@@ -149,8 +149,9 @@ def test_references_from_a_bank(corpus_files: Path) -> None:
     bank.write_text("\n".join(map(json.dumps, entries)), encoding="utf-8")
     rows = references(corpus_files, source="bank", bank=str(bank))
     assert [row["captions"] for row in rows] == [["Very cross."], ["At ease."]]
+    assert artifacts.read_rows(corpus_files / "skipped", "skipped") == []
     bank.write_text(json.dumps(entries[0] | {"level": "loud"}), encoding="utf-8")
-    with pytest.raises(CorpusError, match="line 1: level 'loud', expected one of low, mid, high, any"):
+    with pytest.raises(CorpusError, match="0 captions fit u"):
         references(corpus_files, source="bank", bank=str(bank))
 
 

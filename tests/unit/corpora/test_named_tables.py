@@ -78,7 +78,9 @@ def loud_and_quiet(folder: Path, number: int) -> None:
 def test_emodb_says_nothing_of_loudness_and_leaves_boredom_out(tmp_path: Path) -> None:
     for number in range(12):
         loud_and_quiet(tmp_path / "wav", number)
-    files = {name: tmp_path / f"{name}.parquet" for name in ("audio", "labels", "skipped", "prosody", "references")}
+    files = {
+        name: tmp_path / f"{name}.parquet" for name in ("audio", "labels", "skipped", "prosody", "references", "bank")
+    }
     corpus = Corpus(adapter="emodb", role="train", root=str(tmp_path), captions={"per_utterance": 9})
     prepare_corpus(
         "emodb", corpus, SpeechSettings(detector="off"), 0, files["audio"], files["labels"], files["skipped"]
@@ -92,7 +94,8 @@ def test_emodb_says_nothing_of_loudness_and_leaves_boredom_out(tmp_path: Path) -
     assert len(rows) == 10 and {(row["level"], row["level_db"]) for row in rows} == {(None, None)}
     assert {row["pitch"] for row in rows} == {"low", "mid", "high"}
 
-    write_references(corpus, files["audio"], files["labels"], files["prosody"], files["references"], "test")
+    inputs = [files[name] for name in ("audio", "labels", "prosody", "references", "bank")]
+    write_references(corpus, *inputs, "test")
     captions = [text for row in artifacts.read_rows(files["references"], "labels") for text in row["captions"]]
     kinds = {clue.kind for text in captions for clue in parse_clues(text)}
     assert "pitch" in kinds and "level" not in kinds

@@ -20,7 +20,7 @@ def test_its_files_are_small_and_say_where_they_are_from() -> None:
     assert sum(path.stat().st_size for path in PRETRAINED.iterdir()) < 12e6
     assert json.loads((PRETRAINED / "system.json").read_text())["corpora"] == TRAINED_ON
     card = (PRETRAINED / "README.md").read_text(encoding="utf-8")
-    assert "license: cc-by-nc-sa-4.0" in card and "make run CONFIG=experiments/people.yaml" in card
+    assert "license: cc-by-nc-sa-4.0" in card and "`make pretrained` makes it again" in card
     assert all(f"| {corpus} |" in card for corpus in TRAINED_ON)
 
 

@@ -66,3 +66,17 @@ def test_windows_give_the_samples_of_the_whole(tmp_path: Path, rate: int) -> Non
     parts = list(resampled(windows))
     assert len(parts) == 3
     assert np.allclose(np.concatenate(parts), load_audio(path, 1e9), atol=1e-6)
+
+
+def test_windows_are_resampled_as_they_come_and_never_all_held() -> None:
+    read = 0
+
+    def windows():
+        nonlocal read
+        for _ in range(9):
+            read += 1
+            yield np.zeros(8_000, np.float32), 8_000
+
+    for given, part in enumerate(resampled(windows()), start=1):
+        assert len(part) == SAMPLE_RATE and read <= given + 1
+    assert given == 9

@@ -8,6 +8,7 @@ import itertools
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,15 +109,20 @@ def hold_run(results: Path | None) -> tuple[int, ...]:
     """
     if (checkout := claim(RUN_LOCK)) is None:
         raise BusyError("another run of this checkout is at work; wait for it or stop it")
-    if (jobs := claim(JOBS_LOCK)) is None:
-        raise BusyError("a job of an earlier run, whose Snakemake is gone, is still at work; wait for it")
-    os.close(jobs)
-    if results is None:
-        return (checkout,)
-    with storing(results, MAKING):
-        results.mkdir(parents=True, exist_ok=True)
-    if (folder := claim(results)) is None:
-        raise BusyError(f"a run of another checkout is at work in {results.resolve()}; wait for it or stop it")
+    try:
+        if (jobs := claim(JOBS_LOCK)) is None:
+            raise BusyError("a job of an earlier run, whose Snakemake is gone, is still at work; wait for it")
+        os.close(jobs)
+        if results is None:
+            return (checkout,)
+        with storing(results, MAKING):
+            results.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=results).close()  # a folder that can only be read is noticed here, not in a job
+        if (folder := claim(results)) is None:
+            raise BusyError(f"a run of another checkout is at work in {results.resolve()}; wait for it or stop it")
+    except AlignCapError:
+        os.close(checkout)
+        raise
     return checkout, folder
 
 

@@ -18,6 +18,7 @@ import psutil
 from snakemake_project import SMOKE, Project
 
 from aligncap.artifacts.files import verify
+from aligncap.errors import ArtifactError
 
 ENTRY = [sys.executable, "tools/run_pipeline.py", *SMOKE]
 TIMED = (".html", "run.json", ".tsv", "metrics.json")  # these name the machine's time
@@ -38,8 +39,13 @@ def digests(project: Project, files: Sequence[str] | None = None) -> dict[str, s
 def whole(project: Project) -> None:
     """Every artifact that is there can be read; a run that was killed leaves old ones, new ones, or none."""
     for path in (project.folder / "results" / "smoke").rglob("*.parquet"):
-        if not path.name.startswith("."):
+        if path.name.startswith("."):
+            continue
+        try:
             verify(path)
+        except ArtifactError:
+            if path.exists():  # else a run that is at work has taken it away, to make it again
+                raise
 
 
 def started(project: Project, command: Sequence[str]) -> subprocess.Popen:

@@ -86,9 +86,9 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
 
 
 def _lacks_memory(error: BaseException) -> bool:
-    """Return whether memory was refused: by Python, NumPy or Arrow, by torch on a GPU, by torch on the processor."""
+    """Return whether memory was refused: by Python, NumPy or Arrow, by torch on a GPU, or in words of the system."""
     names = {kind.__name__ for kind in type(error).__mro__}
-    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "can't allocate memory" in str(error)
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "allocate memory" in str(error)
 
 
 def hold_run(results: Path | None) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 CLIPS = "results/smoke/corpora/synthetic_de/audio.parquet"
 TRAINED = "results/smoke/checkpoints/kd/system.json"
 MIB = 2**20
+GROUP = Path("/sys/fs/cgroup/memory/aligncap-test")
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_a_run_on_a_full_disk_says_so_and_goes_on_with_space(project: Project, d
     text = project.execute([*ENTRY, "--", CLIPS], ok=False)
     told = [line for line in text.splitlines() if "the disk is full; free some space on it, and run the same" in line]
     assert len(told) == 1 and "results/smoke/corpora/synthetic_de/wav/" in told[0], text
-    assert "Traceback" not in text and len(text.splitlines()) < 12, text
+    assert "Traceback" not in text and len(text.splitlines()) < 20, text
     assert not list(disk.rglob(".*.tmp")) and not (project.folder / CLIPS).exists()
     subprocess.run(["mount", "-o", f"remount,size={64 * MIB}", disk], check=True)
     project.execute([*ENTRY, "--", CLIPS])
@@ -58,11 +59,10 @@ def by_a_signal(worker: psutil.Process) -> None:
 
 def by_the_kernel(worker: psutil.Process) -> None:
     """The worker moves into a control group that has no memory left."""
-    group = Path("/sys/fs/cgroup/memory/aligncap-test")
     try:
-        group.mkdir(exist_ok=True)
-        (group / "memory.limit_in_bytes").write_text(str(MIB))
-        (group / "cgroup.procs").write_text(str(worker.pid))
+        GROUP.mkdir(exist_ok=True)
+        (GROUP / "memory.limit_in_bytes").write_text(str(MIB))
+        (GROUP / "cgroup.procs").write_text(str(worker.pid))
     except OSError as error:
         pytest.skip(f"no control group of memory can be made here: {error}")
 
@@ -94,6 +94,8 @@ def test_a_worker_that_is_killed_is_told_with_what_helps(
         end(in_training(smoke_copy, process))
     finally:
         text, _ = process.communicate()
+        with contextlib.suppress(OSError):
+            GROUP.rmdir()
     assert process.returncode != 0
     told = [line for line in text.splitlines() if line.startswith("FAILED")]
     assert len(told) == 1 and "train_alignment (system=kd)" in told[0], text

@@ -13,6 +13,14 @@ class ArtifactError(AlignCapError):
     """An artifact is missing, of another schema, or does not hold what its schema declares."""
 
 
+class BusyError(AlignCapError):
+    """Another run of the pipeline, or a job that outlived its run, works on the same files."""
+
+
+class StorageError(AlignCapError, OSError):
+    """A file cannot be stored: the disk is full, or it or the folder can only be read."""
+
+
 class AudioError(AlignCapError):
     """A file is not audio that can be used: empty, silent, corrupt, too long, NaN."""
 

@@ -8,6 +8,7 @@ import itertools
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,16 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter
 
-from aligncap.errors import AlignCapError
+from aligncap.errors import AlignCapError, BusyError
+from aligncap.storage import MAKING, claim, storing
 
 Kind = TypeVar("Kind")
 logger = logging.getLogger(__name__)
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+RUN_LOCK = Path(".snakemake") / "aligncap.lock"
 JOBS_LOCK = Path("work") / "jobs.lock"
+HELD_VARIABLE = "ALIGNCAP_RUN_IS_HELD"  # set for what the holder of a run's locks starts
+LESS_MEMORY = "fewer jobs at a time (-j 1) or a smaller batch_size need less; the same command goes on where it stopped"
 
 
 @contextlib.contextmanager
@@ -41,8 +46,8 @@ def job(smk: Any) -> Iterator[Given]:
     threads = smk.params.compute["threads"] if "compute" in smk.params.keys() else 1  # noqa: SIM118 (not a dict)
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(threads)
-    _log_to(Path(smk.log[0]))
     sys.excepthook = _report
+    _log_to(Path(smk.log[0]))
     _hold_jobs_lock()
     from aligncap import artifacts  # these load numpy
     from aligncap.tracking import runs as tracking
@@ -58,8 +63,11 @@ def job(smk: Any) -> Iterator[Given]:
 
 
 def _log_to(log: Path) -> None:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    handlers: list[logging.Handler] = [logging.FileHandler(log, mode="w", encoding="utf-8"), logging.StreamHandler()]
+    logging.raiseExceptions = False  # a log that no longer fits on the disk costs a job nothing
+    with storing(log, MAKING):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = logging.FileHandler(log, mode="w", encoding="utf-8")
+    handlers: list[logging.Handler] = [file, logging.StreamHandler()]
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=logging.WARNING, format=form, datefmt="%H:%M:%S", handlers=handlers, force=True)
     logging.getLogger("aligncap").setLevel(logging.INFO)
@@ -71,8 +79,51 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
         logger.error("%s", " ".join(str(error).split()))
     elif isinstance(error, KeyboardInterrupt):
         logger.error("interrupted")
+    elif _lacks_memory(error):
+        logger.error("out of memory (%s); %s", " ".join(str(error).split())[:160] or kind.__name__, LESS_MEMORY)
     else:
         logger.critical("this is a bug, please report it", exc_info=(kind, error, trace))
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Return whether memory was refused: by Python, NumPy or Arrow, by torch on a GPU, or in words of the system."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "allocate memory" in str(error)
+
+
+def hold_run(results: Path | None) -> tuple[int, ...]:
+    """Keep every other run out of this checkout and, where it is given, of an experiment's results.
+
+    Plain ``snakemake`` calls this as well as ``tools/run_pipeline.py``. Snakemake's own locks are not enough: they
+    outlive a kill, let a run for other targets in, and do not reach another checkout that shares the folder.
+
+    Args:
+        results: Folder of the experiment, which is made where it is missing; None for a run that makes nothing.
+
+    Returns:
+        Descriptors of the locks, which hold them until this process and those that inherit them have ended.
+
+    Raises:
+        BusyError: Another run is at work there, or a job that outlived its run.
+        StorageError: A lock cannot be made.
+    """
+    if (checkout := claim(RUN_LOCK)) is None:
+        raise BusyError("another run of this checkout is at work; wait for it or stop it")
+    try:
+        if (jobs := claim(JOBS_LOCK)) is None:
+            raise BusyError("a job of an earlier run, whose Snakemake is gone, is still at work; wait for it")
+        os.close(jobs)
+        if results is None:
+            return (checkout,)
+        with storing(results, MAKING):
+            results.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=results).close()  # a folder that can only be read is noticed here, not in a job
+        if (folder := claim(results)) is None:
+            raise BusyError(f"a run of another checkout is at work in {results.resolve()}; wait for it or stop it")
+    except AlignCapError:
+        os.close(checkout)
+        raise
+    return checkout, folder
 
 
 def _hold_jobs_lock() -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import get_args
 
 from aligncap.config import JudgeName
+from aligncap.job import HELD_VARIABLE, hold_run
 from aligncap.systems import candidates_name, corpus_names, judge_named, keys_of_judge, lineage, load, pairs_name
 from aligncap.systems import plain_name, resolve_system, seed_members, variant
 from aligncap.corpora.registry import licence_of, traits_of
-from aligncap.errors import ConfigError
+from aligncap.errors import AlignCapError, ConfigError
 from aligncap.evaluation.tables import contents
 from snakemake.exceptions import WorkflowError
 
@@ -297,6 +298,12 @@ def targets():
 
 
 onstart:
+    if HELD_VARIABLE not in os.environ:
+        try:
+            hold_run(Path("results") / settings.experiment)
+        except AlignCapError as error:
+            raise WorkflowError(str(error)) from None
+        os.environ[HELD_VARIABLE] = "1"
     if settings.tracking.enabled:
         from aligncap.tracking.runs import start_pipeline
 

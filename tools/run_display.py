@@ -10,9 +10,12 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any, TextIO
 
 from run_progress import Job, Progress, in_words
+
+from aligncap.job import LESS_MEMORY
 
 TAIL = 15  # lines of a log that a failure shows
 QUICK = 30  # minutes: a rule that asks for no more shares its line with others
@@ -21,6 +24,8 @@ WARNINGS = 8  # different ones that are shown
 BLOCKS = 3  # failures whose logs are shown, where --keep-going brings more
 WIDTH = 160  # of a warning
 BAR = 12  # columns
+# Who kills like this is most often the kernel; what helps is what a job says itself that was refused memory.
+KILLED = f"out of memory? {LESS_MEMORY}"
 OF_A_LOG = re.compile(r"\d\d:\d\d:\d\d WARNING \S+: (?:\S+:\d+: (?=\w*Warning: ))?(.*)")  # aligncap/job.py writes it
 
 
@@ -158,7 +163,8 @@ class Display:
             for line in ("\n".join(text for _, text in self.errors) or self._written()).strip().splitlines()[-TAIL:]:
                 self.screen.write(line, "red")
         if status < 0:
-            self.screen.write(f"Snakemake was ended by signal {-status}", "red")
+            why = f" ({KILLED})" if status == -SIGKILL else ""
+            self.screen.write(f"Snakemake was ended by signal {-status}{why}", "red")
         made = f" with {self.progress.done} of {_count(self.progress.total, 'job')} done" if self.progress.total else ""
         self.screen.write(f"stopped{made}; to continue: {self.again}")
         return False
@@ -222,7 +228,7 @@ class Display:
         head = f"FAILED {event['rule']}" + (f" ({wildcards})" if wildcards else "")
         kind, text = self.errors.pop() if self.errors else ("", "")
         if signal := re.search(r"died with <Signals\.(\w+)", text):  # Python's words for the end of a process
-            head += f", ended by {signal[1]}" + (" (out of memory?)" if signal[1] == "SIGKILL" else "")
+            head += f", ended by {signal[1]}" + (f" ({KILLED})" if signal[1] == "SIGKILL" else "")
         path, lines = self._tail(event["log"], job.since if job else 0.0)
         if self.failures > BLOCKS:
             self.screen.write(f"{head}: {path}", "red")

@@ -6,7 +6,6 @@ what it prints goes to a log file, while the terminal shows what a person wants 
 """
 
 import argparse
-import fcntl
 import os
 import re
 import shlex
@@ -20,26 +19,14 @@ from run_progress import Progress, benchmarks
 
 from aligncap.config import AlignCapConfig, Optimisation
 from aligncap.errors import AlignCapError
+from aligncap.job import HELD_VARIABLE, hold_run
+from aligncap.storage import MAKING, storing
 from aligncap.systems import corpus_names, lineage, load
 
-RUN_LOCK = Path(".snakemake") / "aligncap.lock"
-JOBS_LOCK = Path("work") / "jobs.lock"  # each job holds a share of it (aligncap/job.py)
 PLUGINS = Path("tools", "logger")  # of Snakemake's, for nobody but the Snakemake that is started here
 NO_AUDIO = "--no-audio"  # our own: the report holds no recordings
 QUIET = {"-n", "--dry-run", "--dryrun", "--lint", "--unlock", "--dag", "--rulegraph", "--summary", "-h", "--help"}
 DEAREST = 5  # stages that the summary names, where the run has shown them all
-
-
-def take(path: Path) -> int | None:
-    """Descriptor of a lock file that is now ours, None where somebody holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
 
 
 def read_config(arguments: list[str]) -> AlignCapConfig:
@@ -58,6 +45,11 @@ def without_audio(arguments: list[str]) -> list[str]:
     return [*rest, "--config", value] if place is None else [*rest[:place], value, *rest[place:]]
 
 
+def results_of(config: AlignCapConfig) -> Path:
+    """The experiment's folder."""
+    return Path("results") / config.experiment
+
+
 def waited(process: subprocess.Popen[bytes], display: Display | None = None) -> int:
     """The exit status of Snakemake, which gets a Ctrl-C itself and ends its jobs."""
     while True:
@@ -68,13 +60,13 @@ def waited(process: subprocess.Popen[bytes], display: Display | None = None) -> 
                 display.interrupted()
 
 
-def snakemake(arguments: list[str], lock: int) -> int:
-    """Run Snakemake, which keeps the lock if this process is killed before it; its exit status."""
-    with subprocess.Popen([sys.executable, "-m", "snakemake", *arguments], pass_fds=(lock,)) as process:
+def snakemake(arguments: list[str], locks: tuple[int, ...]) -> int:
+    """Run Snakemake, which keeps the locks if this process is killed before it; its exit status."""
+    with subprocess.Popen([sys.executable, "-m", "snakemake", *arguments], pass_fds=locks) as process:
         return waited(process)
 
 
-def displayed(arguments: list[str], lock: int, display: Display) -> int:
+def displayed(arguments: list[str], locks: tuple[int, ...], display: Display) -> int:
     """Run Snakemake the same way with its text in the log file and its events on the display; its exit status."""
     reader, writer = os.pipe()
     ours = ["--logger", "aligncap", "--logger-aligncap-pipe", str(writer)]
@@ -84,7 +76,7 @@ def displayed(arguments: list[str], lock: int, display: Display) -> int:
     with (
         display.log.open("ab") as log,
         subprocess.Popen(
-            command, pass_fds=(lock, writer), stdout=log, stderr=subprocess.STDOUT, env=environment
+            command, pass_fds=(*locks, writer), stdout=log, stderr=subprocess.STDOUT, env=environment
         ) as process,
     ):
         os.close(writer)
@@ -139,30 +131,43 @@ def summary(results: Path, config: AlignCapConfig, most: int | None) -> str:
     return "\n".join(["", *lines, "", table, "", f"report: {results / 'report.html'}"])
 
 
-def run(arguments: list[str], lock: int, config: AlignCapConfig, again: str) -> int:
+def run(arguments: list[str], locks: tuple[int, ...], config: AlignCapConfig, again: str) -> int:
     """Run and summarise; the exit status.
 
     Args:
         arguments: Snakemake's.
-        lock: descriptor of the lock that the run holds.
+        locks: descriptors of the locks that the run holds.
         config: the configuration that the arguments give.
         again: the command that continues the run.
     """
-    results, quiet = Path("results") / config.experiment, bool(QUIET & set(arguments))
+    results, quiet = results_of(config), bool(QUIET & set(arguments))
     if quiet or os.environ.get("VERBOSE", "0") not in ("", "0"):
-        status, most = snakemake(arguments, lock), None
+        status, most = snakemake(arguments, locks), None
         over = status == 0 and not quiet
     else:
         log = Path("logs") / config.experiment / "run.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        with storing(log, MAKING):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.touch()
         display = Display(Progress(benchmarks(results / "benchmarks")), log, again, sys.stdout)
         display.open()
-        status, most = displayed(arguments, lock, display), DEAREST
+        status, most = displayed(arguments, locks, display), DEAREST
         over = display.close(status)
     if over and (results / "tables" / "zero_shot.parquet").is_file():  # not where only some target was asked for
         text = summary(results, config, most)
         print(text if sys.stdout.isatty() else re.sub(r"\x1b\[[\d;]*m", "", text))
     return status
+
+
+def start(arguments: list[str], config: AlignCapConfig, again: str) -> int:
+    """Take the locks, clear those of a Snakemake that was killed, and run; the exit status. Arguments as ``run``."""
+    locks = hold_run(None if QUIET & set(arguments) else results_of(config))
+    os.environ[HELD_VARIABLE] = "1"
+    if any(Path(".snakemake", "locks").glob("*")):
+        subprocess.run([sys.executable, "-m", "snakemake", "--unlock", *arguments], capture_output=True, check=False)
+    if not any(argument.startswith(("-j", "--jobs", "-c", "--cores")) for argument in arguments):
+        arguments = ["-j", str(os.cpu_count() or 1), *arguments]
+    return run(arguments, locks, config, again)
 
 
 def main(arguments: list[str]) -> int:
@@ -173,23 +178,10 @@ def main(arguments: list[str]) -> int:
         arguments = without_audio(arguments)
     try:
         config = read_config(arguments)
+        return start(arguments, config, again)
     except AlignCapError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1
-    lock = take(RUN_LOCK)
-    if lock is None:
-        print("another run of this checkout is at work; wait for it or stop it", file=sys.stderr)
-        return 1
-    jobs = take(JOBS_LOCK)
-    if jobs is None:
-        print("a job of an earlier run, whose Snakemake is gone, is still at work; wait for it", file=sys.stderr)
-        return 1
-    os.close(jobs)
-    if any(Path(".snakemake", "locks").glob("*")):
-        subprocess.run([sys.executable, "-m", "snakemake", "--unlock", *arguments], capture_output=True, check=False)
-    if not any(argument.startswith(("-j", "--jobs", "-c", "--cores")) for argument in arguments):
-        arguments = ["-j", str(os.cpu_count() or 1), *arguments]
-    return run(arguments, lock, config, again)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 from aligncap.artifacts.files import (
     CODE_VARIABLE,
     SCHEMA_VERSION,
-    atomic_path,
     faults,
     file_digest,
     read,
@@ -16,10 +15,9 @@ from aligncap.artifacts.files import (
     work_directory,
     write,
     write_batches,
-    write_json,
-    write_text,
 )
 from aligncap.artifacts.schemas import SCHEMAS
+from aligncap.storage import atomic_path, storing, write_json, write_text
 
 __all__ = [
     "CODE_VARIABLE",
@@ -32,6 +30,7 @@ __all__ = [
     "read_notes",
     "read_rows",
     "read_table",
+    "storing",
     "verify",
     "work_directory",
     "write",

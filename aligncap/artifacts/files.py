@@ -13,7 +13,6 @@ import hashlib
 import json
 import mmap
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ import pyarrow.parquet as pq
 
 from aligncap.artifacts.schemas import SCHEMAS
 from aligncap.errors import ArtifactError
+from aligncap.storage import atomic_path
 
 SCHEMA_VERSION = 1
 CODE_VARIABLE = "ALIGNCAP_CODE"  # digest of the code of the rule at work; `aligncap.job` sets it
@@ -33,35 +33,6 @@ SEAL = "aligncap.sha256"
 UNSEALED = "0" * 64  # stands in the digest's place while it is computed
 BEFORE_SEAL = SEAL.encode() + b"\x18\x40"  # as Thrift writes a key and the length of its value
 AGAIN = "delete it and run the same command again"
-
-
-@contextlib.contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``, which replaces ``path`` on success and is removed on failure."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(text: str, path: str | Path) -> None:
-    """Write a UTF-8 text file atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def write_json(value: Any, path: str | Path) -> None:
-    """Write sorted, indented JSON atomically."""
-    write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", path)
 
 
 def write(

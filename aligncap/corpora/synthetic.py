@@ -8,6 +8,7 @@ everything that shows it says "synthetic".
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import random
@@ -19,7 +20,6 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from aligncap.artifacts import atomic_path
 from aligncap.config import Corpus
 from aligncap.corpora import espeak
 from aligncap.corpora.base import BadRow, Utterance, display
@@ -28,6 +28,7 @@ from aligncap.corpora.sentences import SENTENCES
 from aligncap.corpora.traits import Traits
 from aligncap.errors import CorpusError
 from aligncap.progress import track
+from aligncap.storage import MAKING, atomic_path, storing
 from aligncap.vocabulary import CLASSES
 
 logger = logging.getLogger(__name__)
@@ -213,16 +214,19 @@ class Synthetic:
     def iter_utterances(self) -> Iterator[Utterance | BadRow]:
         """Yield every clip once its WAV file is written. Raises ``CorpusError`` as ``plan_clips`` and ``espeak`` do."""
         plans = plan_clips(self.cfg, self.seed)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for stale in self.folder.glob("*.wav"):  # left by an earlier run with more clips
-            stale.unlink()
+        with storing(self.folder, MAKING):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for stale in self.folder.glob("*.wav"):  # left by an earlier run with more clips
+                stale.unlink()
         spoken = espeak.speak_all([plan.job for plan in plans])
         words = random.Random(f"captions {self.seed} {self.cfg.language} {self.cfg.style}")
         for plan, samples in zip(track(plans, "speaking"), spoken, strict=True):
             name = f"{self.cfg.language}_{plan.number:04d}"
             path = self.folder / f"{name}.wav"
+            sound = io.BytesIO()  # libsndfile does not say why a file could not be written
+            soundfile.write(sound, shape(samples, plan), espeak.SAMPLE_RATE, "PCM_16", format="WAV")
             with atomic_path(path) as temporary:
-                soundfile.write(temporary, shape(samples, plan), espeak.SAMPLE_RATE, "PCM_16", format="WAV")
+                temporary.write_bytes(sound.getvalue())
             yield Utterance(
                 utterance_id=name,
                 audio_path=path,

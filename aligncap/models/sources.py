@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from aligncap import artifacts
 from aligncap.config import ModelSource
 from aligncap.errors import ModelError
+from aligncap.storage import MAKING
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +52,10 @@ def fetch_model(source: ModelSource, manifest: Path) -> None:
             "give one each or none"
         )
     folder = manifest.parent
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{source.name}.") as scratch:
+    with artifacts.storing(folder, MAKING):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        place = tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{source.name}.")
+    with artifacts.storing(folder), place as scratch:
         built = Path(scratch) / "built"
         built.mkdir()
         cache: dict[str, Path] = {}

@@ -7,6 +7,7 @@ reads the journal. So the table is complete at any time, and at most the current
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import glob
 import json
@@ -23,6 +24,7 @@ from aligncap.artifacts.schemas import SCHEMAS
 from aligncap.errors import ArtifactError, AudioError
 from aligncap.serving import sheets
 from aligncap.speech.decoders import told_seconds
+from aligncap.storage import MAKING, storing
 
 Format = Literal["json", "csv", "parquet"]
 SCHEMA = "file_captions"
@@ -208,8 +210,9 @@ class CaptionTable:
         Raises:
             ArtifactError: Another run writes the table, or it is another kind of table or from another model.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = self._journal.open("a+b")
+        with storing(self.path, MAKING):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = self._journal.open("a+b")
         try:
             fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._keep(read_captions(self.path, self.style) if self.path.is_file() else [])
@@ -248,9 +251,10 @@ class CaptionTable:
     def append(self, rows: Sequence[Row]) -> None:
         """Store one batch in the journal."""
         self._keep(rows)  # first, because after a Ctrl-C within this function the table is made of what is kept
-        self._stream.write(format_rows(rows, "json").encode())
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+        with storing(self.path):
+            self._stream.write(format_rows(rows, "json").encode())
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
 
     def save(self) -> None:
         """Write all rows to the table, and empty the journal."""
@@ -261,12 +265,16 @@ class CaptionTable:
                 artifacts.write([{name: row[name] for name in COLUMNS} for row in rows], self.path, SCHEMA, "caption")
             else:
                 artifacts.write_text(format_rows(rows, self.style), self.path)
-        self._stream.truncate(0)
+        with storing(self.path):
+            self._stream.truncate(0)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Save the table, and delete the journal."""
-        self.save()
-        self._journal.unlink(missing_ok=True)
-        self._stream.close()
+        try:
+            self.save()
+            self._journal.unlink(missing_ok=True)
+        finally:
+            with contextlib.suppress(OSError):  # a full disk, which has been told
+                self._stream.close()

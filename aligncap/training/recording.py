@@ -81,7 +81,8 @@ class _ResumePoint:
         metadata = {"step": str(step), "log": json.dumps(log)}
         metadata["content"] = _content(tensors, metadata["step"], metadata["log"])
         with artifacts.atomic_path(self.path) as temporary:
-            save_file(tensors, temporary, metadata=metadata)
+            # One key: safetensors writes several in an order that differs from process to process.
+            save_file(tensors, temporary, metadata={"resume": json.dumps(metadata, sort_keys=True)})
 
     def load(self, parameters: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> tuple[int, list]:
         """Load the point and return its step and log; 0 and none, with a warning, where it is damaged."""
@@ -108,7 +109,7 @@ class _ResumePoint:
     def _read(self) -> tuple[dict[str, Tensor], Mapping[str, str]]:
         try:
             with safe_open(self.path, "pt") as file:
-                metadata = file.metadata() or {}
+                metadata = json.loads((file.metadata() or {}).get("resume", "{}"))
                 tensors = {key: file.get_tensor(key) for key in file.keys()}
         except (SafetensorError, OSError, ValueError) as error:
             raise _DamagedError(" ".join(str(error).split())) from error

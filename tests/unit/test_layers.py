@@ -25,7 +25,7 @@ LAYERS = [
     ("artifacts",),
     ("systems",),
     ("config", "vocabulary"),
-    ("reading",),
+    ("reading", "storage"),
     ("extensions", "errors", "hashes"),
 ]
 PLACE = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from aligncap.job import LESS_MEMORY
+
 pytest.importorskip("snakemake_interface_logger_plugins")
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 sys.path[:0] = [str(TOOLS), str(TOOLS / "logger")]
@@ -196,7 +198,7 @@ def test_a_failure_says_what_the_log_of_its_job_cannot(run: Run) -> None:
         status=1,
     )
     assert lines[1:-1] == [
-        f"FAILED train, ended by SIGKILL (out of memory?); the end of {log}:",
+        f"FAILED train, ended by SIGKILL (out of memory? {LESS_MEMORY}); the end of {log}:",
         "  | 1 of 9",
         f"FAILED train; the end of {log}:",
         *(f"  | {line}" for line in [*missing.splitlines(), "1 of 9"]),
@@ -236,7 +238,7 @@ def test_an_error_that_is_no_event_is_shown(run: Run) -> None:
 def test_a_killed_snakemake_is_named(run: Run) -> None:
     lines = run.show(plan(train=1), begin(0, 1, "train"), status=-9)
     assert lines[-2:] == [
-        "Snakemake was ended by signal 9",
+        f"Snakemake was ended by signal 9 (out of memory? {LESS_MEMORY})",
         "stopped with 0 of 1 job done; to continue: make demo",
     ]
 

@@ -1,26 +1,26 @@
-"""`kill -9` in the middle of the work, a restart through the entry, and the same bytes as without it."""
+"""`kill -9` in the middle of the work, a restart through the entry, and the same bytes as without it.
+
+The long form is parametrised by rule and by seed, so that a part of it can be run by itself and a run that was
+stopped can go on: `ALIGNCAP_SEEDS=2:4` takes the seeds 2 and 3, `-k rule` one rule. Each test adds a line with its
+kills to build/kills.tsv.
+"""
 
 import fcntl
-import hashlib
 import os
 import random
 import shutil
-import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
-from amount import LONG, amount
-from snakemake_project import SMOKE, Job, Project
-
-from aligncap.artifacts.files import verify
+from amount import LONG, amount, seeds
+from killing import ENTRY, Script, digests, killed, scripts, seconds, started, whole, worker_killed
+from snakemake_project import ROOT, SMOKE, Project
 
 pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 
-ENTRY = [sys.executable, "tools/run_pipeline.py", *SMOKE]
 # Where to strike: a file that appears while the stage is at work.
 MOMENTS = {
     "train_alignment": "work/train_alignment/*/*",
@@ -30,34 +30,42 @@ MOMENTS = {
 # Everything from alignment on is made again.
 STAGES = ("checkpoints", "candidates", "judge_scores", "preference_pairs", "reference_logps")
 STAGES += ("captions", "evaluation", "tables")
+SAMPLE = ("preference_pairs",)
+RULES = sorted(path.stem for path in (ROOT / "workflow_scripts").glob("*.py"))
+KILLS = amount(1, 3)  # in every rule
+RUNS, WORKERS = amount(1, 8), amount(2, 42)  # in every round: of the whole run, and of a worker of a run
 
 
-def digests(project: Project) -> dict[str, str]:
-    """sha256 of every artifact that has to come out the same."""
-    results = project.folder / "results" / "smoke"
-    files = [
-        p for folder in ("checkpoints", "captions", "candidates", "tables") for p in (results / folder).rglob("*.*")
-    ]
-    return {str(p.relative_to(results)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files if p.is_file()}
+@pytest.fixture
+def tell(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Callable[[int], None]:
+    """Records how many kills a test has done."""
+    began = time.monotonic()
+
+    def record(kills: int) -> None:
+        record_property("kills", kills)
+        (ROOT / "build").mkdir(exist_ok=True)
+        with (ROOT / "build" / "kills.tsv").open("a", encoding="utf-8") as file:
+            file.write(f"{request.node.name}\t{kills} kills\t{time.monotonic() - began:.0f} s\n")
+
+    return record
 
 
 def killed_at(project: Project, pattern: str) -> None:
-    """Start the entry and kill it with all its children, nine times hard, once ``pattern`` exists."""
-    process = subprocess.Popen(
-        ENTRY, cwd=project.folder, env=project.environment, start_new_session=True, stdout=-3, stderr=-3
-    )
+    """Start the entry and kill it with all its children once ``pattern`` exists."""
+    process = started(project, ENTRY)
     deadline = time.monotonic() + 900
     while not list(project.folder.glob(pattern)):
         assert process.poll() is None, f"the run ended before {pattern} appeared"
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    killed(process)
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(smoke: Project, smoke_copy: Project) -> None:
+def test_a_killed_run_goes_on_to_the_same_bytes(
+    smoke: Project, smoke_copy: Project, tell: Callable[[int], None]
+) -> None:
     expected = digests(smoke)
-    assert len(expected) >= 3 * 4
+    assert len(expected) >= 100
     results = smoke_copy.folder / "results" / "smoke"
     for made in STAGES:
         shutil.rmtree(results / made)
@@ -73,92 +81,78 @@ def test_a_killed_run_goes_on_to_the_same_bytes(smoke: Project, smoke_copy: Proj
     assert text.count("\n") <= 120, "what a person has to read"
     assert "nothing to do" in smoke_copy.execute(ENTRY)
     assert not [path for path in results.rglob(".*.tmp")]
+    tell(len(MOMENTS))
 
 
-def at_work(process: subprocess.Popen) -> set[str]:
-    """The rules whose scripts run now; Snakemake names a script's copy after it."""
-    rules = set()
-    for child in psutil.Process(process.pid).children(recursive=True):
-        try:
-            scripts = [part for part in child.cmdline() if ".snakemake/scripts/" in part]
-        except psutil.Error:
-            continue
-        rules |= {Path(script).name.split(".")[1] for script in scripts}
-    return rules
+@pytest.fixture(scope="module")
+def struck(smoke: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A finished smoke run whose rules are struck one after the other: each leaves it as it was."""
+    yield smoke.copy(tmp_path_factory.mktemp("struck") / "project")
 
 
-def whole(project: Project) -> None:
-    """Every artifact that is there can be read; a run that was killed leaves old ones, new ones, or none."""
-    for path in (project.folder / "results" / "smoke").rglob("*.parquet"):
-        if not path.name.startswith("."):
-            verify(path)
+def script_of(project: Project, rule: str) -> Script:
+    found = scripts(project)
+    assert len(found) > 40
+    return found[rule] if rule in found else pytest.skip(f"experiments/smoke.yaml has no job of {rule}")
 
 
-def started(project: Project, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [*ENTRY, *arguments],
-        cwd=project.folder,
-        env=project.environment,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+@pytest.mark.parametrize("rule", RULES if LONG else SAMPLE)
+def test_kills_in_a_rule(smoke: Project, struck: Project, rule: str, tell: Callable[[int], None]) -> None:
+    """Its script, started as Snakemake starts it, is killed at random moments; then it runs to the same bytes."""
+    script, generator = script_of(smoke, rule), random.Random(rule)
+    for _ in range(KILLS):
+        script.killed(struck, generator.random(), seconds(smoke, rule))
+        whole(struck)
+    assert script.start(struck).wait() == 0
+    assert digests(struck, script.output) == digests(smoke, script.output)
+    tell(KILLS)
 
 
-def killed_in(project: Project, job: Job, seconds: float) -> bool:
-    """Make a job's files again and kill the run so long after its script began; False where it ended before that."""
-    for path in job.output:
-        (project.folder / path).unlink(missing_ok=True)
-    process = started(project, "--", job.output[0])
-    while process.poll() is None and job.rule not in at_work(process):
-        time.sleep(0.01)
-    try:
-        process.wait(seconds)
-        return False
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        return True
-
-
-SAMPLE = ("preference_pairs",)
-
-
-def test_kills_in_every_rule(smoke: Project, smoke_copy: Project) -> None:
-    jobs = {job.rule: job for job in smoke_copy.plan(*SMOKE, "--forceall") if job.output}
-    assert len(jobs) > 40
-    generator = random.Random(0)
-    for job in jobs.values() if LONG else [jobs[rule] for rule in SAMPLE]:
-        want = {path: hashlib.sha256((smoke.folder / path).read_bytes()).hexdigest() for path in job.output}
-        for _ in range(amount(1, 3)):
-            killed_in(smoke_copy, job, generator.uniform(0, 3))
-            whole(smoke_copy)
-        smoke_copy.execute([*ENTRY, "--", job.output[0]])
-        left = {path: hashlib.sha256((smoke_copy.folder / path).read_bytes()).hexdigest() for path in job.output}
-        timed = {path for path in want if path.endswith((".html", "run.json", ".tsv"))}  # these name the machine's time
-        assert {p: d for p, d in left.items() if p not in timed} == {p: d for p, d in want.items() if p not in timed}
-
-
-def test_kills_at_random_lose_nothing(smoke: Project, smoke_copy: Project) -> None:
-    expected = digests(smoke)
-    results = smoke_copy.folder / "results" / "smoke"
-    generator = random.Random(1)
-    kills, ended = 0, True
-    while kills < amount(2, 200):
-        if ended:
-            for made in STAGES:
-                shutil.rmtree(results / made, ignore_errors=True)
-        process = started(smoke_copy)
-        try:
-            process.wait(generator.uniform(3, 25))
-            ended = True
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            kills, ended = kills + 1, False
+@pytest.mark.skipif(not LONG, reason="a kill in every rule; `make faults` has it")
+def test_one_run_mends_what_kills_in_all_rules_left(
+    smoke: Project, smoke_copy: Project, tell: Callable[[int], None]
+) -> None:
+    generator, found = random.Random(0), scripts(smoke)
+    for rule, script in reversed(found.items()):  # a rule is struck before those whose files it reads
+        script.killed(smoke_copy, generator.random(), seconds(smoke, rule))
         whole(smoke_copy)
     smoke_copy.execute(ENTRY)
-    assert digests(smoke_copy) == expected
+    assert digests(smoke_copy) == digests(smoke)
+    tell(len(found))
+
+
+@pytest.mark.parametrize("seed", seeds(1, 4))
+def test_kills_at_random_lose_nothing(
+    smoke: Project, smoke_copy: Project, seed: int, tell: Callable[[int], None]
+) -> None:
+    """Of the whole run, which is then started again, and of single workers, whose jobs Snakemake tries again."""
+    generator = random.Random(seed)
+    results = smoke_copy.folder / "results" / "smoke"
+    left = ["run"] * RUNS + ["worker"] * WORKERS
+    generator.shuffle(left)
+    process = None
+    while left:
+        if process is None or process.poll() is not None:
+            if process is None or process.returncode == 0:  # everything is there: it is made again
+                for made in STAGES:
+                    shutil.rmtree(results / made, ignore_errors=True)
+            process = started(smoke_copy, [*ENTRY, "--retries", "100"])
+        if left[-1] == "worker":
+            if not worker_killed(process, generator):
+                continue
+        else:
+            try:
+                process.wait(generator.uniform(3, 20))
+                continue
+            except subprocess.TimeoutExpired:
+                killed(process)
+        left.pop()
+        whole(smoke_copy)
+    if process is not None and process.poll() is None:
+        process.wait()
+    smoke_copy.execute(ENTRY)
+    assert digests(smoke_copy) == digests(smoke)
+    tell(RUNS + WORKERS)
 
 
 def held(path: Path, how: int) -> int:

@@ -1,8 +1,25 @@
 """What the user can mend. Each message is one line: what, where, the value got, the remedy."""
 
+import re
+
+# What a terminal obeys, what turns the direction of a line, and what no file in UTF-8 can hold.
+_COMMANDS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Return a text as one line that commands no terminal: line ends become blanks, control characters are escaped."""
+    return _COMMANDS.sub(lambda found: found[0].encode("unicode_escape").decode(), " ".join(text.splitlines()))
+
 
 class AlignCapError(Exception):
-    """Base of every error that the user can mend; command lines print it without a traceback."""
+    """Base of every error that the user can mend; command lines print it without a traceback.
+
+    Args:
+        message: What is wrong; names and values of others in it may hold line ends and control characters.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(printable(str(message)))
 
 
 class ConfigError(AlignCapError):

@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter
 
-from aligncap.errors import AlignCapError
+from aligncap.errors import AlignCapError, printable
 
 Kind = TypeVar("Kind")
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def job(smk: Any) -> Iterator[Given]:
     threads = smk.params.compute["threads"] if "compute" in smk.params.keys() else 1  # noqa: SIM118 (not a dict)
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(threads)
-    _log_to(Path(smk.log[0]))
+    log_to(Path(smk.log[0]))
     sys.excepthook = _report
     _hold_jobs_lock()
     from aligncap import artifacts  # these load numpy
@@ -57,11 +57,23 @@ def job(smk: Any) -> Iterator[Given]:
                 run.link(name if isinstance(files, str) else f"{name}.{number}", path)
 
 
-def _log_to(log: Path) -> None:
+class _OneLine(logging.Formatter):
+    """Formats each message as one line, so that a file name forges no line of a log; a traceback keeps its lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (a name of logging)
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
+def log_to(log: Path) -> None:
+    """Send the messages of this process to a file and to stderr, each as one line."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    handlers: list[logging.Handler] = [logging.FileHandler(log, mode="w", encoding="utf-8"), logging.StreamHandler()]
+    file = logging.FileHandler(log, mode="w", encoding="utf-8", errors="backslashreplace")
+    handlers: list[logging.Handler] = [file, logging.StreamHandler()]
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=logging.WARNING, format=form, datefmt="%H:%M:%S", handlers=handlers, force=True)
+    for handler in handlers:
+        handler.setFormatter(_OneLine(form, "%H:%M:%S"))
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     logging.getLogger("aligncap").setLevel(logging.INFO)
     logging.captureWarnings(True)
 

@@ -22,7 +22,18 @@ from aligncap.corpora.manifest import COLUMNS
 
 SHORT = TONE[2_000:8_000]  # 6,000 samples
 WORDS = [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\1\0\0\0"]
-HEADS = [b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3", b"\xff\xfb\x90\0", b"\0\0\0\x18ftyp", b"\x1aE\xdf\xa3", b".snd", b"FORM"]
+HEADS = [
+    b"RIFF",
+    b"RF64",
+    b"fLaC",
+    b"OggS",
+    b"ID3",
+    b"\xff\xfb\x90\0",
+    b"\0\0\0\x18ftyp",
+    b"\x1aE\xdf\xa3",
+    b".snd",
+    b"FORM",
+]
 KINDS_OF_DAMAGE = ("flip", "overwrite", "field", "cut", "remove", "repeat", "insert", "splice", "zeros", "fill")
 
 
@@ -97,7 +108,26 @@ def _listed(*tables: Any) -> list[str]:
 
 
 SAID = "she he they the a voice speaker sounds is not never no without but and or though although very slightly a bit of with in , . ; ! ? - ' \" ( ) … — neither nor hardly barely perhaps maybe seems rather than as if trying to hide under".split()  # noqa: E501
-ODD = ["İ", "ß", "ﬁ", "\u0301", "\u200b", "\u202e", "\x00", "\x1b[31m", "\n", "\t", "\ufeff", "😀", "＝", "ａｎｇｒｙ", "Ǆ", "<b>", "=1+1", "x" * 300]
+ODD = [
+    "İ",
+    "ß",
+    "ﬁ",
+    "\u0301",
+    "\u200b",
+    "\u202e",
+    "\x00",
+    "\x1b[31m",
+    "\n",
+    "\t",
+    "\ufeff",
+    "😀",
+    "＝",
+    "ａｎｇｒｙ",
+    "Ǆ",
+    "<b>",
+    "=1+1",
+    "x" * 300,
+]
 
 
 def captions(chinese: bool = False) -> st.SearchStrategy[bytes]:
@@ -111,11 +141,15 @@ def captions(chinese: bool = False) -> st.SearchStrategy[bytes]:
     else:
         known = _listed(words.EMOTION_WORDS, words.ATTRIBUTE_WORDS, words.INTENSITY, words.DIMENSIONS, words.SCALE_WORDS, words.FEELING_NOUNS)  # fmt: skip
         common = SAID
-    word = st.one_of(*[st.sampled_from(known)] * 3, *[st.sampled_from(common)] * 3, st.sampled_from(ODD), st.text(max_size=12))
+    word = st.one_of(
+        *[st.sampled_from(known)] * 3, *[st.sampled_from(common)] * 3, st.sampled_from(ODD), st.text(max_size=12)
+    )
     between = st.sampled_from([" ", "", "-", "  ", "\n", ", "]) if not chinese else st.sampled_from(["", "", " ", "，"])
     text = st.builds(lambda join, said: join.join(said), between, st.lists(word, max_size=24))
     shouted = st.builds(lambda said, way: getattr(said, way)(), text, st.sampled_from(["upper", "title", "swapcase"]))
-    endless = st.builds(lambda said, times: (said + " ") * times, st.builds(" ".join, st.lists(word, max_size=5)), st.integers(2, 120))
+    endless = st.builds(
+        lambda said, times: (said + " ") * times, st.builds(" ".join, st.lists(word, max_size=5)), st.integers(2, 120)
+    )
     return st.one_of(text, text, text, shouted, endless, st.text(max_size=200)).map(
         lambda said: said.encode("utf-8", "replace")
     )
@@ -132,7 +166,9 @@ points = st.one_of(st.floats(1, 5), st.integers(0, 6), values)
 def answers() -> st.SearchStrategy[bytes]:
     """Answers of a judge with prose, fences and damage around them; the first byte says who reads them."""
     right = st.fixed_dictionaries({"factuality": points, "faithfulness": points, "why": st.text(max_size=40) | values})
-    more = st.builds(lambda own, further: own | further, right, st.dictionaries(st.text(max_size=8), values, max_size=2))
+    more = st.builds(
+        lambda own, further: own | further, right, st.dictionaries(st.text(max_size=8), values, max_size=2)
+    )
     wanted = st.one_of(right, right, more, values).map(lambda own: json.dumps(own, ensure_ascii=False))
     prose = st.sampled_from(["", "```json\n", "Here: ", "{", "{{", '{"a":', "[", "\n```", "}", '"', "\\", "{" * 999, '{"a":' * 999, "[" * 3_000, "9" * 5_000])  # fmt: skip
     said = st.builds(lambda parts: "".join(parts), st.lists(st.one_of(wanted, prose, st.text(max_size=40)), max_size=5))
@@ -157,14 +193,21 @@ names = st.one_of(*[st.sampled_from(COLUMNS)] * 4, st.text(max_size=6))
 rows = st.lists(st.dictionaries(names, cells | values, max_size=8), min_size=1, max_size=5)
 
 
-def _sheet(extension: str, header: Sequence[str], body: Sequence[Sequence[str]], quoted: bool) -> bytes:
+def _sheet(extension: str, header: Sequence[str], body: Sequence[Sequence[str]], quoted: bool, fit: bool) -> bytes:
     between = "," if extension == "csv" else "\t"
+    if fit:  # rows that get beyond the first check
+        body = [["good.wav", "sad", *line, *header][: len(header)] for line in body]
     written = [[f'"{cell}"' if quoted else cell for cell in line] for line in (header, *body)]
     text = "\n".join(between.join(line) for line in written)
     return f"{extension}\n".encode() + text.encode("utf-8", "replace")
 
 
-def _lines(extension: str, found: Sequence[Any]) -> bytes:
+def _lines(extension: str, found: Sequence[Any], fit: bool) -> bytes:
+    if fit:
+        fine = {"audio_path": "good.wav", "emotion": "sad"}
+        found = [
+            {**fine, "utterance_id": f"u{n}", **row} if isinstance(row, dict) else row for n, row in enumerate(found)
+        ]
     return f"{extension}\n".encode() + "\n".join(json.dumps(row) for row in found).encode("utf-8", "replace")
 
 
@@ -228,8 +271,8 @@ def manifests() -> st.SearchStrategy[bytes]:
     """Tables as CSV, TSV, JSONL, NDJSON and Parquet, and shards, half of them damaged."""
     header = st.lists(names, min_size=1, max_size=5).map(lambda found: ["audio_path", "emotion", *found])
     body = st.lists(st.lists(cells, min_size=1, max_size=7), min_size=1, max_size=5)
-    sheets = st.builds(_sheet, st.sampled_from(["csv", "tsv"]), header, body, st.booleans())
-    lines = st.builds(_lines, st.sampled_from(["jsonl", "ndjson"]), rows | st.lists(values, max_size=4))
+    sheets = st.builds(_sheet, st.sampled_from(["csv", "tsv"]), header, body, st.booleans(), st.booleans())
+    lines = st.builds(_lines, st.sampled_from(["jsonl", "ndjson"]), rows | st.lists(values, max_size=4), st.booleans())
     tables = st.builds(_parquet, rows, st.lists(st.tuples(names, st.sampled_from(STRANGE)), max_size=4))
     told = st.dictionaries(names, cells | values, max_size=5).map(lambda own: json.dumps(own).encode())
     sound = st.sampled_from(recordings()[:3])
@@ -243,5 +286,3 @@ def manifests() -> st.SearchStrategy[bytes]:
 
     raw = st.builds(lambda kind, data: kind + b"\n" + data, st.sampled_from([b"csv", b"jsonl", b"parquet", b"tar", b"x"]), st.binary(max_size=300))  # fmt: skip
     return st.one_of(whole, whole, st.builds(spoil, whole, damages), st.builds(spoil, whole, damages), raw)
-
-

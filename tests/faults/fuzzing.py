@@ -190,7 +190,6 @@ class Record:
     def check(self) -> None:
         """Assert that nothing crashed, hung, raised what it may not, or grew."""
         found = self.write()
-        print(json.dumps(found))
         assert not self.faults, "\n".join(self.kept)
         assert self.now - self.early < GROWTH_MB and self.peak < PEAK_MB, found["memory_mb"]
 

@@ -71,5 +71,5 @@ if __name__ == "__main__":
     from aligncap.serving.web.captions import Limits, caption_app
     from aligncap.serving.web.server import run
 
-    slow = TinyCaptioner(tiny_llm(Path(sys.argv[1])), seconds=0.3)
-    run(caption_app({"tiny": slow}, Limits(batch=2)), "127.0.0.1", 0)
+    slow = TinyCaptioner(tiny_llm(Path(sys.argv[1])), seconds=float(sys.argv[2]))
+    run(caption_app({"tiny": slow}, Limits(batch=2, upload_seconds=float(sys.argv[3]))), "127.0.0.1", 0)

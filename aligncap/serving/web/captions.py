@@ -132,6 +132,7 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
     """
     spoken = languages()
     names = list(captioners)
+    decoding = asyncio.Semaphore(limits.batch)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -167,11 +168,12 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
         """Return the decoded upload, or refuse a recording that cannot be captioned, with a sentence."""
         if language and language not in LANGUAGES:
             raise AudioError(f"language: '{language}' is no ISO 639-1 code; write en or zh, say, or leave it out")
-        data = await file.read()
-        if len(data) > limits.megabytes * MEGABYTE:
-            raise HTTPException(413, f"larger than {limits.megabytes:g} MB")
         name = file.filename or "recording"
-        clip = await run_in_threadpool(read_upload, name, data, limits.seconds)
+        async with decoding:  # many may have arrived; memory holds this many of them, the others wait on disk
+            data = await file.read()
+            if len(data) > limits.megabytes * MEGABYTE:
+                raise HTTPException(413, f"larger than {limits.megabytes:g} MB")
+            clip = await run_in_threadpool(read_upload, name, data, limits.seconds)
         return Recording(name, clip, names if compare else names[:1], language or None)
 
     async def accepted(request: Request, asked: Annotated[Recording, Depends(recording)]) -> AsyncIterator[Accepted]:

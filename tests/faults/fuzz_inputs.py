@@ -97,7 +97,12 @@ def damaged(data: bytes, changes: Sequence[Damage], other: bytes = b"") -> bytes
 def audio_files() -> st.SearchStrategy[bytes]:
     """Damaged recordings, and bytes that begin like one."""
     valid = st.sampled_from(recordings())
-    raw = st.builds(lambda head, rest, times: head + rest * times, st.sampled_from([b"", *HEADS]), st.binary(max_size=600), st.integers(1, 40))  # fmt: skip
+    raw = st.builds(
+        lambda head, rest, times: head + rest * times,
+        st.sampled_from([b"", *HEADS]),
+        st.binary(max_size=600),
+        st.integers(1, 40),
+    )
     return st.one_of(*[st.builds(damaged, valid, damages, valid)] * 6, raw)
 
 
@@ -107,7 +112,10 @@ def _listed(*tables: Any) -> list[str]:
     return sorted(set(re.split(r"[\s]+", text)) - {""})
 
 
-SAID = "she he they the a voice speaker sounds is not never no without but and or though although very slightly a bit of with in , . ; ! ? - ' \" ( ) … — neither nor hardly barely perhaps maybe seems rather than as if trying to hide under".split()  # noqa: E501
+SAID = """
+    she he they the a voice speaker sounds is not never no without but and or though although very slightly a bit of
+    with in , . ; ! ? - ' " ( ) … — neither nor hardly barely perhaps maybe seems rather than as if trying to hide under
+""".split()
 ODD = [
     "İ",
     "ß",
@@ -135,11 +143,27 @@ def captions(chinese: bool = False) -> st.SearchStrategy[bytes]:
     if chinese:
         from aligncap_zh import words as zh
 
-        tables = (zh.EMOTION_WORDS, zh.ATTRIBUTE_WORDS, zh.NEGATORS, zh.CONTRAST, zh.CONCESSION, zh.APPEARANCE, zh.STRONG, zh.WEAK)  # fmt: skip
+        tables = (
+            zh.EMOTION_WORDS,
+            zh.ATTRIBUTE_WORDS,
+            zh.NEGATORS,
+            zh.CONTRAST,
+            zh.CONCESSION,
+            zh.APPEARANCE,
+            zh.STRONG,
+            zh.WEAK,
+        )
         known = _listed(*tables, zh.DIMENSIONS, zh.SCALES, zh.HOLDING, zh.UNABLE, zh.UNABLE_AFTER, zh.STRONG_AFTER)
         common = list("的，。；！和而、他她声音不")
     else:
-        known = _listed(words.EMOTION_WORDS, words.ATTRIBUTE_WORDS, words.INTENSITY, words.DIMENSIONS, words.SCALE_WORDS, words.FEELING_NOUNS)  # fmt: skip
+        known = _listed(
+            words.EMOTION_WORDS,
+            words.ATTRIBUTE_WORDS,
+            words.INTENSITY,
+            words.DIMENSIONS,
+            words.SCALE_WORDS,
+            words.FEELING_NOUNS,
+        )
         common = SAID
     word = st.one_of(
         *[st.sampled_from(known)] * 3, *[st.sampled_from(common)] * 3, st.sampled_from(ODD), st.text(max_size=12)
@@ -170,7 +194,25 @@ def answers() -> st.SearchStrategy[bytes]:
         lambda own, further: own | further, right, st.dictionaries(st.text(max_size=8), values, max_size=2)
     )
     wanted = st.one_of(right, right, more, values).map(lambda own: json.dumps(own, ensure_ascii=False))
-    prose = st.sampled_from(["", "```json\n", "Here: ", "{", "{{", '{"a":', "[", "\n```", "}", '"', "\\", "{" * 999, '{"a":' * 999, "[" * 3_000, "9" * 5_000])  # fmt: skip
+    prose = st.sampled_from(
+        [
+            "",
+            "```json\n",
+            "Here: ",
+            "{",
+            "{{",
+            '{"a":',
+            "[",
+            "\n```",
+            "}",
+            '"',
+            "\\",
+            "{" * 999,
+            '{"a":' * 999,
+            "[" * 3_000,
+            "9" * 5_000,
+        ]
+    )
     said = st.builds(lambda parts: "".join(parts), st.lists(st.one_of(wanted, prose, st.text(max_size=40)), max_size=5))
     person = st.fixed_dictionaries(
         {"corpus": st.just("c") | values, "utterance_id": st.just("u") | values},
@@ -186,9 +228,26 @@ def answers() -> st.SearchStrategy[bytes]:
 
 
 cells = st.one_of(
-    st.sampled_from(["good.wav", "good.wav", "sad", "angry", "en", "zh", "", "nan", "1.0", "good.wav#left", "../x", "=1+1", "<b>", "a\0b"]),
+    st.sampled_from(
+        [
+            "good.wav",
+            "good.wav",
+            "sad",
+            "angry",
+            "en",
+            "zh",
+            "",
+            "nan",
+            "1.0",
+            "good.wav#left",
+            "../x",
+            "=1+1",
+            "<b>",
+            "a\0b",
+        ]
+    ),
     st.text(max_size=12),
-)  # fmt: skip
+)
 names = st.one_of(*[st.sampled_from(COLUMNS)] * 4, st.text(max_size=6))
 rows = st.lists(st.dictionaries(names, cells | values, max_size=8), min_size=1, max_size=5)
 
@@ -276,7 +335,10 @@ def manifests() -> st.SearchStrategy[bytes]:
     tables = st.builds(_parquet, rows, st.lists(st.tuples(names, st.sampled_from(STRANGE)), max_size=4))
     told = st.dictionaries(names, cells | values, max_size=5).map(lambda own: json.dumps(own).encode())
     sound = st.sampled_from(recordings()[:3])
-    member = st.tuples(st.sampled_from(["a", "b", "x/a", "../a", "a.b", ""]), st.sampled_from([".json", ".txt", ".wav", ".cls", ".FLAC"])).map("".join)  # fmt: skip
+    member = st.tuples(
+        st.sampled_from(["a", "b", "x/a", "../a", "a.b", ""]),
+        st.sampled_from([".json", ".txt", ".wav", ".cls", ".FLAC"]),
+    ).map("".join)
     shards = st.lists(st.tuples(member, told | sound | st.binary(max_size=60)), max_size=6).map(_shard)
     whole = st.one_of(sheets, lines, tables, shards)
 
@@ -284,5 +346,9 @@ def manifests() -> st.SearchStrategy[bytes]:
         kind, _, content = data.partition(b"\n")
         return kind + b"\n" + damaged(content, changes)
 
-    raw = st.builds(lambda kind, data: kind + b"\n" + data, st.sampled_from([b"csv", b"jsonl", b"parquet", b"tar", b"x"]), st.binary(max_size=300))  # fmt: skip
+    raw = st.builds(
+        lambda kind, data: kind + b"\n" + data,
+        st.sampled_from([b"csv", b"jsonl", b"parquet", b"tar", b"x"]),
+        st.binary(max_size=300),
+    )
     return st.one_of(whole, whole, st.builds(spoil, whole, damages), st.builds(spoil, whole, damages), raw)

@@ -1,4 +1,4 @@
-"""Five targets are fuzzed: recordings, captions of two languages, answers of judges and tables; the server elsewhere."""
+"""Recordings, captions of two languages, answers of judges, and tables are fuzzed; the server is elsewhere."""
 
 import pytest
 from amount import LONG

@@ -51,7 +51,11 @@ def request(method: str, path: str, headers: list[str], body: bytes, size: int |
 
 def requests() -> st.SearchStrategy[bytes]:
     """Requests as programs and websites send them, and as nobody does."""
-    sound = st.one_of(st.just(recording(0.2)), st.sampled_from(recordings()), st.builds(damaged, st.sampled_from(recordings()), damages))  # fmt: skip
+    sound = st.one_of(
+        st.just(recording(0.2)),
+        st.sampled_from(recordings()),
+        st.builds(damaged, st.sampled_from(recordings()), damages),
+    )
     content = st.one_of(
         sound, sound, st.binary(max_size=400), st.sampled_from([b"", b"en", b"true", b"%PDF-1.4", b"x" * 70_000])
     )
@@ -59,18 +63,57 @@ def requests() -> st.SearchStrategy[bytes]:
         st.sampled_from(["file", "file", "file", "language", "compare", "", "file[]", "x" * 3_000]), letters
     )
     file = st.one_of(st.sampled_from(["x.wav", "x.wav", "", "../../x", "<img src=x>", "a%00b"]), letters)
-    header = st.one_of(st.sampled_from(["", "", "Content-Type: audio/wav", "Content-Type: text/html; charset=utf-7", "Content-Transfer-Encoding: base64"]), letters)  # fmt: skip
+    header = st.one_of(
+        st.sampled_from(
+            [
+                "",
+                "",
+                "Content-Type: audio/wav",
+                "Content-Type: text/html; charset=utf-7",
+                "Content-Transfer-Encoding: base64",
+            ]
+        ),
+        letters,
+    )
     part = st.tuples(name, file, header, content)
     bodies = st.builds(
         multipart, st.lists(part, max_size=4), st.sampled_from(["x", "x", "y", "--", "b" * 70]), st.booleans()
     )
-    kinds = ["multipart/form-data; boundary=x"] * 4 + ["multipart/form-data", "application/json", "multipart/form-data; boundary=" + "b" * 300, "multipart/mixed; boundary=x"]  # fmt: skip
-    more = st.lists(st.one_of(st.sampled_from(["Origin: null", "Sec-Fetch-Site: cross-site", "Host: x", "Content-Length: 5", "Expect: 100-continue", "Range: bytes=0-", "Upgrade: websocket"]), letters), max_size=2)  # fmt: skip
+    kinds = ["multipart/form-data; boundary=x"] * 4 + [
+        "multipart/form-data",
+        "application/json",
+        "multipart/form-data; boundary=" + "b" * 300,
+        "multipart/mixed; boundary=x",
+    ]
+    more = st.lists(
+        st.one_of(
+            st.sampled_from(
+                [
+                    "Origin: null",
+                    "Sec-Fetch-Site: cross-site",
+                    "Host: x",
+                    "Content-Length: 5",
+                    "Expect: 100-continue",
+                    "Range: bytes=0-",
+                    "Upgrade: websocket",
+                ]
+            ),
+            letters,
+        ),
+        max_size=2,
+    )
     headers = st.builds(lambda kind, own: [f"Content-Type: {kind}", *own], st.sampled_from(kinds), more)
     size = st.one_of(*[st.none()] * 5, st.integers(-5, 10**13))
     path = st.one_of(*[st.sampled_from(PATHS[:2])] * 4, st.sampled_from(PATHS), st.sampled_from(ODD_PATHS))
     whole = st.builds(request, st.sampled_from(METHODS), path, headers, bodies, size, st.booleans())
-    good = st.builds(lambda path, file, data: request("POST", path, ["Content-Type: multipart/form-data; boundary=x"], form(data, file), None, False), st.sampled_from(PATHS[:2]), letters.filter(lambda text: '"' not in text), sound)  # fmt: skip
+    good = st.builds(
+        lambda path, file, data: request(
+            "POST", path, ["Content-Type: multipart/form-data; boundary=x"], form(data, file), None, False
+        ),
+        st.sampled_from(PATHS[:2]),
+        letters.filter(lambda text: '"' not in text),
+        sound,
+    )
     return st.one_of(whole, whole, good, st.builds(damaged, whole, damages), st.binary(max_size=300))
 
 

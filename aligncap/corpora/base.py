@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from aligncap.errors import CorpusError, printable
+from aligncap.errors import CorpusError, message
 from aligncap.vocabulary import EMOTIONS
 
 logger = logging.getLogger(__name__)
@@ -76,9 +76,9 @@ class BadRow:
     reason: str  # one line: problem, place, value and remedy
 
     def __post_init__(self) -> None:
-        """Escape what no artifact can hold (bytes of a file name that are not UTF-8), and keep to one line."""
+        """Escape what no artifact can hold (bytes of a file name that are not UTF-8), and keep to one short line."""
         for name, text in vars(self).items():
-            object.__setattr__(self, name, printable(text))
+            object.__setattr__(self, name, message(text))
 
 
 class CorpusAdapter(Protocol):

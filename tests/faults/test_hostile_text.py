@@ -103,6 +103,11 @@ def test_html_in_a_report_is_text(said: str) -> None:
     assert set(re.findall(r"<(\w+)", page)) == {"td", "a"} and "49" not in page
 
 
+def test_a_message_of_a_million_letters_keeps_its_beginning_and_its_end() -> None:
+    told = str(CorpusError(f"m.csv: no column; it has {'x' * 1_000_000}; name the column"))
+    assert told.startswith("m.csv: no column; it has xxx") and told.endswith("; name the column") and len(told) < 2_000
+
+
 FORMULAS = [
     "=1+1",
     '=HYPERLINK("http://evil.example","x")',

@@ -102,6 +102,7 @@ def requests() -> st.SearchStrategy[bytes]:
         ),
         max_size=2,
     )
+    kinds += [f"multipart/form-data; boundary=x; charset={name}" for name in ("utf-8", "utf-7", "undefined", "idna")]
     headers = st.builds(lambda kind, own: [f"Content-Type: {kind}", *own], st.sampled_from(kinds), more)
     size = st.one_of(*[st.none()] * 5, st.integers(-5, 10**13))
     path = st.one_of(*[st.sampled_from(PATHS[:2])] * 4, st.sampled_from(PATHS), st.sampled_from(ODD_PATHS))

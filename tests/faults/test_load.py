@@ -20,9 +20,13 @@ MAY = {200, 408, 429, 503}
 
 
 async def status_of(reader: asyncio.StreamReader) -> int:
-    """The status of an answer, whose body is read to its end."""
-    line = await reader.readline()
-    await reader.read()
+    """The status of an answer, whose body is read to its end; 0 where the connection was closed without one."""
+    line = b""
+    try:
+        line = await reader.readline()
+        await reader.read()
+    except ConnectionResetError:
+        pass  # closed while more was being sent, which may overtake the answer
     return int(line.split()[1]) if line else 0
 
 
@@ -128,7 +132,11 @@ def test_many_uploads_that_drip(tmp_path: Path) -> None:
             memory.append(server.memory)
         settled = server.files_settle(files)
         note("uploads-that-drip", server, statuses, seen, memory)
-        assert set(statuses) <= MAY and statuses[408] >= ROUNDS * COUNT and statuses.total() == ROUNDS * (COUNT + 2)
+        assert (
+            set(statuses) <= {*MAY, 0}
+            and statuses[408] + statuses[0] >= ROUNDS * COUNT
+            and statuses.total() == ROUNDS * (COUNT + 2)
+        )
         assert {status for status, _ in seen} == {200}
         assert memory[-1] - memory[0] < FLAT_MB and settled <= files
         assert in_time(server.port, body)

@@ -1,8 +1,32 @@
 """What the user can mend. Each message is one line: what, where, the value got, the remedy."""
 
+import re
+
+LONGEST = 2_000  # characters of a message; a header of a table may have a million
+# What a terminal obeys, what turns the direction of a line, and what no file in UTF-8 can hold.
+_COMMANDS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Return a text as one line that commands no terminal: line ends become blanks, control characters are escaped."""
+    return _COMMANDS.sub(lambda found: found[0].encode("unicode_escape").decode(), " ".join(text.splitlines()))
+
+
+def message(text: str) -> str:
+    """Return a text as ``printable`` does, without its middle where it is longer than a person reads."""
+    told = printable(text)
+    return told if len(told) <= LONGEST else f"{told[: LONGEST - 500]} [...] {told[-400:]}"
+
 
 class AlignCapError(Exception):
-    """Base of every error that the user can mend; command lines print it without a traceback."""
+    """Base of every error that the user can mend; command lines print it without a traceback.
+
+    Args:
+        told: What is wrong; names and values of others in it may be long, and hold line ends and control characters.
+    """
+
+    def __init__(self, told: object = "") -> None:
+        super().__init__(message(str(told)))
 
 
 class ConfigError(AlignCapError):

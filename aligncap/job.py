@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter
 
-from aligncap.errors import AlignCapError, BusyError
+from aligncap.errors import AlignCapError, BusyError, printable
 from aligncap.storage import MAKING, claim, storing
 
 Kind = TypeVar("Kind")
@@ -47,7 +47,7 @@ def job(smk: Any) -> Iterator[Given]:
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(threads)
     sys.excepthook = _report
-    _log_to(Path(smk.log[0]))
+    log_to(Path(smk.log[0]))
     _hold_jobs_lock()
     from aligncap import artifacts  # these load numpy
     from aligncap.tracking import runs as tracking
@@ -62,14 +62,25 @@ def job(smk: Any) -> Iterator[Given]:
                 run.link(name if isinstance(files, str) else f"{name}.{number}", path)
 
 
-def _log_to(log: Path) -> None:
+class _OneLine(logging.Formatter):
+    """Formats each message as one line, so that a file name forges no line of a log; a traceback keeps its lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (a name of logging)
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
+def log_to(log: Path) -> None:
+    """Send the messages of this process to a file and to stderr, each as one line."""
     logging.raiseExceptions = False  # a log that no longer fits on the disk costs a job nothing
     with storing(log, MAKING):
         log.parent.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(log, mode="w", encoding="utf-8")
+        file = logging.FileHandler(log, mode="w", encoding="utf-8", errors="backslashreplace")
     handlers: list[logging.Handler] = [file, logging.StreamHandler()]
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=logging.WARNING, format=form, datefmt="%H:%M:%S", handlers=handlers, force=True)
+    for handler in handlers:
+        handler.setFormatter(_OneLine(form, "%H:%M:%S"))
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     logging.getLogger("aligncap").setLevel(logging.INFO)
     logging.captureWarnings(True)
 

@@ -8,6 +8,8 @@ and the SHA-256 of these two; ``training.parquet`` holds the log.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,17 +104,29 @@ def read_system(paths: CheckpointPaths) -> dict[str, Any]:
             raise ModelError(f"{path}: missing; a checkpoint is adapter.safetensors, lora.safetensors and system.json")
     try:
         system: dict[str, Any] = dict(json.loads(paths.system.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ModelError(f"{paths.system}: damaged ({error}); {REMEDY}") from None
     if system.get("format") != FORMAT:
         raise ModelError(
             f"{paths.system}: checkpoint format {system.get('format')}, this version reads {FORMAT}; train it again"
         )
+    with settings_of(paths.system):
+        digests = dict(system.get(DIGESTS, {}))
     for path in (paths.adapter, paths.lora):
-        wanted = system.get(DIGESTS, {}).get(path.name)
+        wanted = digests.get(path.name)
         if wanted is not None and (found := artifacts.file_digest(path)) != wanted:
             raise ModelError(f"{path}: damaged, its SHA-256 is {found}, {paths.system} says {wanted}; {REMEDY}")
     return system
+
+
+@contextmanager
+def settings_of(path: Path) -> Iterator[None]:
+    """Turn what is wrong with a key or a value of a ``system.json`` into a ``ModelError`` that names the file."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError) as error:  # pydantic's own is a ValueError
+        told = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path}: damaged ({type(error).__name__}: {told}); {REMEDY}") from None
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
@@ -155,10 +169,11 @@ def load_checkpoint(paths: CheckpointPaths, folder: Path, compute: Compute) -> C
         ModelError: As for ``read_system``, or the tensors do not fit the model.
     """
     system = read_system(paths)
-    lora = Lora(**system["lora"])
-    model = build_model(folder, Prompts(**system["prompts"]), lora, compute, load_llm0(paths))
+    with settings_of(paths.system):
+        lora, prompts = Lora(**system["lora"]), Prompts(**system["prompts"])
+        settings = AdapterSettings(**system["adapter"])
+    model = build_model(folder, prompts, lora, compute, load_llm0(paths))
     model.add_lora(lora, _under("student.", load_weights(paths.lora)))
-    settings = AdapterSettings(**system["adapter"])
     if settings.type != "none":
         tensors = _under("adapter.", load_weights(paths.adapter))
         if "mean" not in tensors:

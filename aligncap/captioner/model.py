@@ -77,10 +77,18 @@ class CaptionModel(nn.Module):
         self.prompts = prompts
         self.device = device = pick_device(compute)
         self.dtype = pick_dtype(compute, device)
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
         # Both accept the 4-D mask of packed sequences. On rows this short torch's fused CPU kernel is slower.
         attention = "eager" if device.type == "cpu" else "sdpa"
-        self.llm: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation=attention, dtype=self.dtype)
+        try:
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+            self.llm: Any = AutoModelForCausalLM.from_pretrained(
+                folder, attn_implementation=attention, dtype=self.dtype, use_safetensors=True
+            )
+        except Exception as error:  # whatever damaged files make the library raise
+            told = " ".join(str(error).split())[:200]
+            raise ModelError(
+                f"{folder}: no language model, or damaged ({type(error).__name__}: {told}); delete it and run again"
+            ) from error
         self.to(device).requires_grad_(False).eval()
         self.adapter: SpeechAdapter | None = None
         self.end_id: int = self.tokenizer.eos_token_id

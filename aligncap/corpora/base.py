@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from aligncap.errors import CorpusError
+from aligncap.errors import CorpusError, message
 from aligncap.vocabulary import EMOTIONS
 
 logger = logging.getLogger(__name__)
@@ -76,10 +76,9 @@ class BadRow:
     reason: str  # one line: problem, place, value and remedy
 
     def __post_init__(self) -> None:
-        """Escape what no artifact can hold (bytes of a file name that are not UTF-8), and keep to one line."""
+        """Escape what no artifact can hold (bytes of a file name that are not UTF-8), and keep to one short line."""
         for name, text in vars(self).items():
-            escaped = text.encode("utf-8", "backslashreplace").decode()
-            object.__setattr__(self, name, " ".join(escaped.splitlines()))
+            object.__setattr__(self, name, message(text))
 
 
 class CorpusAdapter(Protocol):
@@ -197,8 +196,9 @@ def _read_parquet(path: Path) -> list[Row]:
         where = f"{display(path)}: row {number + 1}"
         try:
             rows.append(Row(where, table.slice(number, 1).to_pylist()[0]))
-        except ValueError as error:
-            rows.append(Row(where, {}, f"cannot be read ({error}); write the table again as UTF-8"))
+        except (ValueError, ArithmeticError, LookupError) as error:  # no UTF-8, a year 300000, a time zone of Mars
+            told = " ".join(str(error).split())[:200]
+            rows.append(Row(where, {}, f"cannot be read ({told}); write the table again, as texts in UTF-8"))
     return rows
 
 

@@ -17,11 +17,22 @@ def convert(kind: str, folder: Path) -> None:
     Args:
         kind: Value of ``ModelSource.format``; ``transformers`` and ``sentence_transformers`` need no conversion.
         folder: Folder of the fetched files.
+
+    Raises:
+        ModelError: They are not what ``kind`` says, or damaged.
     """
-    if kind == "gguf":
-        _convert_gguf(folder)
-    elif kind == "whisper_ctranslate2":
-        _convert_whisper(folder)
+    try:
+        if kind == "gguf":
+            _convert_gguf(folder)
+        elif kind == "whisper_ctranslate2":
+            _convert_whisper(folder)
+    except ModelError:
+        raise
+    except Exception as error:  # the readers raise whatever a header makes them do
+        told = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"models: format {kind}: cannot be read ({type(error).__name__}: {told}); fetch it again, or name its format"
+        ) from error
 
 
 def _convert_gguf(folder: Path) -> None:

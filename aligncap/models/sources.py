@@ -86,18 +86,24 @@ def model_folder(manifest: str | Path) -> Path:
     """Return the folder of a fetched model, after checking that all files have the sizes in the manifest.
 
     Raises:
-        ModelError: There is no manifest, or a file is missing or has another size.
+        ModelError: There is no manifest, it is damaged, or a file is missing or has another size.
     """
     manifest = Path(manifest)
     if not manifest.is_file():
         raise ModelError(f"{manifest}: no such model; fetch it with 'snakemake {manifest}'")
-    for entry in json.loads(manifest.read_text(encoding="utf-8"))["files"]:
-        path = manifest.parent / entry["path"]
+    again = f"delete {manifest.parent} and run again"
+    try:
+        listed = json.loads(manifest.read_text(encoding="utf-8"))["files"]
+        sizes = [(str(entry["path"]), entry["bytes"]) for entry in listed]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise ModelError(f"{manifest}: damaged ({type(error).__name__}: {error}); {again}") from None
+    for name, wanted in sizes:
+        if not _inside(name):
+            raise ModelError(f"{manifest}: lists {name!r}, which leads outside the model's folder; {again}")
+        path = manifest.parent / name
         got = path.stat().st_size if path.is_file() else None
-        if got != entry["bytes"]:
-            raise ModelError(
-                f"{path}: {entry['bytes']} bytes expected, got {got}; delete {manifest.parent} and run again"
-            )
+        if got != wanted:
+            raise ModelError(f"{path}: {wanted} bytes expected, got {got}; {again}")
     return manifest.parent
 
 

@@ -78,7 +78,13 @@ class Captioner:
     """
 
     def __init__(self, folder: Path, models: Path, compute: Compute, doubt: Doubt) -> None:
-        from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint, load_tagger, read_system
+        from aligncap.captioner.checkpoint import (
+            CheckpointPaths,
+            load_checkpoint,
+            load_tagger,
+            read_system,
+            settings_of,
+        )
         from aligncap.clues.tagger import model as tagger
         from aligncap.models.device import pick_device
         from aligncap.speech.asr import Transcriber
@@ -87,14 +93,15 @@ class Captioner:
         paths = CheckpointPaths.of(folder)
         self.folder, self.models, self.doubt = folder, models, doubt
         self.system: dict[str, Any] = read_system(paths)
-        sources = {role: ModelSource(**source) for role, source in self.system["models"].items()}
+        with settings_of(paths.system):
+            sources = {role: ModelSource(**source) for role, source in self.system["models"].items()}
+            self.speech = SpeechSettings(**self.system["speech"])
+            self._features = Features(**self.system["features"])
+            self._transcripts = Transcripts(**self.system["transcripts"])
+            self._prompts = Prompts(**self.system["prompts"])
+            self._clues = TaggerSettings(**self.system["tagger"])
         folders = {role: base_model(models, source) for role, source in sources.items()}
         device = pick_device(compute)
-        self.speech = SpeechSettings(**self.system["speech"])
-        self._features = Features(**self.system["features"])
-        self._transcripts = Transcripts(**self.system["transcripts"])
-        self._prompts = Prompts(**self.system["prompts"])
-        self._clues = TaggerSettings(**self.system["tagger"])
         self.model: CaptionModel = load_checkpoint(paths, folders["llm"], compute)
         self.model.fold_lora()
         tensors = {name: t.numpy() for name, t in load_tagger(paths).items()}

@@ -22,7 +22,8 @@ from aligncap.speech.decoders import Block, Decoding, Piece, Promised, Unreadabl
 
 SAMPLE_RATE = 16_000
 MIN_DURATION_S = 0.1
-WINDOW_S = 60  # seconds that are held at once, in whole seconds
+WINDOW_S = 60  # most seconds that are held at once, in whole seconds
+HELD = WINDOW_S * 48_000 * 8  # most samples of all channels that are held at once: 92 MB
 RATES_HZ = (4_000, 768_000)
 SILENCE = 1e-4  # peak, full scale 1: -80 dBFS, below the last bit of 13-bit audio
 LOUDEST = 16.0  # peak, full scale 1: +24 dB; a louder one has another scale, such as that of 16-bit integers
@@ -137,7 +138,7 @@ class Reading:
         return "" if self.promised.complete else f"cut: the file ends in the middle, after {seconds:.2f} s"
 
     def _mixed(self, decoding: Decoding) -> Iterator[_Window]:
-        """Gather the pieces of a decoder into windows of exactly ``WINDOW_S``, and mix their channels."""
+        """Gather the pieces of a decoder into windows of a minute, or as ``HELD`` allows, and mix their channels."""
         promised = next(decoding)
         assert isinstance(promised, Promised)
         self.promised = promised
@@ -154,10 +155,12 @@ class Reading:
             held.append(piece.block)
             shape, count, seconds = own, count + len(piece.block), seconds + len(piece.block) / piece.rate
             self._refuse_long(seconds)
-            while count >= WINDOW_S * piece.rate:
+            # a small file may decode to gigabytes: silence of 8 channels at 655 kHz
+            window = piece.rate * max(1, min(WINDOW_S, HELD // (piece.rate * own[1])))
+            while count >= window:
                 block = np.concatenate(held)
-                yield self._mix(block[: WINDOW_S * piece.rate], piece.rate)
-                held = [block[WINDOW_S * piece.rate :]]
+                yield self._mix(block[:window], piece.rate)
+                held = [block[window:]]
                 count = len(held[0])
         if count:
             yield self._mix(np.concatenate(held), shape[0])

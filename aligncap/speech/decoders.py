@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from aligncap.errors import AudioError
 from aligncap.speech.containers import promise
 
-BLOCK = 65_536  # samples read at once
+BLOCK = 65_536  # samples of all channels read at once
 HEADER = 4096  # bytes; a longer file holds more than a header
 ENDLESS = 1 << 62  # libsndfile's number of frames where a stream does not tell
 # Formats whose frame count libsndfile only estimates, and which it takes other streams for.
@@ -87,7 +87,7 @@ def by_soundfile(file: Path) -> Decoding:
             read = 0
             while known is None or read < known:
                 # `read` gives what there is; `blocks` would repeat its whole buffer where less came than was promised
-                block = opened.read(BLOCK, dtype="float32", always_2d=True)
+                block = opened.read(max(1, BLOCK // opened.channels), dtype="float32", always_2d=True)
                 if len(block) == 0:
                     break
                 read += len(block)

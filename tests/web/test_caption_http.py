@@ -126,7 +126,7 @@ def test_concurrent_requests_all_get_their_own_caption(address, sounds):
 
 def test_sigterm_finishes_what_was_accepted_and_takes_no_more(sounds, tmp_path):
     script = Path(__file__).parent / "tiny_captioner.py"
-    process = subprocess.Popen([sys.executable, script, tmp_path], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, script, tmp_path, "0.3", "60"], stderr=subprocess.PIPE, text=True)
     try:
         address = next(found[0] for line in process.stderr if (found := re.findall(r"is on (http://\S+)", line)))
         assert httpx.get(f"{address}/healthz", timeout=60).json()["status"] == "ok"

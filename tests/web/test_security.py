@@ -151,6 +151,47 @@ def test_words_and_captions_are_data(captioners, sounds, monkeypatch):
     assert all(json.loads(line) is not None for line in data) and len(data) == len(kinds)
 
 
+@pytest.mark.parametrize("charset", ["utf-7", "undefined", "idna", "unicode_escape", "UTF-16", "", "\xff"])
+def test_a_form_of_another_character_set_is_refused(captions, sounds, charset):
+    """In UTF-7 a file name can hold what no answer can, and Python's codec "undefined" raises on everything."""
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="+2AA-.wav"\r\n\r\n'
+    body += (sounds / "loud.wav").read_bytes() + b"\r\n--x--\r\n"
+    kind = f"multipart/form-data; boundary=x; charset={charset}".encode("latin-1")
+    answer = httpx.post(f"{captions}/v1/captions", content=body, headers={"Content-Type": kind}, timeout=60)
+    assert answer.status_code == 415 and "send it in UTF-8" in answer.json()["detail"]
+    kind = b"multipart/form-data; charset=UTF-8; boundary=x"
+    answer = httpx.post(f"{captions}/v1/captions", content=body, headers={"Content-Type": kind}, timeout=60)
+    assert answer.status_code == 200 and answer.json()["file"] == "+2AA-.wav"
+
+
+BODIES = {
+    "a lone surrogate as a name": (b'{"annotator": "\\ud800", "task": "x", "choice": "a", "plays": 1}', 422),
+    "a lone surrogate as a choice": (b'{"annotator": "ann", "task": "x", "choice": "\\ud800", "plays": 1}', 422),
+    "a lone surrogate as a task": (b'{"annotator": "ann", "task": "\\ud800", "choice": "a", "plays": 1}', 404),
+    "a lone surrogate as a key": (b'{"\\ud800": 1}', 422),
+    "SQL": (b'{"annotator": "x\'; DROP TABLE answers; --", "task": "x", "choice": "a", "plays": 1}', 422),
+    "HTML": (b'{"annotator": "<b>x</b>", "task": "x", "choice": "a", "plays": 1}', 422),
+    "no end of brackets": (b"[" * 9_000, 400),
+    "a number too large": (b'{"annotator": "ann", "task": "x", "choice": "a", "plays": 1' + b"0" * 400 + b"}", 422),
+    "NaN": (b'{"annotator": "ann", "task": "x", "choice": "a", "plays": NaN}', 422),
+    "a list": (b"[1, 2]", 422),
+    "no JSON": (b"annotator=ann", 422),
+    "no UTF-8": (b'{"annotator": "\xff"}', 400),
+    "nothing": (b"", 422),
+    "too much": (b" " * 20_000, 413),
+}
+
+
+@pytest.mark.parametrize("what", BODIES)
+def test_an_answer_that_is_none_is_refused(annotation, what):
+    body, status = BODIES[what]
+    headers = {"Content-Type": "application/json"}
+    answer = httpx.post(f"{annotation}/v1/answers", content=body, headers=headers, timeout=60)
+    assert answer.status_code == status, answer.text
+    assert "\n" not in answer.text and "DROP" not in answer.text
+    assert httpx.get(f"{annotation}/v1/question?annotator=ann").json()["done"] == 0
+
+
 @contextlib.contextmanager
 def connection(url: str, head: str) -> Iterator[socket.socket]:
     host, _, port = url.removeprefix("http://").partition(":")

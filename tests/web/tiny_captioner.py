@@ -26,7 +26,7 @@ class TinyCaptioner:
     hearing = "tiny"
     doubt = Doubt()
 
-    def __init__(self, folder: Path, says: dict[str, str] = SAYS, seconds: float = 0.0) -> None:
+    def __init__(self, folder: Path, says: dict[str, str] = SAYS, seconds: float = 0.0, steps: int = 150) -> None:
         self.seconds = seconds
         torch.manual_seed(0)
         self.model = CaptionModel(folder, Prompts(instruction="Say:"), Compute(precision="fp32", device="cpu"))
@@ -34,7 +34,7 @@ class TinyCaptioner:
         optimizer = torch.optim.Adam(self.model.llm.parameters(), lr=1e-2)
         prompts = [self.model.text_prompt(acoustic_prompt(self.clues(level)), (104, 105)) for level in says]
         wanted = [[self.model.response_ids(text)] for text in says.values()]
-        for _ in range(150):
+        for _ in range(steps):
             loss = -self.model.response_logps(self.model.pack(prompts, wanted)).mean()
             optimizer.zero_grad()
             loss.backward()
@@ -71,5 +71,6 @@ if __name__ == "__main__":
     from aligncap.serving.web.captions import Limits, caption_app
     from aligncap.serving.web.server import run
 
-    slow = TinyCaptioner(tiny_llm(Path(sys.argv[1])), seconds=0.3)
-    run(caption_app({"tiny": slow}, Limits(batch=2)), "127.0.0.1", 0)
+    slow = TinyCaptioner(tiny_llm(Path(sys.argv[1])), seconds=float(sys.argv[2]), steps=0)  # what it says is not asked
+    limits = Limits(batch=2, max_new_tokens=8, upload_seconds=float(sys.argv[3]))
+    run(caption_app({"tiny": slow}, limits), "127.0.0.1", 0)

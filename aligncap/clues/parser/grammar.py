@@ -36,6 +36,11 @@ def _pipeline() -> Any:
     return importlib.import_module(MODEL).load(exclude=["parser", "ner"])
 
 
+def _lower(caption: str) -> str:
+    """Lower a caption letter by letter, so that places in it stay; one capital, İ, would become two letters."""
+    return caption.replace("\u0130", "i").lower()
+
+
 def _tokens(doc: Any) -> list[Token]:
     """Make tokens of a spaCy document without the hyphens in words, so that "matter-of-fact" is three tokens."""
     kept: list[Token] = []
@@ -126,7 +131,7 @@ def find_mentions(caption: str, language: str = "en") -> tuple[Mention, ...]:
     """
     if (caption, language) not in _KNOWN:
         if language == "en":
-            _remember(caption, language, _analyse(_tokens(_pipeline()(caption.lower()))))
+            _remember(caption, language, _analyse(_tokens(_pipeline()(_lower(caption)))))
         else:
             _remember(caption, language, _resolved(_plugin(language).mentions(caption)))
     return _KNOWN[caption, language]
@@ -171,7 +176,7 @@ def parse_many(captions: Iterable[str], language: str = "en") -> list[list[Clue]
     texts = [caption.strip() for caption in captions]
     if language == "en":
         new = [text for text in dict.fromkeys(texts) if (text, language) not in _KNOWN]
-        for text, doc in zip(new, _pipeline().pipe(text.lower() for text in new), strict=True):
+        for text, doc in zip(new, _pipeline().pipe(map(_lower, new)), strict=True):
             _remember(text, language, _analyse(_tokens(doc)))
     return [parse_clues(text, language) for text in texts]
 

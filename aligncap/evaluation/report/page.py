@@ -34,6 +34,19 @@ FIGURE_TITLES = {
 SHOWN_PACKAGES = ("torch", "transformers", "peft", "faster-whisper", "sentence-transformers", "spacy", "pycocoevalcap")
 
 
+def environment() -> Any:
+    """Return the templates of the page (Jinja), in which every value is text and never HTML."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("aligncap.evaluation.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
     """Write the page, which loads nothing from other addresses.
 
@@ -45,33 +58,28 @@ def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
     Raises:
         ArtifactError: An input is missing or of another schema.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("aligncap.evaluation.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     sources = Sources(out, runs_by_file())
     run = _read_snapshot(inputs.snapshot)
-    page = environment.get_template("report.html.j2").render(
-        experiment=run["config"].get("experiment", out.parent.name),
-        synthetic=list(inputs.synthetic),
-        claims=claim_grids(inputs.claims, sources),
-        zero_shot=_results(inputs, sources),
-        tables=[_table(name, inputs, sources) for name in inputs.tables if name != IN_RESULTS],
-        reliance=reliance_grids(inputs.reliance, sources),
-        assertions=assertion_grids(inputs.assertions, sources),
-        drawings=[_drawing(name, path, sources) for name, path in inputs.figures.items()],
-        browser=[corpus_examples(settings, inputs, corpus, sources) for corpus in inputs.references],
-        training=_training(inputs, sources),
-        run=run,
-        packages={name: run["packages"][name] for name in SHOWN_PACKAGES if name in run["packages"]},
-        config=json.dumps(run["config"], indent=2, ensure_ascii=False),
-        snapshot=sources.of(inputs.snapshot, "snapshot"),
-        known=sources.known(),
+    page = (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            experiment=run["config"].get("experiment", out.parent.name),
+            synthetic=list(inputs.synthetic),
+            claims=claim_grids(inputs.claims, sources),
+            zero_shot=_results(inputs, sources),
+            tables=[_table(name, inputs, sources) for name in inputs.tables if name != IN_RESULTS],
+            reliance=reliance_grids(inputs.reliance, sources),
+            assertions=assertion_grids(inputs.assertions, sources),
+            drawings=[_drawing(name, path, sources) for name, path in inputs.figures.items()],
+            browser=[corpus_examples(settings, inputs, corpus, sources) for corpus in inputs.references],
+            training=_training(inputs, sources),
+            run=run,
+            packages={name: run["packages"][name] for name in SHOWN_PACKAGES if name in run["packages"]},
+            config=json.dumps(run["config"], indent=2, ensure_ascii=False),
+            snapshot=sources.of(inputs.snapshot, "snapshot"),
+            known=sources.known(),
+        )
     )
     artifacts.write_text(page, out)
 

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, File, Form, HTTPException, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi_offline import FastAPIOffline
@@ -21,7 +20,7 @@ from pydantic import BaseModel, Field
 
 from aligncap.config import Doubt
 from aligncap.config.languages import LANGUAGES
-from aligncap.errors import AlignCapError, AudioError, ConfigError
+from aligncap.errors import AlignCapError, AudioError, ConfigError, message
 from aligncap.serving.web import server
 from aligncap.serving.web.guard import UPLOAD_SECONDS
 from aligncap.serving.web.service import BusyError, CaptionService, ClosingError, Ears, Event, Job
@@ -132,6 +131,7 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
     """
     spoken = languages()
     names = list(captioners)
+    decoding = asyncio.Semaphore(limits.batch)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -154,11 +154,6 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
         status = 429 if isinstance(error, BusyError) else 503 if isinstance(error, ClosingError) else 422
         return JSONResponse({"detail": str(error)}, status, {"Retry-After": "2"} if status != 422 else None)
 
-    @app.exception_handler(RequestValidationError)
-    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        return JSONResponse({"detail": f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}"}, 422)
-
     async def recording(
         file: Annotated[UploadFile, File(description="one recording; the content decides, not the name")],
         language: Annotated[str | None, Form(description="ISO 639-1 of the speech; left out: detected")] = None,
@@ -167,11 +162,12 @@ def caption_app(captioners: Mapping[str, Ears], limits: Limits, host: str = "127
         """Return the decoded upload, or refuse a recording that cannot be captioned, with a sentence."""
         if language and language not in LANGUAGES:
             raise AudioError(f"language: '{language}' is no ISO 639-1 code; write en or zh, say, or leave it out")
-        data = await file.read()
-        if len(data) > limits.megabytes * MEGABYTE:
-            raise HTTPException(413, f"larger than {limits.megabytes:g} MB")
-        name = file.filename or "recording"
-        clip = await run_in_threadpool(read_upload, name, data, limits.seconds)
+        name = message(file.filename or "recording")
+        async with decoding:  # many may have arrived; memory holds this many of them, the others wait on disk
+            data = await file.read()
+            if len(data) > limits.megabytes * MEGABYTE:
+                raise HTTPException(413, f"larger than {limits.megabytes:g} MB")
+            clip = await run_in_threadpool(read_upload, name, data, limits.seconds)
         return Recording(name, clip, names if compare else names[:1], language or None)
 
     async def accepted(request: Request, asked: Annotated[Recording, Depends(recording)]) -> AsyncIterator[Accepted]:

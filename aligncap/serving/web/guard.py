@@ -6,6 +6,7 @@ import asyncio
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -44,8 +45,18 @@ def comes_from_elsewhere(headers: Headers) -> bool:
     return origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
 
 
+def is_utf8(content_type: str) -> bool:
+    """Return whether a form is in UTF-8, as browsers and programs send it.
+
+    Python has codecs that no form is meant to be decoded by, such as ``utf-7`` and ``undefined``, whose errors and
+    results the libraries below do not expect.
+    """
+    charset = parse_options_header(content_type)[1].get(b"charset", b"utf-8")
+    return charset.decode("latin-1").strip().lower().replace("_", "-") in ("utf-8", "utf8")
+
+
 class Guard:
-    """ASGI middleware that refuses requests of other websites and uploads that take too long.
+    """ASGI middleware that refuses requests of other websites, odd character sets and uploads that take too long.
 
     Args:
         app: Application behind it.
@@ -84,6 +95,10 @@ class Guard:
 
         if scope["method"] not in READS and comes_from_elsewhere(Headers(scope=scope)):
             refusal = JSONResponse({"detail": "sent by another website; open the page of this server itself"}, 403)
+            await refusal(scope, receive, dressed)
+            return
+        if not is_utf8(Headers(scope=scope).get("content-type", "")):
+            refusal = JSONResponse({"detail": "a form in another character set; send it in UTF-8"}, 415)
             await refusal(scope, receive, dressed)
             return
         await self.app(scope, in_time, dressed)

@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from fastapi import FastAPI
-from fastapi.responses import FileResponse
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from aligncap.errors import AlignCapError
+from aligncap.errors import AlignCapError, message
 from aligncap.serving.web.guard import UPLOAD_SECONDS, Guard
 
 STATIC = Path(__file__).parent / "static"
@@ -42,6 +43,12 @@ def dress(app: FastAPI, page: str, host: str, upload_seconds: float = UPLOAD_SEC
     if host in LOOPBACK:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
     app.add_middleware(Guard, upload_seconds=upload_seconds)
+
+    @app.exception_handler(RequestValidationError)
+    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        """Name the field and the mistake; FastAPI would repeat the value, which may be what no answer can hold."""
+        first = error.errors()[0]
+        return JSONResponse({"detail": message(f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}")}, 422)
 
     @app.get("/", include_in_schema=False)
     async def index() -> FileResponse:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from aligncap.speech import audio
 from aligncap.speech.audio import SAMPLE_RATE, WINDOW_S, Reading, decode, load_audio, resampled
 
 
@@ -80,3 +81,16 @@ def test_windows_are_resampled_as_they_come_and_never_all_held() -> None:
     for given, part in enumerate(resampled(windows()), start=1):
         assert len(part) == SAMPLE_RATE and read <= given + 1
     assert given == 9
+
+
+def test_many_channels_at_a_high_rate_are_held_in_smaller_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small FLAC of silence in 8 channels at 655 kHz would else be gigabytes at once."""
+    path = tmp_path / "many.flac"
+    noise = np.random.default_rng(0).standard_normal((5 * 16_000, 8)).astype(np.float32) * 0.1
+    soundfile.write(path, noise, 16_000)
+    whole = load_audio(path)
+    monkeypatch.setattr(audio, "HELD", 2 * 16_000 * 8)
+    assert [len(samples) for samples, _ in Reading(path, 60).windows()] == [32_000, 32_000, 16_000]
+    assert np.array_equal(load_audio(path), whole)

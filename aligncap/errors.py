@@ -37,7 +37,7 @@ class ArtifactError(AlignCapError):
     """An artifact is missing, of another schema, or does not hold what its schema declares."""
 
 
-class BusyError(AlignCapError):
+class RunningError(AlignCapError):
     """Another run of the pipeline, or a job that outlived its run, works on the same files."""
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter
 
-from aligncap.errors import AlignCapError, BusyError, printable
+from aligncap.errors import AlignCapError, RunningError, printable
 from aligncap.storage import MAKING, claim, storing
 
 Kind = TypeVar("Kind")
@@ -115,14 +115,14 @@ def hold_run(results: Path | None) -> tuple[int, ...]:
         Descriptors of the locks, which hold them until this process and those that inherit them have ended.
 
     Raises:
-        BusyError: Another run is at work there, or a job that outlived its run.
+        RunningError: Another run is at work there, or a job that outlived its run.
         StorageError: A lock cannot be made.
     """
     if (checkout := claim(RUN_LOCK)) is None:
-        raise BusyError("another run of this checkout is at work; wait for it or stop it")
+        raise RunningError("another run of this checkout is at work; wait for it or stop it")
     try:
         if (jobs := claim(JOBS_LOCK)) is None:
-            raise BusyError("a job of an earlier run, whose Snakemake is gone, is still at work; wait for it")
+            raise RunningError("a job of an earlier run, whose Snakemake is gone, is still at work; wait for it")
         os.close(jobs)
         if results is None:
             return (checkout,)
@@ -130,7 +130,7 @@ def hold_run(results: Path | None) -> tuple[int, ...]:
             results.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=results).close()  # a folder that can only be read is noticed here, not in a job
         if (folder := claim(results)) is None:
-            raise BusyError(f"a run of another checkout is at work in {results.resolve()}; wait for it or stop it")
+            raise RunningError(f"a run of another checkout is at work in {results.resolve()}; wait for it or stop it")
     except AlignCapError:
         os.close(checkout)
         raise

@@ -12,7 +12,7 @@ import pytest
 from amount import amount
 
 from aligncap import artifacts
-from aligncap.errors import BusyError, StorageError
+from aligncap.errors import RunningError, StorageError
 from aligncap.job import hold_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +54,7 @@ def test_a_second_run_is_refused_until_the_first_has_gone(
     holder: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkout: str, told: str
 ) -> None:
     monkeypatch.chdir(tmp_path / checkout)
-    with pytest.raises(BusyError, match=told):
+    with pytest.raises(RunningError, match=told):
         hold_run(Path("results/smoke"))
     for descriptor in hold_run(Path("results/other")) if checkout == "b" else ():
         os.close(descriptor)

@@ -59,7 +59,7 @@ async def client(
         name, data = next(sounds)
         begun = time.monotonic()
         try:
-            answer = await http.post("/v1/captions", files={"file": (name, data)}, data={"language": "en"})
+            answer = await http.post("/v1/captions", files={"file": (name, data)})
         except httpx.HTTPError as error:
             seen[type(error).__name__] += 1
             continue
@@ -87,7 +87,7 @@ async def drained(address: str, files: list[Path], process: subprocess.Popen, cl
 
         async def ask(path: Path) -> int:
             files = {"file": (path.name, path.read_bytes())}
-            return (await http.post("/v1/captions", files=files, data={"language": "en"})).status_code
+            return (await http.post("/v1/captions", files=files)).status_code
 
         asked = [asyncio.create_task(ask(files[n % len(files)])) for n in range(clients)]
         await asyncio.sleep(0.5)
@@ -111,13 +111,15 @@ def served(checkpoint: Path, models: Path, code: Path) -> Iterator[tuple[str, su
             process.terminate()
 
 
-def measured(name: str, address: str, process: subprocess.Popen, arguments: argparse.Namespace, clients: int) -> Row:
+def measured(
+    name: str, server: tuple[str, subprocess.Popen], arguments: argparse.Namespace, clients: int, seconds: float
+) -> Row:
     """Load a server with so many clients and return the line of the table."""
-    server = psutil.Process(process.pid)
+    address, process = server[0], psutil.Process(server[1].pid)
     asyncio.run(stage(address, arguments.files, clients, arguments.warm))
-    before, begun = megabytes(server), time.monotonic()
-    seen, took = asyncio.run(stage(address, arguments.files, clients, arguments.seconds))
-    seconds, held = time.monotonic() - begun, megabytes(server)
+    before, begun = megabytes(process), time.monotonic()
+    seen, took = asyncio.run(stage(address, arguments.files, clients, seconds))
+    seconds, held = time.monotonic() - begun, megabytes(process)
     errors = sum(count for status, count in seen.items() if status not in (200, 429))
     return [
         name,
@@ -141,7 +143,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--warm", type=float, default=20, help="seconds of the same load before each measurement")
     parser.add_argument("--clients", nargs="+", type=int, default=[1, 8, 64])
-    parser.add_argument("--against", type=Path, help="another checkout, whose server one client loads")
+    parser.add_argument("--against", type=Path, help="another checkout, whose server one client loads, a fifth as long")
     parser.add_argument("--against-checkpoint", type=Path, help="a checkpoint that its code reads")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
@@ -149,15 +151,15 @@ def main() -> None:
 
     def before() -> None:
         if arguments.against is not None:
-            with served(arguments.against_checkpoint, arguments.models, arguments.against) as (address, process):
-                rows.append(measured(arguments.against.name, address, process, arguments, 1))
+            with served(arguments.against_checkpoint, arguments.models, arguments.against) as server:
+                rows.append(measured(arguments.against.name, server, arguments, 1, arguments.seconds / 5))
 
     before()
-    with served(arguments.checkpoint, arguments.models, ROOT) as (address, process):
+    with served(arguments.checkpoint, arguments.models, ROOT) as server:
         for clients in arguments.clients:
-            rows.append(measured("this", address, process, arguments, clients))
-        ended = asyncio.run(drained(address, arguments.files, process))
-        code = process.wait(120)
+            rows.append(measured("this", server, arguments, clients, arguments.seconds))
+        ended = asyncio.run(drained(server[0], arguments.files, server[1]))
+        code = server[1].wait(120)
     before()
     text = "\n".join(
         [

@@ -191,7 +191,9 @@ class Record:
         """Assert that nothing crashed, hung, raised what it may not, or grew."""
         found = self.write()
         assert not self.faults, "\n".join(self.kept)
-        assert self.now - self.early < GROWTH_MB and self.peak < PEAK_MB, found["memory_mb"]
+        assert self.peak < PEAK_MB, found["memory_mb"]
+        # a sample is over before all that is loaded and held once has been
+        assert not LONG or self.now - self.early < GROWTH_MB, found["memory_mb"]
 
 
 def each(strategy: st.SearchStrategy[bytes], record: Record, trial: Callable[[bytes], dict[str, Any]]) -> None:

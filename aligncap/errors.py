@@ -18,6 +18,11 @@ def message(text: str) -> str:
     return told if len(told) <= LONGEST else f"{told[: LONGEST - 500]} [...] {told[-400:]}"
 
 
+def cause(error: BaseException) -> str:
+    """Return kind and message of a library's error, in one line, for a message of ours."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
 class AlignCapError(Exception):
     """Base of every error that the user can mend; command lines print it without a traceback.
 

@@ -89,6 +89,20 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def scratch_beside(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder beside another one, in which that is built and then renamed; it is removed at the end.
+
+    Raises:
+        StorageError: The disk is full, or the folder above cannot be written.
+    """
+    with storing(folder, MAKING):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        place = tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.")
+    with place as scratch:
+        yield Path(scratch)
+
+
 def write_text(text: str, path: str | Path) -> None:
     """Write a UTF-8 text file atomically. Raises as ``atomic_path``."""
     with atomic_path(path) as temporary:

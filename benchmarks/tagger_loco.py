@@ -11,6 +11,7 @@ whose emotion reaches the threshold, and how many of these are right.
 """
 
 import argparse
+import functools
 import sys
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import numpy as np
 from aligncap import artifacts
 from aligncap.clues.tagger.heads import Array, OutOfFold, fit_temperature, out_of_fold, softmax
 from aligncap.clues.tagger.model import normalisation_groups, pooled
-from aligncap.config import TaggerSettings
+from aligncap.config import AlignCapConfig, TaggerSettings
 from aligncap.evaluation.tables.tagger import measures, score_kind
 from aligncap.speech.features import load_features
 from aligncap.systems import load
@@ -75,6 +76,20 @@ class Corpora:
         return [found[corpus][key] for corpus, key in self.names]
 
 
+@functools.cache
+def configured() -> AlignCapConfig:
+    """The project's own configuration."""
+    return load(ROOT / "config.yaml")
+
+
+def settings_of(choice: str) -> tuple[TaggerSettings, tuple[int, ...]]:
+    """The tagger of config.yaml with the keys of a choice changed, and the layers that it names; none are all."""
+    changed = dict(part.split("=", 1) for part in choice.split())
+    layers = tuple(int(x) for x in changed.pop("layers", "").split(",") if x)
+    default = configured().tagger.model_dump()
+    return TaggerSettings(**(default | {"measured": []} | changed)), layers  # no figure tells an emotion
+
+
 def temperature(found: OutOfFold, labels: list[str], used: np.ndarray, prior: str) -> float:
     """Fitted on the predictions of the clips ``used`` (a mask)."""
     names = found.labels[KIND]
@@ -126,18 +141,13 @@ def main() -> None:
     arguments = parser.parse_args()
     if len(arguments.corpora) < 2:
         sys.exit("leave one corpus out needs two training corpora")
-    config = load(ROOT / "config.yaml")
     corpora = Corpora(arguments.results, arguments.corpora)
     columns = "acc / macro | ECE folds / corpus | kept: acc"
     heads = " | ".join(f"→ {name}: {columns}" for name in sorted(arguments.corpora))
     print(f"| choice | {heads} | mean macro |\n|---|{'---:|' * (3 * len(arguments.corpora) + 1)}")
     for choice in [" ".join(parts) for parts in arguments.set] if arguments.set else CHOICES:
-        changed = dict(part.split("=", 1) for part in choice.split())
-        layers = tuple(int(x) for x in changed.pop("layers", "").split(",") if x)
-        settings = TaggerSettings(
-            **(config.tagger.model_dump() | {"measured": []} | changed)
-        )  # no figure tells an emotion
-        found = leave_one_out(corpora, settings, layers, config.seed)
+        settings, layers = settings_of(choice)
+        found = leave_one_out(corpora, settings, layers, configured().seed)
         cells = [
             f"{a:.3f} / {m:.3f} | {f:.3f} / {c:.3f} | {kept:.2f}: {right:.2f}"
             for a, m, f, c, kept, right in (found[name] for name in sorted(found))

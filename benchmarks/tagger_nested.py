@@ -19,12 +19,10 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from tagger_loco import KIND, ROOT, Corpora
+from tagger_loco import KIND, Corpora, configured, settings_of
 
 from aligncap.clues.tagger.heads import Array, fit_heads, standardised_rows
-from aligncap.config import TaggerSettings
 from aligncap.evaluation.bootstrap import resample_weights, weighted_macro
-from aligncap.systems import load
 
 CANDIDATES = (
     "",
@@ -37,10 +35,7 @@ CANDIDATES = (
 
 def right(corpora: Corpora, choice: str, held: tuple[str, ...], seed: int) -> Array:
     """Whether the emotion of each clip of ``held`` is told by a tagger of all other corpora; NaN elsewhere."""
-    changed = dict(part.split("=", 1) for part in choice.split())
-    layers = tuple(int(x) for x in changed.pop("layers", "").split(",") if x)
-    default = load(ROOT / "config.yaml").tagger.model_dump()
-    settings = TaggerSettings(**(default | {"measured": []} | changed))  # no figure tells an emotion
+    settings, layers = settings_of(choice)
     inside = np.isin(corpora.corpus, held)
     outside = np.flatnonzero(~inside)
     rows = corpora.rows(layers, settings.pooling)
@@ -81,7 +76,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if len(arguments.corpora) < 3:
         sys.exit("a nested choice needs three training corpora")
-    seed = load(ROOT / "config.yaml").seed
+    seed = configured().seed
     corpora, names = Corpora(arguments.results, arguments.corpora), sorted(arguments.corpora)
     weights = {}
     for name in names:

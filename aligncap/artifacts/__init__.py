@@ -17,7 +17,7 @@ from aligncap.artifacts.files import (
     write_batches,
 )
 from aligncap.artifacts.schemas import SCHEMAS
-from aligncap.storage import atomic_path, storing, write_json, write_text
+from aligncap.storage import atomic_path, write_json, write_text
 
 __all__ = [
     "CODE_VARIABLE",
@@ -30,7 +30,6 @@ __all__ = [
     "read_notes",
     "read_rows",
     "read_table",
-    "storing",
     "verify",
     "work_directory",
     "write",

@@ -21,7 +21,7 @@ from aligncap import artifacts
 from aligncap.captioner.adapter import SpeechAdapter
 from aligncap.captioner.model import CaptionModel, load_exactly, lora_tensors
 from aligncap.config import AdapterSettings, Compute, Lora, Prompts
-from aligncap.errors import ModelError
+from aligncap.errors import ModelError, cause
 
 FORMAT = 2
 REMEDY = "delete it and run the same command again, or fetch the checkpoint again"
@@ -125,8 +125,7 @@ def settings_of(path: Path) -> Iterator[None]:
     try:
         yield
     except (LookupError, TypeError, AttributeError, ValueError) as error:  # pydantic's own is a ValueError
-        told = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: damaged ({type(error).__name__}: {told}); {REMEDY}") from None
+        raise ModelError(f"{path}: damaged ({cause(error)}); {REMEDY}") from None
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ from aligncap.captioner.adapter import Speech, SpeechAdapter, build_adapter, pad
 from aligncap.captioner.example import Example
 from aligncap.captioner.packing import Packed, Prompt, pack
 from aligncap.config import AdapterSettings, Compute, Lora, Prompts
-from aligncap.errors import ModelError
+from aligncap.errors import ModelError, cause
 from aligncap.models.device import pick_device, pick_dtype
 
 CONTENT = "\u241econtent\u241e"
@@ -85,9 +85,8 @@ class CaptionModel(nn.Module):
                 folder, attn_implementation=attention, dtype=self.dtype, use_safetensors=True
             )
         except Exception as error:  # whatever damaged files make the library raise
-            told = " ".join(str(error).split())[:200]
             raise ModelError(
-                f"{folder}: no language model, or damaged ({type(error).__name__}: {told}); delete it and run again"
+                f"{folder}: no language model, or damaged ({cause(error)}); delete it and run again"
             ) from error
         self.to(device).requires_grad_(False).eval()
         self.adapter: SpeechAdapter | None = None

@@ -8,7 +8,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
-from aligncap.errors import ModelError
+from aligncap.errors import ModelError, cause
 
 
 def convert(kind: str, folder: Path) -> None:
@@ -29,9 +29,8 @@ def convert(kind: str, folder: Path) -> None:
     except ModelError:
         raise
     except Exception as error:  # the readers raise whatever a header makes them do
-        told = " ".join(str(error).split())[:200]
         raise ModelError(
-            f"models: format {kind}: cannot be read ({type(error).__name__}: {told}); fetch it again, or name its format"
+            f"models: format {kind}: cannot be read ({cause(error)}); fetch it again, or name its format"
         ) from error
 
 

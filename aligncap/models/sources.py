@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from aligncap import artifacts
 from aligncap.config import ModelSource
 from aligncap.errors import ModelError
-from aligncap.storage import MAKING
+from aligncap.storage import scratch_beside, storing
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +52,8 @@ def fetch_model(source: ModelSource, manifest: Path) -> None:
             "give one each or none"
         )
     folder = manifest.parent
-    with artifacts.storing(folder, MAKING):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        place = tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{source.name}.")
-    with artifacts.storing(folder), place as scratch:
-        built = Path(scratch) / "built"
+    with storing(folder), scratch_beside(folder) as scratch:
+        built = scratch / "built"
         built.mkdir()
         cache: dict[str, Path] = {}
         for number, entry in enumerate(source.files):
@@ -65,7 +62,7 @@ def fetch_model(source: ModelSource, manifest: Path) -> None:
             if uri.startswith("random:"):
                 random_models.write_random(uri.removeprefix("random:"), built)
             else:
-                _lay(_resolve(uri, expected, Path(scratch), cache, source.name), built, append, target, source.name)
+                _lay(_resolve(uri, expected, scratch, cache, source.name), built, append, target, source.name)
         convert.convert(source.format, built)
         files = sorted(path for path in built.rglob("*") if path.is_file())
         for path in files:

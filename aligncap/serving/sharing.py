@@ -12,7 +12,7 @@ from aligncap import artifacts
 from aligncap.captioner.checkpoint import CheckpointPaths, load_weights, write_system
 from aligncap.corpora.registry import licence_of, traits_of
 from aligncap.errors import ModelError
-from aligncap.storage import MAKING
+from aligncap.storage import scratch_beside, storing
 
 if TYPE_CHECKING:
     from aligncap.serving.captioner import Captioner
@@ -32,11 +32,8 @@ def save(captioner: Captioner, folder: Path, base_models: bool, half: bool, comm
     """
     if folder.exists():
         raise ModelError(f"{folder}: is there already; give another folder, or delete it")
-    with artifacts.storing(folder, MAKING):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        place = tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.")
-    with artifacts.storing(folder), place as scratch:
-        built = Path(scratch) / "built"
+    with storing(folder), scratch_beside(folder) as scratch:
+        built = scratch / "built"
         built.mkdir()
         for path in CheckpointPaths.of(captioner.folder):
             if half and path.suffix == ".safetensors":

@@ -21,24 +21,25 @@ from aligncap.artifacts.files import verify
 from aligncap.errors import ArtifactError
 
 ENTRY = [sys.executable, "tools/run_pipeline.py", *SMOKE]
-TIMED = (".html", "run.json", ".tsv", "metrics.json")  # these name the machine's time
+RESULTS = "results/smoke"
+# What names times, machines or folders.
+TIMED = tuple(f"{RESULTS}/{name}" for name in ("benchmarks/", "run.json", "report.html", "metrics.json"))
 
 
 def digests(project: Project, files: Sequence[str] | None = None) -> dict[str, str]:
     """SHA-256 of these files of the project, by default of all that have to come out the same."""
-    results = project.folder / "results" / "smoke"
-    paths = results.rglob("*") if files is None else map(project.folder.joinpath, files)
-    found = {str(path.relative_to(project.folder)): path for path in paths if path.is_file()}
+    paths = (project.folder / RESULTS).rglob("*") if files is None else map(project.folder.joinpath, files)
+    found = {path.relative_to(project.folder).as_posix(): path for path in paths if path.is_file()}
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest()
         for name, path in sorted(found.items())
-        if not name.endswith(TIMED) and "/benchmarks/" not in name and not Path(name).name.startswith(".")
+        if not name.startswith(TIMED) and not path.name.startswith(".")
     }
 
 
 def whole(project: Project) -> None:
     """Every artifact that is there can be read; a run that was killed leaves old ones, new ones, or none."""
-    for path in (project.folder / "results" / "smoke").rglob("*.parquet"):
+    for path in (project.folder / RESULTS).rglob("*.parquet"):
         if path.name.startswith("."):
             continue
         try:
@@ -122,7 +123,7 @@ class Script:
 
 def seconds(project: Project, rule: str) -> float:
     """What the quickest job of a rule took."""
-    files = (project.folder / "results" / "smoke" / "benchmarks" / rule).rglob("*.tsv")
+    files = (project.folder / RESULTS / "benchmarks" / rule).rglob("*.tsv")
     return max(1.0, min((float(path.read_text().splitlines()[1].split("\t")[0]) for path in files), default=5.0))
 
 

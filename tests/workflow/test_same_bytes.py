@@ -1,11 +1,10 @@
 """Two fresh checkouts, eight jobs at once and one, all cores and a single one: every artifact has the same bytes."""
 
-import hashlib
 import os
-from pathlib import Path
 
 import pytest
 from amount import LONG
+from killing import digests
 from snakemake_project import SMOKE, Project
 
 pytestmark = [
@@ -13,18 +12,6 @@ pytestmark = [
     pytest.mark.timeout(7200),
     pytest.mark.skipif(not LONG, reason="a whole smoke run on one core; `make faults` has it"),
 ]
-# What names times, machines or folders.
-TIMED = ("benchmarks/", "run.json", "report.html", "metrics.json")
-
-
-def digests(project: Project) -> dict[str, str]:
-    results = project.folder / "results" / "smoke"
-    files = {str(path.relative_to(results)): path for path in results.rglob("*") if path.is_file()}
-    return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for name, path in files.items()
-        if not name.startswith(TIMED) and not Path(name).name.startswith(".")
-    }
 
 
 def test_jobs_and_cores_change_no_byte(smoke: Project, project: Project) -> None:

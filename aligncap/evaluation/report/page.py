@@ -60,26 +60,23 @@ def write_report(settings: Report, inputs: ReportInputs, out: Path) -> None:
     """
     sources = Sources(out, runs_by_file())
     run = _read_snapshot(inputs.snapshot)
-    page = (
-        environment()
-        .get_template("report.html.j2")
-        .render(
-            experiment=run["config"].get("experiment", out.parent.name),
-            synthetic=list(inputs.synthetic),
-            claims=claim_grids(inputs.claims, sources),
-            zero_shot=_results(inputs, sources),
-            tables=[_table(name, inputs, sources) for name in inputs.tables if name != IN_RESULTS],
-            reliance=reliance_grids(inputs.reliance, sources),
-            assertions=assertion_grids(inputs.assertions, sources),
-            drawings=[_drawing(name, path, sources) for name, path in inputs.figures.items()],
-            browser=[corpus_examples(settings, inputs, corpus, sources) for corpus in inputs.references],
-            training=_training(inputs, sources),
-            run=run,
-            packages={name: run["packages"][name] for name in SHOWN_PACKAGES if name in run["packages"]},
-            config=json.dumps(run["config"], indent=2, ensure_ascii=False),
-            snapshot=sources.of(inputs.snapshot, "snapshot"),
-            known=sources.known(),
-        )
+    template = environment().get_template("report.html.j2")
+    page = template.render(
+        experiment=run["config"].get("experiment", out.parent.name),
+        synthetic=list(inputs.synthetic),
+        claims=claim_grids(inputs.claims, sources),
+        zero_shot=_results(inputs, sources),
+        tables=[_table(name, inputs, sources) for name in inputs.tables if name != IN_RESULTS],
+        reliance=reliance_grids(inputs.reliance, sources),
+        assertions=assertion_grids(inputs.assertions, sources),
+        drawings=[_drawing(name, path, sources) for name, path in inputs.figures.items()],
+        browser=[corpus_examples(settings, inputs, corpus, sources) for corpus in inputs.references],
+        training=_training(inputs, sources),
+        run=run,
+        packages={name: run["packages"][name] for name in SHOWN_PACKAGES if name in run["packages"]},
+        config=json.dumps(run["config"], indent=2, ensure_ascii=False),
+        snapshot=sources.of(inputs.snapshot, "snapshot"),
+        known=sources.known(),
     )
     artifacts.write_text(page, out)
 

@@ -65,15 +65,17 @@ def encode(
     sound: np.ndarray = TONE,
     layout: str = "mono",
     live: bool = False,
+    options: dict[str, str] | None = None,
 ) -> Path:
     """Write a sound at 16 kHz, ``[n]`` or ``[channels, n]``, through FFmpeg; one channel is copied to all of them.
 
-    What is ``live`` has no length in its header, as what a browser records.
+    What is ``live`` has no length in its header, as what a browser records. ``options`` are those of the container and
+    of the codec.
     """
     import av
 
-    with av.open(str(path), "w", format=container, options={"live": "1"} if live else {}) as out:
-        stream = out.add_stream(codec, rate=rate, layout=layout, options={"strict": "-2"})
+    with av.open(str(path), "w", format=container, options=(options or {}) | ({"live": "1"} if live else {})) as out:
+        stream = out.add_stream(codec, rate=rate, layout=layout, options={"strict": "-2"} | (options or {}))
         coding = stream.codec_context
         coding.open()
         count = len(av.AudioLayout(layout).channels)

@@ -122,10 +122,12 @@ def by_ffmpeg(file: Path) -> Decoding:
             for frame in _frames(container, stream):
                 own = (frame.format.name, frame.layout.name, frame.sample_rate)
                 if own != shape:  # joined files may change in the middle
-                    resampler, shape = av.AudioResampler(format="fltp"), own
+                    # packed, because the array of a planar frame of more than 8 channels reads memory of others
+                    resampler, shape = av.AudioResampler(format="flt"), own
                 assert resampler is not None
                 for part in resampler.resample(frame):
-                    yield Piece(np.ascontiguousarray(part.to_ndarray().T, np.float32), frame.sample_rate)
+                    channels = part.layout.nb_channels
+                    yield Piece(part.to_ndarray().reshape(-1, channels).astype(np.float32), frame.sample_rate)
     except (av.error.FFmpegError, ValueError, OverflowError, ArithmeticError) as error:
         raise Unreadable(one_line(getattr(error, "strerror", None) or error)) from error
 

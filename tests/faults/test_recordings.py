@@ -1,8 +1,11 @@
 """Recordings as they come: cut, joined, piped, of strange channels and scales. Read whole, with a word, or refused."""
 
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -17,6 +20,9 @@ def wav(path: Path, samples: np.ndarray = TONE, coding: str = "PCM_16") -> Path:
     return path
 
 
+VARIABLE = {"write_xing": "0", "flags": "+qscale", "global_quality": "236"}  # libmp3lame's second best quality
+
+
 @pytest.mark.parametrize("change", [without_frame_count, lambda path: cut(path, 0.5)])
 def test_mp3_gives_the_same_samples_always(tmp_path: Path, change) -> None:
     path = change(encode(tmp_path / "a.mp3", "libmp3lame", "mp3"))
@@ -24,6 +30,18 @@ def test_mp3_gives_the_same_samples_always(tmp_path: Path, change) -> None:
     assert all(np.array_equal(first, other) for other in others)
     assert np.abs(first).max() < 0.5
     assert len(first) / RATE == pytest.approx(SECONDS if change is without_frame_count else SECONDS / 2, abs=0.15)
+
+
+@pytest.mark.parametrize("silence_s", [0.25, 1.0])
+def test_an_mp3_whose_first_frames_tell_nothing_of_its_length_is_as_long_as_what_it_holds(
+    tmp_path: Path, silence_s: float
+) -> None:
+    """A variable bit rate and no frame that tells their number: the first ones, of silence, make it seem longer."""
+    sound = np.concatenate([np.zeros(round(silence_s * RATE), np.float32), TONE, TONE])
+    path = encode(tmp_path / "a.mp3", "libmp3lame", "mp3", sound=sound, options=VARIABLE)
+    first, *others = [decode(path).samples for _ in range(3)]
+    assert all(np.array_equal(first, other) for other in others)
+    assert len(first) / RATE == pytest.approx(len(sound) / RATE, abs=0.15)
 
 
 def test_mp3_cut_in_half_says_so(tmp_path: Path) -> None:
@@ -116,10 +134,12 @@ def test_joined_aac_whose_format_changes_is_read_whole(tmp_path: Path) -> None:
     assert [np.sqrt(np.mean(half**2)) for half in halves] == pytest.approx([np.sqrt(np.mean(TONE**2))] * 2, rel=0.1)
 
 
-def test_aac_that_begins_in_silence(tmp_path: Path) -> None:
-    sound = np.concatenate([np.zeros(2 * RATE, np.float32), TONE])
+@pytest.mark.parametrize("silence_s", [2, 5])
+def test_aac_that_begins_in_silence(tmp_path: Path, silence_s: int) -> None:
+    """From the small frames of 5 s of silence, FFmpeg takes the whole for more than a minute."""
+    sound = np.concatenate([np.zeros(silence_s * RATE, np.float32), TONE])
     clip = decode(encode(tmp_path / "a.aac", "aac", "adts", sound=sound))
-    assert clip.duration_s == pytest.approx(2 + SECONDS, abs=0.2)
+    assert clip.duration_s == pytest.approx(silence_s + SECONDS, abs=0.2)
     assert np.abs(clip.samples).max() == pytest.approx(0.4, abs=0.1)
 
 
@@ -148,6 +168,22 @@ def test_channels_are_averaged_whatever_reads_them(tmp_path: Path, container: st
     sound[0] = TONE
     clip = decode(encode(tmp_path / "clip", codec, container, sound=sound, layout=layout))
     assert np.abs(clip.samples).max() == pytest.approx(0.4 / channels, rel=0.03)
+
+
+def test_a_recording_of_many_channels_does_not_end_the_process(tmp_path: Path) -> None:
+    """The array of a planar frame of more than 8 channels reads memory that is not its own."""
+    sound = np.stack([TONE * (number + 1) / 16 for number in range(16)])
+    path = tmp_path / "clip.mka"
+    with av.open(str(path), "w", format="matroska") as container:
+        stream = container.add_stream("pcm_f32le", rate=RATE, layout="16 channels")
+        frame = av.AudioFrame.from_ndarray(sound.T.reshape(1, -1).copy(), format="flt", layout="16 channels")
+        frame.sample_rate = RATE
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    code = "import sys; from aligncap.speech.audio import decode; decode(sys.argv[1]).samples.tofile(sys.argv[2])"
+    found = subprocess.run([sys.executable, "-c", code, path, tmp_path / "samples"], capture_output=True, check=False)
+    assert found.returncode == 0, found
+    assert np.allclose(np.fromfile(tmp_path / "samples", np.float32), sound.mean(axis=0), atol=1e-4)
 
 
 @pytest.mark.parametrize("layout", ["stereo", "mono"])

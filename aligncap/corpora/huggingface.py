@@ -1,10 +1,11 @@
 """Adapter ``huggingface``: a data set in a form that the library ``datasets`` reads, on disk or on a hub.
 
-On disk it is a folder from ``save_to_disk``, or a folder of Parquet, CSV or audio files that ``load_dataset`` knows. On
-a hub it is ``hf://org/name@revision``, or ``hf://org/name@revision#subset``; a revision is required, or results would
-change with the hub. No code of a data set is run (``datasets`` 4 and later cannot), no pickle is loaded,
-and audio is not decoded by that library. Audio that a data set names by a path is read where it lies: a relative path
-inside the data set's folder only, an absolute one from a folder only, not from a hub.
+On disk it is a folder from ``save_to_disk``, or a folder of Parquet or CSV files that ``load_dataset`` knows. A folder
+of audio files is read only where torchcodec is installed; its metadata.csv is a manifest, which needs none. On a hub it
+is ``hf://org/name@revision``, or ``hf://org/name@revision#subset``; a revision is required, or results would change
+with the hub. No code of a data set is run (``datasets`` 4 and later cannot), no pickle is loaded, and audio is not
+decoded by that library. Audio that a data set names by a path is read where it lies: a relative path inside the data
+set's folder only, an absolute one from a folder only, not from a hub.
 """
 
 from __future__ import annotations
@@ -74,11 +75,12 @@ class HuggingFace:
         stems = [Path(path).stem if path else "" for path in paths]
         told = all(stems) and len(set(stems)) == len(stems)  # otherwise they do not identify clips
         known = data.select_columns([name for name in data.column_names if name in {*self.columns.values()}])
+        sounds = data.select_columns([self.audio])  # another column of audio would be decoded, which needs torchcodec
         for number in range(len(data)):
             row = Row(f"{self.name}: {split} row {number + 1}", {})
             default = stems[number] if told else f"{split}_{number:07d}"
             laid = self.folder / f"{first + number:07d}{_suffix(paths[number])}"
-            stored = partial(self._bytes, data, number)
+            stored = partial(self._bytes, sounds, number)
             yield from each_row([row], partial(self._read, known, number, laid, default, stored))
 
     def _read(
@@ -163,5 +165,10 @@ def _load(root: str, split: str | None, name: str) -> dict[str, Any]:
                     refuse_pointer(file)
                 except OSError as pointer:
                     raise CorpusError(f"{display(file)}: {pointer.strerror or pointer}") from error
+        if "torchcodec" in str(error.__cause__):
+            raise CorpusError(
+                f"{name}: is a folder of audio files, which datasets reads with torchcodec alone; take 'adapter: "
+                "manifest' with its metadata.csv as 'root' and columns: {audio_path: file_name}"
+            ) from error
         raise CorpusError(f"{name}: cannot be read by datasets: {_line(error)}; correct 'root' or 'split'") from error
     return dict(loaded) if isinstance(loaded, dict) else {split or "all": loaded}

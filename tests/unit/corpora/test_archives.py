@@ -178,6 +178,30 @@ def test_clips_whose_names_tell_nothing_are_numbered(tmp_path, data):
     assert len(list((tmp_path / "out/wav").iterdir())) == 1
 
 
+def test_a_folder_of_audio_files_is_told_to_be_a_manifest(tmp_path: Path) -> None:
+    """The library ``datasets`` reads such a folder with torchcodec alone, which would decode the audio, too."""
+    (tmp_path / "data").mkdir()
+    for number in range(2):
+        (tmp_path / "data" / f"{number}.flac").write_bytes(flac(10.0 + number))
+    (tmp_path / "data" / "metadata.csv").write_text("file_name,mood\n0.flac,sad\n1.flac,happy\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match=r"take 'adapter: manifest' with its metadata.csv as 'root'"):
+        prepare(tmp_path, adapter="huggingface", root=str(tmp_path / "data"), columns={"emotion": "mood"})
+    columns = {"audio_path": "file_name", "emotion": "mood"}
+    table = str(tmp_path / "data" / "metadata.csv")
+    _, labels, _ = prepare(tmp_path, adapter="manifest", root=table, columns=columns, language="en")
+    assert [row["emotion"] for row in labels] == ["sad", "happy"]
+
+
+def test_audio_that_is_not_asked_for_is_not_decoded(tmp_path, data):
+    """The library would want torchcodec for each column of audio that it is asked for as it is."""
+    import datasets
+
+    told = data["train"].add_column("answer", data["train"]["audio"], feature=datasets.Audio(decode=False))
+    told.cast_column("answer", datasets.Audio()).cast_column("audio", datasets.Audio()).save_to_disk(tmp_path / "saved")
+    audio, _, skipped = prepare(tmp_path / "out", **settings(tmp_path / "saved"))
+    assert [row["utterance_id"] for row in audio] == ["a", "b", "c"] and not skipped
+
+
 def test_audio_outside_the_data_set_is_read_by_its_path(tmp_path, data):
     import datasets
 

@@ -167,7 +167,20 @@ def test_the_server(tmp_path: Path) -> None:
         pid, count = server.process.pid, [0]
         assert exchange(server.port, request("GET", "/docs", [], b"", None, False)).startswith(b"HTTP/1.1 200")
         files = server.files
-        record = Record("http", 40, lambda: cpu_seconds(pid), lambda: (memory_mb(pid), memory_mb(pid, "VmHWM")))
+        record = Record(
+            "http", 40, lambda: cpu_seconds(pid), lambda: (memory_mb(pid), memory_mb(pid, "VmHWM")), waits=True
+        )
         each(requests(), record, lambda data: trial(server, data, count))
         record.check()
         assert server.files_settle(files + 2) <= files + 2
+
+
+@pytest.mark.timeout(300)
+def test_a_body_that_is_no_http_is_refused_without_a_traceback(tmp_path: Path) -> None:
+    """Found by the fuzzer: the server has answered it already when the application wants to."""
+    head = b"DELETE /v1/captions HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with served(tmp_path, upload_seconds=2) as server:
+        answer = exchange(server.port, head + b"no size of a chunk\r\n")
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert exchange(server.port, request("GET", "/healthz", [], b"", None, False)).startswith(b"HTTP/1.1 200")
+        assert not [line for line in server.log if "Traceback" in line]

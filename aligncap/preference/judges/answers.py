@@ -8,12 +8,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from aligncap import artifacts
 
 LONGEST = 20_000  # characters of a text in which an answer is looked for
 SHOWN = 60  # characters of a field's name that are told
+
+
+def _reason(text: str) -> str:
+    """Strip a text; Python strips more than pydantic does, such as the separators of ASCII."""
+    if not text.strip():
+        raise ValueError("should have at least 1 character")
+    return text.strip()
+
 
 Points = Annotated[float, Field(strict=True, ge=1, le=5)]
 
@@ -25,7 +33,7 @@ class Answer(BaseModel):
 
     factuality: Points
     faithfulness: Points
-    why: Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1)]
+    why: Annotated[str, StringConstraints(strict=True), AfterValidator(_reason)]
 
 
 class BadAnswer(ValueError):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException
+from h11 import LocalProtocolError
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -91,7 +93,8 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
                 headers["Content-Security-Policy"] = POLICIES.get(scope["path"], NOTHING)
-            await send(message)
+            with suppress(LocalProtocolError):  # the rest of the request was no HTTP, and uvicorn has answered that
+                await send(message)
 
         if scope["method"] not in READS and comes_from_elsewhere(Headers(scope=scope)):
             refusal = JSONResponse({"detail": "sent by another website; open the page of this server itself"}, 403)

@@ -73,6 +73,11 @@ class Transcripts(Section):
         "GPUs, float16; int8 is rounded and may write other words on another processor; auto takes the fastest that "
         "the device has",
     )
+    padding_s: Annotated[float, Field(ge=0, le=30)] = Field(
+        6.0,
+        description="seconds of silence behind a clip that an ASR of format whisper_ctranslate2 reads; 30 fill its "
+        "window, as in its training, and take several times as long",
+    )
     leave_out: tuple[Language, ...] = Field(
         (),
         description="languages that the ASR writes too badly to be read: a clip of such a language that has no text of "

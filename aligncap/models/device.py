@@ -18,6 +18,11 @@ def pick_device(compute: Compute) -> torch.device:
     return torch.device(compute.device)
 
 
+def clip_threads(compute: Compute, device: torch.device) -> int:
+    """Return how many clips are heard at once, each by one thread: all threads of a CPU, and one that feeds a GPU."""
+    return compute.threads if device.type == "cpu" else 1
+
+
 def pick_dtype(compute: Compute, device: torch.device) -> torch.dtype:
     """Return the precision of the LLM, where ``auto`` is bf16 if the device multiplies it in hardware, else fp32."""
     if compute.precision != "auto":

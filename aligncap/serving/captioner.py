@@ -22,7 +22,7 @@ from aligncap.vocabulary import Clue
 if TYPE_CHECKING:
     from aligncap.captioner.example import Example
     from aligncap.captioner.model import CaptionModel
-    from aligncap.serving.sounds import Sound
+    from aligncap.serving.sounds import Recording, Sound
 
 BATCH = 16  # clips that go through adapter and LLM together
 WINDOW = 4  # batches whose features are computed before they are sorted by length
@@ -86,7 +86,7 @@ class Captioner:
             settings_of,
         )
         from aligncap.clues.tagger import model as tagger
-        from aligncap.models.device import pick_device
+        from aligncap.models.device import clip_threads, pick_device
         from aligncap.speech.asr import Transcriber
         from aligncap.speech.encoder import load_encoder
 
@@ -102,6 +102,7 @@ class Captioner:
             self._clues = TaggerSettings(**self.system["tagger"])
         folders = {role: base_model(models, source) for role, source in sources.items()}
         device = pick_device(compute)
+        self.threads = clip_threads(compute, device)
         self.model: CaptionModel = load_checkpoint(paths, folders["llm"], compute)
         self.model.fold_lora()
         tensors = {name: t.numpy() for name, t in load_tagger(paths).items()}
@@ -119,7 +120,7 @@ class Captioner:
             from aligncap.models.sentence_encoder import SentenceEncoder
 
             self._text_clue = TextClue(SentenceEncoder(folders["sentence_encoder"]))
-        self._encoder = load_encoder(folders["speech_encoder"], device)
+        self._encoder = load_encoder(folders["speech_encoder"], device, max(self._features.layers))
         self._transcriber = Transcriber(folders["asr"], compute, self._transcripts)
 
     @classmethod
@@ -176,7 +177,7 @@ class Captioner:
     ) -> Iterator[Caption]:
         """Caption clips in order, each with the same caption that it gets alone.
 
-        Speech is recognised clip by clip; adapter and LLM take ``batch_size`` clips of similar length at once.
+        Each core hears one clip at a time; adapter and LLM take ``batch_size`` clips of similar length at once.
 
         Args:
             sounds: Paths that soundfile or PyAV can read (any sample rate, channels are averaged), arrays ``[n]`` at
@@ -191,13 +192,14 @@ class Captioner:
                 ``prepare_clip`` and ``describe``.
         """
         from aligncap.serving.sounds import read_sound
+        from aligncap.speech.parallel import each_in_a_thread
 
         def heard(sound: Sound) -> PreparedClip:
             name, clip = read_sound(sound, max_duration_s)
             return self.prepare_clip(clip.samples, language, name, clip.warnings)
 
         waiting = iter(sounds)
-        while window := [heard(sound) for sound in islice(waiting, WINDOW * batch_size)]:
+        while window := list(each_in_a_thread(heard, islice(waiting, WINDOW * batch_size), self.threads)):
             order = sorted(range(len(window)), key=lambda i: window[i].duration_s)
             captions: dict[int, Caption] = {}
             for start in range(0, len(order), batch_size):
@@ -247,13 +249,43 @@ class Captioner:
         duration_s = round(len(samples) / SAMPLE_RATE, 3)
         return PreparedClip(example, clues, transcript, name, duration_s, round(familiar, 4), told)
 
+    def prepare_each(self, recordings: Iterable[Recording | AudioError]) -> Iterator[PreparedClip | AudioError]:
+        """Prepare recordings in order, one on each core; what goes wrong with one is its own.
+
+        Args:
+            recordings: Recordings, taken a few ahead; the error of one that could not be read is passed on.
+        """
+        from aligncap.speech.audio import fault_of
+        from aligncap.speech.parallel import each_in_a_thread
+
+        def prepared(recording: Recording | AudioError) -> PreparedClip | AudioError:
+            if isinstance(recording, AudioError):
+                return recording
+            try:
+                with fault_of(recording.name):
+                    return self.prepare_clip(*recording)
+            except AudioError as error:
+                return error
+
+        return each_in_a_thread(prepared, recordings, self.threads)
+
     def describe(self, clips: Sequence[PreparedClip], max_new_tokens: int = 40) -> list[Caption]:
-        """Return the captions of one batch of recordings, in order.
+        """Return the captions of one batch of recordings, in order; each core decodes its share of them.
 
         Args:
             clips: Recordings of the batch, B of them; memory grows with B times the longest.
             max_new_tokens: Maximum length of a caption in tokens.
         """
+        from aligncap.speech.parallel import each_in_a_thread, shares
+
+        if len(clips) < 2:  # all threads work on one clip
+            return self._describe(clips, max_new_tokens)
+        parts = each_in_a_thread(
+            lambda own: self._describe(own, max_new_tokens), shares(clips, self.threads), self.threads
+        )
+        return [caption for part in parts for caption in part]
+
+    def _describe(self, clips: Sequence[PreparedClip], max_new_tokens: int) -> list[Caption]:
         import torch
 
         from aligncap.captioner.caption import settled

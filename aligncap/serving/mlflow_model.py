@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from aligncap.errors import AudioError
 from aligncap.serving.captioner import BATCH, MAX_DURATION_S, Captioner, PreparedClip
 from aligncap.serving.locations import VARIABLE
-from aligncap.serving.sounds import read_sound
+from aligncap.serving.sounds import Recording, read_sound
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,12 +94,11 @@ class ServedCaptioner:
             }
             for _ in rows
         ]
-        for number, row in enumerate(rows):
-            try:
-                name, clip = read_sound(_sound(row), MAX_DURATION_S)
-                heard[number] = self._captioner.prepare_clip(clip.samples, row.get("language"), name, clip.warnings)
-            except AudioError as error:
-                results[number]["error"] = str(error)
+        for number, own in enumerate(self._captioner.prepare_each(map(_recording, rows))):
+            if isinstance(own, AudioError):
+                results[number]["error"] = str(own)
+            else:
+                heard[number] = own
         said = self._captioner.describe(list(heard.values()), limit) if heard else []
         for number, caption in zip(heard, said, strict=True):
             results[number] |= {
@@ -111,6 +110,14 @@ class ServedCaptioner:
                 "warnings": caption.warnings,
             }
         return results
+
+
+def _recording(row: dict[str, str]) -> Recording | AudioError:
+    try:
+        name, clip = read_sound(_sound(row), MAX_DURATION_S)
+    except AudioError as error:
+        return error
+    return Recording(clip.samples, row.get("language"), name, clip.warnings)
 
 
 def _load_pyfunc(data_path: str) -> ServedCaptioner:

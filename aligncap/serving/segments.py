@@ -17,11 +17,12 @@ import numpy as np
 from aligncap.clues.parser.grammar import dominant_emotion
 from aligncap.clues.prompts import template_caption
 from aligncap.errors import AudioError
+from aligncap.serving.sounds import Recording
 from aligncap.speech.audio import SAMPLE_RATE, SILENCE, Reading, Samples, fault_of, resampled
 from aligncap.vocabulary import Clue
 
 if TYPE_CHECKING:
-    from aligncap.serving.captioner import Captioner, PreparedClip
+    from aligncap.serving.captioner import Captioner
 
 PAUSE_S = 0.7  # a pause of this length ends a segment that is long enough
 SHORTEST_S, LONGEST_S = 4.0, 30.0  # of a segment; a shorter one goes on over pauses, a longer one is cut where it is
@@ -228,13 +229,7 @@ def _captions(
     captioner: Captioner, path: str, batch: Sequence[Segment], language: str | None, longest: int
 ) -> Iterator[SegmentCaption]:
     """Yield the captions of a batch, or the problem of a segment that has none, in order."""
-    heard: list[PreparedClip | AudioError] = []
-    for segment in batch:
-        try:
-            with fault_of(path):
-                heard.append(captioner.prepare_clip(segment.samples, language, path))
-        except AudioError as error:
-            heard.append(error)
+    heard = list(captioner.prepare_each(Recording(segment.samples, language, path) for segment in batch))
     clips = [clip for clip in heard if not isinstance(clip, AudioError)]
     described = iter(captioner.describe_each(clips, longest))
     for segment, clip in zip(batch, heard, strict=True):

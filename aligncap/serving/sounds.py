@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
@@ -21,6 +21,15 @@ WANTED = (
     "a path, a one-dimensional array at 16 kHz, or a mapping with 'array' and 'sampling_rate', with 'bytes', or with "
     "'path'"
 )
+
+
+class Recording(NamedTuple):
+    """A recording to caption, as ``Captioner.prepare_clip`` takes it."""
+
+    samples: NDArray[np.float32]
+    language: str | None = None
+    name: str = ""
+    warnings: Sequence[str] = ()
 
 
 def read_sound(sound: Sound, max_duration_s: float = 60.0, channel: Channel = "mix") -> tuple[str, Clip]:

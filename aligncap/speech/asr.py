@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,10 @@ from aligncap.speech.audio import SAMPLE_RATE, Samples
 logger = logging.getLogger(__name__)
 
 WINDOW_S = 30  # Whisper reads so much at once (Radford et al. 2022, arXiv 2212.04356)
+FRAMES_PER_SECOND = 100
 MAX_TOKENS = 224  # Whisper writes at most half of its 448 positions for a window (`sample_len` of openai/whisper)
 # Twice the fastest of the 3,434 transcripts of RAVDESS, nEMO, EmoDB, EMOVO and KoReMo: 12.0 tokens a second. A window
-# with more than that is a repetition.
+# with more than that is a repetition; a window of less than 30 s is taken for one from half of that on.
 TOKENS_PER_SECOND = 24
 QUIET_S = 0.1  # length of the quiet stretch in whose middle a clip is cut
 WHISPER_CODES = {"jv": "jw", "nb": "no"}  # Javanese and Bokmål under the codes that Whisper has for them
@@ -50,18 +52,25 @@ class Recogniser(Protocol):
         """Transcribe at most 30 s with at most ``limit`` tokens."""
 
 
-def remembering(encode: Callable[[Samples], Any]) -> Callable[[Samples], Any]:
-    """Return an encoder that does not encode features again which it has just encoded; it takes most of the time."""
-    last: tuple[Samples, Any] | None = None
+class Encoding(threading.local):
+    """What a thread encodes: how much of Whisper's window, and what it has just encoded, which takes most of the time.
 
-    def again(features: Samples) -> Any:
-        nonlocal last
-        known = last
-        if known is None or not np.array_equal(known[0], features):
-            last = known = (features, encode(features))
-        return known[1]
+    Args:
+        encode: Encoder of features ``[n_mels, n_frames]``.
+    """
 
-    return again
+    frames = WINDOW_S * FRAMES_PER_SECOND  # that are encoded of those of the window
+
+    def __init__(self, encode: Callable[[Samples], Any]) -> None:
+        self.encode = encode
+        self.last: tuple[Samples, Any] | None = None
+
+    def __call__(self, features: Samples) -> Any:
+        """Encode the first frames, unless they are the last ones: the language is told of what is then transcribed."""
+        features = features[..., : self.frames]
+        if self.last is None or not np.array_equal(self.last[0], features):
+            self.last = (features, self.encode(features))
+        return self.last[1]
 
 
 class _CTranslate2:
@@ -70,20 +79,24 @@ class _CTranslate2:
     def __init__(self, folder: Path, compute: Compute, settings: Transcripts) -> None:
         from faster_whisper import WhisperModel
 
-        from aligncap.models.device import pick_device
+        from aligncap.models.device import clip_threads, pick_device
 
-        device = pick_device(compute).type
+        device = pick_device(compute)
         self.settings = settings
         try:
             self.model = WhisperModel(
-                str(folder), device=device, compute_type=settings.compute_type, cpu_threads=compute.threads
+                str(folder),
+                device=device.type,
+                compute_type=settings.compute_type,
+                cpu_threads=1,
+                num_workers=clip_threads(compute, device),
             )
         except ValueError as error:
             raise ConfigError(
-                f"transcripts.compute_type: {settings.compute_type} is not computed on this {device}; set float32 or "
-                f"auto ({error})"
+                f"transcripts.compute_type: {settings.compute_type} is not computed on this {device.type}; set float32 "
+                f"or auto ({error})"
             ) from None
-        self.model.encode = remembering(self.model.encode)  # the language is told of what is then transcribed
+        self.model.encode = self.encoding = Encoding(self.model.encode)
         self.prompt = 4 if self.model.model.is_multilingual else 2  # start, language, task, no timestamps
 
     def knows(self, language: str) -> bool:
@@ -92,11 +105,28 @@ class _CTranslate2:
     def detect(self, samples: Samples) -> str | None:
         if not self.model.model.is_multilingual:
             return None
+        self._read(samples, self.settings.padding_s)
         # without the last frame, as faster-whisper transcribes, so that both are of the same features
         features = self.model.feature_extractor(samples[: WINDOW_S * SAMPLE_RATE])[..., :-1]
         return self.model.detect_language(features=features)[0]
 
+    def _read(self, samples: Samples, padding_s: float) -> None:
+        """Let the encoder read a window's samples and so much silence behind them, at most 30 s."""
+        frames = round((len(samples) / SAMPLE_RATE + padding_s) * FRAMES_PER_SECOND)
+        # its second convolution halves them
+        self.encoding.frames = min(WINDOW_S * FRAMES_PER_SECOND, frames + frames % 2)
+
     def write(self, samples: Samples, language: str | None, limit: int) -> Window:
+        self._read(samples, self.settings.padding_s)
+        if self.encoding.frames < WINDOW_S * FRAMES_PER_SECOND:
+            fast = math.ceil(limit / 2)
+            window = self._write(samples, language, fast)
+            if window.tokens < fast:
+                return window
+            self._read(samples, WINDOW_S)  # the end was not found, and the text repeats itself
+        return self._write(samples, language, limit)
+
+    def _write(self, samples: Samples, language: str | None, limit: int) -> Window:
         segments, _ = self.model.transcribe(
             samples,
             language=language,
@@ -170,8 +200,9 @@ class _Transformers:
 class Transcriber:
     """Whisper speech recognition: by faster-whisper where the folder holds CTranslate2 weights, else by transformers.
 
-    Decoding does not sample and uses a fixed number of threads, so that equal audio gives equal text on one machine;
-    how far that holds on other processors depends on ``transcripts.compute_type`` (docs/models.md).
+    Decoding does not sample and takes one thread, so that equal audio gives equal text on one machine; how far that
+    holds on other processors depends on ``transcripts.compute_type`` (docs/models.md). Several threads may transcribe
+    at once.
     """
 
     def __init__(self, folder: Path, compute: Compute, settings: Transcripts) -> None:
@@ -186,6 +217,9 @@ class Transcriber:
             ConfigError: The device does not compute in ``settings.compute_type``.
             ModelError: ``compute`` wants a GPU and there is none.
         """
+        from aligncap.models.device import clip_threads, pick_device
+
+        self.threads = clip_threads(compute, pick_device(compute))  # that may transcribe at once
         library = _CTranslate2 if (folder / "model.bin").is_file() else _Transformers
         self.whisper: Recogniser = library(folder, compute, settings)
         self.leave_out = settings.leave_out
@@ -297,6 +331,7 @@ def write_transcripts(settings: TranscriptSettings, inputs: TranscriptInputs, ou
     if silent := [row for row in clips if row["utterance_id"] not in own]:
         from aligncap.models.sources import model_folder
         from aligncap.speech.alone import at_one_level, load_speech
+        from aligncap.speech.parallel import each_in_a_thread
 
         if own:
             logger.warning(
@@ -307,11 +342,13 @@ def write_transcripts(settings: TranscriptSettings, inputs: TranscriptInputs, ou
                 silent[0]["utterance_id"],
             )
         transcriber = Transcriber(model_folder(inputs.asr), settings.compute, config)
-        translate = config.task == "translate"
-        for row in track(silent, "transcripts"):
-            samples = at_one_level(load_speech(row))
-            text, logprob = transcriber.transcribe(samples, row["language"])
-            source, language = ("translated", "en") if translate else ("asr", row["language"])
+
+        def written(row: dict[str, Any]) -> tuple[str, float]:
+            return transcriber.transcribe(at_one_level(load_speech(row)), row["language"])
+
+        texts = each_in_a_thread(written, silent, transcriber.threads)
+        for row, (text, logprob) in zip(silent, track(texts, "transcripts", len(silent)), strict=True):
+            source, language = ("translated", "en") if config.task == "translate" else ("asr", row["language"])
             rows[row["utterance_id"]] = _row(row["utterance_id"], text, language, source, logprob)
     in_order = [rows[row["utterance_id"]] for row in clips]
     artifacts.write(in_order, out, "transcripts", "transcripts", config.model_dump())

@@ -49,20 +49,21 @@ class SpeechEncoder:
 
         Returns:
             Hidden states ``[n_layers + 1, n_frames, dim]``, fp32 on the CPU, at 50 frames a second. Index 0 is the
-            input of the first layer; the last index includes the encoder's final layer norm where it has one.
+            input of the first layer; that of the encoder's last layer includes its final layer norm where it has one.
         """
         windows = np.array_split(samples, max(1, -(-len(samples) // WINDOW)))
         states = [self._body(torch.from_numpy(np.ascontiguousarray(w)).to(self._device)) for w in windows]
         return torch.cat(states, dim=1).float().cpu()
 
 
-def load_encoder(folder: Path, device: torch.device) -> SpeechEncoder:
+def load_encoder(folder: Path, device: torch.device, last: int | None = None) -> SpeechEncoder:
     """Load a frozen speech encoder from a model folder that ``fetch_model`` made.
 
     Args:
         folder: transformers folder (Whisper, or an encoder that ``AutoModel`` can load), or CTranslate2 Whisper with
             its converted encoder in the subfolder ``encoder``.
         device: Device of the encoder.
+        last: Last hidden states that are read. A Whisper computes none behind them, and ``encode`` then returns fewer.
 
     Raises:
         ModelError: The folder is not a transformers folder, or lacks weights of the encoder.
@@ -76,12 +77,12 @@ def load_encoder(folder: Path, device: torch.device) -> SpeechEncoder:
         raise ModelError(
             f"{folder}: not a speech encoder that transformers can load: {error}".split("\n")[0]
         ) from error
-    body = _Whisper(folder) if config.model_type == "whisper" else _Generic(folder)
+    body = _Whisper(folder, last) if config.model_type == "whisper" else _Generic(folder)
     return SpeechEncoder(body.to(device).eval().requires_grad_(False), device)
 
 
 class _Whisper(nn.Module):
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, last: int | None) -> None:
         from transformers import WhisperFeatureExtractor
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
@@ -103,9 +104,12 @@ class _Whisper(nn.Module):
                 f"{folder}: lacks {len(missing)} weights of the encoder, such as {missing[0]}; fetch again"
             )
         self.extractor = WhisperFeatureExtractor(feature_size=self.encoder.config.num_mel_bins)
+        self.whole = last is None or last >= len(self.encoder.layers)
+        if not self.whole:
+            self.encoder.layers = self.encoder.layers[:last]
 
     def forward(self, samples: Tensor) -> Tensor:
-        """Compute the hidden states ``[n_layers + 1, T, dim]`` of samples ``[n]``, at most 30 s."""
+        """Compute the hidden states of samples ``[n]``, at most 30 s, of all layers that are kept."""
         # Zeros follow the end, as in Whisper's padding, because the spectrogram would mirror the signal there.
         padded = np.pad(samples.cpu().numpy(), (0, FFT))
         ready = self.extractor(padded, sampling_rate=SAMPLE_RATE, padding="do_not_pad", return_tensors="pt")
@@ -117,7 +121,8 @@ class _Whisper(nn.Module):
         states = [hidden]
         for layer in encoder.layers:
             states.append(layer(states[-1], None))
-        states[-1] = encoder.layer_norm(states[-1])
+        if self.whole:
+            states[-1] = encoder.layer_norm(states[-1])
         return torch.cat(states)
 
 

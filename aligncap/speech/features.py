@@ -19,6 +19,7 @@ from aligncap.models.sources import model_folder
 from aligncap.progress import track
 from aligncap.speech.alone import at_one_level, load_speech
 from aligncap.speech.encoder import load_encoder
+from aligncap.speech.parallel import each_in_a_thread
 
 BATCH = 64  # clips held in memory before they are written
 FLOAT16_MAX = float(np.finfo(np.float16).max)
@@ -38,16 +39,20 @@ def extract_features(cfg: Features, compute: Compute, audio: Path, encoder_manif
         AudioError: A clip has changed since ``prepare_corpus`` checked it.
         ModelError: The encoder is missing or lacks a layer, or a value is out of the range of fp16.
     """
-    from aligncap.models.device import pick_device
+    from aligncap.models.device import clip_threads, pick_device
 
     clips = artifacts.read_rows(audio, "audio")
-    encoder = load_encoder(model_folder(encoder_manifest), pick_device(compute))
+    device = pick_device(compute)
+    encoder = load_encoder(model_folder(encoder_manifest), device, max(cfg.layers))
+
+    def encoded(clip: dict[str, Any]) -> dict[str, Any]:
+        return _row(clip["utterance_id"], pool_layers(encoder.encode(at_one_level(load_speech(clip))), cfg))
 
     def batches() -> Iterator[list[dict[str, Any]]]:
         rows: list[dict[str, Any]] = []
-        for clip in track(clips, "speech features"):
-            states = encoder.encode(at_one_level(load_speech(clip)))
-            rows.append(_row(clip["utterance_id"], pool_layers(states, cfg)))
+        encoding = each_in_a_thread(encoded, clips, clip_threads(compute, device))
+        for row in track(encoding, "speech features", len(clips)):
+            rows.append(row)
             if len(rows) == BATCH:
                 yield rows
                 rows = []

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import soundfile
 import uvicorn
 from page_server import running
 from tiny_captioner import OTHER, SAYS
@@ -81,6 +82,17 @@ def test_what_is_wrong_with_a_file_is_said_in_words(address, sounds, name, words
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith(words)
     assert "/tmp" not in answer.text and "corpus" not in answer.text
+
+
+def test_what_a_telephone_codes_is_captioned_and_an_unknown_coding_is_said_in_words(address, sounds, tmp_path):
+    samples, rate = soundfile.read(sounds / "loud.wav")
+    soundfile.write(tmp_path / "phone.wav", samples, rate, "GSM610")
+    assert post(address, "phone.wav", (tmp_path / "phone.wav").read_bytes()).status_code == 200
+    strange = bytearray((sounds / "loud.wav").read_bytes())
+    strange[20:22] = b"zz"
+    answer = post(address, "strange.wav", bytes(strange))
+    assert answer.status_code == 422 and answer.json()["detail"].startswith("strange.wav: ")
+    assert "codec that is not known" in answer.json()["detail"]
 
 
 def test_other_mistakes_have_a_sentence_and_a_status(address, sounds):

@@ -25,6 +25,7 @@ class TinyCaptioner:
 
     hearing = "tiny"
     doubt = Doubt()
+    threads = 2
 
     def __init__(self, folder: Path, says: dict[str, str] = SAYS, seconds: float = 0.0, steps: int = 150) -> None:
         self.seconds = seconds

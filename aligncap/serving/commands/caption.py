@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -29,8 +30,10 @@ from aligncap.serving.locations import PRETRAINED
 
 if TYPE_CHECKING:
     from aligncap.config import Doubt
+    from aligncap.errors import AudioError
     from aligncap.serving.captioner import Captioner, PreparedClip
     from aligncap.serving.folders import CaptionTable
+    from aligncap.serving.sounds import Recording
     from aligncap.speech.audio import Channel
 
 INTERRUPTED = 130  # exit code by which shells report Ctrl-C
@@ -258,16 +261,16 @@ def _caption_files(
     failed = 0
     for start in range(0, len(files), options.batch_size):
         heard = []
-        for path in files[start : start + options.batch_size]:
-            try:
-                heard.append(_hear(load, path, options))
-                for warning in heard[-1].warnings:
-                    say(f"{path}: {warning}")
-                report(None)
-            except AudioError as error:
+        for own in _hear(load, files[start : start + options.batch_size], options):
+            if isinstance(own, AudioError):
                 failed += 1
                 remedy = "give --segment auto, or raise --max-duration"
-                report(str(error).replace("cut it or raise max_duration_s", remedy))
+                report(str(own).replace("cut it or raise max_duration_s", remedy))
+                continue
+            heard.append(own)
+            for warning in own.warnings:
+                say(f"{own.name}: {warning}")
+            report(None)
         described = load().describe_each(heard, options.max_new_tokens) if heard else []
         lost = [own for own in described if isinstance(own, AudioError)]
         for problem in lost:
@@ -278,18 +281,32 @@ def _caption_files(
     return failed
 
 
-def _hear(load: Callable[[], Captioner], path: Path, options: CaptionOptions) -> PreparedClip:
-    """Read and encode a file; whatever goes wrong is its own fault, unless the captioner cannot be loaded."""
+def _hear(
+    load: Callable[[], Captioner], files: Sequence[Path], options: CaptionOptions
+) -> Iterator[PreparedClip | AudioError]:
+    """Yield what is heard of each file, or its error; the captioner is loaded for the first that can be read."""
+    from aligncap.errors import AudioError
+
+    read = (_read(file, options) for file in files)
+    for first in read:
+        if isinstance(first, AudioError):
+            yield first
+        else:
+            yield from load().prepare_each(chain([first], read))
+
+
+def _read(path: Path, options: CaptionOptions) -> Recording | AudioError:
+    from aligncap.errors import AudioError
     from aligncap.serving.captioner import MAX_DURATION_S
     from aligncap.serving.folders import require_utf8
-    from aligncap.serving.sounds import read_sound
-    from aligncap.speech.audio import fault_of
+    from aligncap.serving.sounds import Recording, read_sound
 
-    require_utf8(path)
-    _, clip = read_sound(path, options.max_duration or MAX_DURATION_S, options.heard)
-    captioner = load()
-    with fault_of(path):
-        return captioner.prepare_clip(clip.samples, options.language, str(path), clip.warnings)
+    try:
+        require_utf8(path)
+        _, clip = read_sound(path, options.max_duration or MAX_DURATION_S, options.heard)
+    except AudioError as error:
+        return error
+    return Recording(clip.samples, options.language, str(path), clip.warnings)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The caption service: one worker thread that decodes waiting requests together.
 
-There is no timer: the next batch gathers while one batch runs, so a lone request never waits for others. Every accepted
-request is answered, also while the server shuts down.
+The next batch gathers while one batch runs, and for a moment behind it, so a request to an idle server waits for no
+other. Every accepted request is answered, also while the server shuts down.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -26,6 +27,8 @@ from aligncap.serving.streaming import stream
 logger = logging.getLogger(__name__)
 
 Event = dict[str, Any]
+# Share of a batch's time in which those who have got their captions may ask again and come into the next batch.
+GATHERING = 0.03
 BROKEN = "the captioner failed on this recording; the server's log says why"
 
 
@@ -35,6 +38,7 @@ class Ears(Protocol):
     model: CaptionModel
     hearing: str
     doubt: Doubt
+    threads: int
 
     def prepare_clip(self, samples: NDArray[np.float32], language: str | None = None) -> PreparedClip:
         """Compute features, clues and transcript, as ``Captioner.hear``."""
@@ -53,9 +57,10 @@ class ClosingError(AlignCapError):
 class Job:
     """One recording to caption.
 
-    ``tell`` is called from the worker's thread. It first gets ``{"event": "heard", "clues", "transcript",
-    "familiarity", "warnings"}``, then for each system ``{"event": "caption", "system", "text", "done", "finished"}`` at
-    every new word, or only at its end where the captioner settles what is in doubt, and at last ``{"event": "done"}``.
+    ``tell`` is called from threads of the service, by one at a time. It first gets ``{"event": "heard", "clues",
+    "transcript", "familiarity", "warnings"}``, then for each system ``{"event": "caption", "system", "text", "done",
+    "finished"}`` at every new word, or only at its end where the captioner settles what is in doubt, and at last
+    ``{"event": "done"}``.
     After a failure it gets ``{"event": "error", "message", "status"}`` in place of all further events; the status is
     422 for a recording that cannot be captioned, such as one without speech.
     """
@@ -115,28 +120,32 @@ class CaptionService:
         self._worker.join()
 
     def _run(self) -> None:
-        ended = False
+        ended, gathered = False, 0.0
         while not ended:
             taken = [self._waiting.get()]
+            time.sleep(max(0.0, gathered - time.monotonic()))
             while taken[-1] is not None and len(taken) < self._max_batch:
                 try:
                     taken.append(self._waiting.get_nowait())
                 except queue.Empty:
                     break
             ended = taken[-1] is None
+            begun = time.monotonic()
             self._caption([job for job in taken if job is not None and not job.abandoned.is_set()])
+            gathered = time.monotonic() + GATHERING * (time.monotonic() - begun)
 
     def _caption(self, jobs: Sequence[Job]) -> None:
         heard: dict[tuple[Job, str], PreparedClip] = {}
         for system, captioner in self.captioners.items():
             asked = [job for job in jobs if system in job.systems]
-            for job in asked:
-                self._hear(job, captioner, heard)
+            for job, own in zip(asked, self._hear_each(asked, captioner, heard), strict=True):
+                if own is not None:
+                    heard[job, captioner.hearing] = own
             able = [job for job in asked if (job, captioner.hearing) in heard]
             if not able:
                 continue
             try:
-                self._speak(system, captioner, able, [heard[job, captioner.hearing] for job in able])
+                self._speak_all(system, captioner, able, [heard[job, captioner.hearing] for job in able])
             except Exception:
                 logger.exception("%s: a batch of %d failed", system, len(able))
                 for job in able:
@@ -146,25 +155,50 @@ class CaptionService:
             if not job.abandoned.is_set():
                 job.tell({"event": "done"})
 
-    def _hear(self, job: Job, captioner: Ears, heard: dict[tuple[Job, str], PreparedClip]) -> None:
-        if (job, captioner.hearing) in heard or job.abandoned.is_set():
-            return
+    def _hear_each(
+        self, jobs: Sequence[Job], captioner: Ears, heard: dict[tuple[Job, str], PreparedClip]
+    ) -> Iterator[PreparedClip | None]:
+        """Yield what is heard of each job, None of one that fails or is abandoned; ``heard`` says what is known."""
+        from aligncap.speech.parallel import each_in_a_thread
+
+        known = {job for job, _ in heard}
+
+        def hear(job: Job) -> PreparedClip | None:
+            return heard.get((job, captioner.hearing)) or self._hear(job, captioner, job not in known)
+
+        return each_in_a_thread(hear, jobs, captioner.threads)
+
+    def _hear(self, job: Job, captioner: Ears, first: bool) -> PreparedClip | None:
+        if job.abandoned.is_set():
+            return None
         try:
             found = captioner.prepare_clip(job.samples, job.language)
         except AudioError as error:
             job.abandoned.set()
             job.tell({"event": "error", "message": str(error), "status": 422})
-            return
+            return None
         except Exception:
             logger.exception("a recording of %d samples could not be heard", len(job.samples))
             job.abandoned.set()
             job.tell({"event": "error", "message": BROKEN, "status": 500})
-            return
-        if not any(own is job for own, _ in heard):
+            return None
+        if first:
             clues = [clue.to_dict() for clue in found.clues]
             doubt = {"familiarity": found.familiarity, "warnings": list(found.warnings)}
             job.tell({"event": "heard", "clues": clues, "transcript": found.transcript, **doubt})
-        heard[job, captioner.hearing] = found
+        return found
+
+    def _speak_all(self, system: str, captioner: Ears, jobs: Sequence[Job], heard: Sequence[PreparedClip]) -> None:
+        """Decode a batch: each thread its share, or all threads a single job."""
+        from aligncap.speech.parallel import each_in_a_thread, shares
+
+        def speak(share: Sequence[int]) -> None:
+            self._speak(system, captioner, [jobs[i] for i in share], [heard[i] for i in share])
+
+        if len(jobs) < 2:
+            self._speak(system, captioner, jobs, heard)
+        else:
+            list(each_in_a_thread(speak, shares(range(len(jobs)), captioner.threads), captioner.threads))
 
     def _speak(self, system: str, captioner: Ears, jobs: Sequence[Job], heard: Sequence[PreparedClip]) -> None:
         import torch

@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from sounds import patched
 from tiny_checkpoint import noise
 
 from aligncap import Captioner
 from aligncap.clues.tagger.heads import LABELS
 from aligncap.serving import cli, commands
+from aligncap.speech import audio
 
 
 @pytest.fixture
@@ -109,6 +111,10 @@ def test_a_watched_folder_is_captioned_as_files_come_until_ctrl_c(checkpoint, fo
     try:
         until(lambda: "first.wav" in captioned(), process)
         (inbox / "paper.wav").write_bytes(b"%PDF-1.7 not audio")
+        soundfile.write(tmp_path / "strange.wav", noise(0.3, 2), 16_000)
+        patched(tmp_path / "strange.wav", 20, b"zz").rename(inbox / "strange.wav")
+        soundfile.write(inbox / "phone.wav", noise(0.3, 3), 16_000, "GSM610")
+        until(lambda: "phone.wav" in captioned(), process)
         shutil.copy(folder / "a.wav", inbox / "again.wav")
         until(lambda: "again.wav" in captioned(), process)
         process.send_signal(signal.SIGINT)
@@ -116,7 +122,8 @@ def test_a_watched_folder_is_captioned_as_files_come_until_ctrl_c(checkpoint, fo
     finally:
         process.kill()
     assert process.returncode == 1 and "paper.wav" in said and "Traceback" not in said
-    assert captioned()["again.wav"] == captioned()["first.wav"] and len(captioned()) == 2
+    assert "strange.wav: " in said and "codec that is not known" in said
+    assert captioned()["again.wav"] == captioned()["first.wav"] and len(captioned()) == 3
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".captions")] == []
 
 
@@ -166,6 +173,33 @@ def test_a_long_recording_becomes_subtitles(run, checkpoint, tmp_path):
     assert "00:00:30,000 --> 00:01:00,000" in text, "no two cues at once"
     code, _, said = run("caption", call, call, *options)
     assert code == 2 and "subtitles are of one recording and channel, got 2" in said
+
+
+def test_a_file_that_fails_for_whatever_reason_is_named_and_costs_no_other(
+    run, checkpoint, folder, tmp_path, monkeypatch
+):
+    """Neither an error of a library while a file is read nor one while it is encoded ends the run."""
+    prepare_clip, files = Captioner.prepare_clip, [tmp_path / f"{name}.wav" for name in ("read", "encoded", "fine")]
+    for file in files:
+        shutil.copy(folder / "a.wav", file)
+
+    def fails(self, samples, language, name, *arguments):
+        if "encoded" in name:
+            raise IndexError("list index\nout of range")
+        return prepare_clip(self, samples, language, name, *arguments)
+
+    def unread(path, *arguments):
+        if "read" in Path(path).name:
+            raise ZeroDivisionError("division by zero")
+        return windows(path, *arguments)
+
+    windows = audio.Reading
+    monkeypatch.setattr(Captioner, "prepare_clip", fails)
+    monkeypatch.setattr(audio, "Reading", unread)
+    code, printed, said = run("caption", *files, "--model", checkpoint, "--language", "en", "--json")
+    assert code == 1 and [json.loads(line)["path"] for line in printed.splitlines()] == [str(files[2])]
+    assert f"{files[0]}: ZeroDivisionError: division by zero" in said
+    assert f"{files[1]}: IndexError: list index out of range" in said
 
 
 def segments(run, checkpoint, *arguments: object) -> tuple[int, str, str]:

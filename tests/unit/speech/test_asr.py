@@ -1,6 +1,7 @@
 """The ASR on a random Whisper, which never stops by itself; the real one where it has been fetched."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from aligncap.config.validation import validated
 from aligncap.corpora.espeak import Speech, speak_all
 from aligncap.errors import AudioError, ConfigError
 from aligncap.models.sources import fetch_model
-from aligncap.speech.asr import MAX_TOKENS, TOKENS_PER_SECOND, Transcriber, Window, quietest, remembering
+from aligncap.speech.asr import MAX_TOKENS, TOKENS_PER_SECOND, Encoding, Transcriber, Window, quietest
+from aligncap.speech.parallel import each_in_a_thread
 
 REAL = Path(__file__).parents[3] / "models" / "whisper-base"
 COMPUTE = Compute(precision="fp32", device="cpu", threads=1)
@@ -201,11 +203,16 @@ def test_the_arithmetic_is_the_configured_one(real):
     assert real.transcribe(samples, "en") == real.transcribe(samples, "en")
 
 
-def test_equal_features_are_encoded_once():
+def test_equal_features_are_encoded_once_by_each_thread():
     asked = []
-    encode = remembering(lambda features: asked.append(features) or len(asked))
-    one, other = np.zeros((2, 3)), np.ones((2, 3))
+    encode = Encoding(lambda features: asked.append(features) or len(asked))
+    one, other = np.zeros((2, 8)), np.ones((2, 8))
     assert [encode(one), encode(one.copy()), encode(other), encode(one)] == [1, 1, 2, 3]
+    encode.frames = 4
+    assert encode(one) == 4 and asked[-1].shape == (2, 4)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(encode, one).result() == 5 and asked[-1].shape == (2, 8)
+    assert encode(one) == 4
 
 
 @pytest.mark.models
@@ -215,11 +222,43 @@ def test_a_clip_whose_language_is_detected_is_encoded_once(real, monkeypatch):
     (speech,) = speak_all([Speech("We walked along the river to the old bridge.", "en-us", 170, 50, 50)])
     samples = resample_poly(speech, 16_000, 22_050).astype(np.float32)
     asked = []
-    encode = type(real.whisper.model).encode
-    told = lambda features: asked.append(features) or encode(real.whisper.model, features)  # noqa: E731
-    monkeypatch.setattr(real.whisper.model, "encode", remembering(told))
+    encode = real.whisper.encoding.encode
+    monkeypatch.setattr(real.whisper.encoding, "encode", lambda found: asked.append(found.shape) or encode(found))
+    real.whisper.encoding.last = None
     assert real.transcribe(samples) == real.transcribe(samples, "en")
-    assert len(asked) == 1
+    seconds = len(samples) / 16_000 + Transcripts().padding_s
+    assert len(asked) == 1 and asked[0][1] == pytest.approx(100 * seconds, abs=2)
+
+
+@pytest.mark.models
+@needs_real
+def test_a_text_that_repeats_itself_is_written_anew_of_the_whole_window(monkeypatch):
+    transcriber = Transcriber(REAL, COMPUTE, Transcripts(padding_s=1.0))
+    (speech,) = speak_all([Speech("We walked along the river to the old bridge.", "en-us", 170, 50, 50)])
+    samples = resample_poly(speech, 16_000, 22_050).astype(np.float32)
+    write, frames = transcriber.whisper._write, []
+
+    def repeating(samples, language, limit):
+        frames.append(transcriber.whisper.encoding.frames)
+        found = write(samples, language, limit)
+        return found if frames[-1] == 3000 else Window("again and again", -0.1, limit)
+
+    monkeypatch.setattr(transcriber.whisper, "_write", repeating)
+    assert "river" in transcriber.transcribe(samples, "en")[0]
+    assert len(frames) == 2 and frames[0] < 600 and frames[1] == 3000
+
+
+@pytest.mark.models
+@needs_real
+def test_threads_write_the_same_texts():
+    texts = ("We walked along the river.", "Is that your sister, or is it mine?", "Close the door and open the window.")
+    spoken = speak_all([Speech(text, "en-us", 170, 50, 50) for text in texts])
+    clips = [resample_poly(speech, 16_000, 22_050).astype(np.float32) for speech in spoken] * 2
+    one = Transcriber(REAL, COMPUTE, Transcripts())
+    two = Transcriber(REAL, COMPUTE.model_copy(update={"threads": 2}), Transcripts())
+    alone = [one.transcribe(clip) for clip in clips]
+    assert list(each_in_a_thread(two.transcribe, clips, two.threads)) == alone
+    assert len(set(alone)) == 3
 
 
 def test_a_language_that_is_left_out_gets_no_text(tiny, monkeypatch):

@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from aligncap.speech.parallel import AHEAD, each_in_a_thread
+from aligncap.speech.parallel import AHEAD, each_in_a_thread, shares
 
 
 def test_results_come_in_order_and_one_thread_computes_each():
@@ -49,3 +49,10 @@ def test_what_the_work_raises_is_raised_at_its_place():
     with pytest.raises(KeyError):
         next(found)
     assert list(found) == []
+
+
+@pytest.mark.parametrize(("count", "threads", "sizes"), [(5, 2, [2, 3]), (8, 3, [2, 3, 3]), (2, 4, [1, 1]), (0, 2, [])])
+def test_shares_are_neighbours_of_nearly_one_size(count: int, threads: int, sizes: list[int]):
+    found = shares(range(count), threads)
+    assert [len(own) for own in found] == sizes
+    assert [item for own in found for item in own] == list(range(count))

@@ -276,13 +276,9 @@ class Captioner:
             clips: Recordings of the batch, B of them; memory grows with B times the longest.
             max_new_tokens: Maximum length of a caption in tokens.
         """
-        from aligncap.speech.parallel import each_in_a_thread, shares
+        from aligncap.speech.parallel import in_shares
 
-        if len(clips) < 2:  # all threads work on one clip
-            return self._describe(clips, max_new_tokens)
-        parts = each_in_a_thread(
-            lambda own: self._describe(own, max_new_tokens), shares(clips, self.threads), self.threads
-        )
+        parts = in_shares(lambda own: self._describe(own, max_new_tokens), clips, self.threads)
         return [caption for part in parts for caption in part]
 
     def _describe(self, clips: Sequence[PreparedClip], max_new_tokens: int) -> list[Caption]:

@@ -36,6 +36,13 @@ def shares(items: Sequence[Item], threads: int) -> list[Sequence[Item]]:
     return [items[part * len(items) // count : (part + 1) * len(items) // count] for part in range(count)]
 
 
+def in_shares(work: Callable[[Sequence[Item]], Result], items: Sequence[Item], threads: int) -> list[Result]:
+    """Return the results of ``work`` for the share of each thread, in order; a single item has all threads of torch."""
+    if len(items) < 2:
+        return [work(items)]
+    return list(each_in_a_thread(work, shares(items, threads), threads))
+
+
 def each_in_a_thread(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
     """Yield the result of each item in order, while ``threads`` threads work on those that follow.
 

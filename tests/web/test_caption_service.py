@@ -98,6 +98,7 @@ def test_two_systems_caption_what_was_heard_once(captioners):
 
 def test_requests_that_wait_together_are_decoded_together_and_get_their_own(captioners):
     held = Held(captioners["kd"])
+    held.threads = 1  # which have one batch, and two have two
     service = CaptionService({"kd": held}, max_batch=4, max_waiting=8, max_new_tokens=40)
     passes = []
     hook = held.model.llm.get_decoder().register_forward_hook(lambda *_: passes.append(1))
@@ -114,7 +115,7 @@ def test_requests_that_wait_together_are_decoded_together_and_get_their_own(capt
     hook.remove()
     service.close()
     assert texts == [SAYS["low"], SAYS["high"]] * 2
-    assert len(passes) - alone < 3 * alone, "two threads decode two of four each, in about as many passes as one"
+    assert len(passes) - alone < 2 * alone, "four requests in one batch cost about as many passes as one"
 
 
 def test_a_recording_that_breaks_the_captioner_ends_in_words_and_harms_no_other(service):

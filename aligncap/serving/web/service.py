@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -135,20 +136,22 @@ class CaptionService:
             gathered = time.monotonic() + GATHERING * (time.monotonic() - begun)
 
     def _caption(self, jobs: Sequence[Job]) -> None:
+        from aligncap.speech.parallel import in_shares
+
         heard: dict[tuple[Job, str], PreparedClip] = {}
         for system, captioner in self.captioners.items():
             asked = [job for job in jobs if system in job.systems]
             for job, own in zip(asked, self._hear_each(asked, captioner, heard), strict=True):
                 if own is not None:
                     heard[job, captioner.hearing] = own
-            able = [job for job in asked if (job, captioner.hearing) in heard]
+            able = [(job, heard[job, captioner.hearing]) for job in asked if (job, captioner.hearing) in heard]
             if not able:
                 continue
             try:
-                self._speak_all(system, captioner, able, [heard[job, captioner.hearing] for job in able])
+                in_shares(partial(self._speak, system, captioner), able, captioner.threads)
             except Exception:
                 logger.exception("%s: a batch of %d failed", system, len(able))
-                for job in able:
+                for job, _ in able:
                     job.abandoned.set()
                     job.tell({"event": "error", "message": BROKEN, "status": 500})
         for job in jobs:
@@ -188,22 +191,11 @@ class CaptionService:
             job.tell({"event": "heard", "clues": clues, "transcript": found.transcript, **doubt})
         return found
 
-    def _speak_all(self, system: str, captioner: Ears, jobs: Sequence[Job], heard: Sequence[PreparedClip]) -> None:
-        """Decode a batch: each thread its share, or all threads a single job."""
-        from aligncap.speech.parallel import each_in_a_thread, shares
-
-        def speak(share: Sequence[int]) -> None:
-            self._speak(system, captioner, [jobs[i] for i in share], [heard[i] for i in share])
-
-        if len(jobs) < 2:
-            self._speak(system, captioner, jobs, heard)
-        else:
-            list(each_in_a_thread(speak, shares(range(len(jobs)), captioner.threads), captioner.threads))
-
-    def _speak(self, system: str, captioner: Ears, jobs: Sequence[Job], heard: Sequence[PreparedClip]) -> None:
+    def _speak(self, system: str, captioner: Ears, able: Sequence[tuple[Job, PreparedClip]]) -> None:
         import torch
 
         model, doubt = captioner.model, captioner.doubt
+        jobs, heard = zip(*able, strict=True)
 
         with torch.no_grad():
             prompts = model.speech_prompts([own.example for own in heard])

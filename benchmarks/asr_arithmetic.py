@@ -12,6 +12,8 @@ import json
 import time
 from pathlib import Path
 
+from clips import of_languages
+
 from aligncap.config import Compute, Transcripts
 from aligncap.speech.asr import Transcriber
 from aligncap.speech.audio import load_audio
@@ -29,10 +31,7 @@ def main() -> None:
     parser.add_argument("--against", type=Path)
     options = parser.parse_args()
 
-    clips = []
-    for folder, language in (item.rsplit("=", 1) for item in options.folders):
-        files = sorted(path for path in Path(folder).iterdir() if path.is_file())
-        clips += [(path, language) for path in files[:: max(1, len(files) // options.clips)][: options.clips]]
+    clips = of_languages(options.folders, options.clips)
     compute = Compute(device="cpu", threads=1, precision="fp32")
     asr = {kind: Transcriber(options.model, compute, Transcripts(compute_type=kind)) for kind in KINDS}
     seconds = dict.fromkeys(KINDS, 0.0)

@@ -21,7 +21,7 @@ import pandas as pd
 
 from aligncap.config import Compute, Transcripts
 from aligncap.evaluation import bootstrap
-from aligncap.evaluation.wording import markdown_table
+from aligncap.evaluation.wording import bounds, markdown_table
 from aligncap.speech.asr import WINDOW_S, Transcriber
 from aligncap.speech.audio import load_audio
 
@@ -85,7 +85,7 @@ def table(rows: list[dict], paddings: list[float]) -> list[str]:
     def rate(wrong: pd.Series, of: pd.Series, sign: str = "") -> str:
         counted, all_of = wrong.to_numpy(float), of.to_numpy(float)
         found = bootstrap.measured(clips, lambda w: bootstrap.weighted_ratio(w, counted, all_of), RESAMPLES, 0)
-        return f"{found['value']:{sign}.3f} [{found['ci_low']:{sign}.3f}, {found['ci_high']:{sign}.3f}]"
+        return f"{found['value']:{sign}.3f} {bounds(found, 3, sign)}"
 
     body = [
         [

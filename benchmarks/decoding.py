@@ -9,11 +9,11 @@ ratios of medians, absolute times are of this machine.
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from clips import take_turns
 from torch.nn.utils.rnn import pad_sequence
 
 from aligncap.captioner import generate as ours
@@ -73,14 +73,7 @@ def main() -> None:
         "and rows leave": lambda: by_us(plain, prompts, SHRINK),
         "and LoRA folded": lambda: by_us(folded, prompts, SHRINK),
     }
-    spent: dict[str, list[float]] = {name: [] for name in ways}
-    said: dict[str, list[str]] = {}
-    for number in range(arguments.rounds + 1):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            said[name] = way()
-            if number:  # the first warms up
-                spent[name].append(time.perf_counter() - start)
+    spent, said = take_turns(ways, arguments.rounds)
     base = spent["transformers"]
     for name, seconds in spent.items():
         ratios = [one / other for one, other in zip(base, seconds, strict=True)]

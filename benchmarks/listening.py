@@ -14,13 +14,14 @@ All take turns on the same clips; a ratio is of medians, in brackets the smalles
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from clips import evenly, take_turns
 from numpy.typing import NDArray
 
 from aligncap.config import Compute, Features, Transcripts
@@ -97,14 +98,7 @@ def compared(
     ways: dict[str, Callable[[Clips], Any]], clips: Clips, rounds: int
 ) -> tuple[list[list[str]], dict[str, Any]]:
     """Let all ways take turns; return a line for each, and what they found."""
-    spent: dict[str, list[float]] = {name: [] for name in ways}
-    found: dict[str, Any] = {}
-    for number in range(rounds + 1):
-        for name, work in ways.items():
-            begun = time.perf_counter()
-            found[name] = work(clips if number else clips[:2])  # the first round warms up
-            if number:
-                spent[name].append(time.perf_counter() - begun)
+    spent, found = take_turns({name: partial(work, clips) for name, work in ways.items()}, rounds)
     base = next(iter(spent.values()))
     lines = []
     for name, seconds in spent.items():
@@ -125,8 +119,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--model", type=Path, default=Path("models/whisper-base"))
     options = parser.parse_args()
-    files = sorted(path for path in options.folder.iterdir() if path.is_file())
-    clips = [load_audio(path) for path in files[:: max(1, len(files) // options.clips)][: options.clips]]
+    clips = [load_audio(path) for path in evenly(options.folder, options.clips)]
     compute = Compute(device="cpu", threads=options.threads, precision="fp32")
     torch.set_num_threads(options.threads)
     print(

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from clips import of_languages
 
 from aligncap.config import Compute
 from aligncap.evaluation.wording import markdown_table
-from aligncap.serving.captioner import Captioner
-from aligncap.serving.sounds import read_sound
+from aligncap.serving.captioner import Captioner, PreparedClip
+from aligncap.serving.sounds import Recording, read_sound
 
 OLDER = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "CT2_FORCE_CPU_ISA": "AVX2"}
 SETTINGS: dict[str, tuple[int, str, dict[str, str]]] = {
@@ -31,20 +32,25 @@ SETTINGS: dict[str, tuple[int, str, dict[str, str]]] = {
 }
 
 
-def captions(checkpoint: Path, models: Path, files: list[str], threads: int, precision: str) -> list[dict[str, Any]]:
+def captions(
+    checkpoint: Path, models: Path, files: list[tuple[Path, str]], threads: int, precision: str
+) -> list[dict[str, Any]]:
     """Caption the files, alone and as one batch; return what is heard and said."""
     compute = Compute(device="cpu", threads=threads, precision=precision)  # type: ignore[arg-type]
     captioner = Captioner.load(checkpoint, models, compute)
-    rows = []
-    for file in files:
-        path, _, language = file.rpartition("=")
-        clip = captioner.prepare_clip(read_sound(path)[1].samples, language, path)
-        tags = {clue.kind: (clue.lemma, clue.probability) for clue in clip.clues}
-        alone = captioner.describe([clip])[0].caption
-        features = clip.example.features.astype(np.float32).ravel()[::97].tolist()
-        rows.append({"clip": clip, "transcript": clip.transcript, "tags": tags, "alone": alone, "features": features})
-    batch = captioner.describe([row.pop("clip") for row in rows])
-    return [row | {"batch": own.caption} for row, own in zip(rows, batch, strict=True)]
+    recordings = [Recording(read_sound(path)[1].samples, language, str(path)) for path, language in files]
+    clips = [own for own in captioner.prepare_each(recordings) if isinstance(own, PreparedClip)]
+    assert len(clips) == len(files), "a recording could not be heard"
+    return [
+        {
+            "transcript": clip.transcript,
+            "tags": {clue.kind: (clue.lemma, clue.probability) for clue in clip.clues},
+            "features": clip.example.features.astype(np.float32).ravel()[::97].tolist(),
+            "alone": captioner.describe([clip])[0].caption,
+            "batch": own.caption,
+        }
+        for clip, own in zip(clips, captioner.describe(clips), strict=True)
+    ]
 
 
 def line(name: str, own: list[dict[str, Any]], first: list[dict[str, Any]]) -> list[str]:
@@ -88,11 +94,7 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--setting", choices=SETTINGS, help=argparse.SUPPRESS)  # of the process of one setting
     options = parser.parse_args()
-    files = []
-    for item in options.folders:
-        folder, language = item.rsplit("=", 1)
-        found = sorted(path for path in Path(folder).iterdir() if path.is_file())
-        files += [f"{path}={language}" for path in found[:: max(1, len(found) // options.clips)][: options.clips]]
+    files = of_languages(options.folders, options.clips)
     if options.setting:
         threads, precision, _ = SETTINGS[options.setting]
         print(json.dumps(captions(options.checkpoint, options.models, files, threads, precision)))

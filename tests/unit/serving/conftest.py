@@ -1,5 +1,7 @@
 """A captioner of random tiny models, and sounds to caption."""
 
+import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import soundfile
 from tiny_checkpoint import COMPUTE, noise, write_checkpoint
 
 from aligncap import Captioner
+from aligncap.serving import cli
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +34,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         soundfile.write(place / name, noise(seconds, number), 16000, "FLOAT", format="WAV")
     (place / "notes.txt").write_text("no audio", encoding="utf-8")
     return place
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Run the command in this process: (exit code, stdout, stderr)."""
+
+    def call(*arguments: object, stdin: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        capsys.readouterr()
+        code = cli.main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return call

@@ -7,9 +7,12 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aligncap.config import ModelSource
 from aligncap.errors import ModelError
+
+if TYPE_CHECKING:  # pydantic would cost `aligncap --help` a third of its time
+    from aligncap.config import ModelSource
 
 VARIABLE = "ALIGNCAP_MODELS"
 PRETRAINED = Path(__file__).resolve().parents[2] / "pretrained"  # `make pretrained` writes it

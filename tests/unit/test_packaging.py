@@ -105,6 +105,12 @@ def test_importing_the_package_is_light():
     assert not {"torch", "transformers", "mlflow", "spacy", "sklearn"} & set(done.stdout.split())
 
 
+def test_the_command_line_starts_without_what_its_help_does_not_need():
+    code = "import sys, aligncap.serving.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"torch", "numpy", "pyarrow", "pydantic"} & set(done.stdout.split())
+
+
 def test_the_package_does_not_know_snakemake():
     assert "snakemake" not in third_party_imports("aligncap")
 

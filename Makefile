@@ -14,6 +14,8 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs
 CONFIG ?= experiments/smoke.yaml
 PEOPLE := results/people
 PORT ?= 5000
+CLIPS ?= ../shared/data/emodb/audio
+LANGUAGE ?= de
 WORKERS ?= 2
 
 # What tools/run_pipeline.py names as the command that continues a run.
@@ -21,7 +23,7 @@ export RUN_AGAIN = $(strip make $(MAKECMDGOALS) $(MAKEOVERRIDES))
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo captioner emosec tables pretrained smoke run report test faults docs docs-serve lint format config lock mlflow mlflow-sync clean
+.PHONY: help setup demo captioner emosec tables pretrained smoke run report test faults bench docs docs-serve lint format config lock mlflow mlflow-sync clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -71,6 +73,10 @@ test: setup ## unit, fault and workflow tests, WORKERS=2 at a time; says what wa
 
 faults: setup ## the long fault tests: 1,000 mixed files, kills in every rule and 200 at random; hours
 	ALIGNCAP_FAULTS=long OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs tests/faults tests/unit/serving/test_mixed_folder.py tests/workflow/test_kill.py tests/workflow/test_same_bytes.py --timeout 36000
+
+bench: setup ## speed against what one would use instead; after make demo; CLIPS=folder LANGUAGE=its AGAINST="--against …"
+	@$(PIP) install -qq -r benchmarks/requirements.txt
+	$(PY) benchmarks/run_all.py benchmarks/results.md --clips $(CLIPS) --language $(LANGUAGE) $(AGAINST)
 
 docs: setup ## build the documentation into site/; a broken link is an error
 	$(MKDOCS) build --strict

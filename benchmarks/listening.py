@@ -13,7 +13,6 @@ All take turns on the same clips; a ratio is of medians, in brackets the smalles
 """
 
 import argparse
-import statistics
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 from clips import evenly, take_turns
 from numpy.typing import NDArray
+from torch import Tensor
 
 from aligncap.config import Compute, Features, Transcripts
 from aligncap.evaluation.wording import markdown_table
@@ -31,30 +31,34 @@ from aligncap.speech.audio import SAMPLE_RATE, load_audio
 from aligncap.speech.encoder import CONVERTED, load_encoder
 from aligncap.speech.features import pool_layers
 from aligncap.speech.parallel import each_in_a_thread
+from experiments import speed_lines
 
-BATCH = 8
+BATCH, FRAME = 8, 320  # clips, samples of a frame of the encoder
 Clips = list[NDArray[np.float32]]
 
 
-def padded(folder: Path) -> Callable[[Clips], int]:
-    """Encode as transformers does: every clip is a window of 30 s, and all layers are computed."""
+def padded(folder: Path) -> Callable[[Clips], list[Tensor]]:
+    """Encode as transformers does: every clip is a window of 30 s, and all layers ``[L, T, D]`` are computed."""
     from transformers import WhisperFeatureExtractor
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-    encoder: Any = WhisperEncoder.from_pretrained(folder / CONVERTED, dtype=torch.float32, attn_implementation="sdpa")
+    place = folder / CONVERTED if (folder / CONVERTED).is_dir() else folder
+    names = {r"^(model\.)?encoder\.": ""}  # in the folder of a whole Whisper
+    encoder: Any = WhisperEncoder.from_pretrained(
+        place, dtype=torch.float32, attn_implementation="sdpa", key_mapping=names
+    )
     extractor = WhisperFeatureExtractor(feature_size=encoder.config.num_mel_bins)
 
     @torch.inference_mode()
-    def work(clips: Clips) -> int:
-        frames = 0
+    def work(clips: Clips) -> list[Tensor]:
+        found = []
         for start in range(0, len(clips), BATCH):
             own = clips[start : start + BATCH]
             ready = extractor(own, sampling_rate=SAMPLE_RATE, return_tensors="pt")
             states = encoder(ready.input_features, output_hidden_states=True).hidden_states
-            for row, clip in enumerate(own):
-                length = max(1, len(clip) // 320)
-                frames += pool_layers(torch.stack([layer[row, :length] for layer in states]), Features()).shape[1]
-        return frames
+            lengths = [max(1, len(clip) // FRAME) for clip in own]
+            found += [torch.stack([layer[row, :length] for layer in states]) for row, length in enumerate(lengths)]
+        return found
 
     return work
 
@@ -70,14 +74,16 @@ def alone(folder: Path, threads: int) -> Callable[[Clips], int]:
     return work
 
 
-def one_by_one(folder: Path, threads: int, language: str) -> Callable[[Clips], list[str]]:
+def one_by_one(
+    folder: Path, threads: int, language: str | None, task: str = "transcribe"
+) -> Callable[[Clips], list[str]]:
     """Transcribe as the users of faster-whisper do."""
     from faster_whisper import WhisperModel
 
     model = WhisperModel(str(folder), device="cpu", compute_type="float32", cpu_threads=threads)
 
     def work(clips: Clips) -> list[str]:
-        options: dict[str, Any] = {"beam_size": 1, "temperature": 0.0, "without_timestamps": True}
+        options: dict[str, Any] = {"beam_size": 1, "temperature": 0.0, "without_timestamps": True, "task": task}
         found = (model.transcribe(clip, language=language, **options)[0] for clip in clips)
         return [" ".join(segment.text.strip() for segment in segments) for segments in found]
 
@@ -99,14 +105,7 @@ def compared(
 ) -> tuple[list[list[str]], dict[str, Any]]:
     """Let all ways take turns; return a line for each, and what they found."""
     spent, found = take_turns({name: partial(work, clips) for name, work in ways.items()}, rounds)
-    base = next(iter(spent.values()))
-    lines = []
-    for name, seconds in spent.items():
-        ratios = [one / other for one, other in zip(base, seconds, strict=True)]
-        ratio = statistics.median(base) / statistics.median(seconds)
-        took = f"{statistics.median(seconds) / len(clips):.3f}"
-        lines.append([name, took, f"{ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"])
-    return lines, found
+    return speed_lines(spent, len(clips)), found
 
 
 def main() -> None:
@@ -126,8 +125,9 @@ def main() -> None:
         f"{len(clips)} clips of {np.mean([len(clip) for clip in clips]) / SAMPLE_RATE:.1f} s, {options.rounds} rounds\n"
     )
 
+    whole = padded(options.model)
     ways: dict[str, Callable[[Clips], Any]] = {
-        "transformers, 30 s": padded(options.model),
+        "transformers, 30 s": lambda clips: sum(pool_layers(own, Features()).shape[1] for own in whole(clips)),
         "ours": alone(options.model, options.threads),
     }
     lines, frames = compared(ways, clips, options.rounds)

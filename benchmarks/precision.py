@@ -7,17 +7,18 @@ without AMX or AVX512-BF16 expect no gain: there `auto` stays with fp32.
 """
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from clips import take_turns
 
 from aligncap.captioner.generate import generate
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.config import Compute, Lora, Prompts
+from aligncap.evaluation.wording import markdown_table
 from aligncap.models.sources import model_folder
+from experiments import speed_lines
 
 CONTEXT = "Emotion: angry. Intensity: strong. Level: high. Pitch: high. Rate: fast."
 WORDS = "I have told you again and again that the letters belong on the other table by the door."
@@ -53,18 +54,8 @@ def main() -> None:
     folder = model_folder(Path("models/smollm2-135m-instruct/manifest.json"))
     made = {precision: actions(folder, precision, arguments.threads) for precision in ("fp32", "bf16")}
     for name in made["fp32"]:
-        spent: dict[str, list[float]] = {"fp32": [], "bf16": []}
-        for number in range(arguments.rounds + 1):
-            for precision, own in made.items():
-                start = time.perf_counter()
-                own[name]()
-                if number:  # the first warms up
-                    spent[precision].append(time.perf_counter() - start)
-        seconds = {precision: statistics.median(own) for precision, own in spent.items()}
-        print(
-            f"{name}: fp32 {seconds['fp32']:.2f} s, bf16 {seconds['bf16']:.2f} s, "
-            f"ratio {seconds['fp32'] / seconds['bf16']:.2f}"
-        )
+        spent, _ = take_turns({precision: own[name] for precision, own in made.items()}, arguments.rounds)
+        print("\n".join(markdown_table("lrr", [name, "s", "times as fast"], speed_lines(spent))))
 
 
 if __name__ == "__main__":

@@ -7,23 +7,26 @@ input, so the prompts are text. The figure is the ratio of the medians; absolute
 """
 
 import argparse
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from clips import take_turns
 from datasets import Dataset
 from peft import LoraConfig
+from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import DPOConfig, DPOTrainer
 
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.config import Compute, Lora, Prompts
+from aligncap.evaluation.wording import markdown_table
 from aligncap.models.sources import model_folder
 from aligncap.preference.losses import dpo_loss, implicit_margin
+from experiments import speed_lines
 
+Step = tuple[Callable[[], float], Tensor]  # a step that returns its loss, and reference log-probabilities [pairs, 2]
 PAIRS, RANK, BETA = 4, 16, 0.1
 CONTEXT = (
     "Emotion: angry. Intensity: strong. Level: high. Pitch: high. Rate: fast.\n"
@@ -34,7 +37,7 @@ CHOSEN = "The speaker sounds furious, with a loud and high-pitched voice that ru
 REJECTED = "The speaker sounds calm and rather content, with a soft and low voice that takes its time over every word."
 
 
-def ours(folder: Path) -> Callable[[], None]:
+def ours(folder: Path) -> Step:
     """A step of the packed layout."""
     model = CaptionModel(folder, Prompts(), Compute(precision="fp32", device="cpu"))
     model.add_lora(Lora(rank=RANK, alpha=2 * RANK))
@@ -47,16 +50,18 @@ def ours(folder: Path) -> Callable[[], None]:
     with torch.no_grad():
         reference = model.response_logps(model.pack(prompts, answers)).view(PAIRS, 2)
 
-    def step() -> None:
+    def step() -> float:
         logps = model.response_logps(model.pack(prompts, answers)).view(PAIRS, 2)
-        dpo_loss(implicit_margin(*logps.unbind(1), *reference.unbind(1)), BETA).mean().backward()
+        loss = dpo_loss(implicit_margin(*logps.unbind(1), *reference.unbind(1)), BETA).mean()
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
+        return float(loss.detach())
 
-    return step
+    return step, reference
 
 
-def theirs(folder: Path, scratch: str) -> Callable[[], None]:
+def theirs(folder: Path, scratch: str) -> Step:
     """A step of TRL's trainer on the same tokens."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
@@ -82,36 +87,32 @@ def theirs(folder: Path, scratch: str) -> Callable[[], None]:
     trainer.train()
     batch = next(iter(trainer.get_train_dataloader()))
 
-    def step() -> None:
-        trainer.training_step(trainer.model, batch)
+    def step() -> float:
+        loss = trainer.training_step(trainer.model, batch)
         trainer.optimizer.step()
         trainer.optimizer.zero_grad()
+        return float(loss)
 
-    return step
+    return step, torch.stack([batch["ref_chosen_logps"], batch["ref_rejected_logps"]], 1)
 
 
 def main() -> None:
-    """Time both in turn and print the ratio."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Time both in turn and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--llm", type=Path, default=Path("models/smollm2-135m-instruct/manifest.json"))
-    parser.add_argument("--steps", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     folder = model_folder(arguments.llm)
     with tempfile.TemporaryDirectory() as scratch:
-        steps = {"packed": ours(folder), "trl": theirs(folder, scratch)}
-        seconds: dict[str, list[float]] = {name: [] for name in steps}
-        for _ in range(arguments.steps + 1):
-            for name, step in steps.items():
-                start = time.perf_counter()
-                step()
-                seconds[name].append(time.perf_counter() - start)
-    for name, values in seconds.items():
-        own = values[1:]  # the first is a warm-up
-        print(f"{name:7} median {statistics.median(own):.2f} s  ({min(own):.2f} to {max(own):.2f}, {len(own)} steps)")
-    ratios = [b / a for a, b in zip(seconds["packed"][1:], seconds["trl"][1:], strict=True)]
-    print(f"trl / packed: {statistics.median(ratios):.2f}  ({min(ratios):.2f} to {max(ratios):.2f})")
+        (step, known), (their_step, theirs_known) = ours(folder), theirs(folder, scratch)
+        apart = float((known - theirs_known).abs().max())
+        assert apart < 1e-3, f"reference log-probabilities differ by {apart} nat"
+        spent, found = take_turns({"DPOTrainer of TRL": their_step, "ours": step}, arguments.rounds)
+    print("\n".join(markdown_table("lrr", [f"DPO step of {PAIRS} pairs", "s", "times as fast"], speed_lines(spent))))
+    first, second = found.values()
+    print(f"Reference log-probabilities differ by {apart:.1e} nat; losses at the end: {first:.4f} and {second:.4f}.")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from aligncap.captioner.packing import Prompt, embed_prompt
 
 # Ended rows are removed when at most this share of rows continues, because removal copies the cache of the others.
 SHRINK = 0.75
+LIKELY = 256  # tokens that are looked at first for a nucleus
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,11 @@ def _draw(sampling: Sampling, generators: Sequence[torch.Generator]) -> Tensor:
 
 def _choose(logprobs: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
     """Sample a token from the nucleus of each row of ``logprobs [R, V]`` by inverse transform of ``uniform [R, 1]``."""
-    scaled, order = (logprobs / sampling.temperature).softmax(-1).sort(descending=True)
+    probabilities = (logprobs / sampling.temperature).softmax(-1)
+    # To sort the whole vocabulary costs as much as the LLM; few of its tokens are in a nucleus.
+    scaled, order = probabilities.topk(min(LIKELY, probabilities.shape[1]))
+    if bool((scaled.sum(-1) < sampling.top_p).any()):
+        scaled, order = probabilities.sort(descending=True)
     cumulative = scaled.cumsum(-1)
     inside = cumulative - scaled < sampling.top_p
     mass = (scaled * inside).sum(-1, keepdim=True)
@@ -66,10 +71,10 @@ class Decoder:
     """
 
     def __init__(self, model: CaptionModel, prompts: Sequence[Prompt]) -> None:
-        from transformers import DynamicCache
+        from aligncap.captioner.cache import roomy_cache
 
         self._model = model
-        self._cache: Any = DynamicCache()
+        self._cache: Any = roomy_cache()
         device, embed = model.device, model.llm.get_input_embeddings()
         shared = len(os.path.commonprefix([p.before for p in prompts]))
         if shared:

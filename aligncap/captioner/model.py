@@ -20,6 +20,7 @@ from peft import LoraConfig, get_peft_model, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
+from aligncap.captioner import attention
 from aligncap.captioner.adapter import Speech, SpeechAdapter, build_adapter, pad_features
 from aligncap.captioner.example import Example
 from aligncap.captioner.packing import Packed, Prompt, pack
@@ -78,16 +79,18 @@ class CaptionModel(nn.Module):
         self.device = device = pick_device(compute)
         self.dtype = pick_dtype(compute, device)
         # Both accept the 4-D mask of packed sequences. On rows this short torch's fused CPU kernel is slower.
-        attention = "eager" if device.type == "cpu" else "sdpa"
+        eager = device.type == "cpu"
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
             self.llm: Any = AutoModelForCausalLM.from_pretrained(
-                folder, attn_implementation=attention, dtype=self.dtype, use_safetensors=True
+                folder, attn_implementation="eager" if eager else "sdpa", dtype=self.dtype, use_safetensors=True
             )
         except Exception as error:  # whatever damaged files make the library raise
             raise ModelError(
                 f"{folder}: no language model, or damaged ({cause(error)}); delete it and run again"
             ) from error
+        if eager:
+            attention.group_heads(self.llm)
         self.to(device).requires_grad_(False).eval()
         self.adapter: SpeechAdapter | None = None
         self.end_id: int = self.tokenizer.eos_token_id

@@ -61,9 +61,8 @@ def resample_weights(
 def weighted_mean(weights: Array, values: Array) -> Array:
     """Return the mean [b] of ``values`` [n] under each row of ``weights`` [b, n]; NaN values do not count."""
     known = ~np.isnan(values)
-    mass = weights[:, known].sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return weights[:, known] @ values[known] / mass
+        return weights @ np.where(known, values, 0.0) / (weights @ known.astype(np.float64))
 
 
 def weighted_macro(weights: Array, values: Array, classes: Sequence[str | None], minimum: int = 1) -> Array:

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import DynamicCache
+from transformers.models.llama.modeling_llama import eager_attention_forward
 
+from aligncap.captioner.attention import NAME, grouped_attention
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint, save_checkpoint
-from aligncap.captioner.generate import generate
+from aligncap.captioner.generate import Sampling, generate
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.config import AdapterSettings, Compute, Lora, ModelSource, Prompts
 from aligncap.models.sources import fetch_model, model_folder
@@ -47,6 +50,38 @@ def test_clips_and_responses_of_a_batch_do_not_see_each_other(model, examples):
     assert [g[0].token_ids for g in greedy] == [generate(model, [p], 6)[0][0].token_ids for p in prompts]
     text = model.text_prompt("Emotion: sad.", model.encode("hello"))
     assert Prompts().instruction in model.decode(text.before + text.after)
+
+
+def test_attention_and_cache_of_our_own_compute_what_those_of_transformers_do(model, examples, monkeypatch):
+    model.requires_grad_(False).eval()
+    grouped = model.llm.config.model_type != "gpt2"
+    assert model.llm.config._attn_implementation == (NAME if grouped else "eager")
+    prompts = model.speech_prompts(examples[:3])
+    answers = [[model.response_ids(text) for text in ("calm", "very angry indeed")]] * 3
+    sampling = Sampling(3, 1.5, 0.95, [0, 1, 2])
+    monkeypatch.setattr("aligncap.captioner.cache.ROOM", 2)  # so that it is outgrown
+    ours = model.response_logps(model.pack(prompts, answers)), generate(model, prompts, 9, sampling)
+    model.llm.set_attn_implementation("eager")
+    monkeypatch.setattr("aligncap.captioner.cache.roomy_cache", DynamicCache)
+    theirs = model.response_logps(model.pack(prompts, answers)), generate(model, prompts, 9, sampling)
+    torch.testing.assert_close(ours[0], theirs[0], atol=1e-4, rtol=0)
+    for own, other in zip(ours[1], theirs[1], strict=True):
+        assert [s.token_ids for s in own] == [s.token_ids for s in other]
+        assert [s.sum_logprob for s in own] == pytest.approx([s.sum_logprob for s in other], abs=1e-4)
+
+
+def test_gradients_pass_through_heads_that_share_keys():
+    torch.manual_seed(0)
+    module = torch.nn.Module()
+    module.num_key_value_groups = 3
+    query, key, value = (torch.randn(2, heads, 5, 4, requires_grad=True) for heads in (6, 2, 2))
+    mask = torch.where(torch.ones(5, 5).tril().bool(), 0.0, torch.finfo(torch.float32).min).expand(2, 1, 5, 5)
+    found = []
+    for way in (grouped_attention, eager_attention_forward):
+        states, weights = way(module, query, key, value, mask, 0.5)
+        found.append([states, weights, *torch.autograd.grad((states * torch.arange(4)).sum(), (query, key, value))])
+    for own, other in zip(*found, strict=True):
+        torch.testing.assert_close(own, other)
 
 
 def test_a_folded_lora_says_the_same(model, examples):

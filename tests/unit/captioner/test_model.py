@@ -118,6 +118,16 @@ def test_a_narrow_nucleus_samples_the_greedy_caption(model, examples):
         assert all(sample.token_ids == greedy[0].token_ids for sample in samples)
 
 
+def test_a_nucleus_of_the_likeliest_tokens_is_that_of_the_whole_vocabulary(model, examples, monkeypatch):
+    prompts = model.speech_prompts(examples[:3])
+    for top_p in (0.2, 0.9, 1.0):
+        sampling, said = Sampling(4, 1.0, top_p, [0, 1, 2]), []
+        for likely in (1, 3, 40, 10**6):
+            monkeypatch.setattr("aligncap.captioner.generate.LIKELY", likely)
+            said.append([s.token_ids for group in generate(model, prompts, 8, sampling) for s in group])
+        assert all(own == said[0] for own in said)
+
+
 def test_merging_the_teacher_lora_equals_running_with_it(tiny_llm, model):
     text = [model.text_prompt("Emotion: sad.", [40, 41])]
     answer = [[model.response_ids("sad")]]

@@ -1,0 +1,77 @@
+"""What several benchmarks share: an experiment that has run, and the lines of a table of ways that took turns."""
+
+import argparse
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aligncap.captioner.checkpoint import CheckpointPaths
+from aligncap.config import AlignCapConfig
+from aligncap.models.sources import model_folder
+from aligncap.systems import corpus_names, load, resolve_system
+from aligncap.training.data import TrainingInputs
+
+BY_CORPUS = {
+    "features": "features/{}.parquet",
+    "references": "corpora/{}/references.parquet",
+    "gold": "clues/{}/gold.parquet",
+    "predicted": "clues/{}/predicted.parquet",
+}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A system of an experiment that has run: its configuration and where its artifacts lie."""
+
+    system: str
+    config: AlignCapConfig
+    results: Path
+    llm: Path  # transformers folder
+    inputs: TrainingInputs
+
+    @property
+    def checkpoint(self) -> CheckpointPaths:
+        """The trained captioner."""
+        return CheckpointPaths.of(self.results / "checkpoints" / self.system)
+
+    @property
+    def teacher_lora(self) -> Path | None:
+        """The LoRA of the teacher's adaptation; None where the teacher is the base LLM."""
+        path = self.results / "teacher" / "lora.safetensors"
+        return path if path.is_file() else None
+
+
+def finished(system: str, overlays: Sequence[str]) -> Finished:
+    """Return a system of the experiment that config.yaml and the overlays describe, which has to have run."""
+    config = load("config.yaml", *overlays)
+    own, results = resolve_system(config, system), Path("results") / config.experiment
+    files = {
+        name: {corpus: results / path.format(corpus) for corpus in corpus_names(config, "train")}
+        for name, path in BY_CORPUS.items()
+    }
+    manifest = Path("models") / config.models.llm.name / "manifest.json"
+    inputs = TrainingInputs(plan=results / "plan.parquet", llm=manifest, **files)
+    return Finished(system, own, results, model_folder(manifest), inputs)
+
+
+def parser_of(doc: str | None, rounds: int) -> argparse.ArgumentParser:
+    """Return a parser with the options that every benchmark of a finished experiment has."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("system")
+    parser.add_argument("overlay", nargs="*", help="over config.yaml, as the experiment ran")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--threads", type=int, default=2)
+    return parser
+
+
+def speed_lines(spent: Mapping[str, Sequence[float]], each: int = 1) -> list[list[str]]:
+    """Return a line for each way: name, median seconds for one of ``each``, and how many times as fast as the first."""
+    base = next(iter(spent.values()))
+    lines = []
+    for name, seconds in spent.items():
+        ratios = [one / other for one, other in zip(base, seconds, strict=True)]
+        ratio = statistics.median(base) / statistics.median(seconds)
+        took = f"{statistics.median(seconds) / each:.3f}"
+        lines.append([name, took, f"{ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"])
+    return lines

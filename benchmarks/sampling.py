@@ -1,0 +1,100 @@
+"""K candidates an utterance, against `generate(num_return_sequences=K)` of transformers.
+
+Both sample the same number of utterances of a folder of recordings with the same temperature and nucleus, at the same
+number of sequences at once. The samples differ, because the random numbers do; that both draw from the same
+distribution is shown by the mean log-probability of a token, which the table has beside the number of tokens.
+
+    python benchmarks/sampling.py ../shared/data/emodb/audio
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+from captioning import NEW_TOKENS
+from clips import evenly, take_turns
+from torch.nn.utils.rnn import pad_sequence
+
+from aligncap.captioner.generate import Sampling, generate
+from aligncap.captioner.model import CaptionModel
+from aligncap.captioner.packing import Prompt, embed_prompt
+from aligncap.config import Candidates, Compute
+from aligncap.evaluation.wording import markdown_table
+from aligncap.preference.candidates import ROWS
+from aligncap.serving.captioner import Captioner
+from aligncap.serving.locations import PRETRAINED
+from aligncap.speech.audio import load_audio
+from experiments import speed_lines
+
+SETTINGS = Candidates()
+
+
+Answers = list[list[list[int]]]  # of each prompt, of each sample, token ids with the end
+
+
+def by_transformers(model: CaptionModel, prompts: list[Prompt], samples: int) -> Answers:
+    """Sample as the users of transformers do."""
+    embed = model.llm.get_input_embeddings()
+    rows = [embed_prompt(prompt, embed, model.device) for prompt in prompts]
+    there = [torch.ones(len(row), dtype=torch.long) for row in rows]
+    inputs, mask = (pad_sequence(part, batch_first=True, padding_side="left") for part in (rows, there))
+    ends = {"eos_token_id": model.end_id, "pad_token_id": model.end_id}
+    drawn = {"do_sample": True, "temperature": SETTINGS.temperature, "top_p": SETTINGS.top_p, "top_k": 0}
+    with torch.no_grad():
+        said = model.llm.generate(
+            inputs_embeds=inputs,
+            attention_mask=mask,
+            max_new_tokens=NEW_TOKENS,
+            num_return_sequences=samples,
+            **drawn,
+            **ends,
+        ).tolist()
+    answers = [ids[: ids.index(model.end_id) + 1] if model.end_id in ids else ids for ids in said]
+    return [answers[start : start + samples] for start in range(0, len(answers), samples)]
+
+
+def by_us(model: CaptionModel, prompts: list[Prompt], samples: int) -> Answers:
+    """Sample as the rule ``candidates`` does."""
+    drawn = Sampling(samples, SETTINGS.temperature, SETTINGS.top_p, list(range(len(prompts))))
+    return [[own.token_ids for own in group] for group in generate(model, prompts, NEW_TOKENS, drawn)]
+
+
+def main() -> None:
+    """Read the options, time both in turn, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--checkpoint", type=Path, default=PRETRAINED)
+    parser.add_argument("--utterances", type=int, default=16)
+    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    compute = Compute(device="cpu", precision="fp32", threads=options.threads)
+    captioner, plain = (Captioner.load(options.checkpoint, compute=compute) for _ in range(2))
+    plain.model.llm.set_attn_implementation("sdpa")  # as transformers has it by default
+    clips = [captioner.prepare_clip(load_audio(path)) for path in evenly(options.folder, options.utterances)]
+    with torch.no_grad():
+        prompts = captioner.model.speech_prompts([clip.example for clip in clips])
+    size = max(1, ROWS // options.samples)
+    batches = [prompts[start : start + size] for start in range(0, len(prompts), size)]
+    torch.set_num_threads(options.threads)
+    ways: dict[str, Any] = {
+        "`generate`": lambda: [by_transformers(plain.model, own, options.samples) for own in batches],
+        "ours": lambda: [by_us(captioner.model, own, options.samples) for own in batches],
+    }
+    spent, found = take_turns(ways, options.rounds)
+    lines = speed_lines(spent, len(clips))
+    for line in lines:
+        tokens, logprob = 0, 0.0
+        for own, answers in zip(batches, found[line[0]], strict=True):
+            with torch.no_grad():
+                logprob += float(captioner.model.response_logps(captioner.model.pack(own, answers)).sum())
+            tokens += sum(len(ids) for group in answers for ids in group)
+        line += [str(tokens), f"{logprob / tokens:.3f}"]
+    head = [f"K = {options.samples} candidates", "s an utterance", "times as fast", "tokens", "nat a token"]
+    print("\n".join(markdown_table("lrrrr", head, lines)))
+
+
+if __name__ == "__main__":
+    main()

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from aligncap.captioner import generate as ours
 from aligncap.captioner.model import CaptionModel
 from aligncap.captioner.packing import Prompt, embed_prompt
 from aligncap.config import Compute, ModelSource
 from aligncap.evaluation.wording import markdown_table
+from aligncap.serving.captioner import BATCH as OURS
 from aligncap.serving.captioner import Captioner
 from aligncap.serving.locations import PRETRAINED, base_model
 from aligncap.speech.audio import load_audio
@@ -116,7 +116,7 @@ def main() -> None:
     captioner, plain = Captioner.load(options.checkpoint, compute=compute), libraries(options.checkpoint, compute)
     whole: dict[str, Any] = {
         "loop over the libraries": lambda: loop(plain, files),
-        "ours": lambda: [own.caption for own in captioner.caption_all(files, batch_size=BATCH)],
+        "ours": lambda: [own.caption for own in captioner.caption_all(files)],
     }
     print(table("end to end", *take_turns(whole, options.rounds), len(files)))
 
@@ -124,13 +124,10 @@ def main() -> None:
     with torch.no_grad():
         prompts = captioner.model.speech_prompts([clip.example for clip in clips])
     batches = [prompts[start : start + BATCH] for start in range(0, len(prompts), BATCH)]
+    own = [clips[start : start + OURS] for start in range(0, len(clips), OURS)]
     alone: dict[str, Any] = {
-        "`generate` of transformers": lambda: [t for own in batches for t in by_transformers(plain.model, own)],
-        "ours": lambda: [
-            captioner.model.decode(response.token_ids)
-            for own in batches
-            for (response,) in ours.generate(captioner.model, own, NEW_TOKENS)
-        ],
+        "`generate` of transformers": lambda: [t for part in batches for t in by_transformers(plain.model, part)],
+        "ours": lambda: [one.caption for part in own for one in captioner.describe(part)],
     }
     print(table("decoding alone", *take_turns(alone, options.rounds), len(files)))
 

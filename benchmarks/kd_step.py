@@ -49,8 +49,8 @@ def cached(own: Finished, teacher: CaptionModel, items: Sequence[TrainingItem]) 
         with torch.no_grad():
             logits = teacher.response_logits(teacher.pack(prompts, [[list(item.ids)]]))
         top = top_k_and_tail(logits, settings.top_k, settings.temperature)
-        logprobs = top.logprobs.half().float().numpy()
-        kept[item.key] = CachedResponse(list(item.ids), top.ids.numpy(), logprobs, top.tail.numpy())
+        parts = (torch.tensor(item.ids), top.ids.int(), top.logprobs.half(), top.tail)
+        kept[item.key] = CachedResponse(*(part.numpy() for part in parts))
     return CachedTeacher(kept, items, settings.temperature)
 
 
@@ -66,7 +66,7 @@ def ours(own: Finished, model: CaptionModel, teacher: CachedTeacher, items: list
         (loss / tokens).backward()
         optimizer.step()
         optimizer.zero_grad()
-        return float(logged["nll"]) / tokens, float(logged["kl"]) / tokens
+        return float(logged["nll"].detach()) / tokens, float(logged["kl"].detach()) / tokens
 
     return step
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from aligncap import artifacts
@@ -27,36 +31,48 @@ class Distillation(ABC):
         """Return the divergence summed over the batch's N response tokens, in the order of ``logits [N, V]``."""
 
 
+@dataclass(frozen=True)
 class CachedResponse:
-    """The token ids of a response and the teacher's distributions over them, read from a row of ``teacher_logits``."""
+    """A response of N tokens and the teacher's distributions over them: a row of ``teacher_logits``."""
 
-    __slots__ = ("ids", "logprobs", "tail", "tokens")
-
-    def __init__(self, ids: list[int], tokens: np.ndarray, logprobs: np.ndarray, tail: np.ndarray) -> None:
-        self.ids, self.tokens, self.logprobs, self.tail = ids, tokens, logprobs, tail
+    ids: NDArray[np.int32]  # [N]
+    tokens: NDArray[np.int32]  # [N, k]
+    logprobs: NDArray[np.float16]  # [N, k], nat
+    tail: NDArray[np.float32]  # [N], nat
 
 
 def stack(cached: Sequence[CachedResponse], device: torch.device) -> TopK:
     """Concatenate the distributions of several responses in the token order of a packed batch."""
     return TopK(
-        torch.from_numpy(np.concatenate([c.tokens for c in cached])).to(device),
-        torch.from_numpy(np.concatenate([c.logprobs for c in cached])).to(device),
+        torch.from_numpy(np.concatenate([c.tokens for c in cached])).to(device).long(),
+        torch.from_numpy(np.concatenate([c.logprobs for c in cached])).to(device).float(),
         torch.from_numpy(np.concatenate([c.tail for c in cached])).to(device),
     )
 
 
 def read_teacher_logits(paths: Mapping[str, Path]) -> dict[str, CachedResponse]:
-    """Read the cached distributions of each corpus, keyed by ``corpus/response_id``."""
-    cached = {}
-    for corpus, path in paths.items():
-        for row in artifacts.read_rows(path, "teacher_logits"):
-            cached[f"{corpus}/{row['response_id']}"] = CachedResponse(
-                row["response_ids"],
-                np.asarray(row["topk_ids"], dtype=np.int64),
-                np.asarray(row["topk_logprobs"], dtype=np.float32),
-                np.asarray(row["tail_logprob"], dtype=np.float32),
-            )
-    return cached
+    """Read the cached distributions of each corpus, keyed by ``corpus/response_id``; they stay on the disk."""
+    keys: list[str] = []
+
+    def arrays() -> Iterator[NDArray[Any]]:
+        for corpus, path in paths.items():
+            for table in artifacts.read_groups(path, "teacher_logits"):
+                keys.extend(f"{corpus}/{name}" for name in table.column("response_id").to_pylist())
+                for row in range(len(table)):
+                    ids, tail = (_flat(table, name, row) for name in ("response_ids", "tail_logprob"))
+                    top = (_flat(table, name, row).reshape(len(ids), -1) for name in ("topk_ids", "topk_logprobs"))
+                    yield from (ids, *top, tail)
+
+    kept = artifacts.on_disk(arrays())
+    return {key: CachedResponse(*kept[4 * n : 4 * n + 4]) for n, key in enumerate(keys)}
+
+
+def _flat(table: pa.Table, name: str, row: int) -> NDArray[Any]:
+    """Return the numbers of a cell that is a list, or a list of lists."""
+    values = table.column(name)[row].values
+    while pa.types.is_list(values.type):
+        values = values.flatten()
+    return values.to_numpy(zero_copy_only=False)
 
 
 class CachedTeacher(Distillation):
@@ -75,7 +91,7 @@ class CachedTeacher(Distillation):
 
     def __init__(self, cached: Mapping[str, CachedResponse], items: Sequence[TrainingItem], temperature: float) -> None:
         for item in items:
-            if item.key not in cached or tuple(cached[item.key].ids) != item.ids:
+            if item.key not in cached or tuple(cached[item.key].ids.tolist()) != item.ids:
                 raise ArtifactError(f"teacher_logits: not of the response {item.key}; delete them and run again")
         self.cached, self.temperature = cached, temperature
 

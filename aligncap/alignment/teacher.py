@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from aligncap import artifacts
@@ -145,26 +145,39 @@ def write_teacher_logits(settings: LogitsSettings, inputs: LogitsInputs, out: Pa
     model = build_model(model_folder(inputs.llm), settings.prompts, settings.lora, settings.compute, llm0)
     examples = [e for e in load_examples(inputs, ["align"]) if e.corpus == settings.corpus]
     items = response_items(examples, teacher.responses, generated, model.response_ids)
+    # Responses of like length share a batch; their rows are written in the order of the items.
     order = sorted(range(len(items)), key=lambda i: len(items[i].ids) + len(items[i].example.p_sem_ids))
-    rows: dict[int, dict] = {}
-    for chunk in batches(order, BATCH, f"teacher logits {settings.corpus}"):
-        texts = teacher_prompts(model, [items[i].example for i in chunk], teacher.clues)
-        packed = model.pack(texts, [[list(items[i].ids)] for i in chunk])
-        with torch.no_grad():
-            top = top_k_and_tail(model.response_logits(packed), teacher.top_k, teacher.temperature)
-        ends = np.cumsum([0, *(len(items[i].ids) for i in chunk)])
-        for i, low, high in zip(chunk, ends[:-1], ends[1:], strict=True):
-            rows[i] = {
-                "utterance_id": items[i].example.utterance_id,
-                "response_id": items[i].response_id,
-                "response_ids": list(items[i].ids),
-                "topk_ids": top.ids[low:high].tolist(),
-                "topk_logprobs": top.logprobs[low:high].half().cpu().numpy().tolist(),
-                "tail_logprob": top.tail[low:high].tolist(),
-                "temperature": teacher.temperature,
-            }
+
+    def arrays() -> Iterator[NDArray[Any]]:
+        for chunk in batches(order, BATCH, f"teacher logits {settings.corpus}"):
+            texts = teacher_prompts(model, [items[i].example for i in chunk], teacher.clues)
+            packed = model.pack(texts, [[list(items[i].ids)] for i in chunk])
+            with torch.no_grad():
+                top = top_k_and_tail(model.response_logits(packed), teacher.top_k, teacher.temperature)
+            parts = (top.ids.int(), top.logprobs.half(), top.tail)
+            of_items = zip(*(part.cpu().split([len(items[i].ids) for i in chunk]) for part in parts), strict=True)
+            yield from (part.numpy() for own in of_items for part in own)
+
+    kept = artifacts.on_disk(arrays())
+    place = {i: 3 * number for number, i in enumerate(order)}
+
+    def row(number: int) -> dict[str, Any]:
+        item, (ids, logprobs, tail) = items[number], kept[place[number] : place[number] + 3]
+        return {
+            "utterance_id": item.example.utterance_id,
+            "response_id": item.response_id,
+            "response_ids": list(item.ids),
+            "topk_ids": ids.tolist(),
+            "topk_logprobs": logprobs.tolist(),
+            "tail_logprob": tail.tolist(),
+            "temperature": teacher.temperature,
+        }
+
     notes = {
         "llm_manifest": artifacts.file_digest(inputs.llm),
         "teacher": teacher.model_dump(mode="json", exclude_unset=True),
     }
-    artifacts.write([rows[i] for i in range(len(items))], out, "teacher_logits", "teacher_logits", notes)
+    groups = (
+        [row(i) for i in range(n, min(n + artifacts.GROUP, len(items)))] for n in range(0, len(items), artifacts.GROUP)
+    )
+    artifacts.write_batches(groups, out, "teacher_logits", "teacher_logits", notes)

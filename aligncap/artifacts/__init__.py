@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from aligncap.artifacts.files import (
     CODE_VARIABLE,
+    GROUP,
     SCHEMA_VERSION,
     faults,
     file_digest,
     read,
+    read_groups,
     read_notes,
     read_rows,
     read_table,
@@ -16,17 +18,21 @@ from aligncap.artifacts.files import (
     write,
     write_batches,
 )
+from aligncap.artifacts.mapped import on_disk
 from aligncap.artifacts.schemas import SCHEMAS
 from aligncap.storage import atomic_path, write_json, write_text
 
 __all__ = [
     "CODE_VARIABLE",
+    "GROUP",
     "SCHEMAS",
     "SCHEMA_VERSION",
     "atomic_path",
     "faults",
     "file_digest",
+    "on_disk",
     "read",
+    "read_groups",
     "read_notes",
     "read_rows",
     "read_table",

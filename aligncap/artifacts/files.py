@@ -32,6 +32,7 @@ CODE_VARIABLE = "ALIGNCAP_CODE"  # digest of the code of the rule at work; `alig
 SEAL = "aligncap.sha256"
 UNSEALED = "0" * 64  # stands in the digest's place while it is computed
 BEFORE_SEAL = SEAL.encode() + b"\x18\x40"  # as Thrift writes a key and the length of its value
+GROUP = 256  # most rows that are read together
 AGAIN = "delete it and run the same command again"
 
 
@@ -101,7 +102,7 @@ def write_batches(
         with pq.ParquetWriter(temporary, stamped, compression="zstd") as writer:
             written = 0
             for records in batches:
-                writer.write_table(_table(records, path, schema, written).cast(stamped), row_group_size=256)
+                writer.write_table(_table(records, path, schema, written).cast(stamped), row_group_size=GROUP)
                 written += len(records)
             writer.add_key_value_metadata({SEAL: UNSEALED})
         with _mapped(temporary, mmap.ACCESS_WRITE) as data:
@@ -202,10 +203,19 @@ def read(path: str | Path, schema: str) -> pd.DataFrame:
 
 
 def read_table(path: str | Path, schema: str) -> pa.Table:
-    """Read an artifact as an Arrow table without copies, for features and teacher logits. Raises as ``read_rows``."""
+    """Read an artifact as an Arrow table, in file order. Raises as ``read_rows``."""
     opened = _open(path, schema)
     with faults(path):
         return opened.read()
+
+
+def read_groups(path: str | Path, schema: str) -> Iterator[pa.Table]:
+    """Read an artifact that may be larger than the memory: yield tables of some rows each. Raises as ``read_rows``."""
+    opened = _open(path, schema)
+    for number in range(opened.num_row_groups):
+        with faults(path):
+            table = opened.read_row_group(number)
+        yield table
 
 
 def read_notes(path: str | Path, schema: str) -> dict[str, Any]:

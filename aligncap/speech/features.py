@@ -100,21 +100,25 @@ def pool_layers(states: Tensor | NDArray[np.float32], cfg: Features) -> NDArray[
 
 
 def load_features(path: Path) -> dict[str, NDArray[np.float16]]:
-    """Load the features ``[n_layers, n_frames, dim]`` by utterance id, as read-only views of the file's buffers.
+    """Load the features ``[n_layers, n_frames, dim]`` by utterance id, as read-only arrays that stay on the disk.
 
     Raises:
         ArtifactError: The file is missing or has another schema, or the data of a row do not fit its shape.
     """
-    table = artifacts.read_table(path, "features")
-    shapes = zip(*(table.column(name).to_pylist() for name in ("n_layers", "n_frames", "dim")), strict=True)
-    arrays = {}
-    for utterance, shape, data in zip(
-        table.column("utterance_id").to_pylist(), shapes, table.column("data"), strict=True
-    ):
-        values = np.frombuffer(data.as_buffer(), np.float16)
-        if len(values) != math.prod(shape):
-            raise ArtifactError(
-                f"{path}: utterance {utterance}: {len(values)} values for shape {list(shape)}; delete it and run again"
-            )
-        arrays[utterance] = values.reshape(shape)
-    return arrays
+    names: list[str] = []
+
+    def arrays() -> Iterator[NDArray[np.float16]]:
+        for table in artifacts.read_groups(path, "features"):
+            names.extend(table.column("utterance_id").to_pylist())
+            shapes = zip(*(table.column(name).to_pylist() for name in ("n_layers", "n_frames", "dim")), strict=True)
+            for utterance, shape, data in zip(names[-len(table) :], shapes, table.column("data"), strict=True):
+                values = np.frombuffer(data.as_buffer(), np.float16)
+                if len(values) != math.prod(shape):
+                    raise ArtifactError(
+                        f"{path}: utterance {utterance}: {len(values)} values for shape {list(shape)}; delete it and "
+                        "run again"
+                    )
+                yield values.reshape(shape)
+
+    kept = artifacts.on_disk(arrays())
+    return dict(zip(names, kept, strict=True))

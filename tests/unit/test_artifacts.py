@@ -1,4 +1,7 @@
+import errno
+import io
 import re
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from aligncap import artifacts
-from aligncap.errors import ArtifactError
+from aligncap.errors import ArtifactError, StorageError
 
 ROW = {"utterance_id": "u1", "transcript": "hallo", "language": "de", "source": "asr", "avg_logprob": -0.25}
 
@@ -153,3 +156,39 @@ def test_text_that_no_artifact_can_hold_is_refused_in_one_line(tmp_path):
     with pytest.raises(ArtifactError, match="does not fit the schema 'transcripts'"):
         write(tmp_path / "t.parquet", transcript="a\udcffb")
     assert not list(tmp_path.iterdir())
+
+
+def test_arrays_on_the_disk_are_those_that_were_given_and_read_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    given = [
+        np.arange(7, dtype=np.float16),
+        np.zeros((0, 3), np.int32),
+        np.arange(6, dtype=np.int32).reshape(2, 3).T,
+        np.array(2.5, np.float32),
+        np.arange(5, dtype=np.uint8),
+    ]
+    kept = artifacts.on_disk(iter(given))
+    for own, array in zip(kept, given, strict=True):
+        assert own.dtype == array.dtype and not own.flags.writeable and own.flags.aligned
+        np.testing.assert_array_equal(own, array)
+    assert list(tmp_path.iterdir()) == []
+    assert artifacts.on_disk([]) == [] and artifacts.on_disk([np.zeros(0)])[0].shape == (0,)
+
+
+def test_arrays_that_the_disk_does_not_take_are_told_in_one_line(monkeypatch):
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", Full)
+    with pytest.raises(StorageError, match=r"TMPDIR\): cannot be stored: the disk is full"):
+        artifacts.on_disk([np.zeros(3)])
+
+
+def test_groups_of_rows_are_all_rows(tmp_path):
+    whole = {"corpus": "a", "speaker_key": "a/s", "role": "align", "fold": 0}
+    rows = [{**whole, "utterance_id": f"u{n}"} for n in range(2 * artifacts.GROUP + 5)]
+    artifacts.write(rows, tmp_path / "plan.parquet", "plan", "test")
+    tables = list(artifacts.read_groups(tmp_path / "plan.parquet", "plan"))
+    assert [len(table) for table in tables] == [artifacts.GROUP, artifacts.GROUP, 5]
+    assert [row for table in tables for row in table.to_pylist()] == rows

@@ -77,6 +77,24 @@ def test_a_finished_run_can_be_captioned_under_other_clues(smoke: Project, scrip
     assert {path: path.stat().st_mtime_ns for path in (smoke.folder / "results").rglob("*")} == before
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "kd_step kd experiments/smoke.yaml --rounds 1",
+        "kl_truncation kd experiments/smoke.yaml",
+        "sampling results/smoke/corpora/synthetic_en/wav --checkpoint results/smoke/checkpoints/kd --utterances 2 --samples 2 --rounds 1",
+        "metrics --systems 2 --captions 6 --rounds 1",
+        "resampling --utterances 40 --systems 2 --metrics 2 --resamples 50 --looped 2 --rounds 1",
+        "growth --numbers 20 40",
+    ],
+    ids=lambda script: script.split()[0],
+)
+def test_a_benchmark_of_speed_runs_and_prints_a_table(smoke: Project, script: str) -> None:
+    name, *arguments = script.split()
+    told = smoke.execute([sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), *arguments])
+    assert re.search(r"^\| .+ \|\n\|[-:|]+\|\n\| .+ \|$", told, re.MULTILINE), told
+
+
 def test_every_cell_of_the_finished_run_is_verified(smoke: Project) -> None:
     told = smoke.execute([sys.executable, "-m", "aligncap.serving.cli", "verify", "results/smoke"])
     assert re.search(r"^\d{4,} cells of \d+ tables verified, \d+ captions scored again$", told, re.MULTILINE), told

@@ -82,10 +82,12 @@ def test_a_finished_run_can_be_captioned_under_other_clues(smoke: Project, scrip
     [
         "kd_step kd experiments/smoke.yaml --rounds 1",
         "kl_truncation kd experiments/smoke.yaml",
-        "sampling results/smoke/corpora/synthetic_en/wav --checkpoint results/smoke/checkpoints/kd --utterances 2 --samples 2 --rounds 1",
+        "sampling results/smoke/corpora/synthetic_en/wav --checkpoint results/smoke/checkpoints/kd "
+        "--utterances 2 --samples 2 --rounds 1",
         "metrics --systems 2 --captions 6 --rounds 1",
         "resampling --utterances 40 --systems 2 --metrics 2 --resamples 50 --looped 2 --rounds 1",
         "growth --numbers 20 40",
+        "profile smoke",
     ],
     ids=lambda script: script.split()[0],
 )

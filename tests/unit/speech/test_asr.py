@@ -1,6 +1,9 @@
 """The ASR on a random Whisper, which never stops by itself; the real one where it has been fetched."""
 
+import os
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -266,3 +269,33 @@ def test_a_language_that_is_left_out_gets_no_text(tiny, monkeypatch):
     calls = speaking(transcriber, monkeypatch, 4)
     assert transcriber.transcribe(tone(1.0), "am") == ("", 0.0) and not calls
     assert transcriber.transcribe(tone(1.0), "de")[0] == "1"
+
+
+BY_INSTRUCTIONS = """
+import numpy as np, sys
+from pathlib import Path
+from aligncap.config import Compute, Transcripts
+from aligncap.speech.asr import Transcriber
+asr = Transcriber(Path(sys.argv[1]), Compute(precision="fp32", device="cpu", threads=1), Transcripts())
+print(*(asr.transcribe(samples, "en") for samples in np.load(sys.argv[2]).values()), sep="\\n")
+"""
+
+
+@pytest.mark.models
+@needs_real
+def test_float32_writes_the_same_text_whatever_the_processor_can(tmp_path):
+    """CTranslate2 uses the instructions of other processors, with which int8 writes other words (docs/models.md)."""
+    texts = ["We walked along the river to the old bridge.", "I have told you again and again.", "It rained all day."]
+    spoken = speak_all([Speech(text, "en-gb+f2", 150 + 20 * n, 50, 50) for n, text in enumerate(texts)])
+    np.savez(tmp_path / "said.npz", *(resample_poly(one, 16_000, 22_050).astype(np.float32) for one in spoken))
+    command = [sys.executable, "-c", BY_INSTRUCTIONS, str(REAL), str(tmp_path / "said.npz")]
+    told = {}
+    for instructions in ("AVX", "AVX2", "AVX512"):
+        there = os.environ | {"CT2_FORCE_CPU_ISA": instructions}
+        done = subprocess.run(command, env=there, capture_output=True, text=True)
+        if done.returncode == 0:  # this processor has them
+            told[instructions] = [line.split("', ")[0] for line in done.stdout.splitlines()]
+        else:
+            assert "CPU" in done.stderr, done.stderr
+    assert "AVX" in told and len(told["AVX"]) == len(texts)
+    assert all(own == told["AVX"] for own in told.values())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from aligncap.captioner.model import CaptionModel
 from aligncap.captioner.packing import Prompt, embed_prompt
+from aligncap.speech.parallel import in_shares
 
 # Ended rows are removed when at most this share of rows continues, because removal copies the cache of the others.
 SHRINK = 0.75
@@ -123,17 +124,23 @@ class Decoder:
         self._hidden = self._pass(input_ids=tokens[:, None].to(self._model.device), position_ids=self._position)
 
 
-@torch.no_grad()
 def generate(
     model: CaptionModel, prompts: Sequence[Prompt], max_new_tokens: int, sampling: Sampling | None = None
 ) -> list[list[Generated]]:
     """Generate responses to each prompt, one greedily or ``sampling.samples`` by sampling.
 
+    Each core of a CPU decodes its share of the prompts.
+
     Returns:
         For each prompt, the list of its responses.
     """
-    with model.arithmetic():
-        return _generate(model, prompts, max_new_tokens, sampling)
+
+    def decoded(numbers: Sequence[int]) -> list[list[Generated]]:
+        own = None if sampling is None else replace(sampling, seeds=[sampling.seeds[n] for n in numbers])
+        with torch.no_grad(), model.arithmetic():
+            return _generate(model, [prompts[n] for n in numbers], max_new_tokens, own)
+
+    return [one for part in in_shares(decoded, range(len(prompts)), model.threads) for one in part]
 
 
 def _generate(

@@ -26,7 +26,7 @@ from aligncap.captioner.example import Example
 from aligncap.captioner.packing import Packed, Prompt, pack
 from aligncap.config import AdapterSettings, Compute, Lora, Prompts
 from aligncap.errors import ModelError, cause
-from aligncap.models.device import pick_device, pick_dtype
+from aligncap.models.device import clip_threads, pick_device, pick_dtype
 
 CONTENT = "\u241econtent\u241e"
 
@@ -78,6 +78,7 @@ class CaptionModel(nn.Module):
         self.prompts = prompts
         self.device = device = pick_device(compute)
         self.dtype = pick_dtype(compute, device)
+        self.threads = clip_threads(compute, device)  # shares of a batch that are decoded side by side
         # Both accept the 4-D mask of packed sequences. On rows this short torch's fused CPU kernel is slower.
         eager = device.type == "cpu"
         try:

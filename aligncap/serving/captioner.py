@@ -276,12 +276,6 @@ class Captioner:
             clips: Recordings of the batch, B of them; memory grows with B times the longest.
             max_new_tokens: Maximum length of a caption in tokens.
         """
-        from aligncap.speech.parallel import in_shares
-
-        parts = in_shares(lambda own: self._describe(own, max_new_tokens), clips, self.threads)
-        return [caption for part in parts for caption in part]
-
-    def _describe(self, clips: Sequence[PreparedClip], max_new_tokens: int) -> list[Caption]:
         import torch
 
         from aligncap.captioner.caption import settled

@@ -37,8 +37,8 @@ def shares(items: Sequence[Item], threads: int) -> list[Sequence[Item]]:
 
 
 def in_shares(work: Callable[[Sequence[Item]], Result], items: Sequence[Item], threads: int) -> list[Result]:
-    """Return the results of ``work`` for the share of each thread, in order; a single item has all threads of torch."""
-    if len(items) < 2:
+    """Return the results of ``work`` for the share of each thread, in order; a single one has all threads of torch."""
+    if min(len(items), threads) < 2:
         return [work(items)]
     return list(each_in_a_thread(work, shares(items, threads), threads))
 

@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from aligncap.speech.parallel import AHEAD, each_in_a_thread, shares
+from aligncap.speech.parallel import AHEAD, each_in_a_thread, in_shares, shares
 
 
 def test_results_come_in_order_and_one_thread_computes_each():
@@ -56,3 +56,15 @@ def test_shares_are_neighbours_of_nearly_one_size(count: int, threads: int, size
     found = shares(range(count), threads)
     assert [len(own) for own in found] == sizes
     assert [item for own in found for item in own] == list(range(count))
+
+
+@pytest.mark.parametrize(("count", "threads", "inside"), [(1, 2, 2), (6, 1, 2), (6, 2, 1)])
+def test_a_single_share_keeps_torchs_threads(count: int, threads: int, inside: int):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found = in_shares(lambda own: [(item, torch.get_num_threads()) for item in own], range(count), threads)
+        assert [one for part in found for one in part] == [(item, inside) for item in range(count)]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

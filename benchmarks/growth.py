@@ -148,7 +148,7 @@ def main() -> None:
             write(Path(scratch), number)
             stored = sum(path.stat().st_size for path in Path(scratch).glob("*.parquet")) / 1e6
             line = [sys.executable, __file__, "--folder", scratch]
-            found = json.loads(subprocess.run(line, check=True, capture_output=True, text=True).stdout)
+            found = json.loads(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)
         numbers = [f"{stored:.0f}", f"{found['megabytes']:.0f}", f"{found['read_s']:.1f}", f"{found['step_s']:.3f}"]
         lines.append([f"{number:,}", *numbers])
     head = ["utterances", "artifacts, MB", "own memory, MB", "reading, s", "a step, s"]

@@ -41,14 +41,14 @@ def commands(options: argparse.Namespace) -> list[tuple[str, list[str]]]:
     """Return title and arguments of each benchmark."""
     clips, rounds = str(options.clips), ["--rounds", str(options.rounds)]
     made = [
-        ("Speech features and transcripts", ["listening.py", clips, "--language", options.language, "--clips", "40"]),
-        ("Captioning a test set", ["captioning.py", clips, "--clips", "48"]),
+        ("Speech features and transcripts", ["listening.py", clips, "--language", options.language, "--clips", "16"]),
+        ("Captioning a test set", ["captioning.py", clips, "--clips", "16"]),
         ("Candidates", ["sampling.py", clips]),
         ("A step of KD-Regularization", ["kd_step.py", options.system, *options.experiment]),
         ("A step of PO-Regularization", ["preference_step.py"]),
         ("Precision", ["precision.py"]),
-        ("Text metrics", ["metrics.py"]),
-        ("Bootstrap", ["resampling.py"]),
+        ("Text metrics", ["metrics.py", "--systems", "5"]),
+        ("Bootstrap", ["resampling.py", "--looped", "2"]),
     ]
     if options.against is not None:
         first = str(next(path for path in sorted(options.clips.iterdir()) if path.is_file()))

@@ -87,7 +87,7 @@ def test_a_finished_run_can_be_captioned_under_other_clues(smoke: Project, scrip
         "metrics --systems 2 --captions 6 --rounds 1",
         "resampling --utterances 40 --systems 2 --metrics 2 --resamples 50 --looped 2 --rounds 1",
         "growth --numbers 20 40",
-        "profile smoke",
+        "minutes smoke",
     ],
     ids=lambda script: script.split()[0],
 )

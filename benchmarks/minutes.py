@@ -4,7 +4,7 @@ Reads what Snakemake measured of each job and the times in the run's log. The bu
 jobs, divided by wall time and cores; what is missing is Snakemake between two jobs, and threads that wait for each
 other or for the disk.
 
-    python benchmarks/profile.py default
+    python benchmarks/minutes.py default
 """
 
 import argparse

@@ -177,7 +177,6 @@ def write_teacher_logits(settings: LogitsSettings, inputs: LogitsInputs, out: Pa
         "llm_manifest": artifacts.file_digest(inputs.llm),
         "teacher": teacher.model_dump(mode="json", exclude_unset=True),
     }
-    groups = (
-        [row(i) for i in range(n, min(n + artifacts.GROUP, len(items)))] for n in range(0, len(items), artifacts.GROUP)
-    )
+    numbers, size = range(len(items)), artifacts.GROUP
+    groups = ([row(number) for number in numbers[start : start + size]] for start in numbers[::size])
     artifacts.write_batches(groups, out, "teacher_logits", "teacher_logits", notes)

@@ -10,6 +10,7 @@ import inspect
 import sys
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 NAME = "aligncap_grouped"
@@ -45,7 +46,7 @@ def grouped_attention(
     scores = (together @ key.transpose(2, 3) * scaling).view(batch, heads, length, -1)
     if attention_mask is not None:
         scores = scores + attention_mask
-    weights = nn.functional.softmax(scores, dim=-1, dtype=query.float().dtype).to(query.dtype)
+    weights = nn.functional.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
     weights = nn.functional.dropout(weights, p=dropout, training=module.training)
     states = weights.view(batch, groups, -1, weights.shape[-1]) @ value
     return states.view(batch, heads, length, width).transpose(1, 2).contiguous(), weights

@@ -26,7 +26,7 @@ from aligncap.models.sources import model_folder
 from aligncap.preference.losses import dpo_loss, implicit_margin
 from experiments import speed_lines
 
-Step = tuple[Callable[[], float], Tensor]  # a step that returns its loss, and reference log-probabilities [pairs, 2]
+Step = tuple[Callable[[], None], Tensor]  # a step, and the reference log-probabilities [pairs, 2] that it reads
 PAIRS, RANK, BETA = 4, 16, 0.1
 CONTEXT = (
     "Emotion: angry. Intensity: strong. Level: high. Pitch: high. Rate: fast.\n"
@@ -50,13 +50,11 @@ def ours(folder: Path) -> Step:
     with torch.no_grad():
         reference = model.response_logps(model.pack(prompts, answers)).view(PAIRS, 2)
 
-    def step() -> float:
+    def step() -> None:
         logps = model.response_logps(model.pack(prompts, answers)).view(PAIRS, 2)
-        loss = dpo_loss(implicit_margin(*logps.unbind(1), *reference.unbind(1)), BETA).mean()
-        loss.backward()
+        dpo_loss(implicit_margin(*logps.unbind(1), *reference.unbind(1)), BETA).mean().backward()
         optimizer.step()
         optimizer.zero_grad()
-        return float(loss.detach())
 
     return step, reference
 
@@ -65,7 +63,7 @@ def theirs(folder: Path, scratch: str) -> Step:
     """A step of TRL's trainer on the same tokens."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    chat = [{"role": "system", "content": Prompts().instruction}, {"role": "user", "content": CONTEXT}]
+    chat = [{"role": "system", "content": Prompts().instruction}, {"role": "user", "content": f"{CONTEXT}\n"}]
     prompt = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
     rows = [{"prompt": prompt, "chosen": CHOSEN, "rejected": REJECTED}] * PAIRS
     settings = DPOConfig(
@@ -87,11 +85,10 @@ def theirs(folder: Path, scratch: str) -> Step:
     trainer.train()
     batch = next(iter(trainer.get_train_dataloader()))
 
-    def step() -> float:
-        loss = trainer.training_step(trainer.model, batch)
+    def step() -> None:
+        trainer.training_step(trainer.model, batch)
         trainer.optimizer.step()
         trainer.optimizer.zero_grad()
-        return float(loss)
 
     return step, torch.stack([batch["ref_chosen_logps"], batch["ref_rejected_logps"]], 1)
 
@@ -109,10 +106,9 @@ def main() -> None:
         (step, known), (their_step, theirs_known) = ours(folder), theirs(folder, scratch)
         apart = float((known - theirs_known).abs().max())
         assert apart < 1e-3, f"reference log-probabilities differ by {apart} nat"
-        spent, found = take_turns({"DPOTrainer of TRL": their_step, "ours": step}, arguments.rounds)
+        spent, _ = take_turns({"DPOTrainer of TRL": their_step, "ours": step}, arguments.rounds)
     print("\n".join(markdown_table("lrr", [f"DPO step of {PAIRS} pairs", "s", "times as fast"], speed_lines(spent))))
-    first, second = found.values()
-    print(f"Reference log-probabilities differ by {apart:.1e} nat; losses at the end: {first:.4f} and {second:.4f}.")
+    print(f"Reference log-probabilities differ by {apart:.1e} nat, so both read the same tokens.")
 
 
 if __name__ == "__main__":

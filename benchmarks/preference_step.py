@@ -27,12 +27,20 @@ from aligncap.preference.losses import dpo_loss, implicit_margin
 from experiments import speed_lines
 
 Step = tuple[Callable[[], None], Tensor]  # a step, and the reference log-probabilities [pairs, 2] that it reads
-PAIRS, RANK, BETA = 4, 16, 0.1
-CONTEXT = (
-    "Emotion: angry. Intensity: strong. Level: high. Pitch: high. Rate: fast.\n"
-    'Words: "I have told you again and again that the letters belong on the other table by the door."\n'
-    "Describe in one sentence how the speaker sounds, name the emotion and the voice, and add nothing else."
+RANK, BETA = 16, 0.1
+# Four clips, whose prompts share no more than the instruction before them.
+CLUES = (
+    "Emotion: angry. Intensity: strong. Level: high. Pitch: high. Rate: fast.",
+    "Emotion: sad. Intensity: weak. Level: low. Pitch: low. Rate: slow.",
+    "Voice: breathy. Emotion: fearful. Level: low. Pitch: high. Rate: fast.",
+    "Rate: slow. Emotion: calm. Pitch: low. Level: normal. Intensity: weak.",
 )
+CONTEXTS = [
+    f'{clues}\nWords: "I have told you again and again that the letters belong on the other table by the door."\n'
+    "Describe in one sentence how the speaker sounds, name the emotion and the voice, and add nothing else."
+    for clues in CLUES
+]
+PAIRS = len(CONTEXTS)
 CHOSEN = "The speaker sounds furious, with a loud and high-pitched voice that rushes through the words without pause."
 REJECTED = "The speaker sounds calm and rather content, with a soft and low voice that takes its time over every word."
 
@@ -45,7 +53,7 @@ def ours(folder: Path) -> Step:
     for parameter in parameters:
         parameter.requires_grad_(True)
     optimizer = torch.optim.AdamW(parameters, lr=1e-5)
-    prompts = [model.text_prompt(CONTEXT, []) for _ in range(PAIRS)]
+    prompts = [model.text_prompt(context, []) for context in CONTEXTS]
     answers = [[model.response_ids(CHOSEN), model.response_ids(REJECTED)]] * PAIRS
     with torch.no_grad():
         reference = model.response_logps(model.pack(prompts, answers)).view(PAIRS, 2)
@@ -63,9 +71,11 @@ def theirs(folder: Path, scratch: str) -> Step:
     """A step of TRL's trainer on the same tokens."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    chat = [{"role": "system", "content": Prompts().instruction}, {"role": "user", "content": f"{CONTEXT}\n"}]
-    prompt = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-    rows = [{"prompt": prompt, "chosen": CHOSEN, "rejected": REJECTED}] * PAIRS
+    rows = []
+    for context in CONTEXTS:
+        chat = [{"role": "system", "content": Prompts().instruction}, {"role": "user", "content": f"{context}\n"}]
+        prompt = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        rows.append({"prompt": prompt, "chosen": CHOSEN, "rejected": REJECTED})
     settings = DPOConfig(
         output_dir=scratch,
         per_device_train_batch_size=PAIRS,
@@ -104,7 +114,8 @@ def main() -> None:
     folder = model_folder(arguments.llm)
     with tempfile.TemporaryDirectory() as scratch:
         (step, known), (their_step, theirs_known) = ours(folder), theirs(folder, scratch)
-        apart = float((known - theirs_known).abs().max())
+        order = [tensor.sort(0).values for tensor in (known, theirs_known)]  # its loader shuffles
+        apart = float((order[0] - order[1]).abs().max())
         assert apart < 1e-3, f"reference log-probabilities differ by {apart} nat"
         spent, _ = take_turns({"DPOTrainer of TRL": their_step, "ours": step}, arguments.rounds)
     print("\n".join(markdown_table("lrr", [f"DPO step of {PAIRS} pairs", "s", "times as fast"], speed_lines(spent))))

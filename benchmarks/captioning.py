@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from clips import evenly, take_turns
+from finished_run import speed_lines
 from listening import one_by_one, padded
 from numpy.typing import NDArray
 from torch import Tensor
@@ -30,7 +31,6 @@ from aligncap.serving.captioner import BATCH as OURS
 from aligncap.serving.captioner import Captioner
 from aligncap.serving.locations import PRETRAINED, base_model
 from aligncap.speech.audio import load_audio
-from experiments import speed_lines
 
 BATCH, NEW_TOKENS = 8, 40
 
@@ -57,18 +57,21 @@ class OneByOne:
         return self._texts([samples])[0], 0.0
 
 
-def by_transformers(model: CaptionModel, prompts: list[Prompt]) -> list[str]:
-    """Caption a batch that is padded on the left."""
+def by_transformers(model: CaptionModel, prompts: list[Prompt], **settings: Any) -> list[list[int]]:
+    """Decode a batch that is padded on the left, as the users of transformers do; return token ids with the end."""
     embed = model.llm.get_input_embeddings()
     rows = [embed_prompt(prompt, embed, model.device) for prompt in prompts]
     there = [torch.ones(len(row), dtype=torch.long) for row in rows]
     inputs, mask = (pad_sequence(part, batch_first=True, padding_side="left") for part in (rows, there))
-    ends = {"eos_token_id": model.end_id, "pad_token_id": model.end_id}
+    ends = {"eos_token_id": model.end_id, "pad_token_id": model.end_id, "max_new_tokens": NEW_TOKENS}
     with torch.no_grad():
-        said = model.llm.generate(
-            inputs_embeds=inputs, attention_mask=mask, max_new_tokens=NEW_TOKENS, do_sample=False, **ends
-        )
-    return [model.decode(ids.tolist()) for ids in said]
+        said = model.llm.generate(inputs_embeds=inputs, attention_mask=mask, **ends, **settings).tolist()
+    return [ids[: ids.index(model.end_id) + 1] if model.end_id in ids else ids for ids in said]
+
+
+def captions(model: CaptionModel, prompts: list[Prompt]) -> list[str]:
+    """Caption a batch greedily with transformers."""
+    return [model.decode(ids) for ids in by_transformers(model, prompts, do_sample=False)]
 
 
 def loop(captioner: Any, files: list[Path]) -> list[str]:
@@ -78,7 +81,7 @@ def loop(captioner: Any, files: list[Path]) -> list[str]:
     for start in range(0, len(clips), BATCH):
         with torch.no_grad():
             prompts = captioner.model.speech_prompts([clip.example for clip in clips[start : start + BATCH]])
-        said += by_transformers(captioner.model, prompts)
+        said += captions(captioner.model, prompts)
     return said
 
 
@@ -126,7 +129,7 @@ def main() -> None:
     batches = [prompts[start : start + BATCH] for start in range(0, len(prompts), BATCH)]
     own = [clips[start : start + OURS] for start in range(0, len(clips), OURS)]
     alone: dict[str, Any] = {
-        "`generate` of transformers": lambda: [t for part in batches for t in by_transformers(plain.model, part)],
+        "`generate` of transformers": lambda: [t for part in batches for t in captions(plain.model, part)],
         "ours": lambda: [one.caption for part in own for one in captioner.describe(part)],
     }
     print(table("decoding alone", *take_turns(alone, options.rounds), len(files)))

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from clips import take_turns
+from finished_run import speed_lines
 
 from aligncap.evaluation.wording import markdown_table
 from aligncap.serving.locations import PRETRAINED
-from experiments import speed_lines
 
 ROOT = Path(__file__).resolve().parents[1]
 HELP_ROUNDS = 3  # for each caption, as help takes less

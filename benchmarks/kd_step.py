@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from clips import take_turns
+from finished_run import Finished, finished, parser_of, speed_lines
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -27,7 +28,6 @@ from aligncap.captioner.packing import Prompt, embed_prompt
 from aligncap.config import Compute
 from aligncap.evaluation.wording import markdown_table
 from aligncap.training.data import load_examples
-from experiments import Finished, finished, parser_of, speed_lines
 
 RATE = 1e-6  # so small that all steps see nearly the same losses
 Losses = tuple[float, float]  # NLL and divergence, nat a token

@@ -9,19 +9,17 @@ the whole vocabulary, what is left of the error is half precision.
 
 import argparse
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import torch
+from finished_run import finished
 from torch import Tensor
 
 from aligncap.alignment.distillation import LiveTeacher
 from aligncap.alignment.losses import TopK, full_divergences, token_kls, top_k_and_tail
 from aligncap.alignment.training_items import caption_items
-from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
-from aligncap.models.sources import model_folder
-from aligncap.systems import corpus_names, load, resolve_system
-from aligncap.training.data import TrainingInputs, load_examples
+from aligncap.captioner.checkpoint import load_checkpoint
+from aligncap.training.data import load_examples
 
 KEPT = (8, 16, 32, 64, 128, 256, 1024)  # and the whole vocabulary
 BATCH = 4
@@ -61,21 +59,10 @@ def main() -> None:
     parser.add_argument("system")
     parser.add_argument("overlay", nargs="*", help="over config.yaml, as the experiment ran")
     arguments = parser.parse_args()
-    config = load("config.yaml", *arguments.overlay)
-    own, results = resolve_system(config, arguments.system), Path("results") / config.experiment
-    names = {
-        "features": "features/{}.parquet",
-        "references": "corpora/{}/references.parquet",
-        "gold": "clues/{}/gold.parquet",
-        "predicted": "clues/{}/predicted.parquet",
-    }
-    corpora = corpus_names(config, "train")
-    files = {name: {corpus: results / path.format(corpus) for corpus in corpora} for name, path in names.items()}
-    llm = Path("models") / config.models.llm.name / "manifest.json"
-    inputs = TrainingInputs(plan=results / "plan.parquet", llm=llm, **files)
-    checkpoint = CheckpointPaths.of(results / "checkpoints" / arguments.system)
-    model = load_checkpoint(checkpoint, model_folder(llm), own.compute)
-    items = caption_items(load_examples(inputs, ["dev"])[: own.alignment.dev_limit], model.response_ids)
+    run = finished(arguments.system, arguments.overlay)
+    own = run.config
+    model = load_checkpoint(run.checkpoint, run.llm, own.compute)
+    items = caption_items(load_examples(run.inputs, ["dev"])[: own.alignment.dev_limit], model.response_ids)
     items.sort(key=lambda item: len(item.ids))
     temperature = own.teacher.temperature
     live = LiveTeacher(model, own.teacher.clues, "forward_kl", temperature)

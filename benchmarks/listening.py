@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from clips import evenly, take_turns
+from finished_run import speed_lines
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -31,7 +32,6 @@ from aligncap.speech.audio import SAMPLE_RATE, load_audio
 from aligncap.speech.encoder import CONVERTED, load_encoder
 from aligncap.speech.features import pool_layers
 from aligncap.speech.parallel import each_in_a_thread
-from experiments import speed_lines
 
 BATCH, FRAME = 8, 320  # clips, samples of a frame of the encoder
 Clips = list[NDArray[np.float32]]

@@ -12,6 +12,7 @@ import random
 from typing import Any
 
 from clips import take_turns
+from finished_run import speed_lines
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.meteor.meteor import Meteor
@@ -21,7 +22,6 @@ from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 from aligncap.evaluation import java
 from aligncap.evaluation.metrics import BLEU, text_metrics
 from aligncap.evaluation.wording import markdown_table
-from experiments import speed_lines
 
 Figures = dict[str, dict[str, float]]  # system -> metric -> figure
 WORDS = {

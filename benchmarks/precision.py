@@ -12,13 +12,13 @@ from pathlib import Path
 
 import torch
 from clips import take_turns
+from finished_run import speed_lines
 
 from aligncap.captioner.generate import generate
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.config import Compute, Lora, Prompts
 from aligncap.evaluation.wording import markdown_table
 from aligncap.models.sources import model_folder
-from experiments import speed_lines
 
 CONTEXT = "Emotion: angry. Intensity: strong. Level: high. Pitch: high. Rate: fast."
 WORDS = "I have told you again and again that the letters belong on the other table by the door."

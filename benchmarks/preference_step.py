@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from clips import take_turns
 from datasets import Dataset
+from finished_run import speed_lines
 from peft import LoraConfig
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -24,7 +25,6 @@ from aligncap.config import Compute, Lora, Prompts
 from aligncap.evaluation.wording import markdown_table
 from aligncap.models.sources import model_folder
 from aligncap.preference.losses import dpo_loss, implicit_margin
-from experiments import speed_lines
 
 Step = tuple[Callable[[], None], Tensor]  # a step, and the reference log-probabilities [pairs, 2] that it reads
 RANK, BETA = 16, 0.1

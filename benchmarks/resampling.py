@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 from clips import take_turns
+from finished_run import speed_lines
 from numpy.typing import NDArray
 
 from aligncap.evaluation.bootstrap import figure, resample_weights, weighted_mean
 from aligncap.evaluation.wording import markdown_table
-from experiments import speed_lines
 
 Interval = tuple[float, float]
 

@@ -12,45 +12,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from captioning import NEW_TOKENS
+from captioning import NEW_TOKENS, by_transformers
 from clips import evenly, take_turns
-from torch.nn.utils.rnn import pad_sequence
+from finished_run import speed_lines
 
 from aligncap.captioner.generate import Sampling, generate
 from aligncap.captioner.model import CaptionModel
-from aligncap.captioner.packing import Prompt, embed_prompt
+from aligncap.captioner.packing import Prompt
 from aligncap.config import Candidates, Compute
 from aligncap.evaluation.wording import markdown_table
 from aligncap.preference.candidates import ROWS
 from aligncap.serving.captioner import Captioner
 from aligncap.serving.locations import PRETRAINED
 from aligncap.speech.audio import load_audio
-from experiments import speed_lines
 
 SETTINGS = Candidates()
-
-
 Answers = list[list[list[int]]]  # of each prompt, of each sample, token ids with the end
 
 
-def by_transformers(model: CaptionModel, prompts: list[Prompt], samples: int) -> Answers:
+def sampled(model: CaptionModel, prompts: list[Prompt], samples: int) -> Answers:
     """Sample as the users of transformers do."""
-    embed = model.llm.get_input_embeddings()
-    rows = [embed_prompt(prompt, embed, model.device) for prompt in prompts]
-    there = [torch.ones(len(row), dtype=torch.long) for row in rows]
-    inputs, mask = (pad_sequence(part, batch_first=True, padding_side="left") for part in (rows, there))
-    ends = {"eos_token_id": model.end_id, "pad_token_id": model.end_id}
     drawn = {"do_sample": True, "temperature": SETTINGS.temperature, "top_p": SETTINGS.top_p, "top_k": 0}
-    with torch.no_grad():
-        said = model.llm.generate(
-            inputs_embeds=inputs,
-            attention_mask=mask,
-            max_new_tokens=NEW_TOKENS,
-            num_return_sequences=samples,
-            **drawn,
-            **ends,
-        ).tolist()
-    answers = [ids[: ids.index(model.end_id) + 1] if model.end_id in ids else ids for ids in said]
+    answers = by_transformers(model, prompts, num_return_sequences=samples, **drawn)
     return [answers[start : start + samples] for start in range(0, len(answers), samples)]
 
 
@@ -80,7 +63,7 @@ def main() -> None:
     batches = [prompts[start : start + size] for start in range(0, len(prompts), size)]
     torch.set_num_threads(options.threads)
     ways: dict[str, Any] = {
-        "`generate`": lambda: [by_transformers(plain.model, own, options.samples) for own in batches],
+        "`generate`": lambda: [sampled(plain.model, own, options.samples) for own in batches],
         "ours": lambda: [by_us(captioner.model, own, options.samples) for own in batches],
     }
     spent, found = take_turns(ways, options.rounds)

@@ -257,7 +257,7 @@ def test_a_row_that_is_gone_is_named_and_ends_nothing(results: Path) -> None:
     found = verify(results, results.parents[1] / "models")
     assert ("evaluation/kd/b.parquet", "u11", "caption", "absent", REFERENCES["neutral"]) in found.different
     ((problem, lost),) = [(why, what) for why, what in found.problems.items() if "table zero_shot" in what]
-    assert problem.startswith("its artifacts do not fit together (IndexError: ") and "\n" not in problem
+    assert problem.startswith("its artifacts do not fit together (ValueError: ") and "\n" not in problem
     assert found.captions == 3 * len(IDS) and "table tagger" not in lost
 
 

@@ -109,9 +109,10 @@ def load_features(path: Path) -> dict[str, NDArray[np.float16]]:
 
     def arrays() -> Iterator[NDArray[np.float16]]:
         for table in artifacts.read_groups(path, "features"):
-            names.extend(table.column("utterance_id").to_pylist())
+            own = table.column("utterance_id").to_pylist()
+            names.extend(own)
             shapes = zip(*(table.column(name).to_pylist() for name in ("n_layers", "n_frames", "dim")), strict=True)
-            for utterance, shape, data in zip(names[-len(table) :], shapes, table.column("data"), strict=True):
+            for utterance, shape, data in zip(own, shapes, table.column("data"), strict=True):
                 values = np.frombuffer(data.as_buffer(), np.float16)
                 if len(values) != math.prod(shape):
                     raise ArtifactError(

@@ -16,8 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from clips import evenly, take_turns
-from finished_run import speed_lines
+from clips import evenly, parser_of_turns, speed_lines, take_turns
 from listening import one_by_one, padded
 from numpy.typing import NDArray
 from torch import Tensor
@@ -28,7 +27,7 @@ from aligncap.captioner.packing import Prompt, embed_prompt
 from aligncap.config import Compute, ModelSource
 from aligncap.evaluation.wording import markdown_table
 from aligncap.serving.captioner import BATCH as OURS
-from aligncap.serving.captioner import Captioner
+from aligncap.serving.captioner import Captioner, PreparedClip
 from aligncap.serving.locations import PRETRAINED, base_model
 from aligncap.speech.audio import load_audio
 
@@ -57,12 +56,18 @@ class OneByOne:
         return self._texts([samples])[0], 0.0
 
 
+def with_mask(rows: list[Tensor], side: str) -> tuple[Tensor, Tensor]:
+    """Pad rows ``[T, H]`` on a side to ``[B, T, H]``, and return the mask ``[B, T]`` of what is there."""
+    there = [torch.ones(len(row), dtype=torch.long) for row in rows]
+    inputs, mask = (pad_sequence(part, batch_first=True, padding_side=side) for part in (rows, there))
+    return inputs, mask
+
+
 def by_transformers(model: CaptionModel, prompts: list[Prompt], **settings: Any) -> list[list[int]]:
     """Decode a batch that is padded on the left, as the users of transformers do; return token ids with the end."""
     embed = model.llm.get_input_embeddings()
     rows = [embed_prompt(prompt, embed, model.device) for prompt in prompts]
-    there = [torch.ones(len(row), dtype=torch.long) for row in rows]
-    inputs, mask = (pad_sequence(part, batch_first=True, padding_side="left") for part in (rows, there))
+    inputs, mask = with_mask(rows, "left")
     ends = {"eos_token_id": model.end_id, "pad_token_id": model.end_id, "max_new_tokens": NEW_TOKENS}
     with torch.no_grad():
         said = model.llm.generate(inputs_embeds=inputs, attention_mask=mask, **ends, **settings).tolist()
@@ -79,9 +84,7 @@ def loop(captioner: Any, files: list[Path]) -> list[str]:
     clips = [captioner.prepare_clip(load_audio(path)) for path in files]
     said = []
     for start in range(0, len(clips), BATCH):
-        with torch.no_grad():
-            prompts = captioner.model.speech_prompts([clip.example for clip in clips[start : start + BATCH]])
-        said += captions(captioner.model, prompts)
+        said += captions(captioner.model, prompts_of(captioner, clips[start : start + BATCH]))
     return said
 
 
@@ -105,14 +108,25 @@ def table(title: str, spent: dict[str, list[float]], said: dict[str, list[str]],
     return "\n".join(markdown_table("lrrr", [title, "s a clip", "times as fast", "same captions"], lines))
 
 
-def main() -> None:
-    """Read the options, time all in turn and print two tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of_clips(doc: str | None, clips: int) -> argparse.ArgumentParser:
+    """Return a parser for a script that lets a captioner hear so many clips of a folder."""
+    parser = parser_of_turns(doc)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--checkpoint", type=Path, default=PRETRAINED)
-    parser.add_argument("--clips", type=int, default=48)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--clips", type=int, default=clips)
     parser.add_argument("--threads", type=int, default=2)
+    return parser
+
+
+def prompts_of(captioner: Captioner, clips: list[PreparedClip]) -> list[Prompt]:
+    """Return the speech inputs of clips."""
+    with torch.no_grad():
+        return captioner.model.speech_prompts([clip.example for clip in clips])
+
+
+def main() -> None:
+    """Read the options, time all in turn and print two tables."""
+    parser = parser_of_clips(__doc__, 48)
     options = parser.parse_args()
     compute = Compute(device="cpu", precision="fp32", threads=options.threads)
     files = evenly(options.folder, options.clips)
@@ -124,8 +138,7 @@ def main() -> None:
     print(table("end to end", *take_turns(whole, options.rounds), len(files)))
 
     clips = [captioner.prepare_clip(load_audio(path)) for path in files]
-    with torch.no_grad():
-        prompts = captioner.model.speech_prompts([clip.example for clip in clips])
+    prompts = prompts_of(captioner, clips)
     batches = [prompts[start : start + BATCH] for start in range(0, len(prompts), BATCH)]
     own = [clips[start : start + OURS] for start in range(0, len(clips), OURS)]
     alone: dict[str, Any] = {

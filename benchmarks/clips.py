@@ -1,7 +1,9 @@
-"""What several benchmarks share: clips taken evenly from folders, and ways that take turns."""
+"""What several benchmarks share: clips taken evenly from folders, and ways that take turns, with their table."""
 
+import argparse
+import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,3 +31,22 @@ def take_turns(ways: Mapping[str, Callable[[], Any]], rounds: int) -> tuple[dict
             if number:
                 spent[name].append(time.perf_counter() - begun)
     return spent, found
+
+
+def parser_of_turns(doc: str | None) -> argparse.ArgumentParser:
+    """Return a parser for a script whose ways take turns, with the option that says how often."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    return parser
+
+
+def speed_lines(spent: Mapping[str, Sequence[float]], each: int = 1) -> list[list[str]]:
+    """Return a line for each way: name, median seconds for one of ``each``, and how many times as fast as the first."""
+    base = next(iter(spent.values()))
+    lines = []
+    for name, seconds in spent.items():
+        ratios = [one / other for one, other in zip(base, seconds, strict=True)]
+        ratio = statistics.median(base) / statistics.median(seconds)
+        took = f"{statistics.median(seconds) / each:.3f}"
+        lines.append([name, took, f"{ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"])
+    return lines

@@ -3,15 +3,13 @@
 python benchmarks/cold_start.py recording.wav --against ../checkout-of-707f353 --against-checkpoint its/checkpoint
 """
 
-import argparse
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from clips import take_turns
-from finished_run import speed_lines
+from clips import parser_of_turns, speed_lines, take_turns
 
 from aligncap.evaluation.wording import markdown_table
 from aligncap.serving.locations import PRETRAINED
@@ -29,13 +27,12 @@ def told(code: Path, *arguments: str) -> str:
 
 def main() -> None:
     """Read the options, time all in turn, and print two tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of_turns(__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--checkpoint", type=Path, default=PRETRAINED)
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--against", type=Path, help="another checkout")
     parser.add_argument("--against-checkpoint", type=Path, help="a checkpoint that its code reads")
-    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     sides = {"this": (ROOT, options.checkpoint)}
     if options.against is not None:

@@ -1,8 +1,6 @@
-"""What several benchmarks share: an experiment that has run, and the lines of a table of ways that took turns."""
+"""What several benchmarks share: an experiment that has run."""
 
-import argparse
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,25 +51,3 @@ def finished(system: str, overlays: Sequence[str]) -> Finished:
     manifest = Path("models") / config.models.llm.name / "manifest.json"
     inputs = TrainingInputs(plan=results / "plan.parquet", llm=manifest, **files)
     return Finished(system, own, results, model_folder(manifest), inputs)
-
-
-def parser_of(doc: str | None, rounds: int) -> argparse.ArgumentParser:
-    """Return a parser with the options that every benchmark of a finished experiment has."""
-    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("system")
-    parser.add_argument("overlay", nargs="*", help="over config.yaml, as the experiment ran")
-    parser.add_argument("--rounds", type=int, default=rounds)
-    parser.add_argument("--threads", type=int, default=2)
-    return parser
-
-
-def speed_lines(spent: Mapping[str, Sequence[float]], each: int = 1) -> list[list[str]]:
-    """Return a line for each way: name, median seconds for one of ``each``, and how many times as fast as the first."""
-    base = next(iter(spent.values()))
-    lines = []
-    for name, seconds in spent.items():
-        ratios = [one / other for one, other in zip(base, seconds, strict=True)]
-        ratio = statistics.median(base) / statistics.median(seconds)
-        took = f"{statistics.median(seconds) / each:.3f}"
-        lines.append([name, took, f"{ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"])
-    return lines

@@ -13,10 +13,10 @@ import copy
 from collections.abc import Callable, Sequence
 
 import torch
-from clips import take_turns
-from finished_run import Finished, finished, parser_of, speed_lines
+from captioning import with_mask
+from clips import parser_of_turns, speed_lines, take_turns
+from finished_run import Finished, finished
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from aligncap.alignment.distillation import CachedResponse, CachedTeacher
 from aligncap.alignment.losses import top_k_and_tail
@@ -74,12 +74,13 @@ def ours(own: Finished, model: CaptionModel, teacher: CachedTeacher, items: list
 def padded(model: CaptionModel, prompts: Sequence[Prompt], items: Sequence[TrainingItem]) -> tuple[Tensor, Tensor]:
     """Return embeddings ``[B, T, H]`` of prompts with their responses, and the mask ``[B, T]`` of what is there."""
     embed = model.llm.get_input_embeddings()
-    rows = [
-        torch.cat([embed_prompt(prompt, embed, model.device), embed(torch.tensor(item.ids))])
-        for prompt, item in zip(prompts, items, strict=True)
-    ]
-    there = [torch.ones(len(row), dtype=torch.long) for row in rows]
-    return pad_sequence(rows, batch_first=True), pad_sequence(there, batch_first=True)
+    return with_mask(
+        [
+            torch.cat([embed_prompt(prompt, embed, model.device), embed(torch.tensor(item.ids))])
+            for prompt, item in zip(prompts, items, strict=True)
+        ],
+        "right",
+    )
 
 
 def at_responses(logits: Tensor, prompts: Sequence[Prompt], items: Sequence[TrainingItem]) -> Tensor:
@@ -121,7 +122,11 @@ def plain(own: Finished, model: CaptionModel, teacher: CaptionModel, items: list
 
 def main() -> None:
     """Read the options, time both in turn, and print a table."""
-    options = parser_of(__doc__, 7).parse_args()
+    parser = parser_of_turns(__doc__)
+    parser.add_argument("system")
+    parser.add_argument("overlay", nargs="*", help="over config.yaml, as the experiment ran")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
     own, compute = finished(options.system, options.overlay), Compute(device="cpu", precision="fp32", threads=2)
     torch.set_num_threads(options.threads)
     one = load_checkpoint(own.checkpoint, own.llm, compute)

@@ -12,7 +12,6 @@ All take turns on the same clips; a ratio is of medians, in brackets the smalles
     python benchmarks/listening.py ../shared/data/emodb/audio --language de --clips 40 --model models/whisper-base
 """
 
-import argparse
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,8 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from clips import evenly, take_turns
-from finished_run import speed_lines
+from clips import evenly, parser_of_turns, speed_lines, take_turns
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -110,11 +108,10 @@ def compared(
 
 def main() -> None:
     """Read the options, time, and print two tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of_turns(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--language", required=True)
     parser.add_argument("--clips", type=int, default=40)
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--model", type=Path, default=Path("models/whisper-base"))
     options = parser.parse_args()

@@ -6,13 +6,11 @@ system gets another's captions. Figures must agree to 1e-6. METEOR is in both; S
     python benchmarks/metrics.py
 """
 
-import argparse
 import os
 import random
 from typing import Any
 
-from clips import take_turns
-from finished_run import speed_lines
+from clips import parser_of_turns, speed_lines, take_turns
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.meteor.meteor import Meteor
@@ -52,11 +50,10 @@ def one_by_one(systems: dict[str, dict[str, str]], references: dict[str, list[st
 
 def main() -> None:
     """Read the options, time both in turn, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of_turns(__doc__)
     parser.add_argument("--captions", type=int, default=449)
     parser.add_argument("--systems", type=int, default=15)
     parser.add_argument("--references", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     generator = random.Random(0)
     ids = [f"clip{number}" for number in range(options.captions)]

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from clips import take_turns
-from finished_run import speed_lines
+from clips import speed_lines, take_turns
 
 from aligncap.captioner.generate import generate
 from aligncap.captioner.model import CaptionModel, lora_tensors

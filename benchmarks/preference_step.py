@@ -12,9 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from clips import take_turns
+from clips import speed_lines, take_turns
 from datasets import Dataset
-from finished_run import speed_lines
 from peft import LoraConfig
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer

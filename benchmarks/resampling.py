@@ -6,12 +6,10 @@ as many metrics of one system as `--looped` says, and its time is scaled to all.
     python benchmarks/resampling.py
 """
 
-import argparse
 from typing import Any
 
 import numpy as np
-from clips import take_turns
-from finished_run import speed_lines
+from clips import parser_of_turns, speed_lines, take_turns
 from numpy.typing import NDArray
 
 from aligncap.evaluation.bootstrap import figure, resample_weights, weighted_mean
@@ -39,13 +37,12 @@ def at_once(weights: NDArray[np.float64], columns: NDArray[np.float64]) -> list[
 
 def main() -> None:
     """Read the options, time both in turn, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of_turns(__doc__)
     parser.add_argument("--utterances", type=int, default=449)
     parser.add_argument("--systems", type=int, default=15)
     parser.add_argument("--metrics", type=int, default=12)
     parser.add_argument("--resamples", type=int, default=4000)
     parser.add_argument("--looped", type=int, default=12)
-    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 7, options.utterances).tolist()

@@ -7,14 +7,11 @@ distribution is shown by the mean log-probability of a token, which the table ha
     python benchmarks/sampling.py ../shared/data/emodb/audio
 """
 
-import argparse
-from pathlib import Path
 from typing import Any
 
 import torch
-from captioning import NEW_TOKENS, by_transformers
-from clips import evenly, take_turns
-from finished_run import speed_lines
+from captioning import NEW_TOKENS, by_transformers, parser_of_clips, prompts_of
+from clips import evenly, speed_lines, take_turns
 
 from aligncap.captioner.generate import Sampling, generate
 from aligncap.captioner.model import CaptionModel
@@ -23,7 +20,6 @@ from aligncap.config import Candidates, Compute
 from aligncap.evaluation.wording import markdown_table
 from aligncap.preference.candidates import ROWS
 from aligncap.serving.captioner import Captioner
-from aligncap.serving.locations import PRETRAINED
 from aligncap.speech.audio import load_audio
 
 SETTINGS = Candidates()
@@ -45,20 +41,14 @@ def by_us(model: CaptionModel, prompts: list[Prompt], samples: int) -> Answers:
 
 def main() -> None:
     """Read the options, time both in turn, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--checkpoint", type=Path, default=PRETRAINED)
-    parser.add_argument("--utterances", type=int, default=16)
+    parser = parser_of_clips(__doc__, 16)
     parser.add_argument("--samples", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     compute = Compute(device="cpu", precision="fp32", threads=options.threads)
     captioner, plain = (Captioner.load(options.checkpoint, compute=compute) for _ in range(2))
     plain.model.llm.set_attn_implementation("sdpa")  # as transformers has it by default
-    clips = [captioner.prepare_clip(load_audio(path)) for path in evenly(options.folder, options.utterances)]
-    with torch.no_grad():
-        prompts = captioner.model.speech_prompts([clip.example for clip in clips])
+    clips = [captioner.prepare_clip(load_audio(path)) for path in evenly(options.folder, options.clips)]
+    prompts = prompts_of(captioner, clips)
     size = max(1, ROWS // options.samples)
     batches = [prompts[start : start + size] for start in range(0, len(prompts), size)]
     torch.set_num_threads(options.threads)

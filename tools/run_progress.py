@@ -1,6 +1,7 @@
 """How far a run of the pipeline is: jobs planned, done and at work, and how long the rest may take."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -28,12 +29,19 @@ class Job:
         return max(0.0, now - self.since)
 
 
-def benchmarks(folder: Path) -> dict[str, list[float]]:
-    """Seconds that each job of each rule took when it last ran, from Snakemake's benchmark files."""
-    spent: dict[str, list[float]] = defaultdict(list)
+def measured_jobs(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Rule and columns of each job that Snakemake measured, from its benchmark files."""
     for path in sorted(folder.rglob("*.tsv")):
         header, *rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
-        spent[path.relative_to(folder).parts[0]] += [float(row[header.index("s")]) for row in rows]
+        for row in rows:
+            yield path.relative_to(folder).parts[0], dict(zip(header, row, strict=True))
+
+
+def benchmarks(folder: Path) -> dict[str, list[float]]:
+    """Seconds that each job of each rule took when it last ran."""
+    spent: dict[str, list[float]] = defaultdict(list)
+    for rule, columns in measured_jobs(folder):
+        spent[rule].append(float(columns["s"]))
     return dict(spent)
 
 

@@ -80,20 +80,20 @@ def test_a_finished_run_can_be_captioned_under_other_clues(smoke: Project, scrip
 @pytest.mark.parametrize(
     "script",
     [
-        "kd_step kd experiments/smoke.yaml --rounds 1",
-        "kl_truncation kd experiments/smoke.yaml",
-        "sampling results/smoke/corpora/synthetic_en/wav --checkpoint results/smoke/checkpoints/kd "
-        "--utterances 2 --samples 2 --rounds 1",
-        "metrics --systems 2 --captions 6 --rounds 1",
-        "resampling --utterances 40 --systems 2 --metrics 2 --resamples 50 --looped 2 --rounds 1",
-        "growth --numbers 20 40",
-        "minutes smoke",
+        "benchmarks/kd_step.py kd experiments/smoke.yaml --rounds 1",
+        "benchmarks/kl_truncation.py kd experiments/smoke.yaml",
+        "benchmarks/sampling.py results/smoke/corpora/synthetic_en/wav --checkpoint results/smoke/checkpoints/kd "
+        "--clips 2 --samples 2 --rounds 1",
+        "benchmarks/metrics.py --systems 2 --captions 6 --rounds 1",
+        "benchmarks/resampling.py --utterances 40 --systems 2 --metrics 2 --resamples 50 --looped 2 --rounds 1",
+        "benchmarks/growth.py --numbers 20 40",
+        "tools/run_minutes.py smoke",
     ],
-    ids=lambda script: script.split()[0],
+    ids=lambda script: Path(script.split()[0]).stem,
 )
 def test_a_benchmark_of_speed_runs_and_prints_a_table(smoke: Project, script: str) -> None:
     name, *arguments = script.split()
-    told = smoke.execute([sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), *arguments])
+    told = smoke.execute([sys.executable, str(ROOT / name), *arguments])
     assert re.search(r"^\| .+ \|\n\|[-:|]+\|\n\| .+ \|$", told, re.MULTILINE), told
 
 

@@ -4,7 +4,7 @@ Reads what Snakemake measured of each job and the times in the run's log. The bu
 jobs, divided by wall time and cores; what is missing is Snakemake between two jobs, and threads that wait for each
 other or for the disk.
 
-    python benchmarks/minutes.py default
+    python tools/run_minutes.py default
 """
 
 import argparse
@@ -13,22 +13,26 @@ import re
 from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
+
+from run_progress import measured_jobs
 
 from aligncap.evaluation.wording import markdown_table
 
 COLUMNS = ("s", "cpu_time", "max_rss")
 
 
-def jobs(folder: Path) -> list[tuple[str, float, float, float]]:
-    """Return rule, wall seconds, processor seconds and MB of each job."""
-    found = []
-    for path in sorted(folder.rglob("*.tsv")):
-        header, *rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
-        values = dict(zip(header, rows[-1], strict=True))
-        # psutil has nothing to say of a job that is over at once
-        numbers = [0.0 if values[name] in ("-", "NA") else float(values[name]) for name in COLUMNS]
-        found.append((path.relative_to(folder).parts[0], *numbers))
-    return found
+class Spent(NamedTuple):
+    """What a job took: wall seconds, processor seconds, MB."""
+
+    wall: float
+    processor: float
+    memory: float
+
+
+def spent_by(columns: dict[str, str]) -> Spent:
+    """What Snakemake measured of a job; psutil has nothing to say of one that is over at once."""
+    return Spent(*(0.0 if columns[name] in ("-", "NA") else float(columns[name]) for name in COLUMNS))
 
 
 def wall_seconds(log: Path) -> float:
@@ -44,20 +48,21 @@ def main() -> None:
     parser.add_argument("experiment")
     parser.add_argument("--folder", type=Path, default=Path(), help="another checkout")
     options = parser.parse_args()
-    own = jobs(options.folder / "results" / options.experiment / "benchmarks")
-    by_rule: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    for rule, *numbers in own:
-        by_rule[rule].append((numbers[0], numbers[1], numbers[2]))
-    total = sum(job[1] for job in own)
+    by_rule: dict[str, list[Spent]] = defaultdict(list)
+    for rule, columns in measured_jobs(options.folder / "results" / options.experiment / "benchmarks"):
+        by_rule[rule].append(spent_by(columns))
+    walls = {rule: sum(job.wall for job in own) for rule, own in by_rule.items()}
+    processors = {rule: sum(job.processor for job in own) for rule, own in by_rule.items()}
+    total, processor = sum(walls.values()), sum(processors.values())
     lines = []
-    for rule, spent in sorted(by_rule.items(), key=lambda item: -sum(job[0] for job in item[1])):
-        seconds, processor = (sum(job[n] for job in spent) for n in (0, 1))
-        share, memory = f"{100 * seconds / total:.0f} %", f"{max(job[2] for job in spent):.0f}"
-        lines.append([rule, str(len(spent)), f"{seconds:.0f}", share, f"{processor:.0f}", memory])
+    for rule in sorted(by_rule, key=lambda rule: -walls[rule]):
+        share, memory = f"{100 * walls[rule] / total:.0f} %", f"{max(job.memory for job in by_rule[rule]):.0f}"
+        seconds = f"{walls[rule]:.0f}"
+        lines.append([rule, str(len(by_rule[rule])), seconds, share, f"{processors[rule]:.0f}", memory])
     head = ["rule", "jobs", "s", "of all", "processor s", "largest, MB"]
     print("\n".join(markdown_table("lrrrrr", head, lines)))
-    processor, cores = sum(job[2] for job in own), os.cpu_count() or 1
-    print(f"{len(own)} jobs, {total:.0f} s, {processor:.0f} s of processor time.")
+    cores = os.cpu_count() or 1
+    print(f"{sum(map(len, by_rule.values()))} jobs, {total:.0f} s, {processor:.0f} s of processor time.")
     log = options.folder / "logs" / options.experiment / "run.log"
     if log.is_file():
         wall = wall_seconds(log)

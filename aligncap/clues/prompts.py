@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -231,11 +232,20 @@ def load_tokenizer(llm_manifest: str | Path) -> Any:
     Raises:
         ModelError: Files of the model are missing.
     """
-    from transformers import AutoTokenizer
-
     from aligncap.models.sources import model_folder
 
-    return AutoTokenizer.from_pretrained(str(model_folder(llm_manifest)))
+    folder = model_folder(llm_manifest)
+    kind = (_said(folder / "config.json", "model_type"), _said(folder / "tokenizer_config.json", "tokenizer_class"))
+    if kind == ("llama", "TokenizersBackend"):
+        # AutoTokenizer ends at the same class here, after it has loaded torch and the code of every family.
+        from transformers import PreTrainedTokenizerFast as Tokenizer
+    else:
+        from transformers import AutoTokenizer as Tokenizer
+    return Tokenizer.from_pretrained(str(folder))
+
+
+def _said(file: Path, key: str) -> str | None:
+    return json.loads(file.read_text(encoding="utf-8")).get(key) if file.is_file() else None
 
 
 def clue_row(

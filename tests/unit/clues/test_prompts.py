@@ -1,8 +1,11 @@
 """Prompts, the template sentence, clue swaps, and the rule parse_clues."""
 
 import random
+import subprocess
+import sys
 
 import pytest
+from transformers import AutoTokenizer
 
 from aligncap import artifacts
 from aligncap.clues import prompts as module
@@ -10,12 +13,14 @@ from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
 from aligncap.clues.prompts import (
     acoustic_prompt,
     gold_clues,
+    load_tokenizer,
     semantic_ids,
     swap_clue,
     template_caption,
     write_gold_clues,
 )
-from aligncap.config import Prompts
+from aligncap.config import ModelSource, Prompts
+from aligncap.models.sources import fetch_model
 from aligncap.vocabulary import CLASSES, SCALES, Clue
 
 
@@ -114,3 +119,19 @@ def test_gold_clues_have_a_row_for_every_reference(tmp_path, monkeypatch):
     rows = artifacts.read_rows(out, "clues")
     assert [r["p_act"] for r in rows] == ["Emotion: sad, happy. Intensity: strong.", ""]
     assert [r["p_sem_ids"] for r in rows] == [[104, 105], []]
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "qwen2"])
+def test_the_tokenizer_of_p_sem_is_the_one_that_the_llm_is_loaded_with(family, tmp_path):
+    manifest = tmp_path / "tiny" / "manifest.json"
+    fetch_model(ModelSource(name="tiny", files=(f"random:{family}",)), manifest)
+    own, auto = load_tokenizer(manifest), AutoTokenizer.from_pretrained(str(manifest.parent))
+    assert type(own) is type(auto)
+    assert own.backend_tokenizer.to_str() == auto.backend_tokenizer.to_str()
+    assert own("ask, ünd", add_special_tokens=False) == auto("ask, ünd", add_special_tokens=False)
+
+
+def test_the_tokenizer_of_the_embedded_family_is_loaded_without_torch(tiny_llm):
+    code = "import sys; from aligncap.clues.prompts import load_tokenizer; load_tokenizer(sys.argv[1])"
+    line = [sys.executable, "-c", f"{code}; print('torch' in sys.modules)", str(tiny_llm)]
+    assert subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip() == "False"

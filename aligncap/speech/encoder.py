@@ -22,6 +22,7 @@ from aligncap.speech.audio import SAMPLE_RATE
 WINDOW = 30 * SAMPLE_RATE  # samples; Whisper's position embeddings end here
 FFT, HOP = 400, 160  # samples; Whisper's analysis window and step of its spectrogram
 CONVERTED = "encoder"  # subfolder of a converted CTranslate2 model
+IN_TRAINING_ONLY = {"masked_spec_embed"}  # what stands for samples that training masks; some checkpoints lack it
 
 
 class _Body(Protocol):
@@ -63,7 +64,8 @@ def load_encoder(folder: Path, device: torch.device, last: int | None = None) ->
         folder: transformers folder (Whisper, or an encoder that ``AutoModel`` can load), or CTranslate2 Whisper with
             its converted encoder in the subfolder ``encoder``.
         device: Device of the encoder.
-        last: Last hidden states that are read. A Whisper computes none behind them, and ``encode`` then returns fewer.
+        last: Last hidden states that are read. No more layers than these need are computed, and ``encode`` then
+            returns fewer.
 
     Raises:
         ModelError: The folder is not a transformers folder, or lacks weights of the encoder.
@@ -77,8 +79,18 @@ def load_encoder(folder: Path, device: torch.device, last: int | None = None) ->
         raise ModelError(
             f"{folder}: not a speech encoder that transformers can load: {error}".split("\n")[0]
         ) from error
-    body = _Whisper(folder, last) if config.model_type == "whisper" else _Generic(folder)
+    body = _Whisper(folder, last) if config.model_type == "whisper" else _Generic(folder, last)
     return SpeechEncoder(body.to(device).eval().requires_grad_(False), device)
+
+
+def _load(kind: Any, folder: Path, **settings: Any) -> Any:
+    """Load a model in fp32, and refuse it where weights that its states depend on would stay random."""
+    model, report = kind.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **settings
+    )
+    if missing := sorted(name for name in report["missing_keys"] if name not in IN_TRAINING_ONLY):
+        raise ModelError(f"{folder}: lacks {len(missing)} weights of the encoder, such as {missing[0]}; fetch again")
+    return model
 
 
 class _Whisper(nn.Module):
@@ -86,23 +98,13 @@ class _Whisper(nn.Module):
         from transformers import WhisperFeatureExtractor
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+        class Encoder(WhisperEncoder):
+            _keys_to_ignore_on_load_unexpected = [r"decoder\.", r"^proj_out"]  # of a whole Whisper, which has them
+
         super().__init__()
         # In the folder of a whole Whisper, the names of the encoder's weights have a prefix.
-        loaded: Any = WhisperEncoder.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.float32,
-            attn_implementation="sdpa",
-            key_mapping={r"^(model\.)?encoder\.": ""},
-            output_loading_info=True,
-        )
-        self.encoder, report = loaded
-        if report["missing_keys"]:
-            missing = sorted(report["missing_keys"])
-            raise ModelError(
-                f"{folder}: lacks {len(missing)} weights of the encoder, such as {missing[0]}; fetch again"
-            )
+        names = {r"^(model\.)?encoder\.": ""}
+        self.encoder = _load(Encoder, folder, attn_implementation="sdpa", key_mapping=names)
         self.extractor = WhisperFeatureExtractor(feature_size=self.encoder.config.num_mel_bins)
         self.whole = last is None or last >= len(self.encoder.layers)
         if not self.whole:
@@ -127,12 +129,16 @@ class _Whisper(nn.Module):
 
 
 class _Generic(nn.Module):
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, last: int | None) -> None:
         from transformers import AutoFeatureExtractor, AutoModel
 
         super().__init__()
         self.extractor = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
-        self.model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=torch.float32)
+        self.model = _load(AutoModel, folder)
+        layers = getattr(getattr(self.model, "encoder", None), "layers", None)
+        if last is not None and isinstance(layers, nn.ModuleList):
+            # One more than is read, for the encoder's final layer norm is applied to the last one that is there.
+            self.model.encoder.layers = layers[: last + 1]
 
     def forward(self, samples: Tensor) -> Tensor:
         """Compute the hidden states ``[n_layers + 1, T, dim]`` of samples ``[n]``."""

@@ -1,5 +1,6 @@
 """Any speech encoder of transformers by config: features from a tiny random one of each of four families."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,11 @@ import pytest
 import soundfile
 import torch
 from audio_rows import audio_row
+from safetensors.torch import load_file, save_file
 
 from aligncap import artifacts
 from aligncap.config import Compute, Features, ModelSource
+from aligncap.errors import ModelError
 from aligncap.models.sources import fetch_model, model_folder
 from aligncap.speech.alone import at_one_level
 from aligncap.speech.encoder import load_encoder
@@ -17,6 +20,7 @@ from aligncap.speech.features import extract_features, load_features, pool_layer
 
 CPU = Compute(precision="fp32", device="cpu", threads=1)
 WIDTH, LAYERS = 32, 2
+PT = {"format": "pt"}
 FRAMES = {"whisper": 50, "wav2vec2": 49, "hubert": 49, "wavlm": 49}  # of one second
 
 
@@ -66,6 +70,16 @@ def test_every_layer_of_real_frames(encoder):
     assert not torch.allclose(states, loaded.encode(tone(1.0, 440.0))), "another clip, others"
     longer = loaded.encode(tone(31.0))
     assert abs(longer.shape[1] - 31 * FRAMES[family]) <= 31, "longer than a window"
+
+
+def test_weights_that_are_missing_are_an_error_and_not_random(encoder, tmp_path):
+    _, manifest = encoder
+    folder = Path(shutil.copytree(manifest.parent, tmp_path / "copy"))
+    weights = load_file(folder / "model.safetensors")
+    lost = next(name for name in sorted(weights) if name.endswith("layers.1.final_layer_norm.weight"))
+    save_file({name: tensor for name, tensor in weights.items() if name != lost}, folder / "model.safetensors", PT)
+    with pytest.raises(ModelError, match="lacks 1 weights of the encoder, such as .*layers.1.final_layer_norm.weight"):
+        load_encoder(folder, torch.device("cpu"))
 
 
 def test_features_of_a_corpus(encoder, tmp_path):

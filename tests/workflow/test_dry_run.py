@@ -8,6 +8,8 @@ import pytest
 from snakemake_project import ROOT, SMOKE, Job, Project
 from stacks import Stack, configfiles
 
+from aligncap.systems import load
+
 pytestmark = pytest.mark.workflow
 
 TRAINS = {"warm_start", "adapt_teacher", "teacher_logits", "train_alignment", "candidates", "train_preference"}
@@ -50,6 +52,38 @@ def test_the_7b_set_up_is_planned_by_the_commands_of_docs_scale(project: Project
     assert readers - tokenizer_alone <= raised
     named = set(re.findall(r"\w+", " ".join(re.findall(r"\{.*?\}", slurm)))) - {"teacher_responses"}  # of tables.yaml
     assert named <= {job.rule for job in jobs}, "Snakemake says nothing of a rule that does not exist"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("qwen2.5-0.5b", "whisper-large-v3"),
+        ("qwen2.5-7b", "wavlm-large"),
+        ("llama-3.2-3b", "hubert-large"),
+        ("smollm3-3b",),
+    ],
+    ids="+".join,
+)
+def test_models_of_others_are_planned_by_the_commands_of_their_overlays(
+    project: Project, names: tuple[str, ...]
+) -> None:
+    """An LLM and an encoder at once, so that each run tries two; llama-3.2-3b lies over llama-3.2-1b."""
+    files: list[str] = []
+    for name in names:
+        said = (project.folder / f"experiments/models/{name}.yaml").read_text(encoding="utf-8")
+        (command,) = re.findall(r'^# make run CONFIG="(.*)"$', said, re.MULTILINE)
+        files += [file for file in command.split() if file not in files]
+        assert files[-1] == f"experiments/models/{name}.yaml"
+    models = load(project.folder / "config.yaml", *(project.folder / file for file in files)).models
+    jobs = project.plan("--configfile", *files)
+    assert {job.wildcards["model"] for job in jobs if job.rule == "fetch_model"} == {
+        source.name for source in (models.llm, models.speech_encoder, models.asr, models.sentence_encoder)
+    }
+    readers = {"train_alignment": models.llm, "speech_features": models.speech_encoder, "transcripts": models.asr}
+    for rule, source in readers.items():
+        read = [job.input for job in jobs if job.rule == rule]
+        assert read and all(f"models/{source.name}/manifest.json" in files for files in read)
+    assert {"train_preference", "caption_testset", "report"} <= {job.rule for job in jobs}
 
 
 def test_lint_is_clean(project: Project) -> None:

@@ -57,8 +57,6 @@ def fetch_repository(repository: str, revision: str, built: Path) -> str:
         # The library compares sizes alone.
         checked = None if is_offline_mode() else HfApi().verify_repo_checksums(repository, revision=snapshot.name)
     except Exception as error:  # the hub raises many kinds; all mean that the weights cannot be had
-        if isinstance(error, OSError) and error.errno in WRITING:
-            raise
         raise ModelError(_told(error, repository, revision)) from error
     for wrong in checked.mismatches if checked else ():
         damaged = snapshot / wrong["path"]
@@ -85,9 +83,12 @@ def _require_weights(snapshot: Path, names: list[str]) -> None:
         )
     for name in names:
         if name.endswith(".safetensors.index.json"):
-            listed = json.loads((snapshot / name).read_text(encoding="utf-8"))["weight_map"].values()
-            beside = Path(name).parent
-            if missing := sorted(part for part in set(listed) if str(beside / part) not in names):
+            try:
+                listed = set(json.loads((snapshot / name).read_text(encoding="utf-8"))["weight_map"].values())
+                missing = sorted(part for part in listed if str(Path(name).parent / part) not in names)
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+                raise ModelError(f"{name} is no list of weights ({cause(error)}); give another revision") from None
+            if missing:
                 raise ModelError(f"{name} lists {missing[0]}, which this revision does not have; give another one")
 
 
@@ -95,6 +96,8 @@ def _told(error: BaseException, repository: str, revision: str) -> str:
     """Say what is wrong and what to do. What the library says is several lines, and often of another cause."""
     from huggingface_hub import constants, errors, get_token
 
+    if isinstance(error, OSError) and error.errno in WRITING:
+        return f"cannot be stored in {constants.HF_HUB_CACHE}: {WRITING[error.errno]}, or name another in HF_HOME; {AGAIN}"
     page = f"{constants.ENDPOINT}/{repository}"
     answers = [e for e in _causes(error) if isinstance(e, errors.HfHubHTTPError)]
     if not answers:

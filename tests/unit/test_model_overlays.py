@@ -193,9 +193,11 @@ def test_an_encoder_of_the_family_hears_and_what_it_heard_is_captioned(
     assert len(few) < len(whole) == {"whisper-large-v3": 33}.get(name, 25)
 
     if config.models.asr == source:
-        read = TranscriptInputs(tmp_path / "audio.parquet", None, manifest)
+        artifacts.write(rows[:2], tmp_path / "two.parquet", "audio", "test")
+        read = TranscriptInputs(tmp_path / "two.parquet", None, manifest)
         write_transcripts(TranscriptSettings(config.transcripts, "test", CPU), read, tmp_path / "said.parquet")
-        assert set(artifacts.read(tmp_path / "said.parquet", "transcripts").source) == {"asr"}
+        table = artifacts.read(tmp_path / "said.parquet", "transcripts")
+        assert set(table.source) == {"translated"} and (table.avg_logprob < 0).all()
 
 
 def captioner(folder: Path, write) -> CaptionModel:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -181,6 +181,10 @@ def test_weights_that_are_pickles_alone_or_are_not_all_there(fetch, repository):
     assert (
         "model.safetensors.index.json lists model-00002-of-00002.safetensors, which this revision does not have" in told
     )
+    for number, listed in enumerate((b"[]", b"{", b'{"weight_map": {"a": 1}}', b"[" * 100_000)):
+        repository(f"org/odd{number}", FILES | {"model.safetensors.index.json": listed})
+        told = fetch(f"hf://org/odd{number}@main", name="none")
+        assert "model.safetensors.index.json is no list of weights" in told, listed[:9]
     repository("org/absent", absent={"1_Pooling/config.json"})
     told = fetch("hf://org/absent@main", name="none")
     assert "a file that the hub lists is missing" in told and "1_Pooling/config.json" in told
@@ -252,11 +256,16 @@ def test_other_bytes_of_the_same_length_are_noticed_and_fetched_again(fetch, rep
     assert len(fetch.hub.bodies("store")) == 2 and sum("config.json" in r.path for r in fetch.hub.bodies("hub")) == 2
 
 
-def alone(own: dict[str, str], folder: Path, address: str) -> str | None:
-    """What is told by a fetch in a process of its own."""
+def alone(own: dict[str, str], folder: Path, address: str, before: Sequence[str] = ()) -> str | None:
+    """What is told by a fetch in a process of its own, whose command follows another."""
     asked = {"name": "m", "files": [address], "manifest": "m/manifest.json", "environment": {}}
     done = subprocess.run(
-        [sys.executable, "-c", WORKER], cwd=folder, env=own, text=True, input=json.dumps(asked), stdout=subprocess.PIPE
+        [*before, sys.executable, "-c", WORKER],
+        cwd=folder,
+        env=own,
+        text=True,
+        input=json.dumps(asked),
+        stdout=subprocess.PIPE,
     )
     told: str | None = json.loads(done.stdout)
     return told
@@ -292,3 +301,11 @@ def test_a_killed_fetch_keeps_the_files_that_are_complete(fetch, repository, tmp
     subprocess.run(command, cwd=tmp_path, env=own, check=True, stderr=subprocess.DEVNULL)
     assert (tmp_path / "m" / SHARDS[1]).read_bytes() == WEIGHTS[::-1]
     assert [Path(request.path.partition("?")[0]).name for request in fetch.hub.bodies("store")] == [SHARDS[1]]
+
+
+def test_a_disk_of_the_cache_that_takes_no_more(fetch, repository, tmp_path):
+    """By `ulimit -f`, which answers as a full disk does, with another number."""
+    repository("org/large")
+    small = ["bash", "-c", 'ulimit -f 8; exec "$@"', "bash"]
+    told = alone(environment(fetch.hub, tmp_path / "hub"), tmp_path, "hf://org/large@main", small)
+    assert f"cannot be stored in {tmp_path}/hub/hub: " in told and "or name another in HF_HOME" in told

@@ -62,6 +62,10 @@ class ModelError(AlignCapError):
     """Weights cannot be had, or are not what their checksum or their role says."""
 
 
+class EngineError(AlignCapError):
+    """The program that samples captions is not there, does not start, refuses, or answers what cannot be used."""
+
+
 class JudgeError(AlignCapError):
     """A judge cannot score: no key, an endpoint that refuses or fails, answers that cannot be read."""
 

@@ -12,7 +12,7 @@ from aligncap.config.base import Section
 from aligncap.config.corpora import CaptionSource, Corpus
 from aligncap.config.judges import Judge, JudgeName, Judging, OpenAiJudge
 from aligncap.config.outputs import Figures, Representations, Table, Tables
-from aligncap.config.pairs import Candidates, Pairs
+from aligncap.config.pairs import Candidates, Pairs, VllmServer
 from aligncap.config.preference import Preference, PreferenceTraining
 from aligncap.config.rows import OVERRIDABLE, OVERRIDABLE_PREFERENCE, System
 from aligncap.config.sections import (
@@ -75,6 +75,7 @@ __all__ = [
     "TeacherSampling",
     "Tracking",
     "Transcripts",
+    "VllmServer",
     "WarmStart",
     "validated",
 ]

@@ -9,6 +9,20 @@ from pydantic import Field, field_validator, model_validator
 from aligncap.config.base import Count, Fraction, Positive, Section, TopP
 
 
+class VllmServer(Section):
+    """The server of vLLM that the engine `vllm` starts for the job and ends with it (docs/scale.md)."""
+
+    command: str = Field(
+        "vllm",
+        description="the program, by name or path; vLLM is no part of requirements.lock and wants an environment of "
+        "its own",
+    )
+    arguments: tuple[str, ...] = Field(
+        (), description="further arguments of `vllm serve`, such as --tensor-parallel-size=2"
+    )
+    start_s: Positive = Field(1800.0, description="seconds within which it has to answer; it loads the LLM first")
+
+
 class Candidates(Section):
     """Samples of the aligned model on utterances that it was not aligned on."""
 
@@ -16,6 +30,12 @@ class Candidates(Section):
     samples: Count = Field(4, description="number of captions sampled of each clip")
     temperature: Positive = Field(1.0, description="sampling temperature; above 1 the captions differ more")
     top_p: TopP = 0.95
+    engine: Literal["transformers", "vllm"] = Field(
+        "transformers",
+        description="what samples them: transformers in the job itself, or a vLLM server, which draws other samples "
+        "and not the same ones on every machine",
+    )
+    vllm: VllmServer = VllmServer()
 
 
 class PairKind(Section):

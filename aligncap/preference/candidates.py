@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from aligncap import artifacts
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
 from aligncap.captioner.example import Example
-from aligncap.captioner.generate import Sampling, generate
+from aligncap.captioner.generate import Generated, Sampling, generate
+from aligncap.captioner.model import CaptionModel
+from aligncap.captioner.packing import Prompt
 from aligncap.config import Candidates, Compute
 from aligncap.hashes import seed_of
 from aligncap.models.sources import model_folder
@@ -58,35 +61,68 @@ def sample_candidates(settings: CandidateSettings, inputs: ParentInputs, out: Pa
         settings: Number of candidates and sampling.
         inputs: Artifacts of the training corpora, and the aligned captioner.
         out: Artifact ``candidates`` to write.
-    """
-    import torch
 
+    Raises:
+        EngineError: The engine is ``vllm``, and its server is missing or fails.
+    """
     model = load_checkpoint(inputs.parent, model_folder(inputs.llm), settings.compute)
-    model.fold_lora()
     candidates = settings.candidates
     examples = preference_examples(inputs, candidates.utterances)
-    size = max(1, ROWS // candidates.samples)
-    rows = []
-    for batch in batches(examples, size, "candidates"):
-        seeds = [seed_of(settings.seed, e.key) for e in batch]
-        sampling = Sampling(candidates.samples, candidates.temperature, candidates.top_p, seeds)
-        with torch.no_grad():
-            prompts = model.speech_prompts(batch)
+    seeds = [seed_of(settings.seed, e.key) for e in examples]
+    engine = _by_vllm if candidates.engine == "vllm" else _by_transformers
+    rows = [
+        {
+            "candidate_id": f"{example.key}#{number}",
+            "utterance_id": example.utterance_id,
+            "corpus": example.corpus,
+            "caption": model.decode(response.token_ids),
+            "token_ids": response.token_ids,
+            "sum_logprob": response.sum_logprob,
+            "temperature": candidates.temperature,
+            "seed": own_seed,
+            "finished": response.finished,
+        }
         for example, own_seed, responses in zip(
-            batch, seeds, generate(model, prompts, settings.max_new_tokens, sampling), strict=True
-        ):
-            rows += [
-                {
-                    "candidate_id": f"{example.key}#{number}",
-                    "utterance_id": example.utterance_id,
-                    "corpus": example.corpus,
-                    "caption": model.decode(response.token_ids),
-                    "token_ids": response.token_ids,
-                    "sum_logprob": response.sum_logprob,
-                    "temperature": candidates.temperature,
-                    "seed": own_seed,
-                    "finished": response.finished,
-                }
-                for number, response in enumerate(responses)
-            ]
+            examples, seeds, engine(model, examples, seeds, settings, out), strict=True
+        )
+        for number, response in enumerate(responses)
+    ]
     artifacts.write(rows, out, "candidates", "candidates", {"parent_lora": artifacts.file_digest(inputs.parent.lora)})
+
+
+def _sampling(candidates: Candidates, seeds: Sequence[int]) -> Sampling:
+    return Sampling(candidates.samples, candidates.temperature, candidates.top_p, seeds)
+
+
+def _by_transformers(
+    model: CaptionModel, examples: Sequence[Example], seeds: Sequence[int], settings: CandidateSettings, _: Path
+) -> Iterator[list[Generated]]:
+    """Yield the responses to each example, sampled in this process."""
+    import torch
+
+    model.fold_lora()
+    candidates = settings.candidates
+    size = max(1, ROWS // candidates.samples)
+    for numbers in batches(range(len(examples)), size, "candidates"):
+        with torch.no_grad():
+            prompts = model.speech_prompts([examples[n] for n in numbers])
+        sampling = _sampling(candidates, [seeds[n] for n in numbers])
+        yield from generate(model, prompts, settings.max_new_tokens, sampling)
+
+
+def _by_vllm(
+    model: CaptionModel, examples: Sequence[Example], seeds: Sequence[int], settings: CandidateSettings, out: Path
+) -> Iterator[list[Generated]]:
+    """Yield the responses to each example, sampled by a vLLM server."""
+    import torch
+
+    from aligncap.preference import vllm
+
+    prompts: list[Prompt] = []
+    with torch.no_grad():
+        for start in range(0, len(examples), ROWS):
+            prompts += model.speech_prompts(examples[start : start + ROWS])
+    candidates = settings.candidates
+    work = artifacts.work_directory("candidates", {"out": str(out)}, [])
+    sampling = _sampling(candidates, seeds)
+    yield from vllm.sample(model, prompts, settings.max_new_tokens, sampling, candidates.vllm, work)

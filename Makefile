@@ -17,13 +17,15 @@ PORT ?= 5000
 CLIPS ?= ../shared/data/emodb/audio
 LANGUAGE ?= de
 WORKERS ?= 2
+# The requirements of the named extras of pyproject.toml, without what else the package needs.
+EXTRAS := $(PY) -c 'import sys, tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; print(*(one for name in sys.argv[1:] for one in extras[name]))'
 
 # What tools/run_pipeline.py names as the command that continues a run.
 export RUN_AGAIN = $(strip make $(MAKECMDGOALS) $(MAKEOVERRIDES))
 export MLFLOW_DISABLE_TELEMETRY := true
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help setup demo captioner emosec tables pretrained smoke run report test faults bench docs docs-serve lint format config lock mlflow mlflow-sync clean
+.PHONY: help setup demo captioner emosec tables pretrained smoke run report test faults cluster cluster-plugins bench docs docs-serve lint format config lock mlflow mlflow-sync clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -69,10 +71,21 @@ report: setup ## bring only the report of CONFIG up to date, with what it stands
 	$(RUN) --configfile $(CONFIG) --until report $(if $(filter off,$(AUDIO)),--no-audio)
 
 test: setup ## unit, fault and workflow tests, WORKERS=2 at a time; says what was skipped and why
-	OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/cluster
 
 faults: setup ## the long fault tests: 1,000 mixed files, kills in every rule and 200 at random; hours
 	ALIGNCAP_FAULTS=long OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs tests/faults tests/unit/serving/test_mixed_folder.py tests/workflow/test_kill.py tests/workflow/test_same_bytes.py --timeout 36000
+
+cluster: cluster-plugins ## profiles/slurm on a SLURM that is installed by apt-get and started here, as root; profiles/kubernetes dry
+	@command -v slurmctld >/dev/null && command -v munged >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] || { echo "cluster: needs slurm-wlm and munge of Debian or Ubuntu; run it as root" >&2; exit 1; }; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends slurm-wlm munge >/dev/null; }
+	@$(PIP) install -qq -c requirements.lock --upgrade --target build/kubernetes $$($(EXTRAS) kubernetes cluster-test)
+	@trap 'tests/cluster/slurm.sh stop' EXIT; tests/cluster/slurm.sh start; \
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs tests/cluster
+
+cluster-plugins: setup ## install Snakemake's plugin for Slurm into .venv, which profiles/slurm needs
+	@$(PIP) install -qq -c requirements.lock $$($(EXTRAS) cluster)
 
 bench: setup ## speed against what one would use instead; after make demo; CLIPS=folder LANGUAGE=its AGAINST="--against …"
 	@$(PIP) install -qq -r benchmarks/requirements.txt

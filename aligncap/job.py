@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 RUN_LOCK = Path(".snakemake") / "aligncap.lock"
 JOBS_LOCK = Path("work") / "jobs.lock"
-HELD_VARIABLE = "ALIGNCAP_RUN_IS_HELD"  # set for what the holder of a run's locks starts
+HELD_VARIABLE = "ALIGNCAP_RUN_IS_HELD"  # the name of the run, set for what the holder of its locks starts
 LESS_MEMORY = "fewer jobs at a time (-j 1) or a smaller batch_size need less; the same command goes on where it stopped"
 
 
@@ -48,7 +49,7 @@ def job(smk: Any) -> Iterator[Given]:
         os.environ[variable] = str(threads)
     sys.excepthook = _report
     log_to(Path(smk.log[0]))
-    _hold_jobs_lock()
+    join_run()
     from aligncap import artifacts  # these load numpy
     from aligncap.tracking import runs as tracking
 
@@ -122,27 +123,55 @@ def hold_run(results: Path | None) -> tuple[int, ...]:
         raise RunningError("another run of this checkout is at work; wait for it or stop it")
     try:
         if (jobs := claim(JOBS_LOCK)) is None:
-            raise RunningError("a job of an earlier run, whose Snakemake is gone, is still at work; wait for it")
-        os.close(jobs)
-        if results is None:
-            return (checkout,)
-        with storing(results, MAKING):
-            results.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=results).close()  # a folder that can only be read is noticed here, not in a job
-        if (folder := claim(results)) is None:
-            raise RunningError(f"a run of another checkout is at work in {results.resolve()}; wait for it or stop it")
+            raise RunningError(
+                "a job of an earlier run, whose Snakemake is gone, is still at work; "
+                "wait for it, or end it ('scancel' on Slurm)"
+            )
+        try:
+            if results is None:
+                return (checkout,)
+            with storing(results, MAKING):
+                results.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=results).close()  # a folder that can only be read is noticed here
+            if (folder := claim(results)) is None:
+                raise RunningError(
+                    f"a run of another checkout is at work in {results.resolve()}; wait for it or stop it"
+                )
+            with storing(RUN_LOCK):
+                os.truncate(checkout, 0)
+                os.write(checkout, uuid.uuid4().hex.encode())
+                os.fsync(checkout)
+        finally:
+            os.close(
+                jobs
+            )  # only now: a job joins either before this run, which is refused then, or after it has a name
     except AlignCapError:
         os.close(checkout)
         raise
     return checkout, folder
 
 
-def _hold_jobs_lock() -> None:
-    """Hold a shared lock until this process ends, so that a new run notices a job that outlived its run."""
+def held_run() -> str:
+    """Return the name of the run that holds this checkout, or held it last."""
+    return RUN_LOCK.read_text(encoding="utf-8")
+
+
+def join_run() -> None:
+    """Hold a shared lock until this process ends, so that a new run notices a job that outlived its own run.
+
+    A job that waited in the queue of a cluster while its Snakemake was killed and another run began is refused: the new
+    run has a job of its own for the same files.
+
+    Raises:
+        RunningError: The run that started this process is gone, and another one has begun.
+    """
     with contextlib.suppress(OSError):  # a network file system may have no locks
         JOBS_LOCK.parent.mkdir(exist_ok=True)
         descriptor = os.open(JOBS_LOCK, os.O_RDWR | os.O_CREAT, 0o644)  # closed by the end of the process
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)  # which a run that is starting keeps for itself for a moment
+    own = os.environ.get(HELD_VARIABLE)
+    if own and RUN_LOCK.is_file() and held_run() != own:  # without a shared disk there is no file
+        raise RunningError("the run that submitted this job is gone and another one has begun; this job does nothing")
 
 
 @dataclass(frozen=True)

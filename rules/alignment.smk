@@ -18,8 +18,8 @@ rule warm_start:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=more(4000),
+        runtime=more(240),
     params:
         corpora=TRAIN,
         adapter=lambda w: plain(EFFECTIVE[WARM_START[w.variant]].adapter),
@@ -45,8 +45,8 @@ if settings.teacher.adapt:
         conda:
             "../envs/llm.yaml"
         resources:
-            mem_mb=1500,
-            runtime=30,
+            mem_mb=more(1500),
+            runtime=more(30),
         params:
             code=digest("parse_descriptions"),
         script:
@@ -69,8 +69,8 @@ if settings.teacher.adapt:
         threads: THREADS
         resources:
             gpu=GPU,
-            mem_mb=6000,
-            runtime=720,
+            mem_mb=more(6000),
+            runtime=more(720),
         params:
             corpora=TRAIN,
             teacher=plain(settings.teacher, only={"adapt", "adaptation"}),
@@ -99,8 +99,8 @@ rule teacher_responses:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=6000,
-        runtime=720,
+        mem_mb=more(6000),
+        runtime=more(720),
     params:
         corpora=TRAIN,
         teacher=lambda w: plain(EFFECTIVE[RESPONSES[w.variant]].teacher, only={"clues", "sampling"}),
@@ -131,8 +131,8 @@ rule teacher_logits:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=6000,
-        runtime=720,
+        mem_mb=more(6000),
+        runtime=more(720),
     params:
         corpora=TRAIN,
         teacher=lambda w: plain(EFFECTIVE[TEACHER[w.variant]].teacher, without={"adaptation"}),
@@ -166,8 +166,8 @@ rule train_alignment:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=8000,
-        runtime=1440,
+        mem_mb=more(8000),
+        runtime=more(1440),
     params:
         corpora=TRAIN,
         alignment=lambda w: plain(EFFECTIVE[w.system].alignment),

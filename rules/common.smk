@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from aligncap.config import JudgeName
-from aligncap.job import HELD_VARIABLE, hold_run
+from aligncap.job import HELD_VARIABLE, held_run, hold_run, join_run
 from aligncap.systems import candidates_name, corpus_names, judge_named, keys_of_judge, lineage, load, pairs_name
 from aligncap.systems import plain_name, resolve_system, seed_members, variant
 from aligncap.corpora.registry import licence_of, traits_of
@@ -30,6 +30,12 @@ try:
     )
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
+
+if not workflow.is_main_process:  # a job on a cluster; here, before Snakemake removes what the job is to make
+    try:
+        join_run()
+    except AlignCapError as error:
+        raise WorkflowError(str(error)) from None
 
 TRAIN, TEST, UNLABELLED = (corpus_names(settings, role) for role in ("train", "test", "unlabelled"))
 STAGES = contents.stages(settings)
@@ -106,8 +112,19 @@ def plain(section, only=None, without=None):
     return json.loads(json.dumps(section.model_dump(mode="json", include=only, exclude=without), sort_keys=True))
 
 
+def more(amount):
+    """Return an amount of memory or minutes that a job asks for, and that each retry of it asks for once more."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+# What the run has computed, for its jobs on a cluster: each of them reads this file anew, which took seconds.
+DIGESTS = {} if workflow.is_main_process else json.loads(os.environ.get("ALIGNCAP_DIGESTS", "{}"))
+
+
 def digest(script):
-    return code_digest(Path(workflow.basedir) / "workflow_scripts" / f"{script}.py")
+    if script not in DIGESTS:
+        DIGESTS[script] = code_digest(Path(workflow.basedir) / "workflow_scripts" / f"{script}.py")
+    return DIGESTS[script]
 
 
 def existing(*files):
@@ -298,12 +315,13 @@ def targets():
 
 
 onstart:
+    os.environ["ALIGNCAP_DIGESTS"] = json.dumps(DIGESTS)
     if HELD_VARIABLE not in os.environ:
         try:
             hold_run(Path("results") / settings.experiment)
         except AlignCapError as error:
             raise WorkflowError(str(error)) from None
-        os.environ[HELD_VARIABLE] = "1"
+        os.environ[HELD_VARIABLE] = held_run()
     if settings.tracking.enabled:
         from aligncap.tracking.runs import start_pipeline
 

@@ -15,8 +15,8 @@ rule prepare_corpus:
     conda:
         "../envs/speech.yaml"
     resources:
-        mem_mb=1500,
-        runtime=120,
+        mem_mb=more(1500),
+        runtime=more(120),
     params:
         corpus=lambda w: plain(settings.corpora[w.corpus], without={"captions", "licence"}),
         speech=plain(settings.speech),
@@ -38,8 +38,8 @@ rule measure_prosody:
     conda:
         "../envs/speech.yaml"
     resources:
-        mem_mb=1500,
-        runtime=120,
+        mem_mb=more(1500),
+        runtime=more(120),
     params:
         level_normalised=lambda w: traits_of(settings.corpora[w.corpus].adapter).level_normalised,
         code=digest("measure_prosody"),
@@ -59,8 +59,8 @@ rule measure_timbre:
     conda:
         "../envs/speech.yaml"
     resources:
-        mem_mb=1500,
-        runtime=120,
+        mem_mb=more(1500),
+        runtime=more(120),
     params:
         code=digest("measure_timbre"),
     script:
@@ -83,8 +83,8 @@ rule write_references:
     conda:
         "../envs/speech.yaml"
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=more(1500),
+        runtime=more(30),
     params:
         corpus=lambda w: plain(settings.corpora[w.corpus], without={"licence"}),
         code=digest("write_references"),
@@ -108,8 +108,8 @@ rule transcripts:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=3000,
-        runtime=240,
+        mem_mb=more(3000),
+        runtime=more(240),
     params:
         transcripts=plain(settings.transcripts),
         compute=plain(settings.compute),
@@ -134,8 +134,8 @@ rule speech_features:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=more(4000),
+        runtime=more(240),
     params:
         features=plain(settings.features),
         compute=plain(settings.compute),

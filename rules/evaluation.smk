@@ -13,8 +13,8 @@ rule probe_metrics:
     conda:
         "../envs/evaluation.yaml"
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=more(500),
+        runtime=more(5),
     params:
         evaluation=plain(settings.evaluation, only={"meteor", "spice"}),
         code=digest("probe_metrics"),
@@ -41,8 +41,8 @@ rule caption_testset:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=6000,
-        runtime=240,
+        mem_mb=more(6000),
+        runtime=more(240),
     params:
         decoding=plain(settings.decoding),
         compute=plain(settings.compute),
@@ -69,8 +69,8 @@ rule caption_baseline:
         "../envs/evaluation.yaml"
     threads: THREADS
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=more(2000),
+        runtime=more(30),
     params:
         corpora=TRAIN,
         stage=lambda w: STAGES[w.system],
@@ -98,8 +98,8 @@ rule caption_retrieval:
         "../envs/evaluation.yaml"
     threads: THREADS
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=more(3000),
+        runtime=more(30),
     params:
         corpora=TRAIN,
         compute=plain(settings.compute),
@@ -123,8 +123,8 @@ rule import_captions:
     conda:
         "../envs/evaluation.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=more(10),
     params:
         source=lambda w: lineage(settings, w.system).captions[w.corpus],
         code=digest("import_captions"),
@@ -149,8 +149,8 @@ rule train_instrument:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more(4000),
+        runtime=more(60),
     params:
         corpora=TRAIN,
         seed=settings.seed,
@@ -177,8 +177,8 @@ rule second_opinion:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more(4000),
+        runtime=more(60),
     params:
         compute=plain(settings.compute),
         code=digest("second_opinion"),
@@ -215,8 +215,8 @@ rule score_captions:
     threads: THREADS
     resources:
         java=1,
-        mem_mb=5000 if settings.evaluation.spice == "off" else 11000,
-        runtime=120,
+        mem_mb=more(5000 if settings.evaluation.spice == "off" else 11000),
+        runtime=more(120),
     params:
         captioned=CAPTIONED,
         scored=SCORED,
@@ -260,8 +260,8 @@ rule zero_shot_table:
     conda:
         "../envs/evaluation.yaml"
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=more(1500),
+        runtime=more(30),
     params:
         rows=[list(row) for row in evaluations()],
         members=MEMBERS,
@@ -285,8 +285,8 @@ rule parser_table:
     conda:
         "../envs/evaluation.yaml"
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=more(1500),
+        runtime=more(30),
     params:
         corpora=HUMAN,
         evaluation=plain(settings.evaluation, only={"bootstrap", "seed"}),
@@ -311,8 +311,8 @@ rule listeners_table:
     conda:
         "../envs/evaluation.yaml"
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=more(1500),
+        runtime=more(30),
     params:
         corpora=HUMAN,
         evaluation=plain(settings.evaluation, only={"bootstrap", "seed"}),

@@ -31,8 +31,8 @@ rule devset:
     conda:
         "../envs/evaluation.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=more(10),
     params:
         limit=settings.figures.in_domain,
         code=digest("devset"),
@@ -93,8 +93,8 @@ rule figure_drop:
     conda:
         "../envs/evaluation.yaml"
     resources:
-        mem_mb=1500,
-        runtime=15,
+        mem_mb=more(1500),
+        runtime=more(15),
     params:
         systems=DROP,
         train=TRAIN,
@@ -118,8 +118,8 @@ rule figure_methods:
     conda:
         "../envs/evaluation.yaml"
     resources:
-        mem_mb=1500,
-        runtime=15,
+        mem_mb=more(1500),
+        runtime=more(15),
     params:
         code=digest("figure_methods"),
     script:
@@ -145,8 +145,8 @@ rule representations:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=6000,
-        runtime=60,
+        mem_mb=more(6000),
+        runtime=more(60),
     params:
         corpora=TRAIN,
         representations=plain(settings.figures.representations, without={"systems"}),
@@ -168,8 +168,8 @@ rule figure_tsne:
     conda:
         "../envs/evaluation.yaml"
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=more(2000),
+        runtime=more(15),
     params:
         systems=REPRESENTED,
         figures=plain(settings.figures, only={"perplexity", "seed"}),
@@ -192,8 +192,8 @@ rule figure_selective:
     conda:
         "../envs/evaluation.yaml"
     resources:
-        mem_mb=1500,
-        runtime=15,
+        mem_mb=more(1500),
+        runtime=more(15),
     params:
         rows=[list(row) for row in SELECTIVE],
         test=TEST,

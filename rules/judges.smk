@@ -26,8 +26,8 @@ rule judge_captions:
     threads: THREADS
     resources:
         gpu=gpu_of(CAPTION_JUDGE),
-        mem_mb=6000,
-        runtime=720,
+        mem_mb=more(6000),
+        runtime=more(720),
     params:
         systems=JUDGED,
         judge=plain(CAPTION_JUDGE, only=keys_of_judge(CAPTION_JUDGE)),
@@ -51,8 +51,8 @@ rule judge_agreement:
     conda:
         "../envs/evaluation.yaml"
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=more(1500),
+        runtime=more(30),
     params:
         judges=list(settings.judging.compared),
         margin=settings.judging.margin,

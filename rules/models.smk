@@ -13,8 +13,8 @@ rule fetch_model:
     conda:
         "../envs/speech.yaml"
     resources:
-        mem_mb=6000,
-        runtime=60,
+        mem_mb=more(6000),
+        runtime=more(60),
     params:
         source=lambda w: plain(MODELS[w.model]),
         code=digest("fetch_model"),

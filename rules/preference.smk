@@ -17,8 +17,8 @@ rule candidates:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=6000,
-        runtime=720,
+        mem_mb=more(6000),
+        runtime=more(720),
     params:
         corpora=TRAIN,
         candidates=lambda w: plain(EFFECTIVE[CANDIDATES[w.candidates]].preference.candidates),
@@ -52,8 +52,8 @@ rule judge_scores:
     threads: THREADS
     resources:
         gpu=lambda w: gpu_of(judge_of(w.pairs, w.judge)),
-        mem_mb=6000,
-        runtime=720,
+        mem_mb=more(6000),
+        runtime=more(720),
     params:
         corpora=TRAIN,
         judge=lambda w: plain(judge_of(w.pairs, w.judge), only=keys_of_judge(judge_of(w.pairs, w.judge))),
@@ -82,8 +82,8 @@ rule preference_pairs:
     conda:
         "../envs/llm.yaml"
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=more(1500),
+        runtime=more(30),
     params:
         corpora=TRAIN,
         pairs=lambda w: plain(EFFECTIVE[PAIRS[w.pairs]].preference.pairs),
@@ -111,8 +111,8 @@ rule reference_logps:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=6000,
-        runtime=240,
+        mem_mb=more(6000),
+        runtime=more(240),
     params:
         corpora=TRAIN,
         compute=plain(settings.compute),
@@ -141,8 +141,8 @@ rule train_preference:
     threads: THREADS
     resources:
         gpu=GPU,
-        mem_mb=8000,
-        runtime=1440,
+        mem_mb=more(8000),
+        runtime=more(1440),
     params:
         corpora=TRAIN,
         training=lambda w: plain(EFFECTIVE[w.system].preference, without={"candidates", "judge", "pairs"}),

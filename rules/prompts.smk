@@ -15,8 +15,8 @@ rule parse_clues:
     conda:
         "../envs/llm.yaml"
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=more(1500),
+        runtime=more(30),
     params:
         prompts=plain(settings.prompts, only={"max_semantic_tokens"}),
         code=digest("parse_clues"),
@@ -37,8 +37,8 @@ rule plan_training:
     conda:
         "../envs/llm.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=more(1000),
+        runtime=more(10),
     params:
         corpora=TRAIN,
         splits=plain(settings.splits),
@@ -73,8 +73,8 @@ rule train_tagger:
     conda:
         "../envs/llm.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more(4000),
+        runtime=more(60),
     params:
         corpora=TRAIN,
         unlabelled=UNLABELLED,
@@ -105,8 +105,8 @@ rule predict_clues:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=more(3000),
+        runtime=more(30),
     params:
         tagger=plain(settings.tagger),
         prompts=plain(settings.prompts),
@@ -141,8 +141,8 @@ rule tagger_table:
         "../envs/evaluation.yaml"
     threads: THREADS
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=more(3000),
+        runtime=more(30),
     params:
         corpora=[*TRAIN, *TEST],
         test=TEST,

@@ -12,8 +12,8 @@ rule snapshot:
     conda:
         "../envs/evaluation.yaml"
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=more(500),
+        runtime=more(5),
     params:
         config={name: value for name, value in plain(settings).items() if name != "tracking"},
         code=digest("snapshot"),
@@ -46,8 +46,8 @@ rule report:
     conda:
         "../envs/evaluation.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=more(2000),
+        runtime=more(30),
     params:
         rows=[list(row) for row in evaluations()],
         test=TEST,

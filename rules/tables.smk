@@ -24,8 +24,8 @@ rule comparison_table:
     conda:
         "../envs/evaluation.yaml"
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=more(1500),
+        runtime=more(30),
     params:
         rows=lambda w: [list(row) for row in contents.compared(settings, w.table)],
         judged=lambda w: [list(row) for row in judged(w.table)],
@@ -59,8 +59,8 @@ if CLAIMS:
         conda:
             "../envs/evaluation.yaml"
         resources:
-            mem_mb=1500,
-            runtime=30,
+            mem_mb=more(1500),
+            runtime=more(30),
         params:
             claims=CLAIMS,
             rows=[list(row) for row in contents.claimed(settings)],
@@ -85,8 +85,8 @@ rule tag_reliance:
     conda:
         "../envs/evaluation.yaml"
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=more(1500),
+        runtime=more(30),
     params:
         rows=[list(row) for row in evaluations()],
         members=MEMBERS,
@@ -111,8 +111,8 @@ rule assertions_table:
     conda:
         "../envs/evaluation.yaml"
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=more(1500),
+        runtime=more(30),
     params:
         rows=[list(row) for row in evaluations()],
         members=MEMBERS,

@@ -36,7 +36,18 @@ def _missing_web() -> str | None:
     return None
 
 
-NEEDS = {"models": _missing_models, "java": _missing_java, "workflow": _missing_snakemake, "web": _missing_web}
+def _missing_cluster() -> str | None:
+    running = (ROOT / "build" / "slurm" / "slurm.conf").is_file()
+    return None if running else "no SLURM is running; `make cluster` starts one and runs these tests"
+
+
+NEEDS = {
+    "models": _missing_models,
+    "java": _missing_java,
+    "workflow": _missing_snakemake,
+    "cluster": _missing_cluster,
+    "web": _missing_web,
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

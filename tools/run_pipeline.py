@@ -19,7 +19,7 @@ from run_progress import Progress, benchmarks
 
 from aligncap.config import AlignCapConfig, Optimisation
 from aligncap.errors import AlignCapError
-from aligncap.job import HELD_VARIABLE, hold_run
+from aligncap.job import HELD_VARIABLE, held_run, hold_run
 from aligncap.storage import MAKING, storing
 from aligncap.systems import corpus_names, lineage, load
 
@@ -162,10 +162,11 @@ def run(arguments: list[str], locks: tuple[int, ...], config: AlignCapConfig, ag
 def start(arguments: list[str], config: AlignCapConfig, again: str) -> int:
     """Take the locks, clear those of a Snakemake that was killed, and run; the exit status. Arguments as ``run``."""
     locks = hold_run(None if QUIET & set(arguments) else results_of(config))
-    os.environ[HELD_VARIABLE] = "1"
+    os.environ[HELD_VARIABLE] = held_run()
     if any(Path(".snakemake", "locks").glob("*")):
         subprocess.run([sys.executable, "-m", "snakemake", "--unlock", *arguments], capture_output=True, check=False)
-    if not any(argument.startswith(("-j", "--jobs", "-c", "--cores")) for argument in arguments):
+    numbered = ("-j", "--jobs", "-c", "--cores", "--profile", "--workflow-profile")  # a profile says how many at once
+    if not any(argument.startswith(numbered) for argument in arguments):
         arguments = ["-j", str(os.cpu_count() or 1), *arguments]
     return run(arguments, locks, config, again)
 

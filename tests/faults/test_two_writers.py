@@ -13,7 +13,7 @@ from amount import amount
 
 from aligncap import artifacts
 from aligncap.errors import RunningError, StorageError
-from aligncap.job import hold_run
+from aligncap.job import HELD_VARIABLE, held_run, hold_run
 
 ROOT = Path(__file__).resolve().parents[2]
 TRIES = amount(60, 1000)
@@ -62,6 +62,28 @@ def test_a_second_run_is_refused_until_the_first_has_gone(
     holder.wait()
     for descriptor in hold_run(Path("results/smoke")):
         os.close(descriptor)
+
+
+def test_a_job_does_nothing_where_another_run_has_begun_since_it_was_submitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+    def run() -> str:
+        for descriptor in hold_run(Path("results/smoke")):
+            os.close(descriptor)
+        return held_run()
+
+    def job(of: str) -> str:
+        joined = [sys.executable, "-c", "from aligncap.job import join_run\njoin_run()"]
+        return subprocess.run(joined, env={**os.environ, HELD_VARIABLE: of}, capture_output=True, text=True).stderr
+
+    old = run()
+    assert job(old) == ""
+    new = run()
+    assert "RunningError: the run that submitted this job is gone" in job(old)
+    assert job(new) == job("") == "", "the second is started by hand"
 
 
 def write_often(path: Path, value: float) -> None:

@@ -42,6 +42,8 @@ def test_a_script_only_joins_its_rule_to_one_function(path) -> None:
 def test_a_rule_says_what_it_needs(rule: str) -> None:
     for directive in ("output", "params", "log", "benchmark", "conda", "resources", "script"):
         assert re.search(rf"^ +{directive}:", RULES[rule], re.MULTILINE), directive
+    for resource in ("mem_mb", "runtime"):
+        assert f"{resource}=more(" in RULES[rule], "a retry asks for more"
     assert f'code=digest("{rule}")' in RULES[rule]
     environment = re.search(r'"\.\./(envs/\w+\.yaml)"', RULES[rule])
     assert environment and (ROOT / environment[1]).is_file()

@@ -14,12 +14,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter
 
 from aligncap.errors import AlignCapError, RunningError, printable
 from aligncap.storage import MAKING, claim, storing
+
+if TYPE_CHECKING:
+    from aligncap.artifacts import Shard
 
 Kind = TypeVar("Kind")
 logger = logging.getLogger(__name__)
@@ -214,6 +217,14 @@ class Given:
     def inputs(self, kind: type[Kind]) -> Kind:
         """Fill ``kind`` from the rule's input files."""
         return self._filled(kind, self._smk.input)
+
+    @property
+    def shard(self) -> Shard:
+        """Shard that the job makes, from the wildcard that Snakemake's ``scattergather`` gives it; else the whole."""
+        from aligncap.artifacts import WHOLE, Shard
+
+        name = dict(self._smk.wildcards.items()).get("scatteritem")
+        return WHOLE if name is None else Shard.named(name)
 
     def by(self, param: str, files: Sequence[str]) -> dict[str, Path]:
         """Return the files of a list, keyed by the names that the parameter ``param`` lists in the same order."""

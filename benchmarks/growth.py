@@ -36,36 +36,28 @@ def write(folder: Path, count: int) -> None:
     generator = np.random.default_rng(0)
     names = [f"clip{number:07d}" for number in range(count)]
 
-    def features() -> Iterator[list[dict[str, Any]]]:
-        for start in range(0, count, 64):
-            yield [
-                {
-                    "utterance_id": name,
-                    **{"n_layers": LAYERS, "n_frames": FRAMES, "dim": WIDTH, "dtype": "float16"},
-                    "data": generator.standard_normal((LAYERS, FRAMES, WIDTH)).astype(np.float16).tobytes(),
-                }
-                for name in names[start : start + 64]
-            ]
+    def features() -> Iterator[dict[str, Any]]:
+        for name in names:
+            yield {
+                "utterance_id": name,
+                **{"n_layers": LAYERS, "n_frames": FRAMES, "dim": WIDTH, "dtype": "float16"},
+                "data": generator.standard_normal((LAYERS, FRAMES, WIDTH)).astype(np.float16).tobytes(),
+            }
 
-    def logits() -> Iterator[list[dict[str, Any]]]:
-        for start in range(0, count, artifacts.GROUP):
-            rows = []
-            for name in names[start : start + artifacts.GROUP]:
-                ids = generator.integers(0, 256, TOKENS).tolist()
-                top = np.sort(generator.integers(0, 256, (TOKENS, KEPT))).tolist()
-                logprobs = np.full((TOKENS, KEPT), -5.0).tolist()
-                rows.append(
-                    {
-                        "utterance_id": name,
-                        "response_id": f"{name}#0",
-                        **{"response_ids": ids, "topk_ids": top, "topk_logprobs": logprobs},
-                        **{"tail_logprob": [-1.0] * TOKENS, "temperature": 1.0},
-                    }
-                )
-            yield rows
+    def logits() -> Iterator[dict[str, Any]]:
+        for name in names:
+            ids = generator.integers(0, 256, TOKENS).tolist()
+            top = np.sort(generator.integers(0, 256, (TOKENS, KEPT))).tolist()
+            logprobs = np.full((TOKENS, KEPT), -5.0).tolist()
+            yield {
+                "utterance_id": name,
+                "response_id": f"{name}#0",
+                **{"response_ids": ids, "topk_ids": top, "topk_logprobs": logprobs},
+                **{"tail_logprob": [-1.0] * TOKENS, "temperature": 1.0},
+            }
 
-    artifacts.write_batches(features(), folder / "features.parquet", "features", "growth")
-    artifacts.write_batches(logits(), folder / "logits.parquet", "teacher_logits", "growth")
+    artifacts.write_rows(features(), folder / "features.parquet", "features", "growth")
+    artifacts.write_rows(logits(), folder / "logits.parquet", "teacher_logits", "growth")
 
 
 class Peak:

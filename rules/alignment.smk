@@ -121,11 +121,11 @@ rule teacher_logits:
         llm=model("llm"),
         teacher_lora=teacher_lora(),
     output:
-        logits="<results>/teacher_logits/{variant}/{corpus}.parquet",
+        logits=part_of("<results>/teacher_logits/{variant}/{corpus}.parquet"),
     log:
-        "<logs>/teacher_logits/{variant}/{corpus}.log",
+        in_part("<logs>/teacher_logits/{variant}/{corpus}.log"),
     benchmark:
-        "<benchmarks>/teacher_logits/{variant}/{corpus}.tsv"
+        in_part("<benchmarks>/teacher_logits/{variant}/{corpus}.tsv")
     conda:
         "../envs/llm.yaml"
     threads: THREADS

@@ -175,6 +175,18 @@ def parent_of(system):
     return lineage(settings, system).parent
 
 
+def in_part(path):
+    """Return the log or benchmark of one shard's job; the path itself where stages are not sharded."""
+    head, _, ending = path.rpartition(".")
+    return f"{head}/{{scatteritem}}.{ending}" if settings.shards > 1 else path
+
+
+def part_of(artifact):
+    """Return one shard's part of an artifact, which goes once all are gathered; the path itself as `in_part`."""
+    parts = artifact.replace("<results>/", "<results>/parts/", 1)
+    return temp(in_part(parts)) if settings.shards > 1 else artifact
+
+
 def teacher_lora():
     return ["<results>/teacher/lora.safetensors"] if settings.teacher.adapt else []
 

@@ -98,11 +98,11 @@ rule transcripts:
         labels=lambda w: own_text(w.corpus),
         asr=model("asr"),
     output:
-        transcripts="<results>/transcripts/{corpus}.parquet",
+        transcripts=part_of("<results>/transcripts/{corpus}.parquet"),
     log:
-        "<logs>/transcripts/{corpus}.log",
+        in_part("<logs>/transcripts/{corpus}.log"),
     benchmark:
-        "<benchmarks>/transcripts/{corpus}.tsv"
+        in_part("<benchmarks>/transcripts/{corpus}.tsv")
     conda:
         "../envs/speech.yaml"
     threads: THREADS
@@ -124,11 +124,11 @@ rule speech_features:
         audio="<results>/corpora/{corpus}/audio.parquet",
         encoder=model("speech_encoder"),
     output:
-        features="<results>/features/{corpus}.parquet",
+        features=part_of("<results>/features/{corpus}.parquet"),
     log:
-        "<logs>/speech_features/{corpus}.log",
+        in_part("<logs>/speech_features/{corpus}.log"),
     benchmark:
-        "<benchmarks>/speech_features/{corpus}.tsv"
+        in_part("<benchmarks>/speech_features/{corpus}.tsv")
     conda:
         "../envs/speech.yaml"
     threads: THREADS

@@ -29,11 +29,11 @@ rule caption_testset:
         features="<results>/features/{corpus}.parquet",
         predicted="<results>/clues/{corpus}/predicted.parquet",
     output:
-        captions="<results>/captions/{system}/{corpus}.parquet",
+        captions=part_of("<results>/captions/{system}/{corpus}.parquet"),
     log:
-        "<logs>/caption_testset/{system}/{corpus}.log",
+        in_part("<logs>/caption_testset/{system}/{corpus}.log"),
     benchmark:
-        "<benchmarks>/caption_testset/{system}/{corpus}.tsv"
+        in_part("<benchmarks>/caption_testset/{system}/{corpus}.tsv")
     wildcard_constraints:
         system=one_of(of_stage("alignment", "preference")),
     conda:

@@ -7,11 +7,11 @@ rule candidates:
         parent=lambda w: checkpoint_of(parent_of(CANDIDATES[w.candidates])),
         llm=model("llm"),
     output:
-        candidates="<results>/candidates/{candidates}.parquet",
+        candidates=part_of("<results>/candidates/{candidates}.parquet"),
     log:
-        "<logs>/candidates/{candidates}.log",
+        in_part("<logs>/candidates/{candidates}.log"),
     benchmark:
-        "<benchmarks>/candidates/{candidates}.tsv"
+        in_part("<benchmarks>/candidates/{candidates}.tsv")
     conda:
         "../envs/llm.yaml"
     threads: THREADS
@@ -40,11 +40,11 @@ rule judge_scores:
         model=lambda w: judge_model(judge_of(w.pairs, w.judge)),
         answers=lambda w: judge_answers(judge_of(w.pairs, w.judge)),
     output:
-        scores="<results>/judge_scores/{pairs}/{judge}.parquet",
+        scores=part_of("<results>/judge_scores/{pairs}/{judge}.parquet"),
     log:
-        "<logs>/judge_scores/{pairs}/{judge}.log",
+        in_part("<logs>/judge_scores/{pairs}/{judge}.log"),
     benchmark:
-        "<benchmarks>/judge_scores/{pairs}/{judge}.tsv"
+        in_part("<benchmarks>/judge_scores/{pairs}/{judge}.tsv")
     wildcard_constraints:
         judge=one_of(get_args(JudgeName)),
     conda:

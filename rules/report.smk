@@ -15,7 +15,7 @@ rule snapshot:
         mem_mb=more(500),
         runtime=more(5),
     params:
-        config={name: value for name, value in plain(settings).items() if name != "tracking"},
+        config={name: value for name, value in plain(settings).items() if name not in ("shards", "tracking")},
         code=digest("snapshot"),
     script:
         "../workflow_scripts/snapshot.py"

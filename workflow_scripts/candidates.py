@@ -11,7 +11,7 @@ def main(smk):
         from aligncap.preference.candidates import CandidateSettings, ParentInputs, sample_candidates
 
         out = Path(smk.output.candidates)
-        sample_candidates(given.settings(CandidateSettings), given.inputs(ParentInputs), out)
+        sample_candidates(given.settings(CandidateSettings), given.inputs(ParentInputs), out, given.shard)
 
 
 if __name__ == "__main__":

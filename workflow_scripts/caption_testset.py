@@ -11,8 +11,8 @@ def main(smk):
         from aligncap.captioner.caption import CaptioningInputs, caption_testset
         from aligncap.config import Compute, Decoding
 
-        decoding, compute = Decoding(**smk.params.decoding), Compute(**smk.params.compute)
-        caption_testset(decoding, compute, given.inputs(CaptioningInputs), Path(smk.output.captions))
+        decoding, compute, out = Decoding(**smk.params.decoding), Compute(**smk.params.compute), smk.output.captions
+        caption_testset(decoding, compute, given.inputs(CaptioningInputs), Path(out), given.shard)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ def main(smk):
         from aligncap.config import Compute, Judge
         from aligncap.preference.judges import CandidateScoringInputs, score_candidates
 
-        judge, compute = Judge(**smk.params.judge), Compute(**smk.params.compute)
-        score_candidates(judge, compute, given.inputs(CandidateScoringInputs), Path(smk.output.scores))
+        judge, compute, out = Judge(**smk.params.judge), Compute(**smk.params.compute), Path(smk.output.scores)
+        score_candidates(judge, compute, given.inputs(CandidateScoringInputs), out, given.shard)
 
 
 if __name__ == "__main__":

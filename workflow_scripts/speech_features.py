@@ -7,12 +7,12 @@ from aligncap.job import job
 
 def main(smk):
     """Run the stage of this rule."""
-    with job(smk):
+    with job(smk) as given:
         from aligncap.config import Compute, Features
         from aligncap.speech.features import extract_features
 
-        settings = Features(**smk.params.features), Compute(**smk.params.compute)
-        extract_features(*settings, Path(smk.input.audio), Path(smk.input.encoder), Path(smk.output.features))
+        features, compute, out = Features(**smk.params.features), Compute(**smk.params.compute), smk.output.features
+        extract_features(features, compute, Path(smk.input.audio), Path(smk.input.encoder), Path(out), given.shard)
 
 
 if __name__ == "__main__":

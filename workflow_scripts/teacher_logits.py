@@ -10,7 +10,8 @@ def main(smk):
     with job(smk) as given:
         from aligncap.alignment.teacher import LogitsInputs, LogitsSettings, write_teacher_logits
 
-        write_teacher_logits(given.settings(LogitsSettings), given.inputs(LogitsInputs), Path(smk.output.logits))
+        out = Path(smk.output.logits)
+        write_teacher_logits(given.settings(LogitsSettings), given.inputs(LogitsInputs), out, given.shard)
 
 
 if __name__ == "__main__":

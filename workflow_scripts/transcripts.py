@@ -11,7 +11,7 @@ def main(smk):
         from aligncap.speech.asr import TranscriptInputs, TranscriptSettings, write_transcripts
 
         out = Path(smk.output.transcripts)
-        write_transcripts(given.settings(TranscriptSettings), given.inputs(TranscriptInputs), out)
+        write_transcripts(given.settings(TranscriptSettings), given.inputs(TranscriptInputs), out, given.shard)
 
 
 if __name__ == "__main__":

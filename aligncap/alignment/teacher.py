@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from aligncap import artifacts
@@ -16,12 +15,13 @@ from aligncap.alignment.descriptions import read_descriptions
 from aligncap.alignment.losses import token_nll, top_k_and_tail
 from aligncap.alignment.tasks import AdaptationTask
 from aligncap.alignment.training_items import TrainingItem, caption_items, response_items, teacher_prompts
+from aligncap.artifacts import WHOLE, Shard
 from aligncap.captioner.checkpoint import build_model, load_lora
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.config import Compute, Lora, Prompts, Teacher
 from aligncap.models.sources import model_folder
-from aligncap.progress import batches
-from aligncap.training.data import TrainingInputs, load_examples
+from aligncap.progress import batches, track
+from aligncap.training.data import TrainingInputs, examples_of, load_examples, planned
 from aligncap.training.loop import train
 from aligncap.training.recording import Run
 
@@ -131,52 +131,56 @@ class LogitsInputs(TrainingInputs):
     teacher_lora: Path | None
 
 
-def write_teacher_logits(settings: LogitsSettings, inputs: LogitsInputs, out: Path) -> None:
+def write_teacher_logits(settings: LogitsSettings, inputs: LogitsInputs, out: Path, shard: Shard = WHOLE) -> None:
     """Cache the teacher's distributions ``p_T(. | x_T, y_<n)`` for the responses to a corpus's ``align`` utterances.
 
     Args:
         settings: Corpus and teacher.
         inputs: Artifacts of the training corpora.
         out: Artifact ``teacher_logits`` to write.
+        shard: Which of the utterances; those of a block stay together.
     """
     teacher = settings.teacher
     generated = {} if inputs.teacher_responses is None else {settings.corpus: inputs.teacher_responses}
     llm0 = load_lora(inputs.teacher_lora)
     model = build_model(model_folder(inputs.llm), settings.prompts, settings.lora, settings.compute, llm0)
-    examples = [e for e in load_examples(inputs, ["align"]) if e.corpus == settings.corpus]
+    keys = [key for key in planned(inputs.plan, ["align"]) if key[0] == settings.corpus]
+    own = shard.of(len(keys), artifacts.BLOCK)
+    examples = examples_of(inputs, keys[own.start : own.stop], heard=False)
     items = response_items(examples, teacher.responses, generated, model.response_ids)
-    # Responses of like length share a batch; their rows are written in the order of the items.
-    order = sorted(range(len(items)), key=lambda i: len(items[i].ids) + len(items[i].example.p_sem_ids))
-
-    def arrays() -> Iterator[NDArray[Any]]:
-        for chunk in batches(order, BATCH, f"teacher logits {settings.corpus}"):
-            texts = teacher_prompts(model, [items[i].example for i in chunk], teacher.clues)
-            packed = model.pack(texts, [[list(items[i].ids)] for i in chunk])
-            with torch.no_grad():
-                top = top_k_and_tail(model.response_logits(packed), teacher.top_k, teacher.temperature)
-            parts = (top.ids.int(), top.logprobs.half(), top.tail)
-            of_items = zip(*(part.cpu().split([len(items[i].ids) for i in chunk]) for part in parts), strict=True)
-            yield from (part.numpy() for own in of_items for part in own)
-
-    kept = artifacts.on_disk(arrays())
-    place = {i: 3 * number for number, i in enumerate(order)}
-
-    def row(number: int) -> dict[str, Any]:
-        item, (ids, logprobs, tail) = items[number], kept[place[number] : place[number] + 3]
-        return {
-            "utterance_id": item.example.utterance_id,
-            "response_id": item.response_id,
-            "response_ids": list(item.ids),
-            "topk_ids": ids.tolist(),
-            "topk_logprobs": logprobs.tolist(),
-            "tail_logprob": tail.tolist(),
-            "temperature": teacher.temperature,
-        }
-
+    place = {example.utterance_id: number // artifacts.BLOCK for number, example in enumerate(examples)}
+    blocks: dict[int, list[TrainingItem]] = {}
+    for item in items:
+        blocks.setdefault(place[item.example.utterance_id], []).append(item)
+    rows = (row for number in sorted(blocks) for row in _distributions(model, teacher, blocks[number]))
     notes = {
         "llm_manifest": artifacts.file_digest(inputs.llm),
         "teacher": teacher.model_dump(mode="json", exclude_unset=True),
     }
-    numbers, size = range(len(items)), artifacts.GROUP
-    groups = ([row(number) for number in numbers[start : start + size]] for start in numbers[::size])
-    artifacts.write_batches(groups, out, "teacher_logits", "teacher_logits", notes)
+    found = track(rows, f"teacher logits {settings.corpus}", len(items))
+    artifacts.write_rows(found, out, "teacher_logits", "teacher_logits", notes)
+
+
+def _distributions(model: CaptionModel, teacher: Teacher, items: Sequence[TrainingItem]) -> list[dict[str, Any]]:
+    """Return the rows of a block's items, in their order; those of like length share a batch."""
+    order = sorted(range(len(items)), key=lambda i: len(items[i].ids) + len(items[i].example.p_sem_ids))
+    rows: list[dict[str, Any]] = [{}] * len(items)
+    for start in range(0, len(order), BATCH):
+        chunk = order[start : start + BATCH]
+        texts = teacher_prompts(model, [items[i].example for i in chunk], teacher.clues)
+        packed = model.pack(texts, [[list(items[i].ids)] for i in chunk])
+        with torch.no_grad():
+            top = top_k_and_tail(model.response_logits(packed), teacher.top_k, teacher.temperature)
+        parts = (top.ids.int(), top.logprobs.half(), top.tail)
+        of_items = zip(*(part.cpu().split([len(items[i].ids) for i in chunk]) for part in parts), strict=True)
+        for i, (ids, logprobs, tail) in zip(chunk, of_items, strict=True):
+            rows[i] = {
+                "utterance_id": items[i].example.utterance_id,
+                "response_id": items[i].response_id,
+                "response_ids": list(items[i].ids),
+                "topk_ids": ids.tolist(),
+                "topk_logprobs": logprobs.tolist(),
+                "tail_logprob": tail.tolist(),
+                "temperature": teacher.temperature,
+            }
+    return rows

@@ -18,7 +18,7 @@ from aligncap.errors import ArtifactError
 from aligncap.hashes import seed_of
 from aligncap.models.sources import model_folder
 from aligncap.progress import batches
-from aligncap.training.data import TrainingInputs, load_examples
+from aligncap.training.data import TrainingInputs, examples_of, planned
 
 ROWS = 64  # sequences decoded at once
 
@@ -72,8 +72,9 @@ def response_items(
         return items
     said: dict[str, list[TrainingItem]] = {example.key: [] for example in examples}
     by_key = {example.key: example for example in examples}
+    names = {example.utterance_id for example in examples}
     for corpus, path in generated.items():
-        for row in artifacts.read_rows(path, "teacher_responses"):
+        for row in artifacts.stream_rows(path, "teacher_responses", of=names):
             key = f"{corpus}/{row['utterance_id']}"
             if key in said:
                 said[key].append(TrainingItem(by_key[key], row["response_id"], tuple(row["response_ids"])))
@@ -134,7 +135,8 @@ def write_teacher_responses(settings: ResponsesSettings, inputs: ResponsesInputs
     teacher, drawn = settings.teacher, settings.teacher.sampling
     llm0 = load_lora(inputs.teacher_lora)
     model = build_model(model_folder(inputs.llm), settings.prompts, settings.lora, settings.compute, llm0)
-    examples = [e for e in load_examples(inputs, ["align"]) if e.corpus == settings.corpus]
+    keys = [key for key in planned(inputs.plan, ["align"]) if key[0] == settings.corpus]
+    examples = examples_of(inputs, keys, heard=False)
     examples.sort(key=lambda e: len(e.p_sem_ids))
     size = max(1, ROWS // drawn.samples)
     rows = []

@@ -6,6 +6,7 @@ from aligncap.artifacts.files import (
     CODE_VARIABLE,
     GROUP,
     SCHEMA_VERSION,
+    count_rows,
     faults,
     file_digest,
     read,
@@ -13,33 +14,41 @@ from aligncap.artifacts.files import (
     read_notes,
     read_rows,
     read_table,
+    stream_rows,
     verify,
     work_directory,
     write,
-    write_batches,
+    write_rows,
 )
 from aligncap.artifacts.mapped import on_disk
 from aligncap.artifacts.schemas import SCHEMAS
+from aligncap.artifacts.shards import BLOCK, WHOLE, Shard, gather
 from aligncap.storage import atomic_path, write_json, write_text
 
 __all__ = [
+    "BLOCK",
     "CODE_VARIABLE",
     "GROUP",
     "SCHEMAS",
     "SCHEMA_VERSION",
+    "Shard",
+    "WHOLE",
     "atomic_path",
+    "count_rows",
     "faults",
     "file_digest",
+    "gather",
     "on_disk",
     "read",
     "read_groups",
     "read_notes",
     "read_rows",
     "read_table",
+    "stream_rows",
     "verify",
     "work_directory",
     "write",
-    "write_batches",
     "write_json",
+    "write_rows",
     "write_text",
 ]

@@ -13,7 +13,8 @@ import hashlib
 import json
 import mmap
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ CODE_VARIABLE = "ALIGNCAP_CODE"  # digest of the code of the rule at work; `alig
 SEAL = "aligncap.sha256"
 UNSEALED = "0" * 64  # stands in the digest's place while it is computed
 BEFORE_SEAL = SEAL.encode() + b"\x18\x40"  # as Thrift writes a key and the length of its value
-GROUP = 256  # most rows that are read together
+GROUP = 256  # rows that are written, and read, together
+GROUPS = {"features": 64}  # where rows are large
 AGAIN = "delete it and run the same command again"
 
 
@@ -56,8 +58,8 @@ def write(
     Raises:
         ArtifactError: A column is missing, unknown or of another type, or a required value is null.
     """
-    records: Any = _records(rows, SCHEMAS[schema]) if isinstance(rows, pd.DataFrame) else list(rows)
-    write_batches([records], path, schema, rule, notes)
+    records: Any = _records(rows, SCHEMAS[schema]) if isinstance(rows, pd.DataFrame) else rows
+    write_rows(records, path, schema, rule, notes)
 
 
 def _records(frame: pd.DataFrame, declared: pa.Schema) -> list[dict[str, Any]]:
@@ -83,27 +85,52 @@ def _plain(value: Any, column: pa.Field) -> Any:
     return None if missing and (column.nullable or not pa.types.is_floating(column.type)) else value
 
 
-def write_batches(
-    batches: Iterable[Sequence[Mapping[str, Any]]],
+def write_rows(
+    rows: Iterable[Mapping[str, Any]],
     path: str | Path,
     schema: str,
     rule: str,
     notes: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write an artifact batch by batch, where its rows do not fit into memory. Arguments and errors as ``write``."""
-    metadata = {
-        "aligncap.schema": schema,
-        "aligncap.version": str(SCHEMA_VERSION),
-        "aligncap.rule": rule,
-        "aligncap.notes": json.dumps(notes or {}, sort_keys=True),
-    }
-    stamped = SCHEMAS[schema].with_metadata({k.encode(): v.encode() for k, v in metadata.items()})
+    """Write an artifact row by row, where its rows do not fit into memory. Arguments and errors as ``write``."""
+    about = {"rule": rule, "notes": json.dumps(notes or {}, sort_keys=True)}
+
+    def tables() -> Iterator[pa.Table]:
+        left, written = iter(rows), 0
+        while records := list(islice(left, group_size(schema))):
+            yield _table(records, path, schema, written)
+            written += len(records)
+
+    write_tables(tables(), path, schema, about)
+
+
+def group_size(schema: str) -> int:
+    """Return how many rows of an artifact are written, and read, together."""
+    return GROUPS.get(schema, GROUP)
+
+
+def write_tables(tables: Iterable[pa.Table], path: str | Path, schema: str, about: Mapping[str, str]) -> None:
+    """Write an artifact of tables with ``group_size`` rows each, but for the last.
+
+    Args:
+        tables: Rows that fit the schema.
+        path: Target file.
+        schema: Key of ``SCHEMAS``.
+        about: The ``rule`` that makes the file, and its ``notes`` as JSON.
+
+    Raises:
+        ArtifactError: This version of pyarrow writes another kind of file.
+    """
+    told = {"schema": schema, "version": str(SCHEMA_VERSION), **about}
+    stamped = SCHEMAS[schema].with_metadata({f"aligncap.{key}": value for key, value in told.items()})
     with atomic_path(path) as temporary:
         with pq.ParquetWriter(temporary, stamped, compression="zstd") as writer:
             written = 0
-            for records in batches:
-                writer.write_table(_table(records, path, schema, written).cast(stamped), row_group_size=GROUP)
-                written += len(records)
+            for table in tables:
+                writer.write_table(table.cast(stamped))
+                written += len(table)
+            if not written:
+                writer.write_table(stamped.empty_table())
             writer.add_key_value_metadata({SEAL: UNSEALED})
         with _mapped(temporary, mmap.ACCESS_WRITE) as data:
             if (before := data.rfind(BEFORE_SEAL + UNSEALED.encode())) < 0:
@@ -209,13 +236,62 @@ def read_table(path: str | Path, schema: str) -> pa.Table:
         return opened.read()
 
 
-def read_groups(path: str | Path, schema: str) -> Iterator[pa.Table]:
-    """Read an artifact that may be larger than the memory: yield tables of some rows each. Raises as ``read_rows``."""
+def read_groups(
+    path: str | Path, schema: str, rows: range | None = None, of: Container[str] | None = None
+) -> Iterator[pa.Table]:
+    """Read an artifact that may be larger than the memory: yield tables of some rows each. Raises as ``read_rows``.
+
+    Args:
+        path: The file.
+        schema: Key of ``SCHEMAS``.
+        rows: Numbers of the rows that are read, a run of neighbours; None for all.
+        of: Utterances whose rows are read; None for those of all.
+    """
     opened = _open(path, schema)
+    first = 0
     for number in range(opened.num_row_groups):
+        length = opened.metadata.row_group(number).num_rows
+        start, stop = (0, length) if rows is None else (max(0, rows.start - first), min(length, rows.stop - first))
+        first += length
+        wanted: Sequence[int] = range(start, stop)
         with faults(path):
+            if of is not None and wanted:  # the other columns, which may be large, are read where there is need
+                names = opened.read_row_group(number, columns=["utterance_id"]).column(0).to_pylist()
+                wanted = [row for row in wanted if names[row] in of]
+            if not wanted:
+                continue
             table = opened.read_row_group(number)
-        yield table
+            own = table if len(wanted) == length else table.take(list(wanted))
+        yield own
+
+
+def stream_rows(
+    path: str | Path, schema: str, rows: range | None = None, of: Container[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Read an artifact row by row, in file order. Arguments and errors as ``read_groups``."""
+    for table in read_groups(path, schema, rows, of):
+        yield from table.to_pylist()
+
+
+def count_rows(path: str | Path, schema: str) -> int:
+    """Return the number of an artifact's rows. Raises as ``read_rows``."""
+    return int(_open(path, schema).metadata.num_rows)
+
+
+def described(path: str | Path) -> tuple[str, dict[str, str]]:
+    """Return an artifact's schema, and its rule and notes as ``write_tables`` takes them.
+
+    Raises:
+        ArtifactError: The file is missing, damaged or no artifact.
+    """
+    if not Path(path).is_file():
+        raise ArtifactError(f"{path}: no such artifact; run the rule that makes it")
+    with faults(path):
+        metadata = pq.read_schema(path).metadata or {}
+    told = {key: metadata.get(f"aligncap.{key}".encode(), b"").decode() for key in ("schema", "rule", "notes")}
+    if told["schema"] not in SCHEMAS:
+        raise ArtifactError(f"{path}: no artifact of this version, its schema is '{told['schema']}'; {AGAIN}")
+    return told.pop("schema"), told
 
 
 def read_notes(path: str | Path, schema: str) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from aligncap import artifacts
+from aligncap.artifacts import WHOLE, Shard
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
 from aligncap.captioner.example import Example
 from aligncap.captioner.generate import Generated, generate
@@ -16,23 +18,23 @@ from aligncap.captioner.model import CaptionModel
 from aligncap.clues.doubt import settle
 from aligncap.config import Compute, Decoding, Doubt
 from aligncap.models.sources import model_folder
-from aligncap.progress import batches
+from aligncap.progress import track
 from aligncap.vocabulary import Clue
 
 
-def speech_examples(features: Path, predicted: Path) -> list[Example]:
-    """Load the utterances of a test corpus without captions and gold clues, in the order of ``predicted``.
+def speech_examples(features: Path, clues: Sequence[Mapping[str, Any]]) -> list[Example]:
+    """Load utterances of a test corpus without captions and gold clues.
 
     Args:
         features: Artifact ``features`` of the corpus.
-        predicted: Artifact ``clues`` of the corpus, predicted; its ``p_sem_ids`` encode the ASR transcript.
+        clues: Rows of its predicted ``clues``, whose ``p_sem_ids`` encode the ASR transcript.
     """
     from aligncap.speech.features import load_features
 
-    arrays = load_features(features)
+    arrays = load_features(features, {row["utterance_id"] for row in clues})
     return [
         Example(r["utterance_id"], "", (), "", r["p_act"], tuple(r["p_sem_ids"]), arrays[r["utterance_id"]])
-        for r in artifacts.read_rows(predicted, "clues")
+        for r in clues
     ]
 
 
@@ -71,7 +73,7 @@ class CaptioningInputs:
 def speak(
     model: CaptionModel, examples: Sequence[Example], decoding: Decoding, title: str, heard: bool = True
 ) -> list[Generated]:
-    """Caption examples greedily, in batches of transcripts of like length.
+    """Caption examples greedily, in batches of transcripts of like length within a block.
 
     Args:
         model: Trained captioner.
@@ -83,9 +85,15 @@ def speak(
     Returns:
         The response to each example, in their order.
     """
-    order = sorted(range(len(examples)), key=lambda i: len(examples[i].p_sem_ids))
+    numbers = range(len(examples))
+    blocks = [numbers[start : start + artifacts.BLOCK] for start in numbers[:: artifacts.BLOCK]]
+    chunks = [
+        order[start : start + decoding.batch_size]
+        for order in (sorted(block, key=lambda i: len(examples[i].p_sem_ids)) for block in blocks)
+        for start in range(0, len(order), decoding.batch_size)
+    ]
     said: dict[int, Generated] = {}
-    for chunk in batches(order, decoding.batch_size, title):
+    for chunk in track(chunks, title):
         own = [examples[i] for i in chunk]
         with torch.no_grad():
             if heard:
@@ -94,10 +102,12 @@ def speak(
                 prompts = [model.text_prompt(e.predicted_p_act, e.p_sem_ids) for e in own]
         for i, (response,) in zip(chunk, generate(model, prompts, decoding.max_new_tokens), strict=True):
             said[i] = response
-    return [said[i] for i in range(len(examples))]
+    return [said[i] for i in numbers]
 
 
-def caption_testset(decoding: Decoding, compute: Compute, inputs: CaptioningInputs, out: Path) -> None:
+def caption_testset(
+    decoding: Decoding, compute: Compute, inputs: CaptioningInputs, out: Path, shard: Shard = WHOLE
+) -> None:
     """Caption every utterance of a test corpus from speech features, predicted clues and ASR transcript.
 
     Args:
@@ -105,14 +115,16 @@ def caption_testset(decoding: Decoding, compute: Compute, inputs: CaptioningInpu
         compute: Device and threads.
         inputs: Captioner and corpus.
         out: Artifact ``captions`` to write, in the order of the predicted clues.
+        shard: Which of the utterances; those of a block stay together.
     """
     model = load_checkpoint(inputs.checkpoint, model_folder(inputs.llm), compute)
     model.fold_lora()
-    examples = speech_examples(inputs.features, inputs.predicted)
-    rows_of_clues = artifacts.read_rows(inputs.predicted, "clues")
+    own = shard.of(artifacts.count_rows(inputs.predicted, "clues"), artifacts.BLOCK)
+    clues = list(artifacts.stream_rows(inputs.predicted, "clues", own))
+    examples = speech_examples(inputs.features, clues)
     responses = speak(model, examples, decoding, f"captions {inputs.checkpoint.system.parent.name}")
     rows = []
-    for example, response, row in zip(examples, responses, rows_of_clues, strict=True):
+    for example, response, row in zip(examples, responses, clues, strict=True):
         said = settled(model, response, [Clue.from_dict(clue) for clue in row["clues"]], decoding.doubt)
         rows.append(
             {

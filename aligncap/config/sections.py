@@ -284,6 +284,11 @@ class AlignCapConfig(Section):
     )
     seed: int = Field(0, description="seed of all that is drawn at random, where a section has none of its own")
     compute: Compute = Compute()
+    shards: Count = Field(
+        1,
+        description="number of jobs that share each of features, transcripts, teacher logits, candidates, judge scores "
+        "and captions; any number makes the same bytes (docs/scale.md)",
+    )
     models: Models = Models.model_validate(defaults.MODELS)
     corpora: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$")], Corpus] = Field(
         {name: Corpus(**corpus) for name, corpus in defaults.CORPORA.items()},

@@ -89,7 +89,7 @@ def read_clips(results: Path, corpus: str) -> Clips:
             )
     theirs = artifacts.read_rows(results / f"clues/{corpus}/gold.parquet", "clues")
     told = {row["utterance_id"]: tuple(map(Clue.from_dict, row["clues"])) for row in theirs}
-    heard = {e.utterance_id: e for e in speech_examples(results / f"features/{corpus}.parquet", predicted)}
+    heard = {e.utterance_id: e for e in speech_examples(results / f"features/{corpus}.parquet", rows)}
     return Clips(gold, heard, clues, told)
 
 

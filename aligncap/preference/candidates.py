@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aligncap import artifacts
+from aligncap.artifacts import WHOLE, Shard
 from aligncap.captioner.checkpoint import CheckpointPaths, load_checkpoint
 from aligncap.captioner.example import Example
 from aligncap.captioner.generate import Generated, Sampling, generate
@@ -16,18 +17,21 @@ from aligncap.config import Candidates, Compute
 from aligncap.hashes import seed_of
 from aligncap.models.sources import model_folder
 from aligncap.progress import batches
-from aligncap.training.data import TrainingInputs, load_examples
+from aligncap.training.data import Key, TrainingInputs, examples_of, planned
 
 ROWS = 64  # sequences decoded at once
 
 
-def preference_examples(inputs: TrainingInputs, limit: int) -> list[Example]:
-    """Load at most ``limit`` examples: those with role ``preference``, then those with role ``adapt``.
+def preference_keys(plan: Path, limit: int) -> list[Key]:
+    """Return at most ``limit`` utterances: those with role ``preference``, then those with role ``adapt``.
 
     No student was trained on the speech of either role.
+
+    Raises:
+        ArtifactError: The plan has neither.
     """
-    first = load_examples(inputs, ["preference"], may_lack=True)
-    return [*first, *load_examples(inputs, ["adapt"], may_lack=bool(first))][:limit]
+    first = planned(plan, ["preference"], may_lack=True)
+    return [*first, *planned(plan, ["adapt"], may_lack=bool(first))][:limit]
 
 
 @dataclass(frozen=True)
@@ -54,23 +58,27 @@ class ParentInputs(TrainingInputs):
     parent: CheckpointPaths
 
 
-def sample_candidates(settings: CandidateSettings, inputs: ParentInputs, out: Path) -> None:
+def sample_candidates(settings: CandidateSettings, inputs: ParentInputs, out: Path, shard: Shard = WHOLE) -> None:
     """Sample K captions for each utterance from the aligned captioner, with speech input and predicted clues.
 
     Args:
         settings: Number of candidates and sampling.
         inputs: Artifacts of the training corpora, and the aligned captioner.
         out: Artifact ``candidates`` to write.
+        shard: Which of the utterances; those of a batch stay together.
 
     Raises:
         EngineError: The engine is ``vllm``, and its server is missing or fails.
     """
     model = load_checkpoint(inputs.parent, model_folder(inputs.llm), settings.compute)
     candidates = settings.candidates
-    examples = preference_examples(inputs, candidates.utterances)
+    keys = preference_keys(inputs.plan, candidates.utterances)
+    own = shard.of(len(keys), _batch_size(candidates))
+    examples = examples_of(inputs, keys[own.start : own.stop])
     seeds = [seed_of(settings.seed, e.key) for e in examples]
     engine = _by_vllm if candidates.engine == "vllm" else _by_transformers
-    rows = [
+    said = zip(examples, seeds, engine(model, examples, seeds, settings, out), strict=True)
+    rows = (
         {
             "candidate_id": f"{example.key}#{number}",
             "utterance_id": example.utterance_id,
@@ -82,12 +90,15 @@ def sample_candidates(settings: CandidateSettings, inputs: ParentInputs, out: Pa
             "seed": own_seed,
             "finished": response.finished,
         }
-        for example, own_seed, responses in zip(
-            examples, seeds, engine(model, examples, seeds, settings, out), strict=True
-        )
+        for example, own_seed, responses in said
         for number, response in enumerate(responses)
-    ]
-    artifacts.write(rows, out, "candidates", "candidates", {"parent_lora": artifacts.file_digest(inputs.parent.lora)})
+    )
+    notes = {"parent_lora": artifacts.file_digest(inputs.parent.lora)}
+    artifacts.write_rows(rows, out, "candidates", "candidates", notes)
+
+
+def _batch_size(candidates: Candidates) -> int:
+    return max(1, ROWS // candidates.samples)
 
 
 def _sampling(candidates: Candidates, seeds: Sequence[int]) -> Sampling:
@@ -102,8 +113,7 @@ def _by_transformers(
 
     model.fold_lora()
     candidates = settings.candidates
-    size = max(1, ROWS // candidates.samples)
-    for numbers in batches(range(len(examples)), size, "candidates"):
+    for numbers in batches(range(len(examples)), _batch_size(candidates), "candidates"):
         with torch.no_grad():
             prompts = model.speech_prompts([examples[n] for n in numbers])
         sampling = _sampling(candidates, [seeds[n] for n in numbers])
@@ -113,7 +123,7 @@ def _by_transformers(
 def _by_vllm(
     model: CaptionModel, examples: Sequence[Example], seeds: Sequence[int], settings: CandidateSettings, out: Path
 ) -> Iterator[list[Generated]]:
-    """Yield the responses to each example, sampled by a vLLM server."""
+    """Yield the responses to each example, sampled by a vLLM server; a shard without examples starts none."""
     import torch
 
     from aligncap.preference import vllm
@@ -122,7 +132,8 @@ def _by_vllm(
     with torch.no_grad():
         for start in range(0, len(examples), ROWS):
             prompts += model.speech_prompts(examples[start : start + ROWS])
-    candidates = settings.candidates
-    work = artifacts.work_directory("candidates", {"out": str(out)}, [])
-    sampling = _sampling(candidates, seeds)
-    yield from vllm.sample(model, prompts, settings.max_new_tokens, sampling, candidates.vllm, work)
+    if prompts:
+        candidates = settings.candidates
+        work = artifacts.work_directory("candidates", {"out": str(out)}, [])
+        sampling = _sampling(candidates, seeds)
+        yield from vllm.sample(model, prompts, settings.max_new_tokens, sampling, candidates.vllm, work)

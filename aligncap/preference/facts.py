@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from aligncap import artifacts
@@ -81,22 +83,38 @@ def read_facts(
     gold: Mapping[str, Path],
     transcripts: Mapping[str, Path],
     prosody: Mapping[str, Path],
+    *,
+    of: Collection[Key] | None = None,
 ) -> dict[Key, ClipFacts]:
     """Read the facts of the utterances of some corpora; those without ``prosody`` are judged by clues and label.
 
     Candidates are judged by facts of training corpora. Facts of a test corpus are used only to score its captions.
+    With ``of`` the facts of these utterances alone are read.
     """
     facts = {}
     for corpus, path in references.items():
-        clues = {r["utterance_id"]: r["clues"] for r in artifacts.read_rows(gold[corpus], "clues")}
-        said = {r["utterance_id"]: r["transcript"] for r in artifacts.read_rows(transcripts[corpus], "transcripts")}
-        rows = artifacts.read_rows(prosody[corpus], "prosody") if corpus in prosody else []
-        measured = {r["utterance_id"]: r for r in rows}
-        for row in artifacts.read_rows(path, "labels"):
+        names = None if of is None else {name for whose, name in of if whose == corpus}
+        stream = partial(artifacts.stream_rows, of=names)
+        clues = {r["utterance_id"]: r["clues"] for r in stream(gold[corpus], "clues")}
+        said = {r["utterance_id"]: r["transcript"] for r in stream(transcripts[corpus], "transcripts")}
+        measured = {r["utterance_id"]: r for r in stream(prosody[corpus], "prosody")} if corpus in prosody else {}
+        for row in stream(path, "labels"):
             name = row["utterance_id"]
             own = [Clue.from_dict(clue) for clue in clues.get(name, [])]
             facts[corpus, name] = facts_of(row, own, said.get(name, ""), measured.get(name))
     return facts
+
+
+def in_blocks(items: Sequence[JudgedCaption]) -> list[list[int]]:
+    """Return the indices of ``items`` by blocks of utterances, in the order in which these occur first.
+
+    What a judge computes together is of one block, so that an opinion does not depend on captions of other blocks.
+    """
+    places: dict[Key, list[int]] = {}
+    for place, item in enumerate(items):
+        places.setdefault((item.corpus, item.utterance_id), []).append(place)
+    clips, size = list(places.values()), artifacts.BLOCK
+    return [list(chain.from_iterable(clips[start : start + size])) for start in range(0, len(clips), size)]
 
 
 def opinion(settings: Judge, factuality: float | None, faithfulness: float | None, rationale: str) -> Opinion:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from aligncap import artifacts
+from aligncap.artifacts import WHOLE, Shard
 from aligncap.config import Compute, Transcripts
 from aligncap.config.languages import LANGUAGES, WRONG
 from aligncap.errors import AudioError, ConfigError, CorpusError
@@ -309,49 +310,68 @@ class TranscriptInputs:
     asr: Path
 
 
-def write_transcripts(settings: TranscriptSettings, inputs: TranscriptInputs, out: Path) -> None:
+def write_transcripts(settings: TranscriptSettings, inputs: TranscriptInputs, out: Path, shard: Shard = WHOLE) -> None:
     """Write the artifact ``transcripts`` of a corpus: its own text where a clip has some, else that of ASR.
+
+    Args:
+        settings: What is transcribed, and how.
+        inputs: Artifacts of the corpus, and the ASR model.
+        out: Artifact ``transcripts`` to write, in the order of ``audio``.
+        shard: Which of the clips. The text of a clip does not depend on others.
 
     Raises:
         CorpusError: Labels are given for a test corpus.
     """
     config = settings.transcripts
-    clips = artifacts.read_rows(inputs.audio, "audio")
+    if inputs.labels is not None and settings.role == "test":
+        raise CorpusError(f"{inputs.labels}: a test corpus's own transcripts may not be read; they are ASR")
+    rows = shard.of(artifacts.count_rows(inputs.audio, "audio"))
+    clips = list(artifacts.stream_rows(inputs.audio, "audio", rows))
     own: dict[str, str] = {}
     if inputs.labels is not None:
-        if settings.role == "test":
-            raise CorpusError(f"{inputs.labels}: a test corpus's own transcripts may not be read; they are ASR")
-        labels = artifacts.read_rows(inputs.labels, "labels")
+        names = {row["utterance_id"] for row in clips}
+        labels = artifacts.stream_rows(inputs.labels, "labels", of=names)
         own = {row["utterance_id"]: row["transcript"] for row in labels if row["transcript"] is not None}
-    rows = {
-        row["utterance_id"]: _row(row["utterance_id"], own[row["utterance_id"]], row["language"], "corpus", 0.0)
-        for row in clips
-        if row["utterance_id"] in own
-    }
-    if silent := [row for row in clips if row["utterance_id"] not in own]:
-        from aligncap.models.sources import model_folder
-        from aligncap.speech.alone import at_one_level, load_speech
-        from aligncap.speech.parallel import each_in_a_thread
+    heard = _heard(settings, inputs, [row for row in clips if row["utterance_id"] not in own], len(clips))
 
-        if own:
-            logger.warning(
-                "%s: %d of %d clips have no transcript, the first is %s; the ASR writes them (column 'source')",
-                inputs.labels,
-                len(silent),
-                len(clips),
-                silent[0]["utterance_id"],
-            )
-        transcriber = Transcriber(model_folder(inputs.asr), settings.compute, config)
+    def written() -> Iterator[dict[str, Any]]:
+        for clip in clips:
+            name, language = clip["utterance_id"], clip["language"]
+            if name in own:
+                yield _row(name, own[name], language, "corpus", 0.0)
+            else:
+                text, logprob = next(heard)
+                source, language = ("translated", "en") if config.task == "translate" else ("asr", language)
+                yield _row(name, text, language, source, logprob)
 
-        def written(row: dict[str, Any]) -> tuple[str, float]:
-            return transcriber.transcribe(at_one_level(load_speech(row)), row["language"])
+    artifacts.write_rows(written(), out, "transcripts", "transcripts", config.model_dump())
 
-        texts = each_in_a_thread(written, silent, transcriber.threads)
-        for row, (text, logprob) in zip(silent, track(texts, "transcripts", len(silent)), strict=True):
-            source, language = ("translated", "en") if config.task == "translate" else ("asr", row["language"])
-            rows[row["utterance_id"]] = _row(row["utterance_id"], text, language, source, logprob)
-    in_order = [rows[row["utterance_id"]] for row in clips]
-    artifacts.write(in_order, out, "transcripts", "transcripts", config.model_dump())
+
+def _heard(
+    settings: TranscriptSettings, inputs: TranscriptInputs, silent: Sequence[Mapping[str, Any]], count: int
+) -> Iterator[tuple[str, float]]:
+    """Yield what the ASR writes for clips without a transcript, of ``count`` clips, and its log-probability."""
+    if not silent:
+        return
+    from aligncap.models.sources import model_folder
+    from aligncap.speech.alone import at_one_level, load_speech
+    from aligncap.speech.parallel import each_in_a_thread
+
+    if len(silent) < count:
+        logger.warning(
+            "%s: %d of %d clips have no transcript, the first is %s; the ASR writes them (column 'source')",
+            inputs.labels,
+            len(silent),
+            count,
+            silent[0]["utterance_id"],
+        )
+    transcriber = Transcriber(model_folder(inputs.asr), settings.compute, settings.transcripts)
+
+    def written(clip: Mapping[str, Any]) -> tuple[str, float]:
+        return transcriber.transcribe(at_one_level(load_speech(clip)), clip["language"])
+
+    texts = each_in_a_thread(written, silent, transcriber.threads)
+    yield from track(texts, "transcripts", len(silent))
 
 
 def _row(utterance: str, text: str, language: str, source: str, logprob: float) -> dict[str, Any]:

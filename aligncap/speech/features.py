@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aligncap import artifacts
+from aligncap.artifacts import WHOLE, Shard
 from aligncap.config import Compute, Features
 from aligncap.errors import ArtifactError, ModelError
 from aligncap.models.sources import model_folder
@@ -21,12 +22,13 @@ from aligncap.speech.alone import at_one_level, load_speech
 from aligncap.speech.encoder import load_encoder
 from aligncap.speech.parallel import each_in_a_thread
 
-BATCH = 64  # clips held in memory before they are written
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 
-def extract_features(cfg: Features, compute: Compute, audio: Path, encoder_manifest: Path, out: Path) -> None:
-    """Encode every clip of an ``audio`` artifact and write the ``features`` artifact, ``BATCH`` clips at a time.
+def extract_features(
+    cfg: Features, compute: Compute, audio: Path, encoder_manifest: Path, out: Path, shard: Shard = WHOLE
+) -> None:
+    """Encode the clips of an ``audio`` artifact and write the ``features`` artifact, clip by clip.
 
     Args:
         cfg: Layers to keep and number of frames to pool.
@@ -34,6 +36,7 @@ def extract_features(cfg: Features, compute: Compute, audio: Path, encoder_manif
         audio: Artifact ``audio``; its paths are relative to the working directory.
         encoder_manifest: Manifest of the speech encoder.
         out: Artifact ``features`` to write.
+        shard: Which of the clips. Features of a clip do not depend on others.
 
     Raises:
         AudioError: A clip has changed since ``prepare_corpus`` checked it.
@@ -41,24 +44,17 @@ def extract_features(cfg: Features, compute: Compute, audio: Path, encoder_manif
     """
     from aligncap.models.device import clip_threads, pick_device
 
-    clips = artifacts.read_rows(audio, "audio")
+    rows = shard.of(artifacts.count_rows(audio, "audio"))
+    clips = artifacts.stream_rows(audio, "audio", rows)
     device = pick_device(compute)
     encoder = load_encoder(model_folder(encoder_manifest), device, max(cfg.layers))
 
     def encoded(clip: dict[str, Any]) -> dict[str, Any]:
         return _row(clip["utterance_id"], pool_layers(encoder.encode(at_one_level(load_speech(clip))), cfg))
 
-    def batches() -> Iterator[list[dict[str, Any]]]:
-        rows: list[dict[str, Any]] = []
-        encoding = each_in_a_thread(encoded, clips, clip_threads(compute, device))
-        for row in track(encoding, "speech features", len(clips)):
-            rows.append(row)
-            if len(rows) == BATCH:
-                yield rows
-                rows = []
-        yield rows
-
-    artifacts.write_batches(batches(), out, "features", "speech_features", {"features": cfg.model_dump(mode="json")})
+    encoding = each_in_a_thread(encoded, clips, clip_threads(compute, device))
+    found = track(encoding, "speech features", len(rows))
+    artifacts.write_rows(found, out, "features", "speech_features", {"features": cfg.model_dump(mode="json")})
 
 
 def _row(utterance_id: str, features: NDArray[np.float16]) -> dict[str, Any]:
@@ -99,8 +95,12 @@ def pool_layers(states: Tensor | NDArray[np.float32], cfg: Features) -> NDArray[
     return pooled.numpy().astype(np.float16)
 
 
-def load_features(path: Path) -> dict[str, NDArray[np.float16]]:
+def load_features(path: Path, of: Container[str] | None = None) -> dict[str, NDArray[np.float16]]:
     """Load the features ``[n_layers, n_frames, dim]`` by utterance id, as read-only arrays that stay on the disk.
+
+    Args:
+        path: Artifact ``features``.
+        of: Utterances that are loaded; None for all.
 
     Raises:
         ArtifactError: The file is missing or has another schema, or the data of a row do not fit its shape.
@@ -108,7 +108,7 @@ def load_features(path: Path) -> dict[str, NDArray[np.float16]]:
     names: list[str] = []
 
     def arrays() -> Iterator[NDArray[np.float16]]:
-        for table in artifacts.read_groups(path, "features"):
+        for table in artifacts.read_groups(path, "features", of=of):
             own = table.column("utterance_id").to_pylist()
             names.extend(own)
             shapes = zip(*(table.column(name).to_pylist() for name in ("n_layers", "n_frames", "dim")), strict=True)

@@ -6,11 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
+
 from aligncap import artifacts
 from aligncap.captioner.example import Example
 from aligncap.errors import ArtifactError
 from aligncap.hashes import digest_of
 from aligncap.job import ByCorpus
+
+Key = tuple[str, str]  # corpus and utterance id
+UNHEARD = np.zeros((0, 0, 0), np.float16)  # features of an example whose speech nobody reads
 
 
 @dataclass(frozen=True)
@@ -47,48 +52,72 @@ class TrainingInputs:
         return found
 
 
-def load_examples(inputs: TrainingInputs, roles: Sequence[str], *, may_lack: bool = False) -> list[Example]:
-    """Load the examples of the given roles, sorted by the hash of their key, which mixes corpora and speakers.
+def planned(plan: Path, roles: Sequence[str], *, may_lack: bool = False) -> list[Key]:
+    """Return the utterances of the given roles, sorted by the hash of their key, which mixes corpora and speakers.
 
     Args:
-        inputs: Artifacts of the training corpora.
-        roles: Roles of the plan to load.
+        plan: Artifact ``plan``, which is read row by row.
+        roles: Roles of the plan.
         may_lack: Whether an empty result is allowed.
 
     Raises:
-        ArtifactError: An utterance of the plan is missing from another artifact, or no utterance has one of the
-            roles and ``may_lack`` is false.
+        ArtifactError: No utterance has one of the roles and ``may_lack`` is false.
+    """
+    rows = artifacts.stream_rows(plan, "plan")
+    found = [(row["corpus"], row["utterance_id"]) for row in rows if row["role"] in roles]
+    if not found and not may_lack:
+        raise ArtifactError(f"{plan}: no utterance has a role of {list(roles)}; raise its share in splits")
+    return sorted(found, key=lambda key: digest_of(*key))
+
+
+def examples_of(inputs: TrainingInputs, keys: Sequence[Key], *, heard: bool = True) -> list[Example]:
+    """Load the examples of utterances, in their order. What the artifacts have of others is not kept.
+
+    Args:
+        inputs: Artifacts of the training corpora.
+        keys: Corpus and id of each utterance.
+        heard: Whether to load speech features, which a stage that reads text alone does not need.
+
+    Raises:
+        ArtifactError: An utterance is missing from an artifact of its corpus.
     """
     from aligncap.speech.features import load_features
 
-    wanted: dict[str, list[str]] = {}
-    for row in artifacts.read_rows(inputs.plan, "plan"):
-        if row["role"] in roles:
-            wanted.setdefault(row["corpus"], []).append(row["utterance_id"])
+    wanted: dict[str, set[str]] = {}
+    for corpus, utterance in keys:
+        wanted.setdefault(corpus, set()).add(utterance)
+    tables = {"labels": inputs.references, "gold": inputs.gold, "predicted": inputs.predicted}
+    rows = {
+        (name, corpus, row["utterance_id"]): row
+        for corpus, own in wanted.items()
+        for name, files in tables.items()
+        for row in artifacts.stream_rows(files[corpus], "labels" if name == "labels" else "clues", of=own)
+    }
+    features = {corpus: load_features(inputs.features[corpus], own) for corpus, own in wanted.items() if heard}
     examples = []
-    for corpus, utterances in wanted.items():
-        references = {r["utterance_id"]: r for r in artifacts.read_rows(inputs.references[corpus], "labels")}
-        gold = {r["utterance_id"]: r for r in artifacts.read_rows(inputs.gold[corpus], "clues")}
-        predicted = {r["utterance_id"]: r for r in artifacts.read_rows(inputs.predicted[corpus], "clues")}
-        features = load_features(inputs.features[corpus])
-        for utterance in utterances:
-            try:
-                examples.append(
-                    Example(
-                        utterance,
-                        corpus,
-                        tuple(references[utterance]["captions"]),
-                        gold[utterance]["p_act"],
-                        predicted[utterance]["p_act"],
-                        tuple(gold[utterance]["p_sem_ids"]),
-                        features[utterance],
-                    )
+    for key in keys:
+        corpus, utterance = key
+        try:
+            labels, gold, predicted = (rows[name, *key] for name in tables)
+            examples.append(
+                Example(
+                    utterance,
+                    corpus,
+                    tuple(labels["captions"]),
+                    gold["p_act"],
+                    predicted["p_act"],
+                    tuple(gold["p_sem_ids"]),
+                    features[corpus][utterance] if heard else UNHEARD,
                 )
-            except KeyError as error:
-                raise ArtifactError(
-                    f"{inputs.plan}: utterance {utterance} of {corpus} is in the plan but not in every artifact of its "
-                    "corpus; delete results of this experiment that are older than the corpus and run again"
-                ) from error
-    if not examples and not may_lack:
-        raise ArtifactError(f"{inputs.plan}: no utterance has a role of {list(roles)}; raise its share in splits")
-    return sorted(examples, key=lambda example: digest_of(example.key))
+            )
+        except KeyError as error:
+            raise ArtifactError(
+                f"{inputs.plan}: utterance {utterance} of {corpus} is in the plan but not in every artifact of its "
+                "corpus; delete results of this experiment that are older than the corpus and run again"
+            ) from error
+    return examples
+
+
+def load_examples(inputs: TrainingInputs, roles: Sequence[str], *, may_lack: bool = False) -> list[Example]:
+    """Load the examples of the given roles in the order of ``planned``. Errors as ``planned`` and ``examples_of``."""
+    return examples_of(inputs, planned(inputs.plan, roles, may_lack=may_lack))

@@ -53,9 +53,9 @@ def text(name: str) -> Callable[[Path, int], None]:
     return lambda folder, seed: artifacts.write_text(random.Random(seed).randbytes(9000).hex(), folder / name)
 
 
-def in_batches(folder: Path, seed: int) -> None:
-    batches = (rows("features", seed + number) for number in range(4))
-    artifacts.write_batches(batches, folder / "features.parquet", "features", "test")
+def row_by_row(folder: Path, seed: int) -> None:
+    streamed = (row for number in range(4) for row in rows("features", seed + number))
+    artifacts.write_rows(streamed, folder / "features.parquet", "features", "test")
 
 
 def run_json(folder: Path, seed: int) -> None:
@@ -151,7 +151,7 @@ def nan_batch(folder: Path, seed: int) -> None:
 KINDS: dict[str, Callable[[Path, int], None]] = {
     **{schema: artifact(schema) for schema in sorted(artifacts.SCHEMAS)},
     **{name: text(name) for name in ("table.csv", "table.md", "table.tex", "report.html", "system.json")},
-    "features in batches": in_batches,
+    "features in batches": row_by_row,
     "run.json": run_json,
     "answer of a judge": answer,
     "tagger": tagger,

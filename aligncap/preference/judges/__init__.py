@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from aligncap import artifacts
+from aligncap.artifacts import WHOLE, Shard
 from aligncap.config import Compute, Judge
 from aligncap.errors import ArtifactError
 from aligncap.extensions import names
@@ -79,7 +80,7 @@ def _row(settings: Judge, opinion: Opinion) -> dict[str, Any]:
     }
 
 
-def _notes(settings: Judge, opinions: Sequence[Opinion]) -> dict[str, Any]:
+def _notes(settings: Judge) -> dict[str, Any]:
     """Make the notes of a scores artifact; they leave out the endpoint's address, which names a machine."""
     names = ("similarity_weight", "factuality_weight", "faithfulness_weight")
     notes: dict[str, Any] = {"judge": settings.name, "weights": {name: getattr(settings, name) for name in names}}
@@ -87,8 +88,13 @@ def _notes(settings: Judge, opinions: Sequence[Opinion]) -> dict[str, Any]:
         notes["prompt"] = PROMPT
     if settings.name == "openai":
         notes["model"] = settings.openai.model
-    unscored = [opinion.rationale for opinion in opinions if opinion.overall is None]
-    return notes | {"unscored": len(unscored), "unscored_because": sorted(set(unscored))[:REASONS]}
+    return notes
+
+
+def _unscored(opinions: Sequence[Opinion]) -> dict[str, Any]:
+    """Make the notes about missing scores, for an artifact whose rows have no rationale."""
+    reasons = [opinion.rationale for opinion in opinions if opinion.overall is None]
+    return {"unscored": len(reasons), "unscored_because": sorted(set(reasons))[:REASONS]}
 
 
 @dataclass(frozen=True)
@@ -112,28 +118,49 @@ class CandidateScoringInputs:
     model: Path | None
 
 
-def score_candidates(judge: Judge, compute: Compute, inputs: CandidateScoringInputs, out: Path) -> None:
-    """Score every candidate caption.
+def _rows_of(candidates: Path, shard: Shard, whole: bool) -> range:
+    """Return the numbers of a shard's rows of the candidates, those of an utterance and of a block being together."""
+    starts: list[int] = []  # first row of each utterance
+    last: Key | None = None
+    total = 0
+    for table in artifacts.read_groups(candidates, "candidates"):
+        for key in zip(*(table.column(name).to_pylist() for name in ("corpus", "utterance_id")), strict=True):
+            if key != last:
+                starts.append(total)
+            last, total = key, total + 1
+    own = shard.of(len(starts), max(1, len(starts)) if whole else artifacts.BLOCK)
+    starts.append(total)
+    return range(starts[own.start], starts[own.stop])
+
+
+def score_candidates(
+    judge: Judge, compute: Compute, inputs: CandidateScoringInputs, out: Path, shard: Shard = WHOLE
+) -> None:
+    """Score candidate captions.
 
     Args:
         judge: Name of the judge and its settings.
         compute: Device and threads.
         inputs: Candidates and the facts of their utterances.
         out: Artifact ``judge_scores`` to write, in the order of the candidates.
+        shard: Which of the utterances; those of a block stay together. The answers of people are one block, because
+            it is an error when none is about the candidates.
 
     Raises:
         ArtifactError: A candidate belongs to an utterance that no training corpus has.
         JudgeError, ModelError: As for ``score``.
     """
-    facts = read_facts(inputs.references, inputs.gold, inputs.transcripts, inputs.prosody)
-    rows = artifacts.read_rows(inputs.candidates, "candidates")
+    numbers = _rows_of(inputs.candidates, shard, whole=judge.name == "human")
+    rows = list(artifacts.stream_rows(inputs.candidates, "candidates", numbers))
+    keys = {(row["corpus"], row["utterance_id"]) for row in rows}
+    facts = read_facts(inputs.references, inputs.gold, inputs.transcripts, inputs.prosody, of=keys)
     items = [_judged(row["corpus"], row, facts, inputs.candidates) for row in rows]
     opinions = score(judge, compute, items, inputs.model)
-    scored = [
-        {"candidate_id": row["candidate_id"], **_row(judge, own), "rationale": own.rationale}
-        for row, own in zip(rows, opinions, strict=True)
-    ]
-    artifacts.write(scored, out, "judge_scores", "judge_scores", _notes(judge, opinions))
+    scored = (
+        {"candidate_id": row["candidate_id"], **_row(judge, opinion), "rationale": opinion.rationale}
+        for row, opinion in zip(rows, opinions, strict=True)
+    )
+    artifacts.write_rows(scored, out, "judge_scores", "judge_scores", _notes(judge))
 
 
 @dataclass(frozen=True)
@@ -190,5 +217,6 @@ def score_captions_of(
             {"utterance_id": row["utterance_id"], **_row(judge, opinion)}
             for row, opinion in zip(rows, own, strict=True)
         ]
-        artifacts.write(scored, outputs.judged[system], "judged_captions", "judge_captions", _notes(judge, own))
+        notes = _notes(judge) | _unscored(own)
+        artifacts.write(scored, outputs.judged[system], "judged_captions", "judge_captions", notes)
         logger.info("%s on %s: judged %d captions", system, corpus, len(own))

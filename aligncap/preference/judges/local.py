@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from aligncap.config import Compute, Judge, Prompts
 from aligncap.errors import ModelError
-from aligncap.preference.facts import ClipFacts, JudgedCaption, Opinion, opinion
+from aligncap.preference.facts import ClipFacts, JudgedCaption, Opinion, in_blocks, opinion
 from aligncap.preference.judges import rubric
-from aligncap.progress import batches
+from aligncap.progress import track
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,11 +67,11 @@ def digit_probabilities(logits: Tensor, tokens: Sequence[Sequence[int]]) -> tupl
     return digits.softmax(-1), digits.logsumexp(-1).exp()
 
 
-def _clips(items: Sequence[JudgedCaption]) -> list[tuple[ClipFacts, list[int]]]:
-    """Group the indices of ``items`` by clip, at most ``CAPTIONS`` in a group, with the facts of the clip."""
+def _clips(items: Sequence[JudgedCaption], block: Sequence[int]) -> list[tuple[ClipFacts, list[int]]]:
+    """Group a block of indices of ``items`` by clip, at most ``CAPTIONS`` in a group, with the facts of the clip."""
     clips: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for place, item in enumerate(items):
-        clips[item.corpus, item.utterance_id].append(place)
+    for place in block:
+        clips[items[place].corpus, items[place].utterance_id].append(place)
     return [
         (items[places[0]].facts, places[start : start + CAPTIONS])
         for places in clips.values()
@@ -136,16 +136,19 @@ def score(settings: Judge, compute: Compute, items: Sequence[JudgedCaption], mod
     model = CaptionModel(model_folder(model_manifest), instructed, compute)
     frame = model.text_prompt("", ())
     tokens = digit_tokens(model.tokenizer)
-    clips = _clips(items)
-    rows = [
-        (places, *_laid_out(model, frame, facts, [items[place] for place in places], tokens[0][0]))
-        for facts, places in clips
-    ]
-    rows.sort(key=lambda row: len(row[1]) + sum(map(len, row[2])))  # similar lengths share a batch
+    chunks: list[list[tuple[list[int], Prompt, list[list[int]]]]] = []
+    for block in in_blocks(items):
+        rows = [
+            (places, *_laid_out(model, frame, facts, [items[place] for place in places], tokens[0][0]))
+            for facts, places in _clips(items, block)
+        ]
+        rows.sort(key=lambda row: len(row[1]) + sum(map(len, row[2])))  # similar lengths share a batch
+        size = settings.local.batch_size
+        chunks += [rows[start : start + size] for start in range(0, len(rows), size)]
     points = torch.arange(1.0, 6.0, dtype=torch.float64)
     opinions: list[Opinion | None] = [None] * len(items)
     held = []
-    for batch in batches(rows, settings.local.batch_size, "judge"):
+    for batch in track(chunks, "judge"):
         with torch.no_grad():
             logits = _answer_logits(model, [prompt for _, prompt, _ in batch], [tails for _, _, tails in batch])
         shares, mass = (values.cpu() for values in digit_probabilities(logits, tokens))

@@ -6,7 +6,7 @@ ours. Candidates are judged by facts of training corpora. Facts of a test corpus
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from aligncap.clues.hallucination_checks import asserted_classes, factuality_flags, faithfulness_flags
 from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
 from aligncap.config import Compute, Judge
-from aligncap.preference.facts import ClipFacts, JudgedCaption, Opinion
+from aligncap.preference.facts import ClipFacts, JudgedCaption, Opinion, in_blocks
 from aligncap.progress import track
 from aligncap.vocabulary import Clue
 
@@ -142,13 +142,18 @@ def score(settings: Judge, compute: Compute, items: Sequence[JudgedCaption], enc
     from aligncap.models.sources import model_folder
 
     torch.set_num_threads(compute.threads)
-    texts = sorted({item.caption for item in items} | {text for item in items for text in item.facts.references})
     encoder = SentenceEncoder(model_folder(encoder_manifest))
-    vectors = dict(zip(texts, encoder.encode(texts), strict=True)) if texts else {}
     weights = (settings.similarity_weight, settings.factuality_weight, settings.faithfulness_weight)
-    opinions = []
-    for item in track(items, "judge"):
-        alike = [float(vectors[item.caption] @ vectors[text]) for text in item.facts.references]
-        similarity = float(np.mean(alike)) if alike else None
-        opinions.append(judge(item.caption, item.facts, item.finished, similarity, weights))
-    return opinions
+
+    def opinions() -> Iterator[tuple[int, Opinion]]:
+        for block in in_blocks(items):
+            own = [items[place] for place in block]
+            texts = sorted({item.caption for item in own} | {text for item in own for text in item.facts.references})
+            vectors = dict(zip(texts, encoder.encode(texts), strict=True))
+            for place, item in zip(block, own, strict=True):
+                alike = [float(vectors[item.caption] @ vectors[text]) for text in item.facts.references]
+                similarity = float(np.mean(alike)) if alike else None
+                yield place, judge(item.caption, item.facts, item.finished, similarity, weights)
+
+    found = dict(track(opinions(), "judge", len(items)))
+    return [found[place] for place in range(len(items))]

@@ -40,7 +40,7 @@ from aligncap.config import (
 )
 from aligncap.errors import ArtifactError
 from aligncap.models.sources import model_folder
-from aligncap.preference.candidates import CandidateSettings, ParentInputs, preference_examples, sample_candidates
+from aligncap.preference.candidates import CandidateSettings, ParentInputs, preference_keys, sample_candidates
 from aligncap.preference.train import (
     PairedInputs,
     PreferenceInputs,
@@ -294,14 +294,14 @@ def test_candidates_are_sampled_of_the_role_that_there_is(tmp_path, training_inp
         rows = artifacts.read_rows(training_inputs.plan, "plan")
         plan = tmp_path / "plan.parquet"
         artifacts.write([r | {"role": "align"} if r["role"] in roles else r for r in rows], plan, "plan", "test")
-        return replace(training_inputs, plan=plan)
+        return plan
 
-    both = {example.key for example in preference_examples(training_inputs, 99)}
-    one = {example.key for example in preference_examples(without("adapt"), 99)}
-    other = {example.key for example in preference_examples(without("preference"), 99)}
+    both = set(preference_keys(training_inputs.plan, 99))
+    one = set(preference_keys(without("adapt"), 99))
+    other = set(preference_keys(without("preference"), 99))
     assert one and other and one | other == both and not one & other
     with pytest.raises(ArtifactError, match="no utterance has a role"):
-        preference_examples(without("adapt", "preference"), 99)
+        preference_keys(without("adapt", "preference"), 99)
 
 
 def test_reference_log_probs_of_another_policy_are_refused(parents, training_inputs, tiny_llm, aligned):

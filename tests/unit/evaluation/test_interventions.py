@@ -54,7 +54,7 @@ def results(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def clips(results: Path, monkeypatch: pytest.MonkeyPatch) -> Clips:
-    def load_features(path: Path) -> dict[str, np.ndarray]:
+    def load_features(path: Path, of: set[str]) -> dict[str, np.ndarray]:
         assert path == results / "features/demo.parquet"
         return {f"u{n:02d}": np.full((1, 1, 1), n, np.float16) for n in range(12)}
 

@@ -174,8 +174,8 @@ def test_a_judge_without_an_answer_leaves_nulls_that_make_no_pair(files):
     assert (rows[0]["factuality"], rows[0]["faithfulness"], rows[0]["judge"]) == (5, 4, "human")
     assert [rows[1][name] for name in ("factuality", "faithfulness", "overall")] == [None] * 3
     notes = artifacts.read_notes(files / "scores", "judge_scores")
-    assert (notes["judge"], notes["unscored"]) == ("human", 1)
-    assert notes["unscored_because"] == ["unscored: nobody was asked"]
+    assert notes["judge"] == "human" and "unscored" not in notes, "the rows say it"
+    assert rows[1]["rationale"] == "unscored: nobody was asked"
     grouped = _with_scores(files / "candidates", files / "scores")
     assert [row["candidate_id"] for row in grouped["tiny", "u00"]] == ["tiny/u00#0"]
 

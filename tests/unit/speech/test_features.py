@@ -39,22 +39,16 @@ def write_audio(folder: Path, clips: dict[str, np.ndarray]) -> Path:
     return folder / "audio.parquet"
 
 
-def test_a_clip_does_not_depend_on_its_neighbours_nor_on_the_batch(whisper, tmp_path, monkeypatch):
+def test_a_clip_does_not_depend_on_its_neighbours(whisper, tmp_path):
     clips = {f"u{i}": noise(0.3 + 0.4 * i, i) for i in range(5)}
     config, compute = Features(layers=(1, 3), pool=4), Compute(precision="fp32", device="cpu", threads=1)
     audio = write_audio(tmp_path, clips)
     features.extract_features(config, compute, audio, whisper, tmp_path / "whole.parquet")
-    for batch in (5, 2):  # of the first there is an empty one at the end
-        monkeypatch.setattr(features, "BATCH", batch)
-        features.extract_features(config, compute, audio, whisper, tmp_path / f"streamed{batch}.parquet")
     (tmp_path / "alone").mkdir()
     alone = write_audio(tmp_path / "alone", {"u3": clips["u3"]})
     features.extract_features(config, compute, alone, whisper, tmp_path / "alone.parquet")
     whole = features.load_features(tmp_path / "whole.parquet")
-    for batch in (5, 2):
-        streamed = features.load_features(tmp_path / f"streamed{batch}.parquet")
-        assert list(whole) == list(streamed) == list(clips)
-        assert all(np.array_equal(whole[name], streamed[name]) for name in clips)
+    assert list(whole) == list(clips)
     np.testing.assert_array_equal(features.load_features(tmp_path / "alone.parquet")["u3"], whole["u3"])
 
 
@@ -110,11 +104,9 @@ def test_values_beyond_fp16_and_wrong_shapes_are_errors(tmp_path):
         features.load_features(tmp_path / "short.parquet")
 
 
-def test_a_failing_batch_leaves_no_file(tmp_path):
-    def batches():
-        yield [dict(candidate_id="a", judge="j", factuality=None, faithfulness=None, overall=None, rationale="")]
-        yield [dict(candidate_id=None, judge="j", factuality=None, faithfulness=None, overall=None, rationale="")]
-
-    with pytest.raises(ArtifactError, match="row 1: 'candidate_id' is empty"):
-        artifacts.write_batches(batches(), tmp_path / "scores.parquet", "judge_scores", "test")
+def test_a_failing_row_leaves_no_file(tmp_path):
+    row = dict(candidate_id="a", judge="j", factuality=None, faithfulness=None, overall=None, rationale="")
+    rows = [row] * artifacts.GROUP + [row | {"candidate_id": None}]
+    with pytest.raises(ArtifactError, match=f"row {artifacts.GROUP}: 'candidate_id' is empty"):
+        artifacts.write_rows(iter(rows), tmp_path / "scores.parquet", "judge_scores", "test")
     assert list(tmp_path.iterdir()) == []

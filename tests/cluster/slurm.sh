@@ -65,6 +65,7 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 OverTimeLimit=0
 KillWait=5
+MinJobAge=7200
 Prolog=$here/prolog
 Epilog=$here/epilog
 PrologFlags=Alloc
@@ -74,9 +75,9 @@ NodeName=two NodeHostname=localhost NodeAddr=127.0.0.1 Port=17822 CPUs=1 RealMem
 PartitionName=main Nodes=one Default=YES State=UP
 PartitionName=other Nodes=two State=UP
 CONF
-  slurmctld
-  slurmd -N one
-  slurmd -N two
+  slurmctld -f "$here/slurm.conf"
+  slurmd -N one -f "$here/slurm.conf"
+  slurmd -N two -f "$here/slurm.conf"
   for _ in $(seq 100); do
     [ "$(sinfo -h -N -t idle 2>/dev/null | wc -l)" -ge 2 ] && return
     sleep 0.2

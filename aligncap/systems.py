@@ -16,6 +16,9 @@ from aligncap.reading import Layer, read_assignments, read_file, source_of
 
 SEPARATOR = "@"
 TRAINED = ("alignment", "preference")
+# Sections that decide whether two systems share a warm start, cached teacher distributions, or a teacher's responses.
+WARM_START_SECTIONS, TEACHER_SECTIONS = ("adapter", "warm_start", "seed"), ("prompts", "teacher")
+RESPONSES_SECTIONS = ("prompts", "teacher.clues", "teacher.sampling")
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:

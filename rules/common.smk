@@ -10,6 +10,7 @@ from aligncap.config import JudgeName
 from aligncap.job import HELD_VARIABLE, held_run, hold_run, join_run
 from aligncap.systems import candidates_name, corpus_names, judge_named, keys_of_judge, lineage, load, pairs_name
 from aligncap.systems import plain_name, resolve_system, seed_members, variant
+from aligncap.systems import RESPONSES_SECTIONS, TEACHER_SECTIONS, WARM_START_SECTIONS
 from aligncap.corpora.registry import licence_of, traits_of
 from aligncap.errors import AlignCapError, ConfigError
 from aligncap.evaluation.tables import contents
@@ -63,8 +64,6 @@ def models_by_name():
 
 MODELS = models_by_name()
 # Artifacts that systems share when their effective settings are equal: name -> a system that has these settings.
-WARM_START_SECTIONS, TEACHER_SECTIONS = ("adapter", "warm_start", "seed"), ("prompts", "teacher")
-RESPONSES_SECTIONS = ("prompts", "teacher.clues", "teacher.sampling")
 WARM_START = {
     variant(settings, s, WARM_START_SECTIONS): s for s in of_stage("alignment") if EFFECTIVE[s].adapter.type != "none"
 }

@@ -67,7 +67,8 @@ def _sliding_window(config: Any) -> int | None:
     return window
 
 
-def _lora_config(lora: Lora) -> LoraConfig:
+def lora_config(lora: Lora) -> LoraConfig:
+    """Return the configuration of peft for the section ``lora``."""
     targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
     return LoraConfig(
         r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, task_type="CAUSAL_LM"
@@ -170,14 +171,14 @@ class CaptionModel(nn.Module):
         """Merge a LoRA into the weights, which turns the base model into ``LLM_0``."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft asks for a property that transformers is to rename
-            wrapped = get_peft_model(self.llm, _lora_config(lora))
+            wrapped = get_peft_model(self.llm, lora_config(lora))
         load_exactly(lora_tensors(self.llm), tensors, "the teacher's LoRA")
         self.llm = wrapped.merge_and_unload()
         self.llm.requires_grad_(False)
 
     def add_lora(self, lora: Lora, tensors: dict[str, Tensor] | None = None) -> None:
         """Add a trainable LoRA with the given weights; without them B is 0, so that the output does not change."""
-        self.llm = inject_adapter_in_model(_lora_config(lora), self.llm)
+        self.llm = inject_adapter_in_model(lora_config(lora), self.llm)
         for layer in self._lora_layers():
             layer.cast_input_dtype_enabled = False  # autocast rounds the small LoRA instead of widening its large input
         for tensor in lora_tensors(self.llm).values():

@@ -50,14 +50,21 @@ def _byte_tokenizer(special: tuple[str, ...], **roles: str) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **roles)
 
 
+def write_tokenizer(folder: Path) -> Any:
+    """Write a tokenizer over bytes with a chat template, and return it."""
+    tokenizer = _byte_tokenizer(
+        ("<|end|>", "<|user|>", "<|assistant|>", "<|pad|>"), eos_token="<|end|>", pad_token="<|pad|>"
+    )
+    tokenizer.chat_template = CHAT
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
 def _causal(family: str) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
         from transformers import AutoConfig, AutoModelForCausalLM
 
-        tokenizer = _byte_tokenizer(
-            ("<|end|>", "<|user|>", "<|assistant|>", "<|pad|>"), eos_token="<|end|>", pad_token="<|pad|>"
-        )
-        tokenizer.chat_template = CHAT
+        tokenizer = write_tokenizer(folder)
         shape = {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS}
         extra: dict[str, Any] = {"intermediate_size": 2 * WIDTH, "num_key_value_heads": 1, **shape}
         if family == "gpt2":
@@ -69,7 +76,6 @@ def _causal(family: str) -> Callable[[Path], None]:
         ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
         config = AutoConfig.for_model(family, vocab_size=len(tokenizer), **extra, **ids)
         AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
 
     return write
 

@@ -16,13 +16,14 @@ from aligncap.serving.commands.caption import caption
 from aligncap.serving.commands.doctor import doctor
 from aligncap.serving.commands.explain import explain
 from aligncap.serving.commands.parse import parse
+from aligncap.serving.commands.plan import plan
 from aligncap.serving.commands.score import score
 from aligncap.serving.commands.serve import serve
 from aligncap.serving.commands.terminal import say
 from aligncap.serving.commands.verify import verify
 
 FAILED = 2
-COMMANDS = (caption, serve, annotate, parse, score, explain, verify, doctor)
+COMMANDS = (caption, serve, annotate, parse, score, explain, verify, plan, doctor)
 
 app = typer.Typer(
     name="aligncap",

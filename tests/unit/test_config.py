@@ -1,7 +1,4 @@
-import contextlib
 import difflib
-import io
-import re
 from pathlib import Path
 from typing import get_args
 
@@ -49,17 +46,6 @@ def test_no_revision_of_the_7b_set_up_is_made_up():
     ]
     assert len(addresses) == 4 and {uri.partition("@")[2] for uri in addresses} == {"<commit>"}
     assert parsed.corpora["hub"].root == "hf://org/name@<commit>"
-
-
-def test_the_budget_of_the_7b_set_up_is_what_its_calculation_prints(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    text = (ROOT / "docs/scale.md").read_text(encoding="utf-8")
-    calculation, printed = re.search(
-        r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", text, re.MULTILINE | re.DOTALL
-    ).groups()
-    with contextlib.redirect_stdout(io.StringIO()) as told:
-        exec(calculation, {})
-    assert told.getvalue() == printed
 
 
 def test_the_default_shows_every_key():

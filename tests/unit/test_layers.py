@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # From the top. A package imports from those below it only; what stands on one line does not know each other.
 LAYERS = [
     ("serving",),
+    ("planning",),
     ("evaluation",),
     ("preference",),
     ("alignment",),

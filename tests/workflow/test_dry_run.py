@@ -1,13 +1,16 @@
 """What a dry run plans; bad configs get one line. (Every stack that is run is planned in test_leakage.py.)"""
 
+import json
 import re
 import shlex
 import sys
+from collections import Counter
 
 import pytest
 from snakemake_project import ROOT, SMOKE, Job, Project
 from stacks import Stack, configfiles
 
+from aligncap.serving import cli
 from aligncap.systems import load
 
 pytestmark = pytest.mark.workflow
@@ -84,6 +87,22 @@ def test_models_of_others_are_planned_by_the_commands_of_their_overlays(
         read = [job.input for job in jobs if job.rule == rule]
         assert read and all(f"models/{source.name}/manifest.json" in files for files in read)
     assert {"train_preference", "caption_testset", "report"} <= {job.rule for job in jobs}
+
+
+@pytest.mark.parametrize("overlays", [[], ["experiments/tables.yaml"]], ids=["paper", "paper, tables"])
+def test_a_plan_has_the_jobs_of_the_workflow(
+    project: Project, overlays: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    stack = ["experiments/paper.yaml", *overlays]
+    monkeypatch.chdir(ROOT)
+    assert cli.main(["plan", *stack, "--json"]) == 0
+    planned: Counter[str] = Counter()
+    for own in json.loads(capsys.readouterr().out)["stages"]:
+        planned[own["stage"]] += own["jobs"]
+    del planned["loading models"]
+    jobs = Counter(job.rule for job in project.plan("--configfile", *stack))
+    assert planned == {rule: jobs[rule] for rule in planned}
+    assert planned.keys() >= TRAINS - {"adapt_teacher"}
 
 
 def test_lint_is_clean(project: Project) -> None:

@@ -12,8 +12,8 @@ from aligncap.planning.stages import responses
 from aligncap.planning.steps import batch_of
 from aligncap.systems import TEACHER_SECTIONS, variant
 
-# Bytes of a weight in a repository's safetensors, where they are not two: some hold fp32, and this Whisper both.
-PUBLISHED_BYTES = {"whisper-large-v3": 6, "whisper-base": 4, "wavlm-large": 4, "hubert-large-ll60k": 4}
+# Bytes of a weight in a repository's safetensors that is fetched, where they are not two: these hold fp32.
+PUBLISHED_BYTES = {"whisper-base": 4, "wavlm-large": 4, "hubert-large-ll60k": 4}
 
 
 class Part(NamedTuple):

@@ -46,6 +46,10 @@ class RunningError(AlignCapError):
     """Another run of the pipeline, or a job that outlived its run, works on the same files."""
 
 
+class ProcessError(AlignCapError):
+    """One of the processes that share a job has failed."""
+
+
 class StorageError(AlignCapError, OSError):
     """A file cannot be stored: the disk is full, or it or the folder can only be read."""
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter
 
+from aligncap.devices import take_devices
 from aligncap.errors import AlignCapError, RunningError, printable
 from aligncap.storage import MAKING, claim, storing
 
@@ -38,11 +39,12 @@ def job(smk: Any) -> Iterator[Given]:
     """Run the body of a workflow script with a log file, a tracking run and one-line messages for the user's errors.
 
     Enter it before anything imports torch or numpy: libraries read the thread variables when they are loaded, and
-    another number of threads gives other float sums.
+    another number of threads gives other float sums. It waits for the GPUs that the rule is to have.
 
     Args:
-        smk: Object that Snakemake gives a script: ``rule``, ``log``, ``wildcards``, ``params``, ``output``. The number
-            of threads is ``params.compute["threads"]``, or 1 without it; it never depends on the scheduler.
+        smk: Object that Snakemake gives a script: ``rule``, ``log``, ``wildcards``, ``params``, ``output``, and
+            ``resources`` with ``gpu``. The number of threads is ``params.compute["threads"]``, or 1 without it; it
+            never depends on the scheduler.
 
     Yields:
         The rule's files and parameters, for the function that the script calls.
@@ -53,17 +55,39 @@ def job(smk: Any) -> Iterator[Given]:
     sys.excepthook = _report
     log_to(Path(smk.log[0]))
     join_run()
-    from aligncap import artifacts  # these load numpy
+    given = Given(smk)
+    take_devices(_gpus(smk, given.processes))
+    from aligncap import artifacts  # it loads numpy
+
+    os.environ[artifacts.CODE_VARIABLE] = given.params.get("code", "")
+    if given.processes > 1:  # the main one of them reports
+        yield given
+        return
+    with reported(smk):
+        yield given
+
+
+@contextlib.contextmanager
+def reported(smk: Any) -> Iterator[Given]:
+    """Track a job as one run that links its outputs; the argument and what is yielded are those of ``job``."""
     from aligncap.tracking import runs as tracking
 
     params = dict(smk.params.items())
-    os.environ[artifacts.CODE_VARIABLE] = params.get("code", "")
     tags = tracking.tags_of(dict(smk.wildcards.items()), params)
     with tracking.tracked(smk.rule, "/".join(smk.wildcards), params, tags) as run:
         yield Given(smk)
         for name, files in smk.output.items():
             for number, path in enumerate([files] if isinstance(files, str) else files):
                 run.link(name if isinstance(files, str) else f"{name}.{number}", path)
+
+
+def _gpus(smk: Any, processes: int) -> int:
+    """Return how many GPUs a job is to have: one for each of its processes, if the rule uses any.
+
+    Snakemake lowers what a rule asks for to what the whole run may have.
+    """
+    granted = int(getattr(getattr(smk, "resources", None), "gpu", 0))
+    return max(granted, processes) if granted else 0
 
 
 class _OneLine(logging.Formatter):
@@ -74,12 +98,12 @@ class _OneLine(logging.Formatter):
         return super().formatMessage(record)
 
 
-def log_to(log: Path) -> None:
-    """Send the messages of this process to a file and to stderr, each as one line."""
+def log_to(log: Path, mode: str = "w") -> None:
+    """Send the messages of this process to a file, opened in this mode, and to stderr, each as one line."""
     logging.raiseExceptions = False  # a log that no longer fits on the disk costs a job nothing
     with storing(log, MAKING):
         log.parent.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(log, mode="w", encoding="utf-8", errors="backslashreplace")
+        file = logging.FileHandler(log, mode, encoding="utf-8", errors="backslashreplace")
     handlers: list[logging.Handler] = [file, logging.StreamHandler()]
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     for handler in handlers:
@@ -90,14 +114,21 @@ def log_to(log: Path) -> None:
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if isinstance(error, AlignCapError):
-        logger.error("%s", " ".join(str(error).split()))
-    elif isinstance(error, KeyboardInterrupt):
-        logger.error("interrupted")
-    elif _lacks_memory(error):
-        logger.error("out of memory (%s); %s", " ".join(str(error).split())[:160] or kind.__name__, LESS_MEMORY)
+    if line := line_of(error):
+        logger.error("%s", line)
     else:
         logger.critical("this is a bug, please report it", exc_info=(kind, error, trace))
+
+
+def line_of(error: BaseException) -> str | None:
+    """Return the one line about an error that the user can mend, or None for a bug."""
+    if isinstance(error, AlignCapError):
+        return " ".join(str(error).split())
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if _lacks_memory(error):
+        return f"out of memory ({' '.join(str(error).split())[:160] or type(error).__name__}); {LESS_MEMORY}"
+    return None
 
 
 def _lacks_memory(error: BaseException) -> bool:
@@ -209,6 +240,15 @@ class Given:
 
     def __init__(self, smk: Any) -> None:
         self._smk = smk
+        self.params: dict[str, Any] = dict(smk.params.items())
+        self.launch: dict[str, Any] = self.params.get("launch", {"processes": 1})
+        self.processes: int = self.launch["processes"]
+        self.log = Path(smk.log[0])
+
+    def handed(self) -> dict[str, Any]:
+        """Return what other processes make the same object of, as values that JSON can hold."""
+        parts = {part: dict(getattr(self._smk, part).items()) for part in ("input", "output", "params", "wildcards")}
+        return {"rule": self._smk.rule, "log": [str(self.log)], **parts}
 
     def settings(self, kind: type[Kind]) -> Kind:
         """Fill ``kind`` from the rule's parameters and wildcards."""

@@ -6,6 +6,7 @@ rule warm_start:
         **INPUTS,
         targets="<results>/tagger/out_of_fold.parquet",
         llm=model("llm"),
+        launch=LAUNCH_FILES,
     output:
         adapter="<results>/warm_start/{variant}/adapter.safetensors",
         log="<results>/warm_start/{variant}/training.parquet",
@@ -15,10 +16,10 @@ rule warm_start:
         "<benchmarks>/warm_start/{variant}.tsv"
     conda:
         "../envs/llm.yaml"
-    threads: THREADS
+    threads: THREADS * PROCESSES
     resources:
-        gpu=GPU,
-        mem_mb=more(4000),
+        gpu=GPU * PROCESSES,
+        mem_mb=more(4000 * PROCESSES),
         runtime=more(240),
     params:
         corpora=TRAIN,
@@ -26,6 +27,7 @@ rule warm_start:
         warm_start=lambda w: plain(EFFECTIVE[WARM_START[w.variant]].warm_start),
         seed=lambda w: EFFECTIVE[WARM_START[w.variant]].seed,
         compute=plain(settings.compute),
+        launch=LAUNCH,
         code=digest("warm_start"),
     script:
         "../workflow_scripts/warm_start.py"
@@ -57,6 +59,7 @@ if settings.teacher.adapt:
             **INPUTS,
             llm=model("llm"),
             descriptions=["<results>/teacher/descriptions.parquet"] if settings.teacher.descriptions else [],
+            launch=LAUNCH_FILES,
         output:
             lora="<results>/teacher/lora.safetensors",
             log="<results>/teacher/training.parquet",
@@ -66,10 +69,10 @@ if settings.teacher.adapt:
             "<benchmarks>/adapt_teacher/teacher.tsv"
         conda:
             "../envs/llm.yaml"
-        threads: THREADS
+        threads: THREADS * PROCESSES
         resources:
-            gpu=GPU,
-            mem_mb=more(6000),
+            gpu=GPU * PROCESSES,
+            mem_mb=more(6000 * PROCESSES),
             runtime=more(720),
         params:
             corpora=TRAIN,
@@ -78,6 +81,7 @@ if settings.teacher.adapt:
             prompts=plain(settings.prompts),
             seed=settings.seed,
             compute=plain(settings.compute),
+            launch=LAUNCH,
             code=digest("adapt_teacher"),
         script:
             "../workflow_scripts/adapt_teacher.py"
@@ -153,6 +157,7 @@ rule train_alignment:
         tagger="<results>/tagger/tagger.safetensors",
         llm=model("llm"),
         teacher_lora=teacher_lora(),
+        launch=LAUNCH_FILES,
     output:
         **named_checkpoint(),
     log:
@@ -163,10 +168,10 @@ rule train_alignment:
         system=one_of(of_stage("alignment")),
     conda:
         "../envs/llm.yaml"
-    threads: THREADS
+    threads: THREADS * PROCESSES
     resources:
-        gpu=GPU,
-        mem_mb=more(8000),
+        gpu=GPU * PROCESSES,
+        mem_mb=more(8000 * PROCESSES),
         runtime=more(1440),
     params:
         corpora=TRAIN,
@@ -178,6 +183,7 @@ rule train_alignment:
         seed=lambda w: EFFECTIVE[w.system].seed,
         description=DESCRIPTION,
         compute=plain(settings.compute),
+        launch=LAUNCH,
         code=digest("train_alignment"),
     script:
         "../workflow_scripts/train_alignment.py"

@@ -45,6 +45,8 @@ EFFECTIVE = {system: resolve_system(settings, system) for system in settings.sys
 THREADS = settings.compute.threads
 # Model jobs take the accelerator in turn. `auto` may find one; `cpu` looks for none, so cores alone decide.
 GPU = 0 if settings.compute.device == "cpu" else 1
+# Training jobs alone may have several processes; no other rule depends on how they are started.
+PROCESSES = settings.launch.processes
 
 
 def of_stage(*stages):
@@ -109,6 +111,10 @@ wildcard_constraints:
 def plain(section, only=None, without=None):
     """Return a config section, or the part of it that a rule depends on, as a sorted plain dict."""
     return json.loads(json.dumps(section.model_dump(mode="json", include=only, exclude=without), sort_keys=True))
+
+
+LAUNCH = plain(settings.launch, only={"processes"} if PROCESSES == 1 else None)
+LAUNCH_FILES = [settings.launch.accelerate] if PROCESSES > 1 else []
 
 
 def more(amount):

@@ -128,6 +128,7 @@ rule train_preference:
         llm=model("llm"),
         pairs=lambda w: f"<results>/preference_pairs/{pairs_name(settings, w.system)}.parquet",
         reference_logps=lambda w: f"<results>/reference_logps/{pairs_name(settings, w.system)}.parquet",
+        launch=LAUNCH_FILES,
     output:
         **named_checkpoint(),
     log:
@@ -138,16 +139,17 @@ rule train_preference:
         system=one_of(of_stage("preference")),
     conda:
         "../envs/llm.yaml"
-    threads: THREADS
+    threads: THREADS * PROCESSES
     resources:
-        gpu=GPU,
-        mem_mb=more(8000),
+        gpu=GPU * PROCESSES,
+        mem_mb=more(8000 * PROCESSES),
         runtime=more(1440),
     params:
         corpora=TRAIN,
         training=lambda w: plain(EFFECTIVE[w.system].preference, without={"candidates", "judge", "pairs"}),
         seed=lambda w: EFFECTIVE[w.system].seed,
         compute=plain(settings.compute),
+        launch=LAUNCH,
         code=digest("train_preference"),
     script:
         "../workflow_scripts/train_preference.py"

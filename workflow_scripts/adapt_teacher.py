@@ -7,8 +7,10 @@ def main(smk):
     """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.alignment.teacher import AdaptationInputs, AdaptationSettings, AdaptedTeacher, adapt_teacher
+        from aligncap.training.processes import call
 
-        adapt_teacher(given.settings(AdaptationSettings), given.inputs(AdaptationInputs), given.outputs(AdaptedTeacher))
+        files = given.inputs(AdaptationInputs), given.outputs(AdaptedTeacher)
+        call(given, adapt_teacher, given.settings(AdaptationSettings), *files)
 
 
 if __name__ == "__main__":

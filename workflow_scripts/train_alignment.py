@@ -8,10 +8,10 @@ def main(smk):
     with job(smk) as given:
         from aligncap.alignment.train import AlignmentInputs, AlignmentSettings, train_alignment
         from aligncap.captioner.checkpoint import CheckpointPaths
+        from aligncap.training.processes import call
 
-        train_alignment(
-            given.settings(AlignmentSettings), given.inputs(AlignmentInputs), given.outputs(CheckpointPaths)
-        )
+        files = given.inputs(AlignmentInputs), given.outputs(CheckpointPaths)
+        call(given, train_alignment, given.settings(AlignmentSettings), *files)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ def main(smk):
     with job(smk) as given:
         from aligncap.captioner.checkpoint import CheckpointPaths
         from aligncap.preference.train import PreferenceInputs, PreferenceSettings, train_preference
+        from aligncap.training.processes import call
 
-        checkpoint = given.outputs(CheckpointPaths)
-        train_preference(given.settings(PreferenceSettings), given.inputs(PreferenceInputs), checkpoint)
+        files = given.inputs(PreferenceInputs), given.outputs(CheckpointPaths)
+        call(given, train_preference, given.settings(PreferenceSettings), *files)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@ def main(smk):
     """Run the stage of this rule."""
     with job(smk) as given:
         from aligncap.alignment.warm_start import WarmAdapter, WarmStartInputs, WarmStartSettings, warm_start
+        from aligncap.training.processes import call
 
-        warm_start(given.settings(WarmStartSettings), given.inputs(WarmStartInputs), given.outputs(WarmAdapter))
+        files = given.inputs(WarmStartInputs), given.outputs(WarmAdapter)
+        call(given, warm_start, given.settings(WarmStartSettings), *files)
 
 
 if __name__ == "__main__":

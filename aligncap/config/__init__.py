@@ -32,7 +32,15 @@ from aligncap.config.sections import (
     Transcripts,
 )
 from aligncap.config.sources import Models, ModelSource
-from aligncap.config.training import AdapterSettings, Alignment, Optimisation, Teacher, TeacherSampling, WarmStart
+from aligncap.config.training import (
+    AdapterSettings,
+    Alignment,
+    Launch,
+    Optimisation,
+    Teacher,
+    TeacherSampling,
+    WarmStart,
+)
 from aligncap.config.validation import validated
 
 __all__ = [
@@ -51,6 +59,7 @@ __all__ = [
     "Judge",
     "JudgeName",
     "Judging",
+    "Launch",
     "Lora",
     "ModelSource",
     "Models",

@@ -15,7 +15,7 @@ from aligncap.config.outputs import Figures, Tables
 from aligncap.config.preference import Preference
 from aligncap.config.rows import System
 from aligncap.config.sources import Models
-from aligncap.config.training import AdapterSettings, Alignment, Teacher, WarmStart
+from aligncap.config.training import AdapterSettings, Alignment, Launch, Teacher, WarmStart
 
 
 class Compute(Section):
@@ -289,6 +289,7 @@ class AlignCapConfig(Section):
         description="number of jobs that share each of features, transcripts, teacher logits, candidates, judge scores "
         "and captions; any number makes the same bytes (docs/scale.md)",
     )
+    launch: Launch = Launch()
     models: Models = Models.model_validate(defaults.MODELS)
     corpora: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*$")], Corpus] = Field(
         {name: Corpus(**corpus) for name, corpus in defaults.CORPORA.items()},
@@ -368,6 +369,12 @@ class AlignCapConfig(Section):
         for name in (self.judging.captions, *self.judging.compared):
             if missing := lacking(self.preference.judge, name):
                 raise ValueError(f"judging: {missing}")
+        return self
+
+    @model_validator(mode="after")
+    def _steps_can_be_shared(self) -> AlignCapConfig:
+        stages = {"warm_start": self.warm_start, "alignment": self.alignment, "preference": self.preference}
+        self.launch.check(**stages, **({"teacher.adaptation": self.teacher.adaptation} if self.teacher.adapt else {}))
         return self
 
     @model_validator(mode="after")

@@ -10,6 +10,31 @@ from aligncap.config.base import Count, Fraction, Positive, Section, TopP
 from aligncap.extensions import names
 
 
+class Launch(Section):
+    """How the jobs that train are started: warm start, the teacher's adaptation, alignment and preference."""
+
+    processes: Count = Field(
+        1,
+        description="number of processes that share the items of a step, which stays as large as it is; each takes a "
+        "GPU of its own where there are any",
+    )
+    accelerate: str = Field(
+        "profiles/accelerate/ddp.yaml",
+        min_length=1,
+        description="for several processes: configuration file of accelerate, which says how they share: DDP, or FSDP "
+        "(profiles/accelerate/fsdp.yaml), which spreads the LLM over them",
+    )
+
+    def check(self, **stages: Optimisation) -> None:
+        """Raise ``ValueError`` where the items of a step cannot be shared evenly."""
+        for name, own in stages.items():
+            if own.batch_size * own.accumulate % self.processes:
+                raise ValueError(
+                    f"{name}.batch_size: {own.batch_size} times accumulate {own.accumulate} is not a multiple of "
+                    f"launch.processes {self.processes}; change one of them"
+                )
+
+
 class AdapterSettings(Section):
     """The speech adapter: it makes embeddings in the LLM's input of a learned mix of the feature layers."""
 

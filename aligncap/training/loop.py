@@ -2,11 +2,15 @@
 
 A task defines its items, the weight of each item and the loss of a batch. The loop does the rest: order of the
 batches, learning rate schedule, gradient accumulation, clipping and dev measurements. The module ``recording`` writes
-the log, the live curves and the resume points. The loop uses accelerate, so the same code runs on one CPU and on
-several GPUs.
+the log, the live curves and the resume points.
 
-Each step seeds torch from (seed, step, process), so a resumed run needs no generator state. It gives the same bytes as
-an uninterrupted run (on CPU with a fixed number of threads).
+A step takes ``batch_size * accumulate`` items in however many processes: each gets an equal, contiguous part of them.
+Where ``accumulate`` is a multiple of the number of processes, these are the very batches that one process takes one
+after another, so that the losses that compare clips of a batch are the same, too.
+
+Each step seeds torch from (seed, step, process), so a resumed run needs no generator state, and processes drop and add
+noise each on its own. A resumed run gives the same bytes as an uninterrupted one (on CPU with fixed numbers of threads
+and processes).
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ import random
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import nullcontext
 
 import torch
 from accelerate import Accelerator
@@ -27,8 +31,8 @@ from torch import Tensor, nn
 from aligncap.config import Compute, Optimisation
 from aligncap.errors import ModelError
 from aligncap.hashes import seed_of
-from aligncap.models.device import pick_device
 from aligncap.training.recording import Recording, Run, recording
+from aligncap.training.sharing import accelerator_for, add_gradients, add_sums, collect, held_here, of_the_main, share
 
 logger = logging.getLogger(__name__)
 
@@ -129,13 +133,13 @@ def _means(sums: Mapping[str, float], total: float) -> dict[str, float]:
 
 
 def _measure(model: nn.Module, task: TrainingTask, settings: Optimisation) -> dict[str, float]:
-    """Return the weighted means of the loss and the logged metrics over the dev items."""
+    """Return the weighted means of the loss and the logged metrics over the dev items, all of them in each process."""
     task.eval()
     items = list(range(min(task.items("dev"), settings.dev_limit)))
     sums: dict[str, float] = defaultdict(float)
     with torch.no_grad():
         for start in range(0, len(items), settings.batch_size):
-            loss, logged = task("dev", items[start : start + settings.batch_size])
+            loss, logged = model("dev", items[start : start + settings.batch_size])
             for name, value in {"loss": loss, **logged}.items():
                 sums[name] += float(value)
     total = sum(task.weight("dev", item) for item in items)
@@ -143,35 +147,36 @@ def _measure(model: nn.Module, task: TrainingTask, settings: Optimisation) -> di
     return _means(sums, total)
 
 
-def _optimizer(task: TrainingTask, settings: Optimisation) -> tuple[dict[str, nn.Parameter], torch.optim.Optimizer]:
-    """Freeze all parameters but those to train; return the latter by name, and an AdamW optimizer of them."""
-    groups = task.groups()
-    parameters: dict[str, Any] = {name: p for _, group in groups for name, p in group.items()}
+def _optimizer(task: TrainingTask, settings: Optimisation) -> torch.optim.Optimizer:
+    """Freeze all parameters but those to train; return an AdamW optimizer of them."""
     task.requires_grad_(False)
-    for parameter in parameters.values():
-        parameter.requires_grad_(True)
-    optimizer = torch.optim.AdamW(
+    groups = task.groups()
+    for _, group in groups:
+        for parameter in group.values():
+            parameter.requires_grad_(True)
+    return torch.optim.AdamW(
         [{"params": list(group.values()), "lr": rate, "initial_lr": rate} for rate, group in groups],
         weight_decay=settings.weight_decay,
     )
-    return parameters, optimizer
 
 
 def _backward(
     model: nn.Module, task: TrainingTask, batch: Sequence[int], size: int, accelerator: Accelerator
 ) -> dict[str, float]:
     """Accumulate the gradients of a step's mean loss, ``size`` items at a time, and return the means of its metrics."""
-    world, process = accelerator.num_processes, accelerator.process_index
+    world, share_of_it = accelerator.num_processes, len(batch) // accelerator.num_processes
     total = sum(task.weight("train", item) for item in batch)
     sums: dict[str, float] = defaultdict(float)
-    own = batch[process::world]
+    own = batch[accelerator.process_index * share_of_it :][:share_of_it]
     for start in range(0, len(own), size):
-        loss, logged = model("train", own[start : start + size])
-        # DDP averages gradients over processes; the mean over the whole batch needs their sum.
-        accelerator.backward(loss * world / total)
+        last = start + size >= len(own)
+        with nullcontext() if last else accelerator.no_sync(model):
+            loss, logged = model("train", own[start : start + size])
+            # Gradients are averaged over processes; the mean over the whole batch needs their sum.
+            accelerator.backward(loss * world / total)
         for metric, value in {"loss": loss, **logged}.items():
             sums[metric] += float(value.detach())
-    return _means(sums, total)
+    return _means(add_sums(accelerator, sums), total)
 
 
 def _not_finite(
@@ -201,11 +206,20 @@ def train(task: TrainingTask, settings: Optimisation, seed: int, compute: Comput
     Raises:
         ModelError: A loss or gradient is not finite; the message names the step, and a file that keeps its items.
     """
-    accelerator = Accelerator(cpu=pick_device(compute).type == "cpu")
-    parameters, optimizer = _optimizer(task.to(accelerator.device), settings)
+    accelerator = accelerator_for(task, compute)
+    optimizer = _optimizer(task.to(accelerator.device), settings)
     batches = draw_batches(task, settings, seed)
-    with recording(run, settings, compute, parameters, optimizer, accelerator.is_main_process) as kept:
-        model, optimizer = accelerator.prepare(task, optimizer)
+    if len(batches[0]) % accelerator.num_processes:
+        raise ModelError(
+            f"{run}: a step's {len(batches[0])} items cannot be shared evenly by {accelerator.num_processes} "
+            "processes; change batch_size, or set launch.processes to 1"
+        )
+    model, optimizer = share(accelerator, task, optimizer)
+    parameters = {name: parameter for _, group in task.groups() for name, parameter in group.items()}
+    if accelerator.num_processes > 1:
+        held = f"{held_here(parameters.values())} of {sum(p.numel() for p in parameters.values())}"
+        logger.info("%s: %d processes; this one holds %s trained weights", run, accelerator.num_processes, held)
+    with recording(run, settings, compute, parameters, optimizer, accelerator) as kept:
         model.train()
         for step in kept.steps(str(run)):
             torch.manual_seed(seed_of(seed, step, accelerator.process_index))
@@ -214,6 +228,7 @@ def train(task: TrainingTask, settings: Optimisation, seed: int, compute: Comput
                 group["lr"] = group["initial_lr"] * factor
             task.begin_step(step)
             means = _backward(model, task, batches[step - 1], settings.batch_size, accelerator)
+            add_gradients(accelerator, parameters.values())
             norm = float(accelerator.clip_grad_norm_(list(parameters.values()), settings.max_grad_norm))
             if not math.isfinite(means["loss"]) or not math.isfinite(norm):
                 raise _not_finite(run, kept, step, batches[step - 1], task, {**means, "grad_norm": norm})
@@ -221,10 +236,11 @@ def train(task: TrainingTask, settings: Optimisation, seed: int, compute: Comput
             optimizer.zero_grad()
             kept.log(step, "train", {**means, "grad_norm": norm, "learning_rate_factor": factor})
             if task.items("dev") and (step % settings.dev_every == 0 or step == settings.steps):
-                dev = _measure(model, task, settings)
+                dev = of_the_main(accelerator, _measure(model, task, settings))
                 kept.log(step, "dev", dev)
                 if reason := task.stop(dev):
                     logger.info("%s: stopped after step %d: %s", run, step, reason)
                     break
             kept.keep(step)
         task.eval()
+        collect(task)

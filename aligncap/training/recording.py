@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -21,8 +22,10 @@ from torch import Tensor
 from aligncap import artifacts
 from aligncap.captioner.model import load_exactly
 from aligncap.config import Compute, Optimisation
+from aligncap.errors import ModelError
 from aligncap.progress import track
 from aligncap.tracking import runs as tracking
+from aligncap.training.sharing import equal_everywhere, placed, whole
 
 logger = logging.getLogger(__name__)
 
@@ -67,17 +70,28 @@ def _content(tensors: Mapping[str, Tensor], step: str, log: str) -> str:
 class _ResumePoint:
     """The resume point of a run: trainable tensors, optimizer state, step and log in one atomic safetensors file.
 
-    It holds a digest of its content, because a file may be cut or altered after it was written.
+    It holds a digest of its content, because a file may be cut or altered after it was written. What processes share
+    is in it whole: the main process gathers and writes it, and each reads it and takes its part.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "resume.safetensors"
+    def __init__(self, folder: Path, main: bool) -> None:
+        self.path, self.main = folder / "resume.safetensors", main
 
     def save(self, step: int, parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer, log: list) -> None:
-        tensors = {f"parameter.{name}": p.detach().cpu().contiguous() for name, p in parameters.items()}
+        tensors = {}
+        for name, parameter in parameters.items():
+            tensor = whole(parameter.detach())
+            if self.main:
+                tensors[f"parameter.{name}"] = tensor.cpu().contiguous()
         for index, state in optimizer.state_dict()["state"].items():
             for key, value in state.items():
-                tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value).cpu().clone()
+                tensor = whole(torch.as_tensor(value))
+                if self.main:
+                    tensors[f"optimizer.{index}.{key}"] = tensor.cpu().clone()
+        if self.main:
+            self._write(tensors, step, log)
+
+    def _write(self, tensors: dict[str, Tensor], step: int, log: list) -> None:
         metadata = {"step": str(step), "log": json.dumps(log)}
         metadata["content"] = _content(tensors, metadata["step"], metadata["log"])
         with artifacts.atomic_path(self.path) as temporary:
@@ -94,14 +108,14 @@ class _ResumePoint:
             logger.warning("%s: damaged (%s); it is ignored and training begins anew", self.path, problem)
             return 0, []
         state: dict[int, dict[str, Tensor]] = defaultdict(dict)
-        saved = {}
+        saved, in_order = {}, list(parameters.values())
         for key, tensor in tensors.items():
             kind, _, name = key.partition(".")
             if kind == "parameter":
-                saved[name] = tensor
+                saved[name] = placed(tensor, parameters[name]) if name in parameters else tensor
             else:
                 index, _, field = name.partition(".")
-                state[int(index)][field] = tensor
+                state[int(index)][field] = placed(tensor, in_order[int(index)])
         load_exactly(parameters, saved, str(self.path))
         optimizer.load_state_dict({"state": dict(state), "param_groups": optimizer.state_dict()["param_groups"]})
         return int(metadata["step"]), json.loads(metadata["log"])
@@ -128,6 +142,7 @@ class Recording:
         total: Number of steps of the whole training.
         keep: Function that writes a resume point of a step, where one is due.
         folder: Folder of the resume point.
+        main: Whether this process writes files.
     """
 
     def __init__(
@@ -138,9 +153,10 @@ class Recording:
         total: int,
         keep: Callable[[int], None],
         folder: Path,
+        main: bool,
     ) -> None:
         self.done, self.rows, self.total, self.keep = done, log, total, keep
-        self._recorder, self._folder = recorder, folder
+        self._recorder, self._folder, self._main = recorder, folder, main
 
     def steps(self, name: str) -> Iterator[int]:
         """Iterate over the remaining steps, counted from 1, with a progress bar."""
@@ -156,7 +172,8 @@ class Recording:
     def keep_batch(self, step: int, what: Mapping[str, Any]) -> Path:
         """Write what a step was made of beside the resume point, from which it can be replayed; return the file."""
         path = self._folder / f"step_{step}.json"
-        artifacts.write_json({"step": step, **what}, path)
+        if self._main:
+            artifacts.write_json({"step": step, **what}, path)
         return path
 
 
@@ -167,12 +184,13 @@ def recording(
     compute: Compute,
     parameters: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
-    main: bool,
+    accelerator: Accelerator,
 ) -> Iterator[Recording]:
     """Continue from the resume point of an interrupted run; write log and weights when the loop has finished.
 
-    The resume point is stored in ``work/{rule}/…`` under the digest of the run's settings, ``compute``, the rule's code
-    and the inputs' bytes. It is deleted when the outputs are complete, so that a forced rerun trains again.
+    The resume point is stored in ``work/{rule}/…`` under the digest of the run's settings, ``compute``, the number of
+    processes and how they share, the rule's code and the inputs' bytes. It is deleted when the outputs are complete, so
+    that a forced rerun trains again. The main process writes files; the others only count steps.
 
     Args:
         run: Training run to record.
@@ -180,21 +198,29 @@ def recording(
         compute: Device and threads, which the result depends on.
         parameters: Trained parameters by name.
         optimizer: Optimizer of these parameters.
-        main: Whether this process writes files; other processes only count steps.
+        accelerator: Number of the processes, and which of them this is.
+
+    Raises:
+        ModelError: The processes found different resume points.
     """
+    main = accelerator.is_main_process
     digested = {"name": run.name, "compute": compute.model_dump(), **run.described}
+    if accelerator.num_processes > 1:
+        digested["processes"] = [str(accelerator.distributed_type), accelerator.num_processes]
     work = artifacts.work_directory(run.rule, digested, run.inputs)
-    point = _ResumePoint(work)
+    point = _ResumePoint(work, main)
     done, log = point.load(dict(parameters), optimizer)
+    if not equal_everywhere(accelerator, done):
+        raise ModelError(f"{work}: the processes of {run} do not read the same resume point here; delete the folder")
     if done:
         logger.info("%s: resuming after step %d", run, done)
 
     def keep(step: int) -> None:
-        if main and step % settings.save_every == 0:
+        if step % settings.save_every == 0:
             point.save(step, parameters, optimizer, log)
 
     with tracking.tracked(run.rule, run.name, run.described) if main else nullcontext(tracking.Recorder()) as recorder:
-        yield Recording(done, log, recorder, settings.steps, keep, work)
+        yield Recording(done, log, recorder, settings.steps, keep, work, main)
         if main:
             artifacts.write(log, run.log, "training", run.rule, {"name": run.name})
             run.save()

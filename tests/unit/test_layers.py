@@ -22,7 +22,7 @@ LAYERS = [
     ("models",),
     ("job", "provenance"),
     ("tracking",),
-    ("progress",),
+    ("devices", "progress"),
     ("artifacts",),
     ("systems",),
     ("config", "vocabulary"),

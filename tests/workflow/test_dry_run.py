@@ -116,6 +116,16 @@ def test_the_default_profile_is_taken_by_itself(project: Project) -> None:
     assert "resources: tmpdir=" in text and "gpu=1" not in project.run("-n", *SMOKE), "smoke says device: cpu"
 
 
+def test_training_jobs_alone_take_a_gpu_for_each_of_their_processes(project: Project) -> None:
+    several = project.run("-n", "--resources", "gpu=2", "java=1", "--config", 'launch={"processes": 2}')
+    asked = re.findall(r"^rule (\w+):\n(?: {4}.*\n)*? {4}resources: .*\bgpu=(\d)", several, re.MULTILINE)
+    training = {"warm_start", "adapt_teacher", "train_alignment", "train_preference"}
+    assert {rule for rule, gpu in asked if gpu == "2"} == training
+    assert {"transcripts", "teacher_logits", "candidates"} <= {rule for rule, gpu in asked if gpu == "1"}
+    assert several.count("profiles/accelerate/ddp.yaml") >= len(training)
+    assert "accelerate" not in project.run("-n"), "one process depends on no file of accelerate"
+
+
 def test_a_sweep_shares_everything_before_the_preference_stage(project: Project) -> None:
     plain = project.plan()
     swept = project.plan("--configfile", "experiments/sweep_beta.yaml")

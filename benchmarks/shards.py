@@ -2,18 +2,20 @@
 
 Every job is a process of its own, as in the workflow, and one runs after the other on one core. Audio is a few short
 recordings, again and again; models are random and tiny, so that what grows with the corpus is not hidden behind them.
-"sharded, s" is the sum of all shards and of gathering. "own memory" is what a process holds and the system cannot
-drop (anonymous pages) at its peak. The gathered artifact is compared with that of one job, byte for byte.
+The stage ``rows`` has no model: it reads and writes features of 40 kB a clip, which is what sharding itself costs.
+Seconds are those of the processor (user and system), so that what else the machine does is not in them: "sharded" are
+all shards and the gathering, "starting" is a shard without utterances. "own memory" is what a process holds and the
+system cannot drop (anonymous pages) at its peak. The gathered artifact is compared with that of one job, byte for byte.
 
     python benchmarks/shards.py --numbers 1000 10000 100000 --shards 4 --stages features teacher_logits captions
 """
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,8 +42,8 @@ from aligncap.evaluation.wording import markdown_table
 RECORDINGS, SECONDS = 8, 0.5
 CAPTION = "a calm and rather low voice"
 LORA = Lora(rank=2, alpha=4)
-NEEDS = {"captions": ("speech",), "candidates": ("speech",), "judge_scores": ("candidates",)}
-STAGES = ("features", "transcripts", "teacher_logits", "captions", "candidates", "judge_scores")
+NEEDS = {"rows": ("speech",), "captions": ("speech",), "candidates": ("speech",), "judge_scores": ("candidates",)}
+STAGES = ("rows", "features", "transcripts", "teacher_logits", "captions", "candidates", "judge_scores")
 
 
 def write_inputs(folder: Path, count: int, stage: str) -> None:
@@ -64,7 +66,7 @@ def write_inputs(folder: Path, count: int, stage: str) -> None:
     drawn = {"corpus": "c", "token_ids": [5], "sum_logprob": -1.0, "temperature": 1.0, "seed": 1, "finished": True}
 
     def noise() -> bytes:
-        return generator.standard_normal((LAYERS, FRAMES, WIDTH)).astype(np.float16).tobytes()
+        return generator.integers(0, 15_000, LAYERS * FRAMES * WIDTH, np.uint16).tobytes()  # of small fp16 numbers
 
     rows: dict[str, Iterator[dict[str, Any]]] = {
         "audio": ({"audio_path": str(folder / f"{i % RECORDINGS}.wav"), **where, **speech} for i in range(count)),
@@ -108,6 +110,11 @@ def write_models(folder: Path) -> None:
 
 def work(stage: str, folder: Path, out: Path, shard: Shard) -> None:
     """Do what the job of a stage does."""
+    if stage == "rows":
+        own = shard.of(artifacts.count_rows(folder / "features.in", "features"))
+        rows = artifacts.stream_rows(folder / "features.in", "features", own)
+        artifacts.write_rows(rows, out, "features", "test")
+        return
     from aligncap.alignment.teacher import LogitsInputs, LogitsSettings, write_teacher_logits
     from aligncap.captioner.caption import CaptioningInputs, caption_testset
     from aligncap.captioner.checkpoint import CheckpointPaths
@@ -143,20 +150,24 @@ def work(stage: str, folder: Path, out: Path, shard: Shard) -> None:
 
 
 def measured(stage: str, folder: Path, out: Path, shard: str) -> tuple[float, float]:
-    """Return the seconds and the peak memory, MB, of a job in a process of its own."""
+    """Return the processor's seconds and the peak memory, MB, of a job in a process of its own."""
     line = [sys.executable, __file__, "--job", stage, "--folder", str(folder), "--out", str(out), "--shard", shard]
-    begun = time.monotonic()
+    begun = resource.getrusage(resource.RUSAGE_CHILDREN)
     told = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return time.monotonic() - begun, json.loads(told.splitlines()[-1])["megabytes"]
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = ended.ru_utime + ended.ru_stime - begun.ru_utime - begun.ru_stime
+    return seconds, json.loads(told.splitlines()[-1])["megabytes"]
 
 
 def compared(stage: str, count: int, shards: int, scratch: Path) -> list[str]:
     """Measure a stage in one job and in shards; return a row of the table."""
-    write_models(scratch)
+    if stage != "rows":
+        write_models(scratch)
     write_inputs(scratch, count, stage)
     whole, gathered = scratch / "whole.parquet", scratch / "gathered.parquet"
     one, one_memory = measured(stage, scratch, whole, "1-of-1")
     names = [f"{number}-of-{shards}" for number in range(1, shards + 1)]
+    starting, _ = measured(stage, scratch, scratch / "empty.parquet", f"1-of-{10**9}")
     parts = [measured(stage, scratch, scratch / f"{name}.parquet", name) for name in names]
     joined, joined_memory = measured("gather", scratch, gathered, names[-1])
     assert artifacts.file_digest(whole) == artifacts.file_digest(gathered), "the artifact depends on the shards"
@@ -168,6 +179,7 @@ def compared(stage: str, count: int, shards: int, scratch: Path) -> list[str]:
         f"{one:.1f}",
         f"{together:.1f}",
         f"{together / one:.2f}",
+        f"{starting:.1f}",
         f"{joined:.1f}",
         f"{one_memory:.0f}",
         f"{max(memory for _, memory in parts):.0f}",
@@ -202,10 +214,10 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as scratch:
                 lines.append(compared(stage, number, options.shards, Path(scratch)))
                 print(lines[-1], file=sys.stderr)
-    times = ["one job, s", "sharded, s", "ratio", "of it gathering, s"]
+    times = ["one job, s", "sharded, s", "ratio", "starting, s", "gathering, s"]
     memory = ["own memory of one job, MB", "of the largest shard", "of gathering"]
     head = ["stage", "utterances", "artifact, MB", *times, *memory]
-    print("\n".join(markdown_table("lrrrrrrrrr", head, lines)))
+    print("\n".join(markdown_table("lrrrrrrrrrr", head, lines)))
 
 
 if __name__ == "__main__":

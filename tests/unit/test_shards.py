@@ -14,6 +14,7 @@ from aligncap.artifacts import Shard
 from aligncap.errors import ArtifactError
 
 COUNTS = (1, 2, 3, 7, 1000)
+POOLS: list[pa.MemoryPool] = []  # a pool has to outlive all that it gave out
 
 
 def rows_of(schema: str, count: int) -> Iterator[dict[str, Any]]:
@@ -112,13 +113,13 @@ def test_a_missing_or_damaged_part_is_named_and_leaves_no_artifact(tmp_path: Pat
 def most_held(work: Any) -> int:
     """The most bytes that Arrow held at once while ``work`` was done."""
     before = pa.default_memory_pool()
-    pool = pa.proxy_memory_pool(before)
-    pa.set_memory_pool(pool)
+    POOLS.append(pa.proxy_memory_pool(before))
+    pa.set_memory_pool(POOLS[-1])
     try:
         work()
     finally:
         pa.set_memory_pool(before)
-    return int(pool.max_memory())
+    return int(POOLS[-1].max_memory())
 
 
 def test_gathering_and_reading_hold_a_few_groups_and_not_the_table(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from aligncap.captioner import attention
 from aligncap.captioner.adapter import build_adapter
 from aligncap.captioner.model import lora_config, lora_tensors
 from aligncap.captioner.packing import Prompt, pack
-from aligncap.config import AdapterSettings, AlignCapConfig, Lora, ModelSource
+from aligncap.config import AdapterSettings, AlignCapConfig, Features, Lora, ModelSource
 from aligncap.errors import ModelError
 from aligncap.planning import costs, shapes
 from aligncap.planning.costs import Batch
@@ -168,8 +168,13 @@ def test_what_is_measured_of_a_small_model_is_what_is_planned(tmp_path: Path, mo
     AutoModelForCausalLM.from_config(AutoConfig.for_model(**raw)).save_pretrained(tmp_path / "any")
     plan_check.write_tokenizer(tmp_path / "any")
     default = AlignCapConfig()
-    models = default.models.model_copy(update={"llm": source("org/own")})
-    rows = plan_check.checked(default.model_copy(update={"models": models}), tmp_path, rounds=0)
+    # Little of an adapter: the plan leaves out what it keeps, which is a hundredth beside a real LLM.
+    small = {
+        "models": default.models.model_copy(update={"llm": source("org/own")}),
+        "adapter": AdapterSettings(width=32, heads=4, queries=4, layers=1),
+        "features": Features(layers=(1,), pool=20),
+    }
+    rows = plan_check.checked(default.model_copy(update=small), tmp_path, rounds=0)
     apart = {row.what: row.ratio for row in rows if not 0.9 < row.ratio < 1.1}
     assert len(rows) >= 9 and apart == {}
     exact = [row for row in rows if row.what.startswith(("parameters", "checkpoint"))]

@@ -18,7 +18,8 @@ The interface is that of these pages, read in November 2026, and of the source o
 Sample k of a prompt has the seed ``seed + k`` (``vllm/v1/engine/parallel_sampling.py``). The samples are not those of
 the engine ``transformers``, and rounding may differ with the requests that share a batch.
 
-Unmeasured, and never run with a real vLLM, for want of a GPU. The tests run a program of this interface.
+Unmeasured, and never run with a real vLLM: there was no GPU, and vLLM's build for CPUs ended on a processor without
+AVX-512. The tests run a program of this interface.
 """
 
 from __future__ import annotations

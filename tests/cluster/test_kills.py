@@ -29,7 +29,7 @@ def script_of(project: Project, rule: str) -> psutil.Process | None:
 @contextlib.contextmanager
 def training_held(project: Project, process: psutil.Popen) -> Iterator[tuple[SlurmJob, psutil.Process]]:
     """A training that has a resume point and stands still: its job of SLURM, and its process."""
-    until(lambda: resume_points(project), 300, process)
+    until(lambda: resume_points(project), 600, process)
     worker = script_of(project, "train_alignment")
     assert worker is not None, "the training ended before it was caught"
     worker.suspend()
@@ -58,7 +58,7 @@ def test_a_job_at_its_time_limit_goes_on_with_more_time(local: Project, finished
     with training_held(finished, process) as (job, worker):
         assert (job.minutes, job.memory) == (1440, 8000)  # as the rule says
         slurm("scontrol", "update", f"JobId={job.number}", "TimeLimit=1")
-        until(lambda: jobs_of(finished)[0].state == "TIMEOUT", 150, process)
+        until(lambda: jobs_of(finished)[0].state == "TIMEOUT", 300, process)
         assert not worker.is_running(), "SLURM has left a process of the job"
     assert process.wait() == 0
     first, second = jobs_of(finished)
@@ -90,7 +90,7 @@ def test_a_killed_snakemake_is_started_again_when_its_jobs_have_ended(local: Pro
         told = finished.execute(command, ok=False)
         assert told.startswith("a job of an earlier run, whose Snakemake is gone, is still at work") and len(told) < 200
         assert states(finished) == [("train_alignment", "RUNNING")], "nothing else was submitted"
-    until(lambda: states(finished) == [("train_alignment", "COMPLETED")], 300)
+    until(lambda: states(finished) == [("train_alignment", "COMPLETED")], 600)
     finished.execute(command)
     assert states(finished) == [("train_alignment", "COMPLETED"), ("caption_testset", "COMPLETED")]
     made = digests(finished)
@@ -102,13 +102,13 @@ def test_a_job_that_waited_while_another_run_began_does_nothing(local: Project, 
     command = [*ENTRY, "--", TRAINED]
     with closed("main"):
         process = started(finished, command)
-        until(lambda: states(finished) == [("train_alignment", "PENDING")], 120, process)
+        until(lambda: states(finished) == [("train_alignment", "PENDING")], 300, process)
         killed(process)
         process = started(finished, command)
-        until(lambda: states(finished) == [("train_alignment", "PENDING")] * 2, 120, process)
+        until(lambda: states(finished) == [("train_alignment", "PENDING")] * 2, 300, process)
     assert process.wait() == 0
     old, _ = jobs_of(finished)
-    until(lambda: jobs_of(finished)[0].state == "FAILED", 60)
+    until(lambda: jobs_of(finished)[0].state == "FAILED", 300)
     assert "the run that submitted this job is gone and another one has begun" in log_of(
         finished, "train_alignment", old
     )

@@ -57,7 +57,7 @@ def test_a_second_run_from_another_node_is_refused(finished: Project, monkeypatc
         monkeypatch.setenv(name, value)
     with closed("main"):
         process = started(finished, [*ENTRY, "--", TRAINED])
-        until(lambda: jobs_of(finished), 120, process)
+        until(lambda: jobs_of(finished), 300, process)
         told, _ = on("other", finished.folder, *ENTRY).communicate()
         assert told.startswith("another run of this checkout is at work") and "Traceback" not in told
         assert len(jobs_of(finished)) == 1

@@ -92,6 +92,8 @@ def check_file(path: Path) -> None:
         )
     if kind == "FSDP" and int((told.get("fsdp_config") or {}).get("fsdp_version", 1)) != 2:
         raise ConfigError(f"launch.accelerate: {path}: fsdp_config.fsdp_version: want 2")
+    if told.get("num_machines", 1) != 1:
+        raise ConfigError(f"launch.accelerate: {path}: num_machines: {told['num_machines']}; a job runs on one machine")
     if precision not in ("no", False):
         raise ConfigError(
             f"launch.accelerate: {path}: mixed_precision: {precision}; write 'no', as compute.precision rules"

@@ -218,6 +218,7 @@ def test_an_error_of_a_process_is_one_line(align):
         ("distributed_type: DEEPSPEED", "distributed_type: DEEPSPEED is not known"),
         ("distributed_type: FSDP", "fsdp_version: want 2"),
         ("{ distributed_type: MULTI_GPU, mixed_precision: bf16 }", "compute.precision rules"),
+        ("{ distributed_type: MULTI_GPU, num_machines: 2 }", "a job runs on one machine"),
         ("a line of text", "no configuration of accelerate"),
     ],
 )

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from audio_rows import audio_row
-from conftest import DIM, LAYERS, clue_row
 from more_inputs import more
 
 from aligncap import artifacts
@@ -44,6 +43,7 @@ COMPUTE = Compute(precision="fp32", device="cpu", threads=1)
 ADAPTER, LORA = AdapterSettings(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
 COUNTS = (1, 2, 3, 7, 13)
 UTTERANCES, BLOCK = 30, 4
+LAYERS, DIM = 2, 8
 Stage = Callable[[Path, Shard], None]
 
 
@@ -129,7 +129,8 @@ def inputs(tmp_path: Path, models: dict[str, Path]) -> TrainingInputs:
         emotion = "angry" if number % 2 else "sad"
         references.append({"utterance_id": name, "captions": captions, "emotion": emotion, **nothing})
         words = generator.integers(40, 90, number * 3 % 11).tolist()
-        clues.append({**clue_row(name, emotion), "p_sem_ids": words})
+        clue = dict(kind="emotion", word=emotion, lemma=emotion, intensity="normal", negated=False, probability=1.0)
+        clues.append({"utterance_id": name, "clues": [clue], "p_act": f"Emotion: {emotion}.", "p_sem_ids": words})
         shape = {"n_layers": LAYERS, "n_frames": 3 + number * 5 % 8, "dim": DIM, "dtype": "float16"}
         array = generator.normal(size=(LAYERS, shape["n_frames"], DIM)).astype(np.float16)
         features.append({"utterance_id": name, **shape, "data": array.tobytes()})

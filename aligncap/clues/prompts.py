@@ -238,10 +238,12 @@ def load_tokenizer(llm_manifest: str | Path) -> Any:
     kind = (_said(folder / "config.json", "model_type"), _said(folder / "tokenizer_config.json", "tokenizer_class"))
     if kind == ("llama", "TokenizersBackend"):
         # AutoTokenizer ends at the same class here, after it has loaded torch and the code of every family.
-        from transformers import PreTrainedTokenizerFast as Tokenizer
-    else:
-        from transformers import AutoTokenizer as Tokenizer
-    return Tokenizer.from_pretrained(str(folder))
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast.from_pretrained(str(folder))
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(str(folder))
 
 
 def _said(file: Path, key: str) -> str | None:

@@ -123,7 +123,8 @@ def more(amount):
 
 
 # What the run has computed, for its jobs on a cluster: each of them reads this file anew, which took seconds.
-DIGESTS = {} if workflow.is_main_process else json.loads(os.environ.get("ALIGNCAP_DIGESTS", "{}"))
+DIGESTS_VARIABLE = "ALIGNCAP_DIGESTS"
+DIGESTS = {} if workflow.is_main_process else json.loads(os.environ.get(DIGESTS_VARIABLE, "{}"))
 
 
 def digest(script):
@@ -332,7 +333,7 @@ def targets():
 
 
 onstart:
-    os.environ["ALIGNCAP_DIGESTS"] = json.dumps(DIGESTS)
+    os.environ[DIGESTS_VARIABLE] = json.dumps(DIGESTS)
     if HELD_VARIABLE not in os.environ:
         try:
             hold_run(Path("results") / settings.experiment)

@@ -32,7 +32,7 @@ import yaml
 from aligncap.config import Compute
 from aligncap.errors import ConfigError, ProcessError
 from aligncap.job import Given, line_of, log_to, reported
-from aligncap.storage import claim, write_json
+from aligncap.storage import MAKING, claim, storing, write_json
 
 SHARED_BY = ("MULTI_GPU", "FSDP")  # values of accelerate's distributed_type that the training loop knows
 # The first failure in torchrun's report: its process, and its exit code, which is negative after a signal.
@@ -65,7 +65,9 @@ def call(given: Given, function: Callable[..., None], *filled: Any) -> None:
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file), "--gpu_ids", "all"]
     command += ["--num_processes", str(given.processes), "--num_machines", "1", "--main_process_port", "0"]
     command += ["-m", __name__ if __name__ != "__main__" else "aligncap.training.processes", str(folder / "job.json")]
-    with (folder / "launch.log").open("w", encoding="utf-8") as printed:
+    with storing(folder, MAKING):
+        printed = (folder / "launch.log").open("w", encoding="utf-8")
+    with printed:
         code = subprocess.run(command, stdout=printed, stderr=subprocess.STDOUT, check=False).returncode
     if code:
         raise _failure(folder, code, given.processes)

@@ -12,6 +12,7 @@ ELSEWHERE = {
     "config/writing.py main": "config.yaml, by a developer",
     "evaluation/figures/charts.py training_chart": "a stream in memory",
     "evaluation/spice.py score": "a temporary folder, whose errors are the metric's",
+    "models/hub.py fetch_repository": "below `storing` of fetch_model",
     "models/sources.py _lay": "below `storing` of fetch_model",
     "serving/sharing.py _copy_half": "below `storing` of save",
     "serving/sounds.py read_sound": "a temporary file of one sound",

@@ -20,7 +20,8 @@ from aligncap.config import AdapterSettings, Candidates, Compute, Lora, Prompts,
 from aligncap.errors import EngineError
 from aligncap.hashes import seed_of
 from aligncap.models.sources import model_folder
-from aligncap.preference.candidates import CandidateSettings, ParentInputs, preference_examples, sample_candidates
+from aligncap.preference.candidates import CandidateSettings, ParentInputs, preference_keys, sample_candidates
+from aligncap.training.data import examples_of
 
 ADAPTER, LORA = AdapterSettings(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
 COMPUTE = Compute(precision="fp32", device="cpu", threads=1)
@@ -93,7 +94,7 @@ def test_vllm_writes_the_rows_of_the_default_engine_with_samples_of_its_own(inpu
     assert not Path("work/candidates").exists() or not any(Path("work/candidates").iterdir())
 
     model = load_checkpoint(inputs.parent, model_folder(inputs.llm), COMPUTE)
-    examples = preference_examples(inputs, 5)
+    examples = examples_of(inputs, preference_keys(inputs.plan, 5))
     for number, prompt in enumerate(model.speech_prompts(examples)):
         theirs = rows[number * SAMPLES : (number + 1) * SAMPLES]
         with torch.no_grad():

@@ -15,7 +15,7 @@ from aligncap.config.outputs import Figures, Tables
 from aligncap.config.preference import Preference
 from aligncap.config.rows import System
 from aligncap.config.sources import Models
-from aligncap.config.training import AdapterSettings, Alignment, Launch, Teacher, WarmStart
+from aligncap.config.training import AdapterSettings, Alignment, Launch, Teacher, WarmStart, require_even_shares
 
 
 class Compute(Section):
@@ -374,7 +374,8 @@ class AlignCapConfig(Section):
     @model_validator(mode="after")
     def _steps_can_be_shared(self) -> AlignCapConfig:
         stages = {"warm_start": self.warm_start, "alignment": self.alignment, "preference": self.preference}
-        self.launch.check(**stages, **({"teacher.adaptation": self.teacher.adaptation} if self.teacher.adapt else {}))
+        adaptation = {"teacher.adaptation": self.teacher.adaptation} if self.teacher.adapt else {}
+        require_even_shares(self.launch.processes, stages | adaptation)
         return self
 
     @model_validator(mode="after")

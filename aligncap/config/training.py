@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -25,14 +26,15 @@ class Launch(Section):
         "(profiles/accelerate/fsdp.yaml), which spreads the LLM over them",
     )
 
-    def check(self, **stages: Optimisation) -> None:
-        """Raise ``ValueError`` where the items of a step cannot be shared evenly."""
-        for name, own in stages.items():
-            if own.batch_size * own.accumulate % self.processes:
-                raise ValueError(
-                    f"{name}.batch_size: {own.batch_size} times accumulate {own.accumulate} is not a multiple of "
-                    f"launch.processes {self.processes}; change one of them"
-                )
+
+def require_even_shares(processes: int, stages: Mapping[str, Optimisation]) -> None:
+    """Raise ``ValueError`` where the items of a step of a stage cannot be shared evenly."""
+    for name, own in stages.items():
+        if own.batch_size * own.accumulate % processes:
+            raise ValueError(
+                f"{name}.batch_size: {own.batch_size} times accumulate {own.accumulate} is not a multiple of "
+                f"launch.processes {processes}; change one of them"
+            )
 
 
 class AdapterSettings(Section):

@@ -97,7 +97,7 @@ def resume_point(folder: Path, seed: int) -> None:
     optimizer = torch.optim.AdamW(line.parameters())
     line(torch.ones(1, 64)).sum().backward()
     optimizer.step()
-    _ResumePoint(folder).save(1, dict(line.named_parameters()), optimizer, [])
+    _ResumePoint(folder, main=True).save(1, dict(line.named_parameters()), optimizer, [])
 
 
 def figure(folder: Path, seed: int) -> None:
@@ -144,7 +144,7 @@ def nan_batch(folder: Path, seed: int) -> None:
     from aligncap.tracking.runs import Recorder
     from aligncap.training.recording import Recording
 
-    kept = Recording(0, [], Recorder(), 9, lambda step: None, folder)
+    kept = Recording(0, [], Recorder(), 9, lambda step: None, folder, main=True)
     kept.keep_batch(3, {"items": list(range(seed, 4000))})
 
 

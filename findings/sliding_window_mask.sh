@@ -5,12 +5,12 @@
 #
 # Versions: transformers 5.23.0, torch 2.13.0, random models of SmolLM3 and Qwen2 with a window of 4 tokens, on a CPU.
 # Behaviour: a 2-D mask of ones and the same causal mask in 4-D give the same hidden states without a window. With one
-#   they agree up to the window's length and differ from there on. A 4-D mask that has the window in it agrees again.
+#   they agree up to the window's length and differ from there on.
 # Output seen (the decimals may differ elsewhere):
 #   smollm3, no window: 4-D causal differs by 0.00
-#   smollm3, window 4: differs by 0.00 within the window, by 1.08 behind it; with the window in the 4-D mask by 0.00
+#   smollm3, window 4: differs by 0.00 within the window, by 1.08 behind it
 #   qwen2, no window: 4-D causal differs by 0.00
-#   qwen2, window 4: differs by 0.00 within the window, by more behind it; with the window in the 4-D mask by 0.00
+#   qwen2, window 4: differs by 0.00 within the window, by 2.36 behind it
 # It fails where a 4-D mask no longer switches the window off.
 # Run: bash findings/sliding_window_mask.sh (about 300 MB from PyPI into a temporary folder)
 set -euo pipefail
@@ -35,25 +35,22 @@ def additive(seen: torch.Tensor) -> torch.Tensor:
 
 
 causal = additive(column <= row)
-within = additive((column <= row) & (column > row - WINDOW))
 for name, kind, settings in (("smollm3", SmolLM3Model, SmolLM3Config), ("qwen2", Qwen2Model, Qwen2Config)):
     for window in (None, WINDOW):
         torch.manual_seed(0)
         own = {"use_sliding_window": True, "sliding_window": window, "max_window_layers": 0} if window else {}
         model = kind(settings(**SHAPE, **HEADS, **own)).eval()
         with torch.no_grad():
-            plain, given, windowed = (
-                model(ids, attention_mask=mask).last_hidden_state for mask in (torch.ones_like(ids), causal, within)
+            plain, given = (
+                model(ids, attention_mask=mask).last_hidden_state for mask in (torch.ones_like(ids), causal)
             )
         apart = (plain - given).abs().amax(-1)[0]
         if window is None:
             print(f"{name}, no window: 4-D causal differs by {apart.max():.2f}")
             assert apart.max() < 1e-4, "another behaviour"
             continue
-        mended = float((plain - windowed).abs().max())
         near, far = float(apart[:WINDOW].max()), float(apart[WINDOW:].max())
-        print(f"{name}, window {WINDOW}: differs by {near:.2f} within the window, by {far:.2f} behind it; "
-              f"with the window in the 4-D mask by {mended:.2f}")
-        assert near < 1e-4 and far > 0.1 and mended < 1e-4, "another behaviour"
+        print(f"{name}, window {WINDOW}: differs by {near:.2f} within the window, by {far:.2f} behind it")
+        assert near < 1e-4 and far > 0.1, "another behaviour"
 PY
 env/bin/python window.py

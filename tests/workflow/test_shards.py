@@ -10,6 +10,8 @@ pytestmark = [pytest.mark.workflow, pytest.mark.timeout(3600)]
 RESULTS = "results/smoke"
 MADE = (
     "features/synthetic_en",
+    "features/synthetic_de",
+    "transcripts/synthetic_en",
     "transcripts/synthetic_de",
     "teacher_logits/base/synthetic_en",
     "candidates/kd",

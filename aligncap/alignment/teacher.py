@@ -163,10 +163,12 @@ def write_teacher_logits(settings: LogitsSettings, inputs: LogitsInputs, out: Pa
 
 def _distributions(model: CaptionModel, teacher: Teacher, items: Sequence[TrainingItem]) -> list[dict[str, Any]]:
     """Return the rows of a block's items, in their order; those of like length share a batch."""
-    order = sorted(range(len(items)), key=lambda i: len(items[i].ids) + len(items[i].example.p_sem_ids))
+
+    def length(number: int) -> int:
+        return len(items[number].ids) + len(items[number].example.p_sem_ids)
+
     rows: list[dict[str, Any]] = [{}] * len(items)
-    for start in range(0, len(order), BATCH):
-        chunk = order[start : start + BATCH]
+    for chunk in artifacts.of_like_length(range(len(items)), length, BATCH):
         texts = teacher_prompts(model, [items[i].example for i in chunk], teacher.clues)
         packed = model.pack(texts, [[list(items[i].ids)] for i in chunk])
         with torch.no_grad():

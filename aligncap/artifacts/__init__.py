@@ -22,7 +22,7 @@ from aligncap.artifacts.files import (
 )
 from aligncap.artifacts.mapped import on_disk
 from aligncap.artifacts.schemas import SCHEMAS
-from aligncap.artifacts.shards import BLOCK, WHOLE, Shard, gather
+from aligncap.artifacts.shards import BLOCK, WHOLE, Shard, gather, of_like_length
 from aligncap.storage import atomic_path, write_json, write_text
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "faults",
     "file_digest",
     "gather",
+    "of_like_length",
     "on_disk",
     "read",
     "read_groups",

@@ -8,15 +8,17 @@ number of shards, and a shard has whole blocks. So the gathered artifact has the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 
 from aligncap.artifacts.files import described, group_size, read_groups, write_tables
 from aligncap.errors import ArtifactError
 
+Item = TypeVar("Item")
 BLOCK = 256  # utterances of which those of like length share a batch
 
 
@@ -52,6 +54,12 @@ class Shard:
 
 
 WHOLE = Shard(1, 1)
+
+
+def of_like_length(items: Iterable[Item], length: Callable[[Item], int], size: int) -> list[list[Item]]:
+    """Return the items of a block in batches of ``size`` items of like length, the last one possibly smaller."""
+    order = sorted(items, key=length)
+    return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 def gather(parts: Sequence[Path], out: Path) -> None:

@@ -88,9 +88,9 @@ def speak(
     numbers = range(len(examples))
     blocks = [numbers[start : start + artifacts.BLOCK] for start in numbers[:: artifacts.BLOCK]]
     chunks = [
-        order[start : start + decoding.batch_size]
-        for order in (sorted(block, key=lambda i: len(examples[i].p_sem_ids)) for block in blocks)
-        for start in range(0, len(order), decoding.batch_size)
+        chunk
+        for block in blocks
+        for chunk in artifacts.of_like_length(block, lambda i: len(examples[i].p_sem_ids), decoding.batch_size)
     ]
     said: dict[int, Generated] = {}
     for chunk in track(chunks, title):

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from math import ceil
 from typing import NamedTuple
 
+from aligncap.alignment.teacher import BATCH
+from aligncap.alignment.training_items import ROWS
 from aligncap.captioner.packing import TOGETHER
 from aligncap.config import AlignCapConfig
 from aligncap.planning import costs
 from aligncap.planning.costs import Batch
 from aligncap.planning.judging import TEST_CAPTIONS, Asked, asked
 from aligncap.planning.setting import Setting
-from aligncap.planning.steps import SCORED, scoring, settings_of, training, warming
-from aligncap.preference.candidates import ROWS
+from aligncap.planning.steps import scoring, settings_of, training, warming
+from aligncap.preference.candidates import clips_at_once
 from aligncap.preference.judges.rubric import ASPECTS
 from aligncap.speech.asr import WINDOW_S
 from aligncap.systems import (
@@ -116,8 +118,8 @@ def _before_alignment(setting: Setting, systems: list[str], corpora: int) -> Ite
         yield Work("teacher_responses", name, corpora, flops, setting.decoding(rows, ROWS, sampling.temperature > 0))
     cached = {s: own for s, own in every.items() if own.alignment.kd_weight > 0 and not own.teacher.live}
     for name, own in {variant(config, s, TEACHER_SECTIONS): own for s, own in cached.items()}.items():
-        step = scoring(setting, "teacher_logits", own, SCORED, 1)
-        batches = responses(setting, own) / SCORED
+        step = scoring(setting, "teacher_logits", own, BATCH, 1)
+        batches = responses(setting, own) / BATCH
         yield Work("teacher_logits", name, corpora, batches * step.flops, batches * step.seconds)
 
 
@@ -133,7 +135,7 @@ def _before_preference(setting: Setting, systems: list[str]) -> Iterator[Work]:
         own = setting.resolved(system).preference.candidates
         rows = own.utterances * own.samples
         flops = 2.0 * rows * setting.assumed.candidate_tokens * setting.llm.weights
-        each = max(1, ROWS // own.samples) * own.samples
+        each = clips_at_once(own) * own.samples
         yield Work("candidates", name, 1, flops, setting.decoding(rows, each, sampled=True))
     for one in asked(setting):
         if one.of != TEST_CAPTIONS and one.judge == "local":

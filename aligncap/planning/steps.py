@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+from aligncap.alignment.teacher import BATCH
 from aligncap.config import AlignCapConfig, Optimisation
 from aligncap.planning import costs
 from aligncap.planning.costs import Batch
 from aligncap.planning.setting import Setting
-
-SCORED = 8  # responses that `teacher_logits` scores at once
 
 
 class Step(NamedTuple):
@@ -90,7 +89,7 @@ def steps(setting: Setting) -> list[Step]:
         found.append(warming(setting, config))
     if config.teacher.adapt:
         found.append(training(setting, "adapt_teacher", config))
-    found += [scoring(setting, "teacher_logits", config, SCORED, 1), training(setting, "train_alignment", config)]
+    found += [scoring(setting, "teacher_logits", config, BATCH, 1), training(setting, "train_alignment", config)]
     if setting.of_stage("preference"):
         found.append(training(setting, "train_preference", config))
     return found

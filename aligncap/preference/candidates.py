@@ -73,7 +73,7 @@ def sample_candidates(settings: CandidateSettings, inputs: ParentInputs, out: Pa
     model = load_checkpoint(inputs.parent, model_folder(inputs.llm), settings.compute)
     candidates = settings.candidates
     keys = preference_keys(inputs.plan, candidates.utterances)
-    own = shard.of(len(keys), _batch_size(candidates))
+    own = shard.of(len(keys), clips_at_once(candidates))
     examples = examples_of(inputs, keys[own.start : own.stop])
     seeds = [seed_of(settings.seed, e.key) for e in examples]
     engine = _by_vllm if candidates.engine == "vllm" else _by_transformers
@@ -97,7 +97,8 @@ def sample_candidates(settings: CandidateSettings, inputs: ParentInputs, out: Pa
     artifacts.write_rows(rows, out, "candidates", "candidates", notes)
 
 
-def _batch_size(candidates: Candidates) -> int:
+def clips_at_once(candidates: Candidates) -> int:
+    """Return of how many clips transformers samples the candidates together."""
     return max(1, ROWS // candidates.samples)
 
 
@@ -113,7 +114,7 @@ def _by_transformers(
 
     model.fold_lora()
     candidates = settings.candidates
-    for numbers in batches(range(len(examples)), _batch_size(candidates), "candidates"):
+    for numbers in batches(range(len(examples)), clips_at_once(candidates), "candidates"):
         with torch.no_grad():
             prompts = model.speech_prompts([examples[n] for n in numbers])
         sampling = _sampling(candidates, [seeds[n] for n in numbers])

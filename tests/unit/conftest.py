@@ -16,6 +16,13 @@ EMOTIONS = ("angry", "sad")
 LAYERS, DIM = 2, 8
 
 
+@pytest.fixture
+def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder of the test's own, without tracking."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ALIGNCAP_TRACKING_URI", raising=False)
+
+
 @pytest.fixture(scope="session")
 def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Manifest of a random Llama of two layers."""

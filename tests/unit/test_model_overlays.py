@@ -10,7 +10,7 @@ import soundfile
 import tiny_families
 import torch
 from audio_rows import audio_row
-from more_inputs import more
+from more_inputs import more, write_targets
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, SmolLM3Config
 
@@ -39,16 +39,12 @@ from aligncap.speech.encoder import load_encoder
 from aligncap.speech.features import extract_features
 from aligncap.systems import load
 
+pytestmark = pytest.mark.usefixtures("in_tmp")
+
 ROOT = Path(__file__).resolve().parents[2]
 OVERLAYS = {path.stem: path for path in sorted((ROOT / "experiments/models").glob("*.yaml"))}
 CPU = Compute(precision="fp32", device="cpu", threads=1)
 PROJECTIONS = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
-
-
-@pytest.fixture(autouse=True)
-def in_tmp(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ALIGNCAP_TRACKING_URI", raising=False)
 
 
 def config_of(name: str) -> AlignCapConfig:
@@ -73,18 +69,7 @@ def fetched(write, source: ModelSource, folder: Path) -> Path:
 
 def train_and_caption(config: AlignCapConfig, inputs, folder: Path, monkeypatch) -> list[dict]:
     """Warm start, KD-Regularization, PO-Regularization and captions, two steps each; what is frozen is watched."""
-    targets = [
-        {
-            "utterance_id": row["utterance_id"],
-            "corpus": "tiny",
-            "kind": "emotion",
-            "target": row["emotion"],
-            "labels": ["angry", "sad"],
-            "probabilities": [0.5, 0.5],
-        }
-        for row in artifacts.read_rows(inputs.references["tiny"], "labels")
-    ]
-    artifacts.write(targets, folder / "targets.parquet", "tagger_predictions", "test")
+    write_targets(inputs, folder / "targets.parquet")
     warm = WarmAdapter(folder / "warm.safetensors", folder / "warm.parquet")
     settings = WarmStartSettings(config.adapter, config.warm_start, 0, CPU)
     warm_start(settings, more(WarmStartInputs, inputs, targets=folder / "targets.parquet"), warm)

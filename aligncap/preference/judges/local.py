@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aligncap.artifacts import of_like_length
 from aligncap.config import Compute, Judge, Prompts
 from aligncap.errors import ModelError
 from aligncap.preference.facts import ClipFacts, JudgedCaption, Opinion, in_blocks, opinion
@@ -142,9 +143,8 @@ def score(settings: Judge, compute: Compute, items: Sequence[JudgedCaption], mod
             (places, *_laid_out(model, frame, facts, [items[place] for place in places], tokens[0][0]))
             for facts, places in _clips(items, block)
         ]
-        rows.sort(key=lambda row: len(row[1]) + sum(map(len, row[2])))  # similar lengths share a batch
         size = settings.local.batch_size
-        chunks += [rows[start : start + size] for start in range(0, len(rows), size)]
+        chunks += of_like_length(rows, lambda row: len(row[1]) + sum(map(len, row[2])), size)
     points = torch.arange(1.0, 6.0, dtype=torch.float64)
     opinions: list[Opinion | None] = [None] * len(items)
     held = []

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from more_inputs import more
+from more_inputs import more, write_targets
 from safetensors.torch import load_file
 
 from aligncap import artifacts
@@ -50,32 +50,17 @@ from aligncap.preference.train import (
 )
 from aligncap.training.data import load_examples
 
+pytestmark = pytest.mark.usefixtures("in_tmp")
+
 ADAPTER, LORA = AdapterSettings(width=16, heads=2, queries=2, layers=1, noise=0.0, dropout=0.0), Lora(rank=2, alpha=4)
 COMPUTE = Compute(precision="fp32", device="cpu", threads=1)
 TEACHER = Teacher(top_k=8, adaptation=Optimisation(steps=3, batch_size=2, dev_every=2))
 
 
-@pytest.fixture(autouse=True)
-def in_tmp(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ALIGNCAP_TRACKING_URI", raising=False)
-
-
 @pytest.fixture
 def parents(tmp_path, training_inputs, tiny_llm):
     """Tagger targets, a warm-started adapter and the teacher's LoRA."""
-    targets = [
-        {
-            "utterance_id": row["utterance_id"],
-            "corpus": "tiny",
-            "kind": "emotion",
-            "target": row["emotion"],
-            "labels": ["angry", "sad"],
-            "probabilities": [0.5, 0.5],
-        }
-        for row in artifacts.read_rows(training_inputs.references["tiny"], "labels")
-    ]
-    artifacts.write(targets, tmp_path / "targets.parquet", "tagger_predictions", "test")
+    write_targets(training_inputs, tmp_path / "targets.parquet")
     settings = WarmStart(steps=40, batch_size=8, dev_every=40, learning_rate=3e-3)
     warm_up(settings, training_inputs, tmp_path, "warm")
     adapted = AdaptedTeacher(tmp_path / "llm0.safetensors", tmp_path / "llm0.parquet")

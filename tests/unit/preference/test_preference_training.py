@@ -18,16 +18,12 @@ from aligncap.preference.train import (
     write_reference_logps,
 )
 
+pytestmark = pytest.mark.usefixtures("in_tmp")
+
 ADAPTER, LORA = AdapterSettings(width=16, heads=2, queries=2, layers=1, noise=0.0, dropout=0.0), Lora(rank=2, alpha=4)
 COMPUTE = Compute(precision="fp32", device="cpu", threads=1)
 STEPS = 6
 UTTERANCES = [f"u{number}" for number in range(12, 20)]  # those of roles adapt and preference
-
-
-@pytest.fixture(autouse=True)
-def in_tmp(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ALIGNCAP_TRACKING_URI", raising=False)
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from aligncap.errors import ModelError
 from aligncap.training.loop import TrainingTask, draw_batches, learning_rate_factor, train
 from aligncap.training.recording import Run
 
+pytestmark = pytest.mark.usefixtures("in_tmp")
+
 
 class Line(TrainingTask):
     """Fits y = 2x + 1 with dropout on the input; one frozen parameter."""
@@ -55,12 +57,6 @@ class Line(TrainingTask):
 
 
 SETTINGS = Optimisation(steps=30, batch_size=4, dev_every=10, save_every=7, learning_rate=0.1, weight_decay=0.0)
-
-
-@pytest.fixture(autouse=True)
-def in_tmp(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ALIGNCAP_TRACKING_URI", raising=False)
 
 
 def run(stage, settings=SETTINGS, name="x", threads=1):

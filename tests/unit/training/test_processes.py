@@ -48,13 +48,7 @@ ADAPTER = AdapterSettings(width=16, heads=2, queries=2, layers=1, noise=0.0, dro
 LORA, TEACHER = Lora(rank=2, alpha=4), Teacher(top_k=8)
 SETTINGS = Alignment(steps=60, batch_size=4, accumulate=2, dev_every=20, dev_limit=4, save_every=5)
 WAIT_S = 400  # a machine may have much else to do
-pytestmark = pytest.mark.timeout(1800)
-
-
-@pytest.fixture(autouse=True)
-def in_tmp(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ALIGNCAP_TRACKING_URI", raising=False)
+pytestmark = [pytest.mark.usefixtures("in_tmp"), pytest.mark.timeout(1800)]
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_a_terminal_gets_a_bar_that_goes(project: Project) -> None:
 def test_a_finished_run_ends_with_the_summary(smoke_copy: Project) -> None:
     text = on_a_terminal(smoke_copy, entry("--forcerun", "report", *SMOKE)).replace("\r\n", "\n")
     assert "zero-shot on synthetic_de" in text and text.endswith("report: results/smoke/report.html\n")
-    assert re.search(r"^  \d+ others +\d+\.\d s$", text, re.MULTILINE) and len(text.splitlines()) <= 80
+    assert re.search(r"^  \d+ others +\d+\.\d s$", text, re.MULTILINE) and text.count("\n") <= 80
 
 
 def test_a_failure_shows_the_rule_the_log_and_the_command(project: Project) -> None:

@@ -20,15 +20,17 @@ def of_languages(folders: list[str], count: int) -> list[tuple[Path, str]]:
     return [(path, language) for folder, language in named for path in evenly(Path(folder), count)]
 
 
-def take_turns(ways: Mapping[str, Callable[[], Any]], rounds: int) -> tuple[dict[str, list[float]], dict[str, Any]]:
-    """Call all ways in turn, once to warm up and then for so many rounds; return seconds, and the last results."""
+def take_turns(
+    ways: Mapping[str, Callable[[], Any]], rounds: int, warm: int = 1
+) -> tuple[dict[str, list[float]], dict[str, Any]]:
+    """Call all ways in turn, ``warm`` times and then for so many rounds; return seconds, and the last results."""
     spent: dict[str, list[float]] = {name: [] for name in ways}
     found: dict[str, Any] = {}
-    for number in range(rounds + 1):
+    for number in range(warm + rounds):
         for name, way in ways.items():
             begun = time.perf_counter()
             found[name] = way()
-            if number:
+            if number >= warm:
                 spent[name].append(time.perf_counter() - begun)
     return spent, found
 

@@ -36,7 +36,7 @@ def export_llm0(model: CaptionModel, folder: Path) -> None:
         model.tokenizer.save_pretrained(folder)
 
 
-def export_lora(model: CaptionModel, folder: Path) -> int:
+def export_lora(model: CaptionModel, folder: Path) -> tuple[int, list[str]]:
     """Write the student's LoRA as a peft folder, in fp32.
 
     Args:
@@ -44,7 +44,7 @@ def export_lora(model: CaptionModel, folder: Path) -> int:
         folder: Folder to write.
 
     Returns:
-        The rank of the LoRA.
+        The rank of the LoRA, and the names of the layers that it changes, as they end in each block.
 
     Raises:
         StorageError: The disk is full, or the folder cannot be written.
@@ -58,4 +58,4 @@ def export_lora(model: CaptionModel, folder: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         config.save_pretrained(folder)
         save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    return int(config.r)
+    return int(config.r), sorted({name.partition(".lora_")[0].rpartition(".")[2] for name in tensors})

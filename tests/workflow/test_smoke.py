@@ -88,6 +88,7 @@ def test_a_finished_run_can_be_captioned_under_other_clues(smoke: Project, scrip
         "benchmarks/resampling.py --utterances 40 --systems 2 --metrics 2 --resamples 50 --looped 2 --rounds 1",
         "benchmarks/growth.py --numbers 20 40",
         "benchmarks/shards.py --numbers 20 --shards 2 --stages rows",
+        "benchmarks/whole_run.py HEAD --rounds 1 -- --configfile experiments/smoke.yaml -- results/smoke/run.json",
         "tools/run_minutes.py smoke",
     ],
     ids=lambda script: Path(script.split()[0]).stem,

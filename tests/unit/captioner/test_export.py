@@ -22,7 +22,8 @@ def test_an_exported_captioner_is_the_same_model(tiny_llm, tmp_path, precision, 
         for tensor in lora_tensors(model.llm).values():
             tensor.copy_(torch.randn_like(tensor))
     export_llm0(model, tmp_path / "llm")
-    assert export_lora(model, tmp_path / "lora") == LORA.rank
+    rank, layers = export_lora(model, tmp_path / "lora")
+    assert rank == LORA.rank and {"q_proj", "down_proj"} < set(layers) and "lm_head" not in layers
 
     llm = AutoModelForCausalLM.from_pretrained(tmp_path / "llm")
     assert llm.dtype == model.dtype

@@ -30,6 +30,7 @@ def arguments() -> argparse.Namespace:
         parser.add_argument(name, required=True)
     for name in ("--max-lora-rank", "--max-model-len"):
         parser.add_argument(name, type=int, required=True)
+    parser.add_argument("--lora-target-modules", nargs="+", required=True)
     parser.add_argument("--note", type=Path, help="where to write each request, without its embeddings")
     return parser.parse_args()
 
@@ -58,6 +59,8 @@ class Engine:
         llm = AutoModelForCausalLM.from_pretrained(given.folder, dtype=getattr(torch, given.dtype))
         self.model = PeftModel.from_pretrained(llm, folder).eval()
         assert self.model.peft_config["default"].r <= given.max_lora_rank
+        changed = {name.split(".")[-2] for name, _ in self.model.named_modules() if name.endswith(".lora_A")}
+        assert set(given.lora_target_modules) == changed
         self.lock = threading.Lock()
 
     def complete(self, asked: dict) -> dict:

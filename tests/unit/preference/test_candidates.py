@@ -10,53 +10,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import torch
-from more_inputs import more
+from candidate_inputs import SAMPLES, SEED, UTTERANCES, by_vllm, preferred, rows_are_ours, sampled
 
-from aligncap import artifacts
-from aligncap.captioner.checkpoint import CheckpointPaths, build_model, load_checkpoint, save_checkpoint
-from aligncap.captioner.model import lora_tensors
-from aligncap.config import AdapterSettings, Candidates, Compute, Lora, Prompts, VllmServer
+from aligncap.config import VllmServer
 from aligncap.errors import EngineError
 from aligncap.hashes import seed_of
-from aligncap.models.sources import model_folder
-from aligncap.preference.candidates import CandidateSettings, ParentInputs, preference_keys, sample_candidates
-from aligncap.training.data import examples_of
-
-ADAPTER, LORA = AdapterSettings(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
-COMPUTE = Compute(precision="fp32", device="cpu", threads=1)
-SAMPLES, TOKENS, SEED = 3, 50, 5
-SAME = ("candidate_id", "utterance_id", "corpus", "temperature", "seed")  # columns that no engine decides
-
-
-def with_lora(folder: Path, llm0: dict, seed: int):
-    """``LLM_0`` with a LoRA that says something else than it."""
-    model = build_model(folder, Prompts(), LORA, COMPUTE, llm0)
-    model.add_lora(LORA)
-    torch.manual_seed(seed)
-    with torch.no_grad():
-        for tensor in lora_tensors(model.llm).values():
-            tensor.copy_(torch.randn_like(tensor) * 0.5)
-    return model
-
-
-@pytest.fixture
-def parent(tmp_path: Path, tiny_llm: Path) -> CheckpointPaths:
-    """A checkpoint of random weights, whose ``LLM_0`` is an adapted one."""
-    folder = model_folder(tiny_llm)
-    llm0 = {name: tensor.clone() for name, tensor in lora_tensors(with_lora(folder, {}, 1).llm).items()}
-    model = with_lora(folder, llm0, 2)
-    model.add_adapter(ADAPTER, 2, 8)
-    paths = CheckpointPaths.of(tmp_path / "kd")
-    settings = {"lora": LORA.model_dump(), "prompts": Prompts().model_dump(), "adapter": ADAPTER.model_dump()}
-    save_checkpoint(paths, model, llm0, {}, settings)
-    return paths
-
-
-@pytest.fixture
-def inputs(training_inputs, parent: CheckpointPaths, tmp_path: Path, monkeypatch) -> ParentInputs:
-    monkeypatch.chdir(tmp_path)
-    return more(ParentInputs, training_inputs, parent=parent)
 
 
 @pytest.fixture
@@ -68,47 +26,19 @@ def program(tmp_path: Path) -> str:
     return str(path)
 
 
-def settings_of(**changed) -> CandidateSettings:
-    return CandidateSettings(Candidates(utterances=5, samples=SAMPLES, **changed), SEED, TOKENS, COMPUTE)
-
-
-def sampled(inputs: ParentInputs, **changed) -> list[dict]:
-    sample_candidates(settings_of(**changed), inputs, Path("candidates.parquet"))
-    return artifacts.read_rows("candidates.parquet", "candidates")
-
-
-def by_vllm(inputs: ParentInputs, program: str, *arguments: str, **changed) -> list[dict]:
-    return sampled(inputs, engine="vllm", vllm=VllmServer(command=program, arguments=arguments), **changed)
-
-
 def test_the_default_engine_needs_no_other(inputs, monkeypatch):
     monkeypatch.delitem(sys.modules, "aligncap.preference.vllm", raising=False)
-    assert len(sampled(inputs)) == 5 * SAMPLES
+    assert len(sampled(inputs)) == UTTERANCES * SAMPLES
     assert "aligncap.preference.vllm" not in sys.modules and not Path("work").exists()
 
 
 def test_vllm_writes_the_rows_of_the_default_engine_with_samples_of_its_own(inputs, program, tmp_path):
     note = tmp_path / "requests.jsonl"
-    own, rows = sampled(inputs), by_vllm(inputs, program, f"--note={note}")
-    assert [[row[name] for name in SAME] for row in rows] == [[row[name] for name in SAME] for row in own]
-    assert not Path("work/candidates").exists() or not any(Path("work/candidates").iterdir())
-
-    model = load_checkpoint(inputs.parent, model_folder(inputs.llm), COMPUTE)
-    examples = examples_of(inputs, preference_keys(inputs.plan, 5))
-    for number, prompt in enumerate(model.speech_prompts(examples)):
-        theirs = rows[number * SAMPLES : (number + 1) * SAMPLES]
-        with torch.no_grad():
-            ours = model.response_logps(model.pack([prompt], [[row["token_ids"] for row in theirs]]))
-        torch.testing.assert_close(ours.tolist(), [row["sum_logprob"] for row in theirs], atol=1e-3, rtol=0)
-    for row in rows:
-        assert row["caption"] == model.decode(row["token_ids"]) and 1 <= len(row["token_ids"]) <= TOKENS
-        assert row["finished"] == (row["token_ids"][-1] == model.end_id)
-        assert model.end_id not in row["token_ids"][:-1]
-    assert {row["finished"] for row in rows} == {True, False}, "the test should see both"
-
+    rows_are_ours(by_vllm(inputs, program, f"--note={note}"), inputs)
     asked = [json.loads(line) for line in note.read_text().splitlines()]
-    assert Counter(request.get("n", 1) for request in asked) == {1: 5, SAMPLES: 5}
-    assert {request["seed"] for request in asked if "seed" in request} == {seed_of(SEED, e.key) for e in examples}
+    assert Counter(request.get("n", 1) for request in asked) == {1: UTTERANCES, SAMPLES: UTTERANCES}
+    seeds = {seed_of(SEED, example.key) for example in preferred(inputs)}
+    assert {request["seed"] for request in asked if "seed" in request} == seeds
 
 
 def test_a_request_that_fails_is_asked_again_and_a_seed_gives_the_same_samples(inputs, program, caplog):
@@ -121,7 +51,7 @@ def test_a_request_that_fails_is_asked_again_and_a_seed_gives_the_same_samples(i
 def test_equal_samples_stay_in_the_table_as_with_the_default_engine(inputs, program):
     for rows in (sampled(inputs, temperature=1e-5), by_vllm(inputs, program, temperature=1e-5)):
         said = Counter((row["utterance_id"], row["caption"]) for row in rows)
-        assert len(said) == 5 and set(said.values()) == {SAMPLES}
+        assert len(said) == UTTERANCES and set(said.values()) == {SAMPLES}
 
 
 REFUSALS = {
@@ -170,6 +100,7 @@ def test_a_job_that_is_killed_leaves_no_server(program, tmp_path):
         "with _serving([sys.argv[1], '--misbehave=never ready', 'serve', 'x'] + sys.argv[2:], Path('log'), 60): pass"
     )
     rest = ["--lora-modules=a=b", "--logprobs-mode=a", "--generation-config=a", "--dtype=a", "--max-lora-rank=1"]
+    rest += ["--lora-target-modules", "a"]
     job = subprocess.Popen([sys.executable, "-c", script, program, *rest, "--max-model-len=1"], cwd=tmp_path)
     wait_for(lambda: running(program))
     os.kill(job.pid, signal.SIGKILL)

@@ -22,6 +22,12 @@ from aligncap.storage import claim
 logger = logging.getLogger(__name__)
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 QUERY = ("nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader")
+DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # of NVIDIA, of AMD, and of Windows under WSL
+
+
+def gpu_here() -> bool:
+    """Return whether this machine has the driver of a GPU that torch could use; torch itself is slow to ask."""
+    return any(Path(driver).exists() for driver in DRIVERS)
 
 
 def take_devices(wanted: int) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from clips import evenly, parser_of_turns, speed_lines, take_turns
+from clips import arithmetic, evenly, parser_of_turns, speed_lines, take_turns
 from listening import one_by_one, padded
 from numpy.typing import NDArray
 from torch import Tensor
@@ -146,6 +146,7 @@ def main() -> None:
         "ours": lambda: [one.caption for part in own for one in captioner.describe(part)],
     }
     print(table("decoding alone", *take_turns(alone, options.rounds), len(files)))
+    print(arithmetic(alone, len(files)))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch.utils.flop_counter import FlopCounterMode
+
 
 def evenly(folder: Path, count: int) -> list[Path]:
     """Return so many files of a folder, at equal distances in the order of their names."""
@@ -52,3 +54,17 @@ def speed_lines(spent: Mapping[str, Sequence[float]], each: int = 1) -> list[lis
         took = f"{statistics.median(seconds) / each:.3f}"
         lines.append([name, took, f"{ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"])
     return lines
+
+
+def arithmetic(ways: Mapping[str, Callable[[], Any]], each: int = 1) -> str:
+    """Return a sentence on the FLOPs of the matrix products that torch computes in one call of each way.
+
+    Their ratio is how many times as fast the last way would be than the first, if both reached the same FLOP/s.
+    """
+    counted = []
+    for way in ways.values():
+        with FlopCounterMode(display=False) as counter:
+            way()
+        counted.append(counter.get_total_flops() / each / 1e9)
+    told = ", ".join(f"{name} {number:.1f}" for name, number in zip(ways, counted, strict=True))
+    return f"GFLOP of matrix products: {told}; the first has {counted[0] / counted[-1]:.2f} times as many as the last."

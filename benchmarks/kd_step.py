@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from captioning import with_mask
-from clips import parser_of_turns, speed_lines, take_turns
+from clips import arithmetic, parser_of_turns, speed_lines, take_turns
 from finished_run import Finished, finished
 from torch import Tensor, nn
 
@@ -147,6 +147,7 @@ def main() -> None:
     tokens = sum(len(item.ids) for item in items)
     print(f"{size} utterances, {tokens} response tokens; NLL {nll:.5f} and {same:.5f} nat a token; ", end="")
     print(f"divergence {divergence:.5f} over the whole vocabulary, {kept:.5f} over the top {own.config.teacher.top_k}.")
+    print(arithmetic(ways))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ Both are of the models of config.yaml, from models/ where they were fetched; wha
 published shape, for no figure but those of stored files depends on the weights. Clips, clues and captions are made up.
 FLOPs are counted by torch's FlopCounterMode, and memory is what autograd keeps (saved_tensors_hooks). A step's time is
 planned from the speed of a matrix product of the model's shape and from that of a sum of activations, both measured in
-the same run; it is processor time of one thread. With --results, the files of a finished run are measured as well.
+the same run; what share of that speed products reach is taken from the first step, and the other steps are planned
+with it. It is processor time of one thread. With --results, the files of a finished run are measured as well.
 
     python benchmarks/plan_check.py --results results/default
 """
@@ -201,8 +202,35 @@ def of_step(name: str, setting: Setting, task: nn.Module, batch: Batch, adapter:
     yield Row(f"{name}: kept for the backward pass", planned, bytes_kept, "bytes")
 
 
-def of_time(name: str, setting: Setting, task: nn.Module, batch: Batch, adapter: float, rounds: int) -> Iterator[Row]:
-    """Measure the seconds of a step, and print the speeds from which they are planned."""
+@dataclass(frozen=True)
+class Timed:
+    """A step of a training: what the plan computes of it, the speeds of this machine, and what it took."""
+
+    name: str
+    here: Setting  # whose card has the speeds of this machine
+    flops: float
+    moved: float  # bytes beside the products
+    adapter: float  # FLOPs of the speech adapter
+    seconds: float
+
+    def planned(self, reached: float = 1.0) -> float:
+        """Return the planned seconds, where products reach such a share of the speed of a large one."""
+        setting = replace(self.here, assumed=replace(self.here.assumed, reached=reached))
+        return setting.seconds(self.flops, self.moved, 0, self.adapter)
+
+    @property
+    def reached(self) -> float:
+        """The share of the speed of a large product at which the plan is what the step took."""
+        moving = self.here.seconds(0.0, self.moved, 0)
+        return (self.planned() - moving) / (self.seconds - moving)
+
+    def row(self, reached: float = 1.0) -> Row:
+        """Return planned and measured time."""
+        return Row(f"{self.name}: time, `--reached {reached:.2f}`", self.planned(reached), self.seconds, "s")
+
+
+def timed(name: str, setting: Setting, task: nn.Module, batch: Batch, adapter: float, rounds: int) -> Timed:
+    """Measure the seconds of a step and the speeds of this machine, which are printed."""
 
     def step() -> None:
         task("train", range(batch.prompts))[0].backward()
@@ -221,7 +249,7 @@ def of_time(name: str, setting: Setting, task: nn.Module, batch: Batch, adapter:
         f"{name}: a product reaches {1e3 * tflops:.0f} GFLOP/s, a sum of activations {bandwidth:.1f} GB/s.", flush=True
     )
     here = replace(setting, card=setting.card._replace(fp32_tflops=tflops, bandwidth_gb=bandwidth))
-    yield Row(f"{name}: time", here.seconds(flops, moved, 0, adapter), statistics.fmean(spent), "s")
+    return Timed(name, here, flops, moved, adapter, statistics.fmean(spent))
 
 
 def of_optimiser(setting: Setting, task: nn.Module, batch: Batch) -> Iterator[Row]:
@@ -298,8 +326,11 @@ def checked(config: AlignCapConfig, models: Path, rounds: int) -> list[Row]:
 
         rows += of_optimiser(setting, align(model), aligned)
         rows += of_step("alignment", setting, align(model), aligned, 3 * size * adapting)
+        few, times = batch_of(model, items[:TOGETHER], 1), []
         if rounds:
-            rows += of_time("alignment", setting, align(model), aligned, 3 * size * adapting, rounds)
+            for batch in (aligned, few):
+                name = f"alignment of {batch.prompts} utterances"
+                times.append(timed(name, setting, align(model), batch, 3 * batch.prompts * adapting, rounds))
         model.llm.set_attn_implementation("sdpa")
         fused = replace(setting, config=with_compute(config, device="auto", precision="fp32"))
         rows += of_step("alignment, fused attention", fused, align(model), aligned, 0.0)
@@ -308,11 +339,12 @@ def checked(config: AlignCapConfig, models: Path, rounds: int) -> list[Row]:
         task = preference(model, own, items[:pairs])
         rows += of_step("preference", setting, task, paired, pairs * adapting)
         if rounds:
-            rows += of_time("preference", setting, task, paired, pairs * adapting, rounds)
+            times.append(timed(f"preference of {pairs} pairs", setting, task, paired, pairs * adapting, rounds))
+            rows += [times[0].row(), *(step.row(times[0].reached) for step in times[1:])]
         rounded = replace(setting, config=with_compute(config, device="auto", precision="bf16"))
         model = built(rounded, folder)
         model.llm.set_attn_implementation("sdpa")
-        few = batch_of(model, items[:TOGETHER], 1)  # a CPU without bf16 is slow
+        # Few, for a CPU without bf16 is slow.
         rows += of_step("alignment, fused attention, bf16", rounded, align(model), few, 0.0)
     return rows
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from clips import speed_lines, take_turns
+from clips import arithmetic, speed_lines, take_turns
 from datasets import Dataset
 from peft import LoraConfig
 from torch import Tensor
@@ -116,9 +116,11 @@ def main() -> None:
         order = [tensor.sort(0).values for tensor in (known, theirs_known)]  # its loader shuffles
         apart = float((order[0] - order[1]).abs().max())
         assert apart < 1e-3, f"reference log-probabilities differ by {apart} nat"
-        spent, _ = take_turns({"DPOTrainer of TRL": their_step, "ours": step}, arguments.rounds)
+        ways = {"DPOTrainer of TRL": their_step, "ours": step}
+        spent, _ = take_turns(ways, arguments.rounds)
     print("\n".join(markdown_table("lrr", [f"DPO step of {PAIRS} pairs", "s", "times as fast"], speed_lines(spent))))
     print(f"Reference log-probabilities differ by {apart:.1e} nat, so both read the same tokens.")
+    print(arithmetic(ways))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from captioning import NEW_TOKENS, by_transformers, parser_of_clips, prompts_of
-from clips import evenly, speed_lines, take_turns
+from clips import arithmetic, evenly, speed_lines, take_turns
 
 from aligncap.captioner.generate import Sampling, generate
 from aligncap.captioner.model import CaptionModel
@@ -67,6 +67,7 @@ def main() -> None:
         line += [str(tokens), f"{logprob / tokens:.3f}"]
     head = [f"K = {options.samples} candidates", "s an utterance", "times as fast", "tokens", "nat a token"]
     print("\n".join(markdown_table("lrrrr", head, lines)))
+    print(arithmetic(ways, len(clips)))
 
 
 if __name__ == "__main__":

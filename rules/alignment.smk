@@ -18,7 +18,7 @@ rule warm_start:
         "../envs/llm.yaml"
     threads: THREADS * PROCESSES
     resources:
-        gpu=GPU * PROCESSES,
+        gpu=gpus(PROCESSES),
         mem_mb=more(4000 * PROCESSES),
         runtime=more(240),
     params:
@@ -71,7 +71,7 @@ if settings.teacher.adapt:
             "../envs/llm.yaml"
         threads: THREADS * PROCESSES
         resources:
-            gpu=GPU * PROCESSES,
+            gpu=gpus(PROCESSES),
             mem_mb=more(6000 * PROCESSES),
             runtime=more(720),
         params:
@@ -102,7 +102,7 @@ rule teacher_responses:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=gpus(1),
         mem_mb=more(6000),
         runtime=more(720),
     params:
@@ -134,7 +134,7 @@ rule teacher_logits:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=gpus(1),
         mem_mb=more(6000),
         runtime=more(720),
     params:
@@ -170,8 +170,8 @@ rule train_alignment:
         "../envs/llm.yaml"
     threads: THREADS * PROCESSES
     resources:
-        gpu=GPU * PROCESSES,
-        mem_mb=more(8000 * PROCESSES),
+        gpu=gpus(PROCESSES),
+        mem_mb=more(6000 * PROCESSES),
         runtime=more(1440),
     params:
         corpora=TRAIN,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from aligncap.config import JudgeName
+from aligncap.devices import gpu_here
 from aligncap.job import HELD_VARIABLE, held_run, hold_run, join_run
 from aligncap.systems import candidates_name, corpus_names, judge_named, keys_of_judge, lineage, load, pairs_name
 from aligncap.systems import plain_name, resolve_system, seed_members, variant
@@ -43,8 +44,6 @@ STAGES = contents.stages(settings)
 MEMBERS = seed_members(settings)  # trained system -> itself and {system}@{seed}, with their seeds
 EFFECTIVE = {system: resolve_system(settings, system) for system in settings.systems}
 THREADS = settings.compute.threads
-# Model jobs take the accelerator in turn. `auto` may find one; `cpu` looks for none, so cores alone decide.
-GPU = 0 if settings.compute.device == "cpu" else 1
 # Training jobs alone may have several processes; no other rule depends on how they are started.
 PROCESSES = settings.launch.processes
 
@@ -244,9 +243,25 @@ def judge_answers(judge):
     return existing(judge.human.answers) if judge.name == "human" else []
 
 
+def gpus(count):
+    """Return a function that says how many accelerators a model job asks for.
+
+    `cpu` looks for none. Where `auto` would find none on this machine, as many jobs run at once as cores and memory
+    allow. A dry run says what asks for one, and a cluster's nodes may have what this machine has not. Snakemake knows
+    which of them it is only when it asks for the resources of a job.
+    """
+
+    def asked(wildcards):
+        here = workflow.local_exec and not workflow.dryrun
+        none = settings.compute.device == "cpu" or (settings.compute.device == "auto" and here and not gpu_here())
+        return 0 if none else count
+
+    return asked
+
+
 def gpu_of(judge):
-    """Return the accelerators that a judge uses; only an LLM on this machine uses one."""
-    return GPU if judge.name == "local" else 0
+    """Return what a judge asks for; only an LLM on this machine uses an accelerator."""
+    return gpus(1) if judge.name == "local" else lambda wildcards: 0
 
 
 def teacher_responses_of(system, corpus=None):

@@ -107,7 +107,7 @@ rule transcripts:
         "../envs/speech.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=gpus(1),
         mem_mb=more(3000),
         runtime=more(240),
     params:
@@ -133,7 +133,7 @@ rule speech_features:
         "../envs/speech.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=gpus(1),
         mem_mb=more(4000),
         runtime=more(240),
     params:

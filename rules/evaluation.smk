@@ -40,7 +40,7 @@ rule caption_testset:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=gpus(1),
         mem_mb=more(6000),
         runtime=more(240),
     params:
@@ -148,7 +148,7 @@ rule train_instrument:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=gpus(1),
         mem_mb=more(4000),
         runtime=more(60),
     params:
@@ -176,7 +176,7 @@ rule second_opinion:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=gpus(1),
         mem_mb=more(4000),
         runtime=more(60),
     params:

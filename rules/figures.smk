@@ -144,7 +144,7 @@ rule representations:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=gpus(1),
         mem_mb=more(6000),
         runtime=more(60),
     params:

@@ -16,7 +16,7 @@ rule candidates:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=gpus(1),
         mem_mb=more(6000),
         runtime=more(720),
     params:
@@ -51,7 +51,7 @@ rule judge_scores:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=lambda w: gpu_of(judge_of(w.pairs, w.judge)),
+        gpu=lambda w: gpu_of(judge_of(w.pairs, w.judge))(w),
         mem_mb=more(6000),
         runtime=more(720),
     params:
@@ -110,7 +110,7 @@ rule reference_logps:
         "../envs/llm.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=gpus(1),
         mem_mb=more(6000),
         runtime=more(240),
     params:
@@ -141,8 +141,8 @@ rule train_preference:
         "../envs/llm.yaml"
     threads: THREADS * PROCESSES
     resources:
-        gpu=GPU * PROCESSES,
-        mem_mb=more(8000 * PROCESSES),
+        gpu=gpus(PROCESSES),
+        mem_mb=more(6000 * PROCESSES),
         runtime=more(1440),
     params:
         corpora=TRAIN,

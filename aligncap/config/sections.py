@@ -25,9 +25,9 @@ class Compute(Section):
         "auto", description="where models run: cpu, cuda (a GPU), or auto, which takes a GPU where there is one"
     )
     threads: Count = Field(
-        2,
-        description="number of threads that Torch takes; fixed, because another number changes how sums are rounded "
-        "and so the bytes of checkpoints",
+        1,
+        description="number of threads that Torch takes in a job; fixed, because another number changes how sums are "
+        "rounded and so the bytes of checkpoints; two jobs of one thread are faster than one of two",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",

@@ -56,7 +56,7 @@ def test_a_rule_takes_the_accelerator_if_its_code_can_use_one(rule: str) -> None
     using = {name for name, path in modules.items() if "pick_device(compute)" in path.read_text()}
     if rule != "speech_features":
         using.discard("aligncap.speech.features")  # others only read features with it
-    assert bool(re.search(r"\bgpu=(GPU|.*gpu_of)", RULES[rule])) == bool(using)
+    assert bool(re.search(r"\bgpu=(gpus|.*gpu_of)", RULES[rule])) == bool(using)
 
 
 # What rule bodies unpack, by the text that stands there.

@@ -72,7 +72,7 @@ if settings.teacher.adapt:
         threads: THREADS * PROCESSES
         resources:
             gpu=gpus(PROCESSES),
-            mem_mb=more(6000 * PROCESSES),
+            mem_mb=more(4000 * PROCESSES),
             runtime=more(720),
         params:
             corpora=TRAIN,
@@ -103,7 +103,7 @@ rule teacher_responses:
     threads: THREADS
     resources:
         gpu=gpus(1),
-        mem_mb=more(6000),
+        mem_mb=more(3000),
         runtime=more(720),
     params:
         corpora=TRAIN,
@@ -135,7 +135,7 @@ rule teacher_logits:
     threads: THREADS
     resources:
         gpu=gpus(1),
-        mem_mb=more(6000),
+        mem_mb=more(3000),
         runtime=more(720),
     params:
         corpora=TRAIN,

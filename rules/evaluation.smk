@@ -41,7 +41,7 @@ rule caption_testset:
     threads: THREADS
     resources:
         gpu=gpus(1),
-        mem_mb=more(6000),
+        mem_mb=more(3000),
         runtime=more(240),
     params:
         decoding=plain(settings.decoding),

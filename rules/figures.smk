@@ -145,7 +145,7 @@ rule representations:
     threads: THREADS
     resources:
         gpu=gpus(1),
-        mem_mb=more(6000),
+        mem_mb=more(3000),
         runtime=more(60),
     params:
         corpora=TRAIN,

@@ -26,7 +26,7 @@ rule judge_captions:
     threads: THREADS
     resources:
         gpu=gpu_of(CAPTION_JUDGE),
-        mem_mb=more(6000),
+        mem_mb=more(3000),
         runtime=more(720),
     params:
         systems=JUDGED,

@@ -17,7 +17,7 @@ rule candidates:
     threads: THREADS
     resources:
         gpu=gpus(1),
-        mem_mb=more(6000),
+        mem_mb=more(3000),
         runtime=more(720),
     params:
         corpora=TRAIN,
@@ -52,7 +52,7 @@ rule judge_scores:
     threads: THREADS
     resources:
         gpu=lambda w: gpu_of(judge_of(w.pairs, w.judge))(w),
-        mem_mb=more(6000),
+        mem_mb=more(3000),
         runtime=more(720),
     params:
         corpora=TRAIN,
@@ -111,7 +111,7 @@ rule reference_logps:
     threads: THREADS
     resources:
         gpu=gpus(1),
-        mem_mb=more(6000),
+        mem_mb=more(3000),
         runtime=more(240),
     params:
         corpora=TRAIN,
@@ -142,7 +142,7 @@ rule train_preference:
     threads: THREADS * PROCESSES
     resources:
         gpu=gpus(PROCESSES),
-        mem_mb=more(6000 * PROCESSES),
+        mem_mb=more(4000 * PROCESSES),
         runtime=more(1440),
     params:
         corpora=TRAIN,

@@ -56,7 +56,7 @@ def test_a_job_at_its_time_limit_goes_on_with_more_time(local: Project, finished
     without(finished, "checkpoints/kd")
     process = started(finished, [*ENTRY, TRACKED, "--", TRAINED])
     with training_held(finished, process) as (job, worker):
-        assert (job.minutes, job.memory) == (1440, 8000)  # as the rule says
+        assert (job.minutes, job.memory) == (1440, 6000)  # as the rule says
         slurm("scontrol", "update", f"JobId={job.number}", "TimeLimit=1")
         until(lambda: jobs_of(finished)[0].state == "TIMEOUT", 300, process)
         assert not worker.is_running(), "SLURM has left a process of the job"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from aligncap import devices
+
 TAKE = """
 import os, sys, time
 from aligncap.devices import VISIBLE, take_devices
@@ -114,3 +116,11 @@ def test_a_job_takes_as_many_as_it_has_processes_if_its_rule_uses_any(machine, g
     command = [sys.executable, "-c", JOB, str(parts), str(granted), str(processes)]
     done = subprocess.run(command, env=machine("GPU-a", "GPU-b"), text=True, capture_output=True, check=True)
     assert done.stdout.strip() == want, "Snakemake lowers `gpu=2` to what --resources says"
+
+
+def test_a_gpu_is_known_by_its_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = tmp_path / "nvidiactl"
+    monkeypatch.setattr(devices, "DRIVERS", (str(tmp_path / "kfd"), str(driver)))
+    assert not devices.gpu_here()
+    driver.touch()
+    assert devices.gpu_here()

@@ -10,6 +10,7 @@ import pytest
 from snakemake_project import ROOT, SMOKE, Job, Project
 from stacks import Stack, configfiles
 
+from aligncap.devices import gpu_here
 from aligncap.serving import cli
 from aligncap.systems import load
 
@@ -116,6 +117,16 @@ def test_the_default_profile_is_taken_by_itself(project: Project) -> None:
     assert "Using workflow specific profile profiles/default" in text
     assert text.count("gpu=1") > 10, "model jobs take the accelerator"
     assert "resources: tmpdir=" in text and "gpu=1" not in project.run("-n", *SMOKE), "smoke says device: cpu"
+
+
+@pytest.mark.skipif(gpu_here(), reason="this machine has a GPU")
+def test_without_a_gpu_model_jobs_wait_for_none(project: Project) -> None:
+    """A dry run says what would ask for one; the run itself asks for none, and so needs no `gpu` to share."""
+    asked = ("results/smoke/features/synthetic_de.parquet", *SMOKE, "--config", 'compute={"device": "auto"}')
+    alone = ("--resources", "gpu=0", "java=1")
+    assert "gpu=1" in project.run("-n", *alone, *asked)
+    assert "gpu=1" not in project.run(*alone, *asked)
+    assert (project.folder / asked[0]).is_file()
 
 
 def test_training_jobs_alone_take_a_gpu_for_each_of_their_processes(project: Project) -> None:

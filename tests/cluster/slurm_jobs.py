@@ -58,7 +58,7 @@ def jobs_of(project: Project) -> list[SlurmJob]:
     found = []
     for line in told.splitlines():
         fields = dict(re.findall(r"(\S+?)=(\S*)", line))
-        if fields.get("WorkDir") != str(project.folder):
+        if fields.get("WorkDir") != str(project.folder) or "Comment" not in fields:  # another's, or one of `srun`
             continue
         gpus = re.search(r"gpu:(\d+)", fields.get("TresPerJob", ""))
         found.append(

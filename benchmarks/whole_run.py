@@ -42,9 +42,10 @@ def main() -> None:
     """Read the options, run both in turn, and print a table."""
     parser = parser_of_turns(__doc__)
     parser.add_argument("commit", help="the other commit of this repository")
-    parser.add_argument("arguments", nargs="*", help="of tools/run_pipeline.py; none: the demo")
     parser.add_argument("--keep", type=Path, help="a folder for the clones")
-    options = parser.parse_args()
+    given = sys.argv[1:]
+    own = given.index("--") if "--" in given else len(given)
+    options, arguments = parser.parse_args(given[:own]), given[own + 1 :]
     with tempfile.TemporaryDirectory() as temporary:
         base = (options.keep or Path(temporary)).resolve()
         base.mkdir(parents=True, exist_ok=True)
@@ -53,15 +54,15 @@ def main() -> None:
 
         def way(name: str, commit: str) -> None:
             bare_clone(commit, base / name)
-            run(base / name, options.arguments)
+            run(base / name, arguments)
 
         spent, _ = take_turns(
             {options.commit: lambda: way("other", options.commit), "this": lambda: way("this", "HEAD")},
             options.rounds,
             warm=0,
         )
-    title = "the demo" if not options.configfile else f"`{' '.join(options.arguments)}`"
-    print("\n".join(markdown_table("lrr", [title, "s", "times as fast"], speed_lines(spent))))
+    title = " ".join(["run_pipeline.py", *arguments])
+    print("\n".join(markdown_table("lrr", [f"`{title}`", "s", "times as fast"], speed_lines(spent))))
 
 
 if __name__ == "__main__":

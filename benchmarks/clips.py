@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch.utils.flop_counter import FlopCounterMode
-
 
 def evenly(folder: Path, count: int) -> list[Path]:
     """Return so many files of a folder, at equal distances in the order of their names."""
@@ -61,6 +59,8 @@ def arithmetic(ways: Mapping[str, Callable[[], Any]], each: int = 1) -> str:
 
     Their ratio is how many times as fast the last way would be than the first, if both reached the same FLOP/s.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # few scripts need torch
+
     counted = []
     for way in ways.values():
         with FlopCounterMode(display=False) as counter:

@@ -261,7 +261,7 @@ def gpus(count):
 
 def gpu_of(judge):
     """Return what a judge asks for; only an LLM on this machine uses an accelerator."""
-    return gpus(1) if judge.name == "local" else lambda wildcards: 0
+    return gpus(1 if judge.name == "local" else 0)
 
 
 def teacher_responses_of(system, corpus=None):

@@ -20,9 +20,11 @@ include: "rules/shards.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
+include: "rules/gaps.smk"
 
 
 rule all:
     default_target: True
     input:
         targets(),
+        gaps,

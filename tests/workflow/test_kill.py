@@ -156,6 +156,23 @@ def test_kills_at_random_lose_nothing(
     tell(RUNS + WORKERS)
 
 
+def test_what_a_killed_job_removed_is_made_again_and_what_a_person_removed_is_not(
+    smoke: Project, smoke_copy: Project
+) -> None:
+    captions = "results/smoke/in_domain/captions/kd/synthetic_en.parquet"
+    (smoke_copy.folder / captions).unlink()
+    assert "Nothing to be done" in smoke_copy.run("-n", *SMOKE)
+    shutil.copy2(smoke.folder / captions, smoke_copy.folder / captions)
+    process = started(smoke_copy, [*ENTRY, "--forcerun", "caption_devset", "--", captions])
+    while (smoke_copy.folder / captions).exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    killed(process)
+    assert not (smoke_copy.folder / captions).exists()
+    smoke_copy.execute(ENTRY)
+    assert digests(smoke_copy) == digests(smoke)
+
+
 def held(path: Path, how: int) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT)

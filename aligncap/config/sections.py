@@ -88,8 +88,9 @@ class Transcripts(Section):
 class Features(Section):
     """Features of the frozen speech encoder, extracted once."""
 
-    layers: tuple[int, ...] = Field(
+    layers: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         (1, 2, 3),
+        min_length=1,
         description="hidden states that are kept; 0 is what enters the first layer, and early ones carry most emotion",
     )
     pool: Count = Field(4, description="number of frames averaged into one; Whisper has 50 frames a second")

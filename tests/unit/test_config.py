@@ -145,6 +145,8 @@ def test_published_splits_of_a_data_set_share_no_clip():
         ({"preference": {"beta": "much"}}, r"preference\.beta: .*got 'much'"),
         ({"preference": {"beta": 0}}, r"preference\.beta: .*greater than 0.*got 0"),
         ({"splits": {"dev": 0.9}}, "leave no speaker for alignment"),
+        ({"features": {"layers": [-1]}}, r"features\.layers\.0: .*greater than or equal to 0.*got -1"),
+        ({"features": {"layers": []}}, r"features\.layers: .*at least 1"),
         ({"splits": {"dev": 0}}, r"splits\.dev: .*greater than 0"),
         ({"splits": {"adapt": 0}}, r"splits\.adapt: 0 leaves the teacher nothing"),
         ({"splits": {"adapt": 0, "preference": 0}, "teacher": {"adapt": False}}, r"no utterance is left to sample"),

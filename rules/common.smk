@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -64,17 +65,25 @@ def models_by_name():
 
 
 MODELS = models_by_name()
+
+
+@cache
+def variant_of(system, sections):
+    """Return the name of the artifact that a system shares with those whose sections are equal."""
+    return variant(settings, system, sections)
+
+
 # Artifacts that systems share when their effective settings are equal: name -> a system that has these settings.
 WARM_START = {
-    variant(settings, s, WARM_START_SECTIONS): s for s in of_stage("alignment") if EFFECTIVE[s].adapter.type != "none"
+    variant_of(s, WARM_START_SECTIONS): s for s in of_stage("alignment") if EFFECTIVE[s].adapter.type != "none"
 }
 TEACHER = {
-    variant(settings, s, TEACHER_SECTIONS): s
+    variant_of(s, TEACHER_SECTIONS): s
     for s in of_stage("alignment")
     if EFFECTIVE[s].alignment.kd_weight > 0 and not EFFECTIVE[s].teacher.live
 }
 RESPONSES = {
-    variant(settings, s, RESPONSES_SECTIONS): s
+    variant_of(s, RESPONSES_SECTIONS): s
     for s in of_stage("alignment")
     if EFFECTIVE[s].teacher.responses != "reference"
 }
@@ -218,7 +227,7 @@ def teacher_logits_of(system):
     """Return a system's cached teacher distributions; none without distillation or with a live teacher."""
     if EFFECTIVE[system].alignment.kd_weight == 0 or EFFECTIVE[system].teacher.live:
         return []
-    name = variant(settings, system, TEACHER_SECTIONS)
+    name = variant_of(system, TEACHER_SECTIONS)
     return of_train(f"<results>/teacher_logits/{name}/{{corpus}}.parquet")
 
 
@@ -268,7 +277,7 @@ def teacher_responses_of(system, corpus=None):
     """Return the teacher's responses for a system, of one corpus or of all; none where it learns from captions."""
     if EFFECTIVE[system].teacher.responses == "reference":
         return []
-    name = variant(settings, system, RESPONSES_SECTIONS)
+    name = variant_of(system, RESPONSES_SECTIONS)
     path = f"<results>/teacher_responses/{name}/{{corpus}}.parquet"
     return of_train(path) if corpus is None else [path.replace("{corpus}", corpus)]
 
@@ -277,7 +286,7 @@ def warm_start_of(system):
     """Return the warm-started adapter of a system; none where it has no adapter."""
     if EFFECTIVE[system].adapter.type == "none":
         return []
-    return [f"<results>/warm_start/{variant(settings, system, WARM_START_SECTIONS)}/adapter.safetensors"]
+    return [f"<results>/warm_start/{variant_of(system, WARM_START_SECTIONS)}/adapter.safetensors"]
 
 
 INPUTS = training_inputs()

@@ -83,9 +83,7 @@ TEACHER = {
     if EFFECTIVE[s].alignment.kd_weight > 0 and not EFFECTIVE[s].teacher.live
 }
 RESPONSES = {
-    variant_of(s, RESPONSES_SECTIONS): s
-    for s in of_stage("alignment")
-    if EFFECTIVE[s].teacher.responses != "reference"
+    variant_of(s, RESPONSES_SECTIONS): s for s in of_stage("alignment") if EFFECTIVE[s].teacher.responses != "reference"
 }
 CANDIDATES = {candidates_name(settings, s): s for s in of_stage("preference")}
 PAIRS = {pairs_name(settings, s): s for s in of_stage("preference")}

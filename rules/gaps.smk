@@ -15,7 +15,10 @@ def made_from(file):
 
 
 def finished(file):
-    """Return whether the job that made a file last ended well; what failed has no record, what was killed a mark."""
+    """Return whether the job that made a file last ended well.
+
+    What failed has no record, and what was killed a mark, or no record where the entry has cleared it.
+    """
     records = workflow.persistence
     return records.metadata(IOFile(file)) is not None and not records._filter_incomplete_keys([file])
 

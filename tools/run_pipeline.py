@@ -24,6 +24,7 @@ from aligncap.storage import MAKING, storing
 from aligncap.systems import corpus_names, lineage, load
 
 PLUGINS = Path("tools", "logger")  # of Snakemake's, for nobody but the Snakemake that is started here
+LOCKS = Path(".snakemake", "locks")
 NO_AUDIO = "--no-audio"  # our own: the report holds no recordings
 QUIET = {"-n", "--dry-run", "--dryrun", "--lint", "--unlock", "--dag", "--rulegraph", "--summary", "-h", "--help"}
 DEAREST = 5  # stages that the summary names, where the run has shown them all
@@ -159,12 +160,25 @@ def run(arguments: list[str], locks: tuple[int, ...], config: AlignCapConfig, ag
     return status
 
 
+def clear(arguments: list[str]) -> None:
+    """Clear the locks of a Snakemake that was killed, and its records of what it was to make and is not there.
+
+    So Snakemake knows that a file was not removed by a person (rules/gaps.smk), also where it was killed between the
+    removal and its own note of it.
+    """
+    told = [path.read_text(encoding="utf-8").splitlines() for path in LOCKS.glob("*.output.lock")]
+    missing = sorted({name for names in told for name in names if not Path(name).exists()})
+    asks = [["--unlock"], ["--cleanup-metadata", *missing, "--cores", "1"]]
+    for ask in asks if missing else asks[:1]:
+        subprocess.run([sys.executable, "-m", "snakemake", *ask, *arguments], capture_output=True, check=False)
+
+
 def start(arguments: list[str], config: AlignCapConfig, again: str) -> int:
     """Take the locks, clear those of a Snakemake that was killed, and run; the exit status. Arguments as ``run``."""
     locks = hold_run(None if QUIET & set(arguments) else results_of(config))
     os.environ[HELD_VARIABLE] = held_run()
-    if any(Path(".snakemake", "locks").glob("*")):
-        subprocess.run([sys.executable, "-m", "snakemake", "--unlock", *arguments], capture_output=True, check=False)
+    if any(LOCKS.glob("*")):
+        clear(arguments)
     numbered = ("-j", "--jobs", "-c", "--cores", "--profile", "--workflow-profile")  # a profile says how many at once
     if not any(argument.startswith(numbered) for argument in arguments):
         arguments = ["-j", str(os.cpu_count() or 1), *arguments]

@@ -71,10 +71,10 @@ report: setup ## bring only the report of CONFIG up to date, with what it stands
 	$(RUN) --configfile $(CONFIG) --until report $(if $(filter off,$(AUDIO)),--no-audio)
 
 test: setup ## unit, fault and workflow tests, WORKERS=2 at a time; says what was skipped and why
-	OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/cluster
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -rfEs -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/cluster
 
 faults: setup ## the long fault tests: 1,000 mixed files, kills in every rule and 200 at random; hours
-	ALIGNCAP_FAULTS=long OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs tests/faults tests/unit/serving/test_mixed_folder.py tests/workflow/test_kill.py tests/workflow/test_same_bytes.py --timeout 36000
+	ALIGNCAP_FAULTS=long OMP_NUM_THREADS=1 $(PY) -m pytest -q -rfEs tests/faults tests/unit/serving/test_mixed_folder.py tests/workflow/test_kill.py tests/workflow/test_same_bytes.py --timeout 36000
 
 cluster: cluster-plugins ## profiles/slurm on a SLURM that is installed by apt-get and started here, as root; profiles/kubernetes dry
 	@command -v slurmctld >/dev/null && command -v munged >/dev/null || { \
@@ -82,7 +82,7 @@ cluster: cluster-plugins ## profiles/slurm on a SLURM that is installed by apt-g
 	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends slurm-wlm munge >/dev/null; }
 	@$(PIP) install -qq -c requirements.lock --upgrade --target build/kubernetes $$($(EXTRAS) kubernetes cluster-test)
 	@trap 'tests/cluster/slurm.sh stop' EXIT; tests/cluster/slurm.sh start; \
-	OMP_NUM_THREADS=1 $(PY) -m pytest -q -rs tests/cluster
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -rfEs tests/cluster
 
 cluster-plugins: setup ## install Snakemake's plugin for Slurm into .venv, which profiles/slurm needs
 	@$(PIP) install -qq -c requirements.lock $$($(EXTRAS) cluster)

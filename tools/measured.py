@@ -140,7 +140,8 @@ def quoted(page: str, docs: Path = DOCS) -> str:
         path = docs / found[1]
         if not path.is_file():
             raise ArtifactError(f"{path}: quoted by a page and not there; make it with tools/measured.py results/…")
-        return f"<!-- {found[1]} -->\n\n{markdown(path)}"
+        behind = "" if found[2] or found.end() == len(page) else "\n"  # a new table is not yet parted from the text
+        return f"<!-- {found[1]} -->\n\n{markdown(path)}{behind}"
 
     return QUOTED.sub(table, page)
 

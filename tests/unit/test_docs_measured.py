@@ -92,7 +92,7 @@ def test_pages_get_the_tables_of_a_run(results: Path, tmp_path: Path, monkeypatc
     measured.main()
     new = (docs / "page.md").read_text(encoding="utf-8")
     assert new == (
-        f"# Page\n\n{marker.format('zero_shot')}{ZERO_SHOT}\nText.\n\n{marker.format('claims')}{CLAIMS}End.\n"
+        f"# Page\n\n{marker.format('zero_shot')}{ZERO_SHOT}\nText.\n\n{marker.format('claims')}{CLAIMS}\nEnd.\n"
     )
     assert ZERO_SHOT in capsys.readouterr().out
     assert measured.quoted(new.replace("0.398", "0.399"), docs) == new, "a typed digit is found"

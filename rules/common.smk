@@ -44,6 +44,7 @@ TRAIN, TEST, UNLABELLED = (corpus_names(settings, role) for role in ("train", "t
 STAGES = contents.stages(settings)
 MEMBERS = seed_members(settings)  # trained system -> itself and {system}@{seed}, with their seeds
 EFFECTIVE = {system: resolve_system(settings, system) for system in settings.systems}
+RESULTS = f"results/{settings.experiment}"
 THREADS = settings.compute.threads
 # Training jobs alone may have several processes; no other rule depends on how they are started.
 PROCESSES = settings.launch.processes
@@ -100,9 +101,9 @@ def one_of(names):
 
 
 pathvars:
-    results=f"results/{settings.experiment}",
+    results=RESULTS,
     logs=f"logs/{settings.experiment}",
-    benchmarks=f"results/{settings.experiment}/benchmarks",
+    benchmarks=f"{RESULTS}/benchmarks",
 
 
 wildcard_constraints:
@@ -358,7 +359,7 @@ onstart:
     os.environ[DIGESTS_VARIABLE] = json.dumps(DIGESTS)
     if HELD_VARIABLE not in os.environ:
         try:
-            hold_run(Path("results") / settings.experiment)
+            hold_run(Path(RESULTS))
         except AlignCapError as error:
             raise WorkflowError(str(error)) from None
         os.environ[HELD_VARIABLE] = held_run()
@@ -373,7 +374,7 @@ onsuccess:
         from aligncap.tracking.syncing import finish_pipeline
         from aligncap.tracking.results import record_results
 
-        record_results(settings, Path("results") / settings.experiment)
+        record_results(settings, Path(RESULTS))
         finish_pipeline(settings.experiment, ok=True)
 
 

@@ -17,7 +17,8 @@ def made_from(file):
 def finished(file):
     """Return whether the job that made a file last ended well.
 
-    What failed has no record, and what was killed a mark, or no record where the entry has cleared it.
+    What failed has no record, and what was killed a mark, or no record where the entry has cleared it. Snakemake's
+    public `incomplete` says nothing of a file that is missing, so its private twin is asked.
     """
     records = workflow.persistence
     return records.metadata(IOFile(file)) is not None and not records._filter_incomplete_keys([file])
@@ -25,7 +26,7 @@ def finished(file):
 
 def gaps(wildcards):
     """Return the files that are missing, by no wish of anybody, although what was made from them is there."""
-    files = [path.replace("<results>", f"results/{settings.experiment}") for path in targets()]
+    files = [path.replace("<results>", RESULTS) for path in targets()]
     seen, missing = set(files), set()
     for file in files:  # grows
         there = Path(file).exists() and finished(file)

@@ -5,11 +5,15 @@ It is computed from the syntax trees without docstrings, so that editing a comme
 """
 
 import ast
+import contextlib
 import copy
 import hashlib
 import importlib.metadata
 import importlib.util
+import json
+import os
 import re
+import sys
 from collections.abc import Iterator
 from functools import cache, wraps
 from pathlib import Path
@@ -175,3 +179,35 @@ def code_digest(script: str | Path) -> str:
         named = frozenset().union(*map(_texts, (Path(script), *modules.values())))
         parts.append(_schemas_digest(schemas, named & _texts(schemas)))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def code_state(project: Path) -> str:
+    """Return SHA-256 over all that the digests come of: scripts, package, plugins, this file and the Python."""
+    digest = hashlib.sha256(f"{sys.version} {plugins()}".encode())
+    digest.update((project / "rules" / "code_digest.py").read_bytes())
+    packages = {PACKAGE, *(module.split(".")[0] for group in plugins().values() for module in group)}
+    for folder in (project / "workflow_scripts", *map(package_folder, sorted(packages))):
+        for path in sorted(folder.rglob("*")):
+            if path.suffix != ".pyc" and path.is_file():
+                content = path.read_bytes()
+                digest.update(f"{folder.name} {path.relative_to(folder)} {len(content)} ".encode() + content)
+    return digest.hexdigest()
+
+
+def code_digests(project: Path, kept: Path) -> dict[str, str]:
+    """Return the digest of each file in ``workflow_scripts`` of a project, by the file's name without suffix.
+
+    They take more than a second, so the file ``kept`` holds them, for as long as nothing changes that they come of.
+    """
+    state = code_state(project)
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # missing or damaged
+        known = json.loads(kept.read_text(encoding="utf-8"))
+        if known["state"] == state:
+            return dict(known["digests"])
+    digests = {path.stem: code_digest(path) for path in sorted((project / "workflow_scripts").glob("*.py"))}
+    temporary = kept.with_name(f"{kept.name}.{os.getpid()}")
+    with contextlib.suppress(OSError):  # a folder that can only be read
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps({"state": state, "digests": digests}), encoding="utf-8")
+        temporary.replace(kept)
+    return digests

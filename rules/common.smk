@@ -129,14 +129,13 @@ def more(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
-# What the run has computed, for its jobs on a cluster: each of them reads this file anew, which took seconds.
+# What the run has computed, for its jobs on a cluster: each of them reads this file anew.
 DIGESTS_VARIABLE = "ALIGNCAP_DIGESTS"
 DIGESTS = {} if workflow.is_main_process else json.loads(os.environ.get(DIGESTS_VARIABLE, "{}"))
+DIGESTS = DIGESTS or code_digests(Path(workflow.basedir), Path(".snakemake/code_digests.json"))
 
 
 def digest(script):
-    if script not in DIGESTS:
-        DIGESTS[script] = code_digest(Path(workflow.basedir) / "workflow_scripts" / f"{script}.py")
     return DIGESTS[script]
 
 

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "rules"))
+import code_digest  # noqa: E402
+
+KEPT = Path(".snakemake/code_digests.json")
 PARTS = (
     "Snakefile",
     "config.yaml",
@@ -98,4 +102,7 @@ def new_project(folder: Path) -> Project:
             shutil.copytree(source, folder / part, ignore=ignore)
         else:
             shutil.copy2(source, folder / part)
+    code_digest.code_digests(ROOT, ROOT / KEPT)
+    (folder / KEPT).parent.mkdir()
+    shutil.copy2(ROOT / KEPT, folder / KEPT)  # no run computes again what they all would
     return Project(folder)

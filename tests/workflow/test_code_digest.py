@@ -13,7 +13,10 @@ from snakemake_project import ROOT
 
 
 def digests(package: Path, plugins: dict[str, list[str]] | None = None) -> ModuleType:
-    """A fresh copy of rules/code_digest.py (it caches) that looks at ``package`` and plugins beside it."""
+    """A fresh copy of rules/code_digest.py (it caches) that looks at ``package`` and plugins beside it.
+
+    Its list ``asked`` says of which scripts it has computed the closure.
+    """
     spec = importlib.util.spec_from_file_location("code_digest", ROOT / "rules" / "code_digest.py")
     assert spec and spec.loader
     loaded = importlib.util.module_from_spec(spec)
@@ -21,6 +24,8 @@ def digests(package: Path, plugins: dict[str, list[str]] | None = None) -> Modul
     loaded.package_folder = lambda name: package.with_name(name)
     if plugins is not None:
         loaded.plugins = lambda: plugins
+    loaded.asked, closure = [], loaded.closure
+    loaded.closure = lambda script: loaded.asked.append(script) or closure(script)
     return loaded
 
 
@@ -94,6 +99,56 @@ def test_a_plugin_that_is_installed_later_changes_what_can_find_it(package: Path
     without, script = digests(package, {}), package.parent / "plugged.py"
     assert without.code_digest(script) != all_digests(package)["plugged"]
     assert set(without.closure(script)) == {"aligncap.plugins"}
+
+
+@pytest.fixture
+def kept_project(package: Path) -> Path:
+    """A project with the scripts of `package`."""
+    project = package.parent
+    (project / "workflow_scripts").mkdir()
+    for script in project.glob("*.py"):
+        script.rename(project / "workflow_scripts" / script.name)
+    (project / "rules").mkdir()
+    shutil.copy2(ROOT / "rules" / "code_digest.py", project / "rules")
+    return project
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "aligncap/base.py",
+        "aligncap/training/words.txt",
+        "aligncap_xx/lists.py",
+        "workflow_scripts/train.py",
+        "rules/code_digest.py",
+    ],
+)
+def test_digests_are_kept_until_a_file_changes(kept_project: Path, file: str) -> None:
+    kept = kept_project / ".snakemake" / "kept.json"
+
+    def ask() -> tuple[dict[str, str], bool]:
+        """The digests as a new run of Snakemake gets them, and whether it computed any."""
+        fresh = digests(kept_project / "aligncap", {"aligncap.parsers": ["aligncap_xx.grammar"]})
+        found = fresh.code_digests(kept_project, kept)
+        return found, bool(fresh.asked)
+
+    before, computed = ask()
+    assert computed and set(before) == {"train", "late", "score", "any", "plugged"}
+    assert ask() == (before, False)
+    with (kept_project / file).open("a") as edited_file:
+        edited_file.write("CHANGED = 1\n")
+    after, computed = ask()
+    assert computed and (after == before) is (file == "rules/code_digest.py")
+    assert [path.name for path in kept.parent.iterdir()] == ["kept.json"]
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"state": 1}'])
+def test_kept_digests_that_are_damaged_are_made_anew(kept_project: Path, damage: str) -> None:
+    fresh, kept = digests(kept_project / "aligncap", {}), kept_project / "kept.json"
+    before = fresh.code_digests(kept_project, kept)
+    kept.write_text(damage)
+    assert fresh.code_digests(kept_project, kept) == before
+    assert "digests" in kept.read_text()
 
 
 def test_it_follows_the_real_package() -> None:

@@ -169,6 +169,8 @@ def test_what_a_killed_job_removed_is_made_again_and_what_a_person_removed_is_no
         time.sleep(0.02)
     killed(process)
     assert not (smoke_copy.folder / captions).exists()
+    changed = smoke_copy.execute([*ENTRY, "-n", "--config", 'decoding={"max_new_tokens": 3}'])
+    assert f"output: {captions}" in changed, "also where it would be made of other settings"
     smoke_copy.execute(ENTRY)
     assert digests(smoke_copy) == digests(smoke)
 

@@ -7,14 +7,15 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from aligncap.corpora.base import Utterance
+from aligncap.corpora.shares import nearest_share
 from aligncap.errors import CorpusError
 
 
 def held_out(utterances: Sequence[Utterance], share: float, seed: int) -> set[str]:
     """Return ids of a part that shares no speaker, session, caption group or caption with the rest (leakage rule 3).
 
-    Utterances that are connected by one of those four stay together. The connected components are shuffled, and taken
-    while that brings the part nearer to its share. At least one is taken and one left.
+    Utterances that are connected by one of those four stay together. The connected components are shuffled, and
+    those are taken that bring the part nearer to its share (``nearest_share``). At least one is taken and one left.
 
     Raises:
         CorpusError: All utterances are connected.
@@ -38,11 +39,9 @@ def held_out(utterances: Sequence[Utterance], share: float, seed: int) -> set[st
         raise CorpusError("part: all clips hang together by speaker, session or caption, so none can be held out")
     order = [components[key] for key in sorted(components)]
     random.Random(seed).shuffle(order)
-    taken = order[0]
-    for ids in order[1:-1]:
-        if abs(len(taken) + len(ids) - share * len(utterances)) < abs(len(taken) - share * len(utterances)):
-            taken = taken + ids
-    return set(taken)
+    named = {str(number): ids for number, ids in enumerate(order)}
+    taken = nearest_share({name: len(ids) for name, ids in named.items()}, share * len(utterances), len(order) - 1)
+    return {utterance for name in taken for utterance in named[name]}
 
 
 def draw(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:

@@ -88,14 +88,15 @@ def examine(
     said = {clue.kind for clue in clues}
     asserted = int(covered and truth.emotion is not None)
     asserted += sum(kind in said and getattr(truth, kind) is not None for kind in PROSODIC)
-    asserted = max(asserted, len(wrong))  # a denied clue may contradict, too
+    contradicted = sum(not flag.startswith("intensity:") for flag in wrong)  # a degree is part of its emotion
+    asserted = max(asserted, contradicted)  # a denied clue may contradict, too
     values: dict[str, float | None] = {
         "emotion_agreement": None if truth.emotion is None else float(dominant == truth.emotion),
         "coverage": float(covered),
         "factuality_hallucination": factuality,
         "factuality_hallucination_covered": factuality if covered else None,
         "asserted_clues": float(asserted) if truth.comparable else None,
-        "contradicted_clues": len(wrong) / asserted if truth.comparable and asserted else None,
+        "contradicted_clues": contradicted / asserted if truth.comparable and asserted else None,
         "faithfulness_hallucination": float(bool(unfaithful)) if language == "en" else None,
     }
     return Verdict(dominant, (*wrong, *unfaithful), values, tuple(assertions))

@@ -16,6 +16,7 @@ from aligncap.clues.hallucination_checks import Truth, factuality_flags, faithfu
 from aligncap.clues.parser.grammar import dominant_emotion, parse_clues
 from aligncap.clues.prompts import correct_emotion, load_tokenizer, swap_clue
 from aligncap.config import Pairs
+from aligncap.corpora.shares import nearest_share
 from aligncap.errors import ArtifactError
 from aligncap.hashes import digest_of
 from aligncap.job import ByCorpus
@@ -162,23 +163,32 @@ def swapped_pair(rows: Sequence[Row], truth: Truth, seed: int, tokenizer: Any, m
     return None
 
 
-def corrected_pair(rows: Sequence[Row], emotion: str | None, tokenizer: Any, max_tokens: int) -> Row | None:
+def corrected_pair(
+    rows: Sequence[Row], facts: ClipFacts, settings: Pairs, tokenizer: Any, max_tokens: int
+) -> Row | None:
     """Pair a candidate that names a wrong emotion with a copy that names the right one, which is chosen.
 
     A wrong emotion is nearly always that of a wrong tag, so the pair says that the tag is not to be followed there. It
-    is the best finished candidate whose words can be replaced; the margin is 0 because no judge scores the copy.
+    is the best finished candidate whose words can be replaced, and whose copy is ``clean`` where
+    ``settings.clean_chosen`` asks for it. The margin is 0 because no judge scores the copy.
 
     Args:
         rows: Candidates of one utterance as ``rate`` returns them.
-        emotion: Right class of the utterance; None makes no pair.
+        facts: Facts of the utterance; without a right emotion there is no pair.
+        settings: Section with the requirements on a chosen caption.
         tokenizer: Tokenizer of the LLM.
         max_tokens: Maximum length of the copy in tokens, including the end token.
     """
+    emotion = facts.emotion
     for worse in sorted(rows, key=lambda r: (-r["overall"], r["candidate_id"])):
         if emotion is None or not worse["finished"] or dominant_emotion(worse["caption"]) in (None, emotion):
             continue
         caption = correct_emotion(worse["caption"], emotion)
-        copy = None if caption is None else _copy(worse, caption, "corrected0", tokenizer, max_tokens)
+        if caption is None:
+            continue
+        if settings.clean_chosen and not rate(worse | {"caption": caption}, facts, settings)["clean"]:
+            continue
+        copy = _copy(worse, caption, "corrected0", tokenizer, max_tokens)
         if copy is not None:
             return _pair(copy, worse, 0.0, "factuality")
     return None
@@ -243,12 +253,8 @@ def dev_utterances(keys: Sequence[Key], seed: int, speakers: Mapping[Key, str] |
     by_speaker = speakers is not None and len({speakers[key] for key in keys}) >= DEV_SPEAKERS
     for key in keys:
         groups[speakers[key] if speakers is not None and by_speaker else "/".join(key)].append(key)
-    kept: set[Key] = set()
-    for name in _ordered(seed, list(groups)):
-        if kept and len(kept) >= len(keys) // DEV_SHARE:
-            break
-        kept.update(groups[name])
-    return kept
+    sizes = {name: len(groups[name]) for name in _ordered(seed, list(groups))}
+    return {key for name in nearest_share(sizes, len(keys) // DEV_SHARE) for key in groups[name]}
 
 
 def _within_limit(pairs: Sequence[Row], settings: Pairs, seed: int) -> list[Row]:
@@ -362,8 +368,11 @@ def build_pairs(settings: PairSettings, inputs: PairInputs, out: Path) -> None:
         if swaps == "always" or (swaps == "fallback" and not any(pair["kind"] == "factuality" for pair in own)):
             swapped = swapped_pair(rows, truth_of(facts[key]), seed, tokenizer, settings.max_new_tokens)
             own += [] if swapped is None else [swapped]
-        corrected = corrected_pair(rows, facts[key].emotion, tokenizer, settings.max_new_tokens) if corrects else None
-        own += [] if corrected is None else [corrected]
+        if corrects:
+            rejected = {pair["rejected_id"] for pair in own}
+            left = [row for row in rows if row["candidate_id"] not in rejected]
+            corrected = corrected_pair(left, facts[key], wanted, tokenizer, settings.max_new_tokens)
+            own += [] if corrected is None else [corrected]
         counts["utterances without a pair"] += not own
         pairs += own
     if len(pairs) < wanted.minimum:

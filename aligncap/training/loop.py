@@ -29,7 +29,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from aligncap.config import Compute, Optimisation
-from aligncap.errors import ModelError
+from aligncap.errors import ArtifactError, ModelError
 from aligncap.hashes import seed_of
 from aligncap.training.recording import Recording, Run, recording
 from aligncap.training.sharing import accelerator_for, add_gradients, add_sums, collect, held_here, of_the_main, share
@@ -80,7 +80,13 @@ class TrainingTask(nn.Module):
 
 
 def draw_batches(task: TrainingTask, settings: Optimisation, seed: int) -> list[list[int]]:
-    """Draw the items of all steps before training starts, epoch by epoch, with similar lengths in one batch."""
+    """Draw the items of all steps before training starts, epoch by epoch, with similar lengths in one batch.
+
+    Raises:
+        ArtifactError: The task has no item to train on.
+    """
+    if not task.items("train"):
+        raise ArtifactError("no item to train on; give more training clips, or lower splits.dev and splits.preference")
     generator = random.Random(seed)
     size = settings.batch_size * settings.accumulate
     batches: list[list[int]] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aligncap import artifacts
 from aligncap.config import Splits, TaggerSettings
+from aligncap.corpora.shares import nearest_share
 from aligncap.errors import CorpusError
 
 ROLES = ("adapt", "align", "preference", "dev")
@@ -25,8 +26,8 @@ def plan_training(
     """Draw a role and a tagger fold for every training utterance, so that no model predicts its training data (ours).
 
     All utterances of a speaker get the same role. A corpus without speakers is split by session, and one without
-    sessions by caption. In each corpus the groups are shuffled and dealt to ``dev``, ``preference`` and ``adapt`` until
-    each role has its share of the clips; the remaining groups get the role ``align``. The corpora of
+    sessions by caption. In each corpus the groups are shuffled and dealt to ``dev``, ``preference`` and ``adapt``, so
+    that each role comes near to its share of the clips; the remaining groups get the role ``align``. The corpora of
     ``splits.preference_corpora`` have only the roles ``dev`` and ``preference``. Each of them is one fold, so its tags
     are predicted by a tagger that was not trained on it, as for a test corpus.
 
@@ -88,14 +89,8 @@ def _deal(corpus: str, keys: list[str], sizes: Mapping[str, int], splits: Splits
             "set splits.preference to 0 (or splits.adapt, if teacher.adapt is false), or add speakers"
         )
     roles: dict[str, str] = {}
-    remaining = list(keys)
-    for role, clips in wanted.items():
-        # Each role gets at least one group, then as many as bring it nearest to its share.
-        dealt = 0
-        while remaining and (dealt == 0 or dealt + sizes[remaining[0]] / 2 <= clips):
-            if len(remaining) <= 1 + len([r for r in wanted if r not in roles.values() and r != role]):
-                break
-            dealt += sizes[remaining[0]]
-            roles[remaining.pop(0)] = role
-    roles.update({key: rest for key in remaining})
-    return roles
+    for number, (role, clips) in enumerate(wanted.items()):
+        remaining = {key: sizes[key] for key in keys if key not in roles}
+        others = len(wanted) - number  # each role that follows, and the rest, need a group, too
+        roles.update(dict.fromkeys(nearest_share(remaining, clips, len(remaining) - others), role))
+    return {key: roles.get(key, rest) for key in keys}

@@ -92,10 +92,12 @@ def test_nothing_known_gives_no_figure():
         ("The speaker sounds angry.", 1, 0.0),
         ("Not angry.", 1, 1.0),
         ("Speaking fast.", 1, 1.0),
+        ("Slightly angry, and quiet.", 2, 1 / 2),  # the degree is a hallucination, and part of its emotion here
     ],
 )
 def test_the_share_of_clues_that_contradict(caption, asserted, contradicted):
-    values = examine(caption, Truth(emotion="angry", level="high", rate="slow"), "", []).values
+    truth = Truth(emotion="angry", level="high", rate="slow", intensity="strong")
+    values = examine(caption, truth, "", []).values
     assert values["asserted_clues"] == asserted and values["contradicted_clues"] == pytest.approx(contradicted)
 
 

@@ -202,11 +202,24 @@ def test_a_swap_is_contradicted_by_label_or_measurement(build):
 
 
 def test_a_wrong_emotion_is_rejected_against_its_corrected_copy(build):
-    said = [("He sounds happy, with a quiet voice.", 1, 5, True), (HAPPY, 1, 5, True)]
+    said = [("The speaker sounds happy, with a quiet voice.", 1, 5, True), (HAPPY, 1, 5, True)]
     (row,) = build({"u0": said}, corrected=True)
     assert row["chosen_id"] == "tiny/u0#corrected0" and row["rejected_id"] == "tiny/u0#0"
-    assert "".join(chr(i) for i in row["chosen_ids"][:-1]) == "He sounds sad, with a quiet voice."
+    assert "".join(chr(i) for i in row["chosen_ids"][:-1]) == "The speaker sounds sad, with a quiet voice."
     assert row["margin"] == 0 and row["kind"] == "factuality"
+
+
+def test_a_corrected_copy_is_clean_where_that_is_asked_for(build):
+    said = [("A woman sounds happy, with a loud voice.", 1, 5, True)]  # the clip is quiet
+    (row,) = build({"u0": said}, corrected=True, clean_chosen=False)
+    assert row["rejected_id"] == "tiny/u0#0"
+    with pytest.raises(ArtifactError, match="0 pairs"):
+        build({"u0": said}, corrected=True, clean_chosen=True)
+
+
+def test_no_candidate_is_rejected_a_second_time_against_its_corrected_copy(build):
+    rows = build({"u0": [(SAD, 5, 5, True), (HAPPY, 1, 5, True)]}, corrected=True)
+    assert [row["rejected_id"] for row in rows] == ["tiny/u0#1"]
 
 
 @pytest.mark.parametrize(
@@ -310,6 +323,13 @@ def test_dev_is_the_same_in_any_order():
     keys = [("c", f"u{n}") for n in range(25)]
     assert dev_utterances(keys, 1) == dev_utterances(keys[::-1], 1)
     assert len(dev_utterances(keys[:2], 1)) == 1 and dev_utterances(keys[:1], 1) == set()
+
+
+def test_a_speaker_with_most_of_the_clips_stays_in_training():
+    keys = [("c", f"u{n:03d}") for n in range(100)]
+    speakers = {key: f"s{max(0, number - 95)}" for number, key in enumerate(keys)}  # 96 clips, and four of one
+    for seed in range(10):
+        assert 1 <= len(dev_utterances(keys, seed, speakers)) <= 10
 
 
 def test_whole_speakers_are_dev_where_there_are_enough(build):

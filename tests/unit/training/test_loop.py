@@ -10,7 +10,7 @@ from torch import nn
 
 from aligncap import artifacts
 from aligncap.config import Compute, Optimisation
-from aligncap.errors import ModelError
+from aligncap.errors import ArtifactError, ModelError
 from aligncap.training.loop import TrainingTask, draw_batches, learning_rate_factor, train
 from aligncap.training.recording import Run
 
@@ -124,6 +124,15 @@ def test_batches_are_drawn_before_training_and_hold_like_lengths():
     assert batches == draw_batches(stage, SETTINGS, 3) != draw_batches(stage, SETTINGS, 4)
     assert len(batches) == 30 and sorted(i for b in batches[:6] for i in b) == list(range(24))
     assert all(max(b) - min(b) <= 4 for b in batches)
+
+
+def test_training_on_nothing_is_refused():
+    class Empty(Line):
+        def items(self, split):
+            return 0
+
+    with pytest.raises(ArtifactError, match="no item to train on"):
+        draw_batches(Empty(), SETTINGS, 0)
 
 
 def test_balanced_batches_take_as_many_items_of_each_corpus():

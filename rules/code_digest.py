@@ -24,11 +24,12 @@ SCHEMAS = f"{PACKAGE}.artifacts.schemas"
 # which data arrives as ``params`` and all else is validation; what a job tells MLflow, from which nothing comes back.
 # tests/workflow/test_code_digest.py holds them to it.
 NOT_IN_ARTIFACTS = (PACKAGE, f"{PACKAGE}.config", f"{PACKAGE}.tracking.runs")
+CODES = f"{PACKAGE}.config.languages"  # of languages, by which clips are skipped: followed, though part of config
 
 
 def reaches_artifacts(dotted: str) -> bool:
     """Return whether an edit in this module may change an artifact of a rule that can import it."""
-    return dotted not in NOT_IN_ARTIFACTS and not dotted.startswith(f"{PACKAGE}.config.")
+    return dotted == CODES or not (dotted in NOT_IN_ARTIFACTS or dotted.startswith(f"{PACKAGE}.config."))
 
 
 def remembered(function):

@@ -26,24 +26,37 @@ from aligncap.systems import corpus_names, lineage, load
 PLUGINS = Path("tools", "logger")  # of Snakemake's, for nobody but the Snakemake that is started here
 LOCKS = Path(".snakemake", "locks")
 NO_AUDIO = "--no-audio"  # our own: the report holds no recordings
-QUIET = {"-n", "--dry-run", "--dryrun", "--lint", "--unlock", "--dag", "--rulegraph", "--summary", "-h", "--help"}
+# What runs no job: its text is for the terminal, and the results need no lock.
+QUIET = set(
+    "--dry-run --dryrun --lint --unlock --dag --rulegraph --filegraph --d3dag --summary --detailed-summary --report "
+    "--list-rules --list-target-rules --list-changes --help --version -S -D -l -h -v".split()
+)
+DRY = re.compile(r"-[a-zA-Z]*n[a-zA-Z]*")  # -n, also in one word with other flags, such as -np
 DEAREST = 5  # stages that the summary names, where the run has shown them all
 
 
-def read_config(arguments: list[str]) -> AlignCapConfig:
-    """The configuration that Snakemake will see: config.yaml, then --configfile, then --config."""
+def read_arguments(arguments: list[str]) -> tuple[AlignCapConfig, list[str]]:
+    """The configuration that the arguments give, and the arguments with which Snakemake sees it, too.
+
+    Of several --config or --configfile Snakemake heeds the last one only, so all become one. Our own NO_AUDIO becomes a
+    value of the config.
+    """
+    place = arguments.index("--") if "--" in arguments else len(arguments)
+    options, targets = [a for a in arguments[:place] if a != NO_AUDIO], arguments[place:]
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--configfile", "--configfiles", nargs="+", action="extend", default=[])
     parser.add_argument("--config", "-C", nargs="+", action="extend", default=[])
-    known, _ = parser.parse_known_args(arguments)
-    return load("config.yaml", *known.configfile, assignments=known.config)
+    known, rest = parser.parse_known_args(options)
+    if len(options) < place:
+        known.config.append('report={"audio": false}')
+    for option, values in (("--configfile", known.configfile), ("--config", known.config)):
+        rest += [option, *values] if values else []
+    return load("config.yaml", *known.configfile, assignments=known.config), [*rest, *targets]
 
 
-def without_audio(arguments: list[str]) -> list[str]:
-    """Our own argument as Snakemake's, which heeds one --config only: where there is one, the value joins it."""
-    rest, value = [argument for argument in arguments if argument != NO_AUDIO], 'report={"audio": false}'
-    place = next((n for n, argument in enumerate(rest, start=1) if argument in ("--config", "-C")), None)
-    return [*rest, "--config", value] if place is None else [*rest[:place], value, *rest[place:]]
+def runs_nothing(arguments: list[str]) -> bool:
+    """Whether Snakemake is only asked for a plan, a picture or a list."""
+    return any(argument in QUIET or DRY.fullmatch(argument) for argument in arguments)
 
 
 def results_of(config: AlignCapConfig) -> Path:
@@ -141,7 +154,7 @@ def run(arguments: list[str], locks: tuple[int, ...], config: AlignCapConfig, ag
         config: the configuration that the arguments give.
         again: the command that continues the run.
     """
-    results, quiet = results_of(config), bool(QUIET & set(arguments))
+    results, quiet = results_of(config), runs_nothing(arguments)
     if quiet or os.environ.get("VERBOSE", "0") not in ("", "0"):
         status, most = snakemake(arguments, locks), None
         over = status == 0 and not quiet
@@ -175,7 +188,7 @@ def clear(arguments: list[str]) -> None:
 
 def start(arguments: list[str], config: AlignCapConfig, again: str) -> int:
     """Take the locks, clear those of a Snakemake that was killed, and run; the exit status. Arguments as ``run``."""
-    locks = hold_run(None if QUIET & set(arguments) else results_of(config))
+    locks = hold_run(None if runs_nothing(arguments) else results_of(config))
     os.environ[HELD_VARIABLE] = held_run()
     if any(LOCKS.glob("*")):
         clear(arguments)
@@ -189,10 +202,8 @@ def main(arguments: list[str]) -> int:
     """Refuse, or run and summarise; the exit status."""
     again = os.environ.get("RUN_AGAIN") or shlex.join([sys.executable.removeprefix(f"{os.getcwd()}/"), *sys.argv])
     os.chdir(Path(__file__).resolve().parent.parent)
-    if NO_AUDIO in arguments:
-        arguments = without_audio(arguments)
     try:
-        config = read_config(arguments)
+        config, arguments = read_arguments(arguments)
         return start(arguments, config, again)
     except AlignCapError as error:
         print(" ".join(str(error).split()), file=sys.stderr)

@@ -191,6 +191,8 @@ def _read_parquet(path: Path) -> list[Row]:
         raise CorpusError(
             f"{display(path)}: not a Parquet file ({' '.join(str(error).split())}); write it again"
         ) from None
+    if problem := _repeated(table.column_names):
+        raise CorpusError(f"{display(path)}: columns: {problem}")
     rows = []
     for number in range(table.num_rows):
         where = f"{display(path)}: row {number + 1}"
@@ -217,7 +219,7 @@ def _read_csv(path: Path, delimiter: str, quoting: int) -> list[Row]:
         where = f"{name}: line {start + taken}"
         if header is None:
             header = [cell.strip() for cell in cells]
-            if problem := problem or _undecodable("".join(header)):
+            if problem := problem or _undecodable("".join(header)) or _repeated(header):
                 raise CorpusError(f"{name}: header: {problem}")
         elif cells or problem:
             problem = problem or _undecodable("".join(cells))
@@ -229,6 +231,12 @@ def _read_csv(path: Path, delimiter: str, quoting: int) -> list[Row]:
             rows.append(Row(where, {} if problem else dict(zip(header, cells, strict=True)), problem))
         start += taken
     return rows
+
+
+def _repeated(names: Sequence[str]) -> str | None:
+    """Return what is wrong with names of columns of which one would hide another."""
+    twice = next((name for number, name in enumerate(names) if name and name in names[:number]), None)
+    return None if twice is None else f"'{twice}' is there twice; rename or remove one"
 
 
 def _record(lines: Sequence[str], start: int, delimiter: str, quoting: int) -> tuple[list[str], int, str | None]:
@@ -260,10 +268,16 @@ def _read_jsonl(path: Path) -> list[Row]:
     return rows
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if problem := _repeated([name for name, _ in pairs]):
+        raise ValueError(problem)
+    return dict(pairs)
+
+
 def parse_object(text: str) -> dict[str, Any]:
     """Return the JSON object in a text. Raises ``ValueError`` where there is none, or no artifact could hold it."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_each_once)
         json.dumps(value, ensure_ascii=False).encode()  # refuses lone surrogates
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON ({error})") from None

@@ -110,20 +110,21 @@ def deal_captions(
     by_emotion: dict[str, list[BankCaption]] = defaultdict(list)
     for entry in shuffled:
         by_emotion[entry.emotion].append(entry)
-    used: Counter[BankCaption] = Counter()
+    used: Counter[str] = Counter()
     dealt: dict[str, list[str]] = {}
     for utterance in generator.sample(list(facts), len(facts)):
         known = facts[utterance]
         fitting = [entry for entry in by_emotion[known.emotion] if entry.fits(known)]
-        if len(fitting) < per_utterance:
+        # The least used come first, and among them the narrowest, which fit the fewest clips; a text comes once.
+        ordered = sorted(fitting, key=lambda entry: (used[entry.caption], _width(entry)))
+        texts = list(dict.fromkeys(entry.caption for entry in ordered))
+        if len(texts) < per_utterance:
             raise CorpusError(
-                f"{source}: {len(fitting)} captions fit {utterance} ({known}), {per_utterance} are needed; "
+                f"{source}: {len(texts)} captions fit {utterance} ({known}), {per_utterance} are needed; "
                 "add captions with value 'any', or use captions.source: grammar"
             )
-        # The least used come first, and among them the narrowest, which fit the fewest clips.
-        chosen = sorted(fitting, key=lambda entry: (used[entry], _width(entry)))[:per_utterance]
-        used.update(chosen)
-        dealt[utterance] = [entry.caption for entry in chosen]
+        dealt[utterance] = texts[:per_utterance]
+        used.update(dealt[utterance])
     return dealt
 
 

@@ -157,12 +157,15 @@ def figure(value: float | np.floating[Any] | None, samples: Array | None, n: int
 
 
 def moved(value: float, plain: float, samples: Array | None, n: int) -> Figure:
-    """Return a figure whose interval is moved to ``value`` from ``plain``, the statistic of the samples; from 0 up."""
+    """Return a figure whose interval is moved to ``value`` from ``plain``, the statistic of the samples.
+
+    The interval of a value from 0 up goes no lower than 0.
+    """
     around = figure(value, samples, n)
     if around["ci_low"] is None:
         return around
-    shift = value - plain
-    return around | {"ci_low": max(0.0, around["ci_low"] + shift), "ci_high": around["ci_high"] + shift}
+    low, high = (around[bound] + value - plain for bound in ("ci_low", "ci_high"))
+    return around | {"ci_low": low if value < 0 else max(0.0, low), "ci_high": high}
 
 
 def interval(samples: Array) -> tuple[float, float] | None:

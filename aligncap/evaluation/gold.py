@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,12 @@ def by_people(references: Mapping[str, Path]) -> dict[str, Path]:
     return found
 
 
+def text_cluster(row: Mapping[str, Any]) -> str:
+    """Return what a row of ``labels`` shares with clips of its text: the group, else the first caption, else its id."""
+    captions = (text for text in row["captions"] if text.strip())
+    return str(row["caption_group"] or next(captions, row["utterance_id"]))
+
+
 def read_gold(references: Path, prosody: Path, timbre: Path, transcripts: Path, audio: Path) -> Gold:
     """Read labels, clusters and measurements of a test corpus; only scoring and the report may do so."""
     rows = artifacts.read_rows(references, "labels")
@@ -68,8 +75,7 @@ def read_gold(references: Path, prosody: Path, timbre: Path, transcripts: Path, 
         parsed = dominant_emotion(captions[0]) if captions and row["emotion"] is None else None
         gold.references[name] = captions
         gold.label[name] = row["emotion"] or parsed
-        own_text = row["caption_group"] or (captions[0] if captions else name)
-        gold.cluster[name] = session[name] if by_session else own_text
+        gold.cluster[name] = session[name] if by_session else text_cluster(row)
         gold.truth[name] = Truth.from_rows(gold.label[name], measured.get(name), row["intensity"], heard.get(name))
         gold.transcript[name] = said.get(name, "")
     return gold

@@ -75,8 +75,9 @@ def find_files(arguments: Sequence[str], listed: str = "") -> tuple[list[Path], 
         others: Counter[str] = Counter()
         for place in places:
             # a link to a file that is gone is named like any file that cannot be read
-            inside = sorted(p for p in _below(place) if p.is_file() or not p.exists()) if place.is_dir() else [place]
-            audio = [path for path in inside if path.suffix.lower() in AUDIO] if place.is_dir() else inside
+            searched = os.path.isdir(place)  # unlike Path.is_dir, false where a name is too long or not allowed
+            inside = sorted(filter(_is_file_or_gone, _below(place))) if searched else [place]
+            audio = [path for path in inside if path.suffix.lower() in AUDIO] if searched else inside
             others.update(path.suffix.lower() for path in set(inside).difference(audio))
             found += audio
         if not found:
@@ -93,6 +94,10 @@ def extensions(counted: Counter[str]) -> str:
     told = [f"{count} {extension or 'without an extension'}" for extension, count in ordered[:NAMED]]
     rest = sum(count for _, count in ordered[NAMED:])
     return ", ".join([*told, f"{rest} others"] if rest else told)
+
+
+def _is_file_or_gone(path: Path) -> bool:
+    return os.path.isfile(path) or not os.path.exists(path)
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -136,7 +141,7 @@ def _audio_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
             try:
                 if path.is_file():
                     yield path, path.stat()
-            except FileNotFoundError:  # it was moved away in the meantime
+            except OSError:  # it was moved away in the meantime, or may not be looked at
                 continue
 
 
@@ -152,8 +157,11 @@ def by_length(files: Sequence[Path]) -> list[Path]:
     """Sort the files by the duration in their headers, shortest first, so that batches need little padding."""
 
     def seconds(path: Path) -> float:
-        told = told_seconds(path) if path.is_file() else 0.0
-        return path.stat().st_size / BYTES_A_SECOND if told is None else told
+        try:
+            told = told_seconds(path) if path.is_file() else 0.0
+            return path.stat().st_size / BYTES_A_SECOND if told is None else told
+        except OSError:  # what it is will be told when it is read
+            return 0.0
 
     return sorted(files, key=seconds)
 
@@ -191,6 +199,9 @@ def read_captions(path: Path, style: Format) -> list[Row]:
 
 class CaptionTable:
     """A table of captions that is being written by one process at a time. Use it in a ``with`` statement.
+
+    A relative path of a file is kept relative to the folder of the table, or absolute where the file is not below it,
+    so that it leads to the file from wherever the table is continued.
 
     Args:
         path: Table as .jsonl, .csv or .parquet; continued where it exists.
@@ -240,7 +251,15 @@ class CaptionTable:
                 raise ArtifactError(
                     f"{self.path}: holds captions of {row['model']}, this is {self.model}; give another --out"
                 )
-            self._rows[os.path.abspath(row["path"])] = row
+            self._rows[os.path.abspath(self.path.parent / row["path"])] = row
+
+    def _placed(self, row: Row) -> Row:
+        """Return the row with its path as the table has it."""
+        if os.path.isabs(row["path"]):
+            return row
+        beside = os.path.relpath(row["path"], self.path.parent)
+        outside = beside.split(os.sep)[0] == os.pardir
+        return {**row, "path": os.path.abspath(row["path"]) if outside else beside}
 
     def missing(self, files: Sequence[Path]) -> list[Path]:
         """Return the files without a caption, each once; the table will have the order of ``files``."""
@@ -249,7 +268,8 @@ class CaptionTable:
         return [named[place] for place in self._order if place not in self._rows]
 
     def append(self, rows: Sequence[Row]) -> None:
-        """Store one batch in the journal."""
+        """Store one batch in the journal; paths are relative to the working directory, or absolute."""
+        rows = [self._placed(row) for row in rows]
         self._keep(rows)  # first, because after a Ctrl-C within this function the table is made of what is kept
         with storing(self.path):
             self._stream.write(format_rows(rows, "json").encode())

@@ -16,6 +16,7 @@ from aligncap.errors import AudioError
 from aligncap.serving.captioner import BATCH, MAX_DURATION_S, Captioner, PreparedClip
 from aligncap.serving.locations import VARIABLE
 from aligncap.serving.sounds import Recording, read_sound
+from aligncap.speech.audio import fault_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,8 +100,11 @@ class ServedCaptioner:
                 results[number]["error"] = str(own)
             else:
                 heard[number] = own
-        said = self._captioner.describe(list(heard.values()), limit) if heard else []
+        said = self._captioner.describe_each(list(heard.values()), limit)
         for number, caption in zip(heard, said, strict=True):
+            if isinstance(caption, AudioError):
+                results[number]["error"] = str(caption)
+                continue
             results[number] |= {
                 "caption": caption.caption,
                 "clues": caption.clues,
@@ -114,7 +118,8 @@ class ServedCaptioner:
 
 def _recording(row: dict[str, str]) -> Recording | AudioError:
     try:
-        name, clip = read_sound(_sound(row), MAX_DURATION_S)
+        with fault_of(row.get("path", "audio")):
+            name, clip = read_sound(_sound(row), MAX_DURATION_S)
     except AudioError as error:
         return error
     return Recording(clip.samples, row.get("language"), name, clip.warnings)

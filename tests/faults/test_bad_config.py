@@ -183,8 +183,49 @@ def test_the_command_reads_as_the_workflow_does(tmp_path: Path, capsys: pytest.C
 
     path = overlay(tmp_path, "preference: {beta: .nan}\n")
     arguments = ["-n", "--configfile", str(path), "--config", 'preference={"beta": 0.4, "stop_below": null}']
-    parsed = run_pipeline.read_config(arguments)
+    parsed, asked = run_pipeline.read_arguments(arguments)
+    assert asked == arguments
     assert (parsed.preference.beta, parsed.preference.stop_below) == (0.4, None)
     assert run_pipeline.main(arguments[:3]) == 1
     told = capsys.readouterr().err
     assert told.startswith(f"{path}: preference.beta: ") and told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        (
+            ["-n", "--config", "experiment=mine", "seed=1", "--config", "seed=3", "--", "x"],
+            ["-n", "--config", "experiment=mine", "seed=1", "seed=3", "--", "x"],
+        ),
+        (["--no-audio", "--config=seed=3"], ["--config", "seed=3", 'report={"audio": false}']),
+        (["--no-audio", "-j", "2"], ["-j", "2", "--config", 'report={"audio": false}']),
+        (["-C", "seed=3", "--until", "report"], ["--until", "report", "--config", "seed=3"]),
+        (
+            ["--configfile", "experiments/people.yaml", "--configfile=experiments/tables.yaml"],
+            ["--configfile", "experiments/people.yaml", "experiments/tables.yaml"],
+        ),
+    ],
+)
+def test_options_that_are_given_twice_are_heeded_by_both(given: list[str], asked: list[str]) -> None:
+    """Snakemake heeds the last --config only, and would write the results of another experiment."""
+    import run_pipeline
+    from snakemake.cli import parse_args
+
+    config, told = run_pipeline.read_arguments(given)
+    assert told == asked
+    _, seen = parse_args(told)
+    assert run_pipeline.load("config.yaml", *(seen.configfile or []), assignments=seen.config or []) == config
+
+
+@pytest.mark.parametrize(
+    ("arguments", "nothing"),
+    [
+        (["-np"], True), (["-pn", "x"], True), (["--list-rules"], True), (["--dry-run"], True),
+        (["-j", "2"], False), (["-pk"], False), (["--notemp"], False), (["--until", "report"], False),
+    ],
+)  # fmt: skip
+def test_what_runs_nothing_is_known(arguments: list[str], nothing: bool) -> None:
+    import run_pipeline
+
+    assert run_pipeline.runs_nothing(arguments) is nothing

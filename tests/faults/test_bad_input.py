@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 
@@ -160,6 +162,7 @@ BAD_TABLES = {
         {"captions": {"source": "corpus"}},
         "captions.source is 'corpus' but",
     ),
+    "a column twice": ("audio_path,emotion,emotion\na.wav,sad,\n", {}, "header: 'emotion' is there twice"),
     "all skipped": ("audio_path,emotion\ngone.wav,sad\n", {}, "all 1 clips were skipped.*gone.wav"),
     "no language": ("audio_path,emotion\na.wav,sad\n", {"language": None}, "language unknown"),
 }
@@ -175,6 +178,19 @@ def test_table_that_is_no_corpus_is_an_error_even_when_rows_are_skipped(tmp_path
         prepare(tmp_path, root=str(tmp_path / "m.csv"), on_error="skip", **settings)
     one_line(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_column_or_a_key_that_is_there_twice_hides_none(tmp_path: Path) -> None:
+    sad = pa.array(["sad"])
+    table = pa.Table.from_arrays([pa.array(["a.wav"]), sad, sad], ["audio_path", "emotion", "emotion"])
+    pq.write_table(table, tmp_path / "m.parquet")
+    with pytest.raises(CorpusError, match="columns: 'emotion' is there twice; rename or remove one"):
+        prepare(tmp_path, root=str(tmp_path / "m.parquet"))
+    wav(tmp_path / "a.wav")
+    lines = ['{"audio_path": "a.wav", "emotion": "sad"}', '{"audio_path": "b.wav", "emotion": "sad", "emotion": ""}']
+    (tmp_path / "m.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    _, skipped = prepare(tmp_path, root=str(tmp_path / "m.jsonl"))
+    assert "line 2: not JSON ('emotion' is there twice; rename or remove one)" in skipped[0]["reason"]
 
 
 @pytest.mark.parametrize(("name", "expected"), [("m.xlsx", "extension '.xlsx'"), ("m.parquet", "not a Parquet file")])

@@ -256,3 +256,6 @@ def test_config_is_data_and_validation() -> None:
         for alias in node.names
     }
     assert free & used == {"validated"}, "validated builds a section or raises; all else belongs into a digested module"
+    constants = {name for name in used if name.isupper()}
+    validation = {"OVERRIDABLE", "OVERRIDABLE_PREFERENCE"}
+    assert constants - validation == {"LANGUAGES", "WRONG"}, "any other constant belongs into a digested module"

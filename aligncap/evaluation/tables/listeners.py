@@ -18,7 +18,7 @@ from aligncap import artifacts
 from aligncap.clues.hallucination_checks import OPPOSITE
 from aligncap.config import Evaluation
 from aligncap.evaluation import bootstrap
-from aligncap.evaluation.gold import by_people
+from aligncap.evaluation.gold import by_people, text_cluster
 from aligncap.evaluation.wording import markdown_table, worded
 from aligncap.vocabulary import SCALES
 
@@ -103,7 +103,7 @@ def write_listeners_table(
     rows: list[Row] = []
     for corpus, path in by_people(references).items():
         labels = artifacts.read_rows(path, "labels")
-        clusters = {row["utterance_id"]: row["caption_group"] or row["utterance_id"] for row in labels}
+        clusters = {row["utterance_id"]: text_cluster(row) for row in labels}
         said = {row["utterance_id"]: ends_said(row["clues"]) for row in artifacts.read_rows(gold[corpus], "clues")}
         measured = artifacts.read_rows(prosody[corpus], "prosody")
         for kind in SCALES:

@@ -123,18 +123,14 @@ class CorpusScores:
         """Return the mean of a corpus figure over seeds, with its interval.
 
         The interval is that of the mean of items (or its macro average), moved to the mean figure. A metric without
-        item values (collapse, BLEU, …) has no interval over seeds.
+        item values, such as collapse, has no interval over seeds.
         """
         value = float(np.mean([figure["value"] for figure in figures]))
         known = [self.statistic(self.values(member, metric), metric) for member in members]
         plain, n = float(np.mean([whole for whole, _ in known])), min(figure["n"] for figure in figures)
         if np.isnan(plain) or any(figure["ci_low"] is None for figure in figures):
             return bootstrap.figure(value, None, n)
-        around = bootstrap.figure(value, self.over_seeds([samples for _, samples in known]), n)
-        if around["ci_low"] is None:
-            return around
-        low, high = around["ci_low"] + value - plain, around["ci_high"] + value - plain
-        return around | {"ci_low": max(0.0, low), "ci_high": high}
+        return bootstrap.moved(value, plain, self.over_seeds([samples for _, samples in known]), n)
 
     def difference(self, system: str, against: str, metric: str) -> Difference | None:
         """Return the difference ``system`` minus ``against``, or None where nothing can be compared."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -124,7 +125,8 @@ def caption(options: CaptionOptions) -> None:
 
     if bool(options.files) == (options.watch is not None):
         raise ConfigError("caption: give FILE..., or --watch DIR")
-    found, passed = find_files(options.files or [], sys.stdin.read() if "-" in (options.files or []) else "")
+    listed = os.fsdecode(sys.stdin.buffer.read()) if "-" in (options.files or []) else ""  # a name may be no UTF-8
+    found, passed = find_files(options.files or [], listed)
     found = _channels(found, options)
     segments = segment_style(found, options) if options.segment == "auto" else None
     if passed and not options.quiet:

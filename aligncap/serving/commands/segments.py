@@ -108,9 +108,10 @@ def caption_long(
 def _captions(path: Path, load: Callable[[], Captioner], options: CaptionOptions) -> Iterator[SegmentCaption]:
     """Yield the captions of a recording, and say now and then how far they are, where nothing else shows it."""
     from aligncap.serving.segments import caption_segments, clock
-    from aligncap.speech.audio import Reading
+    from aligncap.speech.audio import Reading, fault_of
 
-    reading = Reading(path, options.max_duration or math.inf, options.heard)
+    with fault_of(path):
+        reading = Reading(path, options.max_duration or math.inf, options.heard)
     asked = (options.language, options.max_new_tokens, options.batch_size)
     told = TOLD_S
     for said in caption_segments(load(), reading, *asked):

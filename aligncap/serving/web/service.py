@@ -42,7 +42,7 @@ class Ears(Protocol):
     threads: int
 
     def prepare_clip(self, samples: NDArray[np.float32], language: str | None = None) -> PreparedClip:
-        """Compute features, clues and transcript, as ``Captioner.hear``."""
+        """Compute features, clues and transcript, as ``Captioner.prepare_clip``."""
         ...
 
 

@@ -97,6 +97,16 @@ def test_bank_captions_fit_and_are_spread() -> None:
     assert all(dealt[str(n)] != ["quiet"] for n in range(4, 16))
 
 
+def test_a_text_that_stands_in_the_bank_twice_comes_once() -> None:
+    rows = [("He sounds sad.", "any"), ("He sounds sad.", "low"), ("A sad voice.", "any")]
+    bank = [BankCaption(text, "sad", "any", level, "any", "any") for text, level in rows]
+    facts = {str(n): CaptionContent("sad", level="low", pitch="mid", rate="mid") for n in range(4)}
+    dealt = deal_captions(facts, bank, 2, 0, "bank")
+    assert all(sorted(texts) == ["A sad voice.", "He sounds sad."] for texts in dealt.values())
+    with pytest.raises(CorpusError, match="2 captions fit .*, 3 are needed"):
+        deal_captions(facts, bank, 3, 0, "bank")
+
+
 def test_a_bank_that_fits_nothing_is_an_error() -> None:
     with pytest.raises(CorpusError, match="0 captions fit u"):
         deal_captions(

@@ -49,6 +49,13 @@ def test_macro_is_the_mean_of_class_means():
     assert np.isnan(bootstrap.weighted_macro(ones, values, classes, minimum=9)[0])
 
 
+def test_a_moved_interval_holds_its_value():
+    samples = np.linspace(-0.1, 0.1, 201)
+    for value, low in ((-0.05, -0.145), (0.05, 0.0), (0.5, 0.405)):
+        found = bootstrap.moved(value, 0.0, samples, 9)
+        assert found["ci_low"] == pytest.approx(low) and found["ci_low"] <= value <= found["ci_high"]
+
+
 def test_mean_without_values_is_undefined():
     assert bootstrap.interval(bootstrap.weighted_mean(np.ones((3, 2)), np.array([np.nan, np.nan]))) is None
 

@@ -19,7 +19,8 @@ def inputs(folder, source="corpus"):
     ids = [f"u{i}" for i in range(len(CLIPS))]
     none = dict.fromkeys(["emotion", "intensity", "valence", "arousal", "transcript"])
     labels = [
-        {"utterance_id": u, "captions": ["x"], "caption_group": "g" if u in ("u0", "u1") else None, **none} for u in ids
+        {"utterance_id": u, "captions": [f"of {u}"], "caption_group": "g" if u in ("u0", "u1") else None, **none}
+        for u in ids
     ]
     gold = [
         {"utterance_id": u, "clues": [clue("rate", end)] if end else [], "p_act": "", "p_sem_ids": []}
@@ -52,6 +53,20 @@ def test_counts_shares_and_chance_by_hand(tmp_path):
     assert {r["value"] for r in rows if r["kind"] == "level"} == {0.0}, "nobody speaks of it"
     text = (tmp_path / "t.md").read_text()
     assert "| rate fast | 3 | 1, 1, 1 |" in text and "| rate | 4 | 0.25 [" in text and "| level | " not in text
+
+
+def test_clips_of_one_caption_are_drawn_together(tmp_path):
+    def width(caption):
+        references, gold, prosody = inputs(tmp_path)
+        rows = [row | {"captions": [caption.format(row["utterance_id"])], "caption_group": None}
+                for row in artifacts.read_rows(references, "labels")]  # fmt: skip
+        artifacts.write(rows, references, "labels", "test", {"caption_source": "corpus"})
+        tables = ({"people": path} for path in (references, gold, prosody))
+        write_listeners_table(Evaluation(bootstrap=200), *tables, tmp_path / "t.parquet", tmp_path / "t.md")
+        same = next(r for r in artifacts.read_rows(tmp_path / "t.parquet", "listeners") if r["measure"] == "same")
+        return same["ci_high"] - same["ci_low"]
+
+    assert width("of {}") > 0 == width("of all")
 
 
 def test_a_level_that_is_not_known_is_not_compared(tmp_path):

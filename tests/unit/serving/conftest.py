@@ -40,8 +40,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(capsys, monkeypatch):
     """Run the command in this process: (exit code, stdout, stderr)."""
 
-    def call(*arguments: object, stdin: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+    def call(*arguments: object, stdin: str | bytes = "") -> tuple[int, str, str]:
+        given = stdin.encode() if isinstance(stdin, str) else stdin
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), encoding="utf-8"))
         capsys.readouterr()
         code = cli.main([str(argument) for argument in arguments])
         return code, *capsys.readouterr()

@@ -176,6 +176,15 @@ def test_a_file_that_fails_for_whatever_reason_is_named_and_costs_no_other(
     assert f"{files[1]}: IndexError: list index out of range" in said
 
 
+def test_names_that_are_too_long_or_not_utf8_are_named_and_cost_no_other(run, checkpoint, folder):
+    paths = ["x" * 300 + ".wav", folder / "a.wav"]
+    code, printed, said = run("caption", *paths, "--model", checkpoint, "--language", "en", "--json")
+    assert code == 1 and len(printed.splitlines()) == 1 and "File name too long" in said
+    listed = b"\0".join([b"caf\xe9.wav", str(folder / "a.wav").encode()])
+    code, printed, said = run("caption", "-", "--model", checkpoint, "--language", "en", "--json", stdin=listed)
+    assert code == 1 and len(printed.splitlines()) == 1 and "its name is not UTF-8; rename it" in said
+
+
 def test_a_bar_is_drawn_on_stderr_and_leaves_stdout_alone(capsys, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")

@@ -98,6 +98,13 @@ def test_segments_heed_quiet_and_the_longest_duration_and_refuse_what_they_do_no
     assert code == 2 and "give --channel left, then --channel right" in said
 
 
+def test_a_file_that_cannot_be_opened_costs_no_other_its_segments(run, checkpoint, tmp_path):
+    soundfile.write(tmp_path / "a.wav", noise(0.6, 1), 16_000, "FLOAT")
+    long = tmp_path / ("x" * 300 + ".wav")
+    code, printed, said = segments(run, checkpoint, tmp_path / "a.wav", long)
+    assert code == 1 and "a.wav" in printed and "File name too long" in said
+
+
 def test_segments_load_no_model_for_a_file_that_is_not_there(run, checkpoint, tmp_path, monkeypatch):
     monkeypatch.setenv("ALIGNCAP_MODELS", str(tmp_path / "nowhere"))
     code, _, said = segments(run, checkpoint, tmp_path / "gone.wav")

@@ -128,7 +128,37 @@ def test_a_table_is_continued_in_the_order_of_the_files(tmp_path, name):
     assert sorted(os.listdir(tmp_path)) == [name], "a journal was left"
 
 
-def test_a_csv_has_a_column_a_tag_and_no_formula_and_is_read_back_right(tmp_path):
+def test_a_relative_path_leads_to_its_file_from_wherever_the_table_is_continued(tmp_path, monkeypatch):
+    for day in ("day1", "day2"):
+        (tmp_path / day).mkdir()
+    monkeypatch.chdir(tmp_path / "day1")
+    with CaptionTable(Path("../t.jsonl"), "json", "e/kd@1") as table:
+        table.append([row(Path("001.wav"))])
+    monkeypatch.chdir(tmp_path / "day2")
+    with CaptionTable(Path("../t.jsonl"), "json", "e/kd@1") as table:
+        assert table.missing([Path("001.wav")]) == [Path("001.wav")], "that of day1 is another one"
+        table.append([row(Path("001.wav"), "Sounds angry.")])
+    monkeypatch.chdir(tmp_path)
+    with CaptionTable(Path("t.jsonl"), "json", "e/kd@1") as table:
+        assert table.missing([Path("day1/001.wav"), tmp_path / "day2" / "001.wav"]) == []
+    monkeypatch.chdir(tmp_path / "day1")
+    with CaptionTable(Path("../day2/far.jsonl"), "json", "e/kd@1") as table:
+        table.append([row(Path("001.wav"))])
+    (far,) = read_captions(tmp_path / "day2" / "far.jsonl", "json")
+    assert far["path"] == str(tmp_path / "day1" / "001.wav")
+    told = [(own["path"], own["caption"]) for own in read_captions(tmp_path / "t.jsonl", "json")]
+    assert told == [("day1/001.wav", "Sounds sad."), ("day2/001.wav", "Sounds angry.")]
+
+
+def test_a_name_that_is_too_long_is_passed_on_to_be_told_when_it_is_read(folder):
+    long = "x" * 300 + ".wav"
+    files, _ = find_files([str(folder / "a.wav"), long, "-"], listed=f"{long}\n")
+    assert [path.name for path in by_length(files)] == [long, long, "a.wav"]
+
+
+def test_a_csv_has_a_column_a_tag_and_no_formula_and_is_read_back_right(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
     def clue(kind: str, tag: str, probability: float, intensity: str = "normal") -> dict:
         return Clue(kind, tag, tag, intensity, probability=probability).to_dict()
 
@@ -155,7 +185,8 @@ def test_a_csv_has_a_column_a_tag_and_no_formula_and_is_read_back_right(tmp_path
     assert not [cell for cell in shown.to_numpy().ravel() if str(cell)[:1] in tuple("=+-@\t\r")]
 
 
-def test_a_csv_that_a_spreadsheet_saved_is_continued_and_a_broken_cell_is_named(tmp_path):
+def test_a_csv_that_a_spreadsheet_saved_is_continued_and_a_broken_cell_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     out = tmp_path / "t.csv"
     with CaptionTable(out, "csv", "e/kd@1") as table:
         table.append([row(Path("a.wav"))])
@@ -201,6 +232,7 @@ def test_ctrl_c_while_a_batch_is_stored_does_not_lose_it(tmp_path, monkeypatch):
         monkeypatch.undo()
         raise KeyboardInterrupt
 
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt), CaptionTable(tmp_path / "t.jsonl", "json", "e/kd@1") as table:
         table.append([row(Path("a.wav"))])

@@ -186,13 +186,13 @@ def _read_parquet(path: Path) -> list[Row]:
     import pyarrow.parquet as pq
 
     try:
+        if problem := _repeated(pq.read_schema(path).names):
+            raise CorpusError(f"{display(path)}: columns: {problem}")
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise CorpusError(
             f"{display(path)}: not a Parquet file ({' '.join(str(error).split())}); write it again"
         ) from None
-    if problem := _repeated(table.column_names):
-        raise CorpusError(f"{display(path)}: columns: {problem}")
     rows = []
     for number in range(table.num_rows):
         where = f"{display(path)}: row {number + 1}"

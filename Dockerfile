@@ -25,5 +25,6 @@ COPY --from=build --chown=aligncap /aligncap /aligncap
 # The environment of the targets of the Makefile, too.
 ENV PATH=/venv/bin:$PATH MAKEFLAGS=VENV=/venv
 WORKDIR /aligncap
+RUN make --touch setup
 USER 1000
 CMD ["aligncap", "--help"]

@@ -10,7 +10,6 @@ from aligncap.config.base import Positive
 from aligncap.config.judges import Judge
 from aligncap.config.pairs import Candidates, Pairs
 from aligncap.config.training import (
-    AdapterLearningRate,
     BatchSize,
     DevEvery,
     LearningRate,
@@ -33,7 +32,6 @@ class PreferenceTraining(Optimisation):
     steps: Steps = 40
     batch_size: BatchSize = 4
     learning_rate: LearningRate = 5e-5
-    adapter_learning_rate: AdapterLearningRate = 5e-5
     weight_decay: WeightDecay = 0.0
     dev_every: DevEvery = 20
     save_every: SaveEvery = 10

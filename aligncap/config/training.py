@@ -95,7 +95,6 @@ class Optimisation(Section):
     steps: Steps = 100
     batch_size: BatchSize = 8
     learning_rate: LearningRate = 5e-4
-    adapter_learning_rate: AdapterLearningRate = 5e-4
     warmup: Fraction = Field(0.1, description="share of the steps in which the learning rates rise")
     weight_decay: WeightDecay = 0.01
     max_grad_norm: Positive = Field(1.0, description="longer gradients are scaled down to this norm")
@@ -108,7 +107,13 @@ class Optimisation(Section):
     save_every: SaveEvery = 20
 
 
-class WarmStart(Optimisation):
+class AdapterOptimisation(Optimisation):
+    """How a stage trains that trains the speech adapter, too."""
+
+    adapter_learning_rate: AdapterLearningRate = 5e-4
+
+
+class WarmStart(AdapterOptimisation):
     """The speech adapter first learns to tell the clue tags from the features, without the LLM."""
 
     steps: Steps = 240
@@ -177,7 +182,7 @@ else:
     DivergenceName = Literal["forward_kl", "reverse_kl", "js", *names("divergences")]
 
 
-class Alignment(Optimisation):
+class Alignment(AdapterOptimisation):
     """Speech-text alignment, KD-Regularization: L = NLL + kd_weight * KL(teacher || student)."""
 
     kd_weight: Annotated[float, Field(ge=0)] = Field(

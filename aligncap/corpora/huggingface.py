@@ -10,7 +10,7 @@ set's folder only, an absolute one from a folder only, not from a hub.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,22 +63,27 @@ class HuggingFace:
 
     def iter_utterances(self) -> Iterator[Utterance | BadRow]:
         """Yield every clip, split by split."""
-        first = 0
-        for split, data in self.splits.items():
-            yield from self._of(split, data, first)
-            first += len(data)
-
-    def _of(self, split: str, data: Any, first: int) -> Iterator[Utterance | BadRow]:
         import pyarrow.compute as pc
 
-        paths = pc.struct_field(data.data.column(self.audio), "path").to_pylist()
-        stems = [Path(path).stem if path else "" for path in paths]
+        paths = {
+            split: pc.struct_field(data.data.column(self.audio), "path").to_pylist()
+            for split, data in self.splits.items()
+        }
+        stems = [_stem(path) for own in paths.values() for path in own]
         told = all(stems) and len(set(stems)) == len(stems)  # otherwise they do not identify clips
+        first = 0
+        for split, data in self.splits.items():
+            yield from self._of(split, data, paths[split], first, told)
+            first += len(data)
+
+    def _of(
+        self, split: str, data: Any, paths: Sequence[str | None], first: int, told: bool
+    ) -> Iterator[Utterance | BadRow]:
         known = data.select_columns([name for name in data.column_names if name in {*self.columns.values()}])
         sounds = data.select_columns([self.audio])  # another column of audio would be decoded, which needs torchcodec
         for number in range(len(data)):
             row = Row(f"{self.name}: {split} row {number + 1}", {})
-            default = stems[number] if told else f"{split}_{number:07d}"
+            default = _stem(paths[number]) if told else f"{split}_{number:07d}"
             laid = self.folder / f"{first + number:07d}{_suffix(paths[number])}"
             stored = partial(self._bytes, sounds, number)
             yield from each_row([row], partial(self._read, known, number, laid, default, stored))
@@ -125,6 +130,10 @@ def _caches() -> list[Path]:
     from huggingface_hub import constants
 
     return [Path(datasets.config.HF_DATASETS_CACHE), Path(constants.HF_HUB_CACHE)]
+
+
+def _stem(path: str | None) -> str:
+    return Path(path).stem if path else ""
 
 
 def _suffix(path: str | None) -> str:

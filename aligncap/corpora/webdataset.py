@@ -9,6 +9,7 @@ and text are not read at all, pickles among them.
 from __future__ import annotations
 
 import tarfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -59,6 +60,8 @@ class WebDataset:
             raise CorpusError(f"{display(root)}: no .tar below it; set 'root' to a shard, or to the shards' folder")
         read = {shard: _samples(shard) for shard in self.shards}
         self.samples = [(shard, sample) for shard, (samples, _) in read.items() for sample in samples]
+        counted = Counter(sample.key for _, sample in self.samples)
+        self.own_keys = max(counted.values(), default=0) < 2  # otherwise shards count their clips each for itself
         self.broken = [BadRow(shard.stem, "", problem) for shard, (_, problem) in read.items() if problem]
         if self.broken and not self.samples:
             raise CorpusError(self.broken[0].reason)
@@ -84,7 +87,8 @@ class WebDataset:
         if sample.audio is None:
             raise ValueError(f"no audio, expected one of .{', .'.join(AUDIO)}; write the shard again")
         path = self.folder / f"{number:07d}.{sample.audio.name.rpartition('.')[2].lower()}"
-        return read_clip(row, self.columns, path, sample.key, partial(_audio_of, shard, sample.audio))
+        key = sample.key if self.own_keys else f"{shard.stem}/{sample.key}"
+        return read_clip(row, self.columns, path, key, partial(_audio_of, shard, sample.audio))
 
 
 def _audio_of(shard: Path, member: tarfile.TarInfo) -> bytes:

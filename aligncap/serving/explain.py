@@ -35,7 +35,9 @@ def explain(results: Path, utterance: str, corpus: str | None = None) -> dict[st
         ArtifactError: The results or the utterance do not exist, or several corpora have the utterance.
     """
     if corpus is None and "/" in utterance:
-        corpus, utterance = utterance.split("/", 1)
+        prefix, rest = utterance.split("/", 1)
+        if (results / "corpora" / prefix).is_dir():  # otherwise the slash is part of the id, as in those of shards
+            corpus, utterance = prefix, rest
     corpus = _corpus_of(results, utterance, corpus)
     found: dict[str, list[Row]] = {}
     for path in sorted(results.rglob("*.parquet")):
@@ -57,7 +59,7 @@ def _rows(path: Path, corpus: str, utterance: str, said: Collection[str], of_cor
     elif "utterance_id" in columns and of_corpus:
         wanted = pc.field("utterance_id") == utterance
     elif "caption" in columns and of_corpus:
-        wanted = pc.field("caption").isin(list(said))
+        wanted = pc.field("caption").isin(pa.array(list(said), pa.string()))
     else:
         return []
     artifacts.verify(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from aligncap.serving.score_tables import ANY, Columns, Told, ids_of_paths, read
 from aligncap.vocabulary import SCALES, TIMBRES, canonical, on_scale
 
 AGREEMENT = ("emotion_agreement_macro", "emotion_agreement_macro_n10")
+FACTS = ("emotion", "intensity", *SCALES, "timbre")  # of an utterance, whatever its reference
+USED = (*FACTS, "transcript", "session", "caption_group")  # columns of references
 # A sentence encoder that does not know this share of a text's tokens cannot tell its meaning.
 UNREAD = 0.1
 
@@ -67,8 +70,9 @@ def score_captions(
         captions: Utterance id -> caption, or a CSV, TSV, JSONL or Parquet table of them; ``finished`` (false where a
             caption broke off) is used where the table has it.
         references: Utterance id -> one caption or several, or a table of them. Its columns ``emotion``, ``intensity``,
-            ``level``, ``pitch``, ``rate``, ``timbre``, ``transcript``, ``session``, ``speaker`` and ``caption_group``
-            are used where they exist: facts that a caption may contradict, and the clusters of the bootstrap. Without
+            ``level``, ``pitch``, ``rate``, ``timbre``, ``transcript``, ``session`` and ``caption_group`` are used where
+            they exist: facts that a caption may contradict, and the clusters of the bootstrap. Of several rows of an
+            utterance each may state a fact, and none another one. Without
             ``emotion`` the label is parsed from the first reference. Words such as "Quiet" stand for values of
             ``aligncap.vocabulary.SCALES``. A cell may hold a list of references, in JSON or Python's notation.
         caption_columns: Columns of the captions' table.
@@ -227,9 +231,11 @@ def _grammar(language: str) -> tuple[str | None, dict[str, str]]:
 
 def _gold(rows: Sequence[Told], grammar: str | None) -> Gold:
     gold = Gold({}, {}, {}, {}, {})
-    merged: dict[str, tuple[list[str], Row]] = {}
+    several: dict[str, tuple[list[str], list[Row]]] = defaultdict(lambda: ([], []))
     for name, texts, row in rows:  # a table may have a row for each reference of an utterance
-        merged.setdefault(name, ([], row))[0].extend(texts)
+        several[name][0].extend(texts)
+        several[name][1].append(row)
+    merged = {name: (texts, _merged(name, own)) for name, (texts, own) in several.items()}
     by_session = len({row.text("session") for _, row in merged.values() if row.text("session")}) >= SESSIONS
     for name, (texts, row) in merged.items():
         captions = [" ".join(text.split()) for text in texts if text.strip()]
@@ -242,6 +248,25 @@ def _gold(rows: Sequence[Told], grammar: str | None) -> Gold:
         gold.truth[name] = Truth(canonical(gold.label[name]), **measured, intensity=known["intensity"])
         gold.transcript[name] = row.text("transcript")
     return gold
+
+
+def _merged(name: str, rows: Sequence[Row]) -> Row:
+    """Return the first of an utterance's rows with the cells that are empty in it and filled in another.
+
+    Raises:
+        CorpusError: Two rows state different facts.
+    """
+    values = dict(rows[0].values)
+    for row in rows[1:]:
+        for column in USED:
+            said, before = row.text(column), Row(row.where, values).text(column)
+            if said and not before:
+                values[column] = row.values[column]
+            elif said.lower() != before.lower() and said and column in FACTS:
+                raise CorpusError(
+                    f"{row.where}: {column} '{said}' of '{name}', which has '{before}' in {rows[0].where}; state one"
+                )
+    return Row(rows[0].where, values, rows[0].problem)
 
 
 def _value(row: Row, kind: str) -> str | None:
@@ -274,7 +299,7 @@ def _captions(said: Sequence[Told]) -> tuple[dict[str, str], dict[str, bool]]:
             problem = f"a second caption of '{name}'" if name in spoken else f"{len(texts)} captions of '{name}'"
             raise CorpusError(f"{row.where}: {problem}; give one row with one caption for each utterance")
         spoken[name] = texts[0]
-        finished[name] = row.text("finished").lower() != "false"
+        finished[name] = row.text("finished").lower() not in ("false", "0", "0.0", "no")
     return spoken, finished
 
 

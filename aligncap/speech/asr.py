@@ -165,10 +165,17 @@ class _Transformers:
         self.extractor = WhisperFeatureExtractor.from_pretrained(folder)
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
 
+        # Weights of English alone take neither a language nor a task.
+        self.speaks = dict(getattr(self.model.generation_config, "lang_to_id", None) or {})
+        if not self.speaks and settings.task != "transcribe":
+            raise ConfigError(f"transcripts.task: {settings.task}: {folder.name} knows English alone; set 'transcribe'")
+
     def knows(self, language: str) -> bool:
-        return f"<|{language}|>" in self.model.generation_config.lang_to_id
+        return f"<|{language}|>" in self.speaks
 
     def detect(self, samples: Samples) -> str | None:
+        if not self.speaks:
+            return None
         (token,) = self.model.detect_language(self._spectrogram(samples[: self.extractor.n_samples])).tolist()
         return str(self.tokenizer.convert_ids_to_tokens(token)).strip("<|>")
 
@@ -177,8 +184,7 @@ class _Transformers:
 
         found = self.model.generate(
             self._spectrogram(samples),
-            language=language,
-            task=self.settings.task,
+            **({"language": language, "task": self.settings.task} if self.speaks else {}),
             num_beams=self.settings.beam_size,
             do_sample=False,
             max_new_tokens=limit,
@@ -235,14 +241,18 @@ class Transcriber:
         Args:
             samples: Samples [n], mono, 16 kHz.
             language: ISO 639-1 code, or None to detect the language; one that Whisper does not know is detected, too.
-                A language of ``transcripts.leave_out`` gives no text.
+                A language of ``transcripts.leave_out`` gives no text, be it given or detected.
 
         Raises:
             AudioError: The language is no code of ISO 639-1.
         """
         if language in self.leave_out:
             return "", 0.0
-        code = self._code(language) or self.whisper.detect(samples)
+        code = self._code(language)
+        if code is None:
+            code = self.whisper.detect(samples)
+            if code in {WHISPER_CODES.get(name, name) for name in self.leave_out}:
+                return "", 0.0
         windows = list(self._windows(samples, code))
         return " ".join(filter(None, (w.text for w in windows))), float(np.mean([w.logprob for w in windows]))
 

@@ -15,6 +15,7 @@ from typing import BinaryIO, NamedTuple
 from aligncap.speech.streams import ends_whole
 
 UNKNOWN = 0x7FFFF000  # sizes from here on are what a program writes that cannot go back and put the right one in
+FIXED = frozenset({1, 3, 6, 7, 0xFFFE})  # kinds of WAV whose samples have a fixed size: PCM, float, A-law, mu-law
 OGG_FIRST = 0x02  # flag of the first page of a stream
 
 _RIFF = {b"RIFF": "<", b"RIFX": ">", b"RF64": "<"}  # byte orders
@@ -60,13 +61,19 @@ def _of_wave(stream: BinaryIO, size: int, order: str) -> Promise:
         name, length = chunk[:4], struct.unpack(f"{order}I", chunk[4:])[0]
         if name == b"fmt " and length >= 16:
             found = stream.read(16)
-            byte_rate = struct.unpack(f"{order}I", found[8:12])[0] if len(found) == 16 else 0
+            byte_rate = _byte_rate(found, order) if len(found) == 16 else 0
         if name == b"ds64" and length >= 16:  # RF64 has the size of its data here
             large = int.from_bytes(stream.read(16)[8:], "little")
         if name == b"data":
             return _promised(large or length, size - place - 8, byte_rate, unknown=0 if large else UNKNOWN)
         place += 8 + length + length % 2
     return Promise()
+
+
+def _byte_rate(found: bytes, order: str) -> int:
+    """Return the bytes a second of a format chunk; where samples have a fixed size, its own field may be wrong."""
+    kind, _, rate, told, block, _ = struct.unpack(f"{order}HHIIHH", found)
+    return rate * block if kind in FIXED and rate * block else int(told)
 
 
 def _of_au(stream: BinaryIO, size: int) -> Promise:

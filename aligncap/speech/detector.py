@@ -22,7 +22,7 @@ SHORTEST_SPEECH_MS = 250  # the default of Silero; the attack of a struck note i
 MARGIN_MS = 60  # kept before and after each part, for weak consonants
 NEAR = int(0.3 * SAMPLE_RATE)  # the second time the detector hears this much around the speech
 LEAD = 32 * 512  # silence before and after, in samples: a whole number of the detector's windows
-FLOOR = 0.02  # of the peak: what is softer at the ends of the speech is left off
+FLOOR = 0.02  # of the speech's peak: what is softer at its ends is left off
 
 
 def find_speech(samples: Samples, cfg: SpeechSettings, name: str = "") -> list[Span]:
@@ -70,8 +70,15 @@ def _detect(samples: Samples, heard: Span, threshold: float) -> list[Span]:
     parts = [(max(first, part["start"] + offset), min(last, part["end"] + offset)) for part in found]
     parts = [(start, end) for start, end in parts if start < end]
     if parts:
-        loud = np.flatnonzero(loudness >= FLOOR * loudness[peak]) + first
-        begin, finish = parts[0][0], parts[-1][1]
-        parts[0] = (int(next(iter(loud[loud >= begin]), begin)), parts[0][1])
-        parts[-1] = (parts[-1][0], int(next(iter(loud[loud < finish][::-1]), finish - 1)) + 1)
+        # A click outside of the speech may be louder than all of it, so the peak is that of the parts.
+        floor = FLOOR * max(float(loudness[start - first : end - first].max()) for start, end in parts)
+        parts[0] = _loud(loudness, first, parts[0], floor)[0], parts[0][1]
+        parts[-1] = parts[-1][0], _loud(loudness, first, parts[-1], floor)[1]
     return parts
+
+
+def _loud(loudness: Samples, first: int, part: Span, floor: float) -> Span:
+    """Return a part without the soft ends; all of it where it is soft throughout."""
+    start, end = part
+    loud = np.flatnonzero(loudness[start - first : end - first] >= floor)
+    return (start + int(loud[0]), start + int(loud[-1]) + 1) if len(loud) else part

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,11 +18,12 @@ def reference_groups(audio: Sequence[Mapping[str, Any]]) -> list[str]:
     The group is the speaker if it has at least six clips, else the session if that has as many, else the corpus.
     """
     speakers, sessions = ([str(row[key]) for row in audio] for key in ("speaker", "session"))
+    of_speaker, of_session = Counter(speakers), Counter(sessions)
     groups = []
     for speaker, session in zip(speakers, sessions, strict=True):
-        if speaker and speakers.count(speaker) >= LEAST_CLIPS:
+        if speaker and of_speaker[speaker] >= LEAST_CLIPS:
             groups.append(f"speaker {speaker}")
-        elif session and sessions.count(session) >= LEAST_CLIPS:
+        elif session and of_session[session] >= LEAST_CLIPS:
             groups.append(f"session {session}")
         else:
             groups.append("corpus")

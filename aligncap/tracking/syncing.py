@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-GIVE_UP_AFTER = 3  # runs that the store did not take: it is down
+GIVE_UP_AFTER = 3  # runs that the store did not take, one after the other: it is asked whether it is there
 
 
 class TrackingError(AlignCapError):
@@ -71,6 +71,7 @@ def sync(experiment: str, uri: str) -> int:
     logs = sorted(folder.glob("*.jsonl"), key=lambda p: (p != parent_log, p.name.startswith("test-"), p))
     written = 0
     refused: list[Exception] = []
+    in_a_row = 0
     try:
         from aligncap.tracking.store import Store
 
@@ -82,11 +83,13 @@ def sync(experiment: str, uri: str) -> int:
                     continue
                 try:
                     _write(store, rows)
-                    written += 1
+                    written, in_a_row = written + 1, 0
                 except Exception as error:
                     refused.append(error)
-                    if len(refused) == GIVE_UP_AFTER:
-                        break
+                    in_a_row += 1
+                    if in_a_row == GIVE_UP_AFTER:
+                        store.complete()  # raises where the store is down
+                        in_a_row = 0
     except Exception as error:  # whatever the store raises
         refused.append(error)
     if refused:

@@ -95,14 +95,15 @@ def draw_batches(task: TrainingTask, settings: Optimisation, seed: int) -> list[
         generator.shuffle(order)
         if settings.balanced:
             order = _corpora_in_turn(task, order)
+        # In a batch that is not full each item would count more, so what fills none is left to the next epoch. It is
+        # left out before lengths are sorted, for the longest items would be left out each time.
+        order = order[: len(order) // size * size] or order
         epoch = []
         for start in range(0, len(order), 8 * size):
             pool = sorted(order[start : start + 8 * size], key=task.length)
             epoch += [pool[i : i + size] for i in range(0, len(pool), size)]
         generator.shuffle(epoch)
-        # In a batch that is not full each item would count more, so such a batch is dropped; the next epoch draws anew.
-        full = [batch for batch in epoch if len(batch) == size]
-        batches += full or epoch
+        batches += epoch
     return batches[: settings.steps]
 
 
@@ -215,7 +216,7 @@ def train(task: TrainingTask, settings: Optimisation, seed: int, compute: Comput
     accelerator = accelerator_for(task, compute)
     optimizer = _optimizer(task.to(accelerator.device), settings)
     batches = draw_batches(task, settings, seed)
-    if len(batches[0]) % accelerator.num_processes:
+    if batches and len(batches[0]) % accelerator.num_processes:
         raise ModelError(
             f"{run}: a step's {len(batches[0])} items cannot be shared evenly by {accelerator.num_processes} "
             "processes; change batch_size, or set launch.processes to 1"

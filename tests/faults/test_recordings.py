@@ -44,6 +44,18 @@ def test_an_mp3_whose_first_frames_tell_nothing_of_its_length_is_as_long_as_what
     assert len(first) / RATE == pytest.approx(len(sound) / RATE, abs=0.15)
 
 
+@pytest.mark.parametrize("byte_rate", [0, 1_000, RATE, 1 << 31])
+def test_the_bytes_a_second_that_a_wav_states_do_not_matter(tmp_path: Path, byte_rate: int) -> None:
+    """They say nothing that rate, channels and width do not, and some recorders write a wrong figure."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, TONE, RATE, "PCM_16")
+    data = bytearray(path.read_bytes())
+    data[28:32] = byte_rate.to_bytes(4, "little")
+    path.write_bytes(data)
+    clip = decode(path)
+    assert len(clip.samples) == len(TONE) and clip.cut is None or not clip.cut
+
+
 def test_mp3_cut_in_half_says_so(tmp_path: Path) -> None:
     clip = decode(cut(encode(tmp_path / "a.mp3", "libmp3lame", "mp3"), 0.5))
     assert clip.cut.startswith("cut: 1.") and clip.cut.endswith("of 3.00 s are there")

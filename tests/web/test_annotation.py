@@ -141,14 +141,18 @@ def test_win_rate_and_agreement_become_an_artifact(results, tmp_path):
 
 def test_the_case_of_a_name_makes_no_second_person(results, tmp_path):
     tasks, file = load_tasks(results, ["kd", "sft"], None, [], None), tmp_path / "a.sqlite"
-    choices = {"Anna": ["first"] * 2, "anna": [None] * 2 + ["second"] * 3, "Bob": ["first"] * 5}
+    choices = {"Jörg": ["first"] * 3, "JÖRG": [None] * 2 + ["second"] * 3, "Bob": ["first"] * 5}
     for person, own in choices.items():
         for task, choice in zip(tasks.asked, own, strict=False):
             if choice:
                 Answers(file).put(task, person, choice, "first", 1)
     rows = {(r["measure"], r["annotators"]): r for r in write_summary(tasks, file, tmp_path / "a.parquet")}
-    assert {who for _, who in rows if "," in who} == {"Anna, Bob"}
-    assert rows["cohen_kappa_answer", "Anna, Bob"]["n"] == 5
+    assert {who for _, who in rows if "," in who} == {"Bob, Jörg"}
+    assert rows["cohen_kappa_answer", "Bob, Jörg"]["n"] == 5
+    answers = Answers(file)
+    assert answers.answered("jörg") == [task.key for task in tasks.asked]
+    answers.remove("JÖRG", tasks.asked[2].key)
+    assert len(answers.answered("Jörg")) == 4 and len(answers.all()) == 9
 
 
 def test_unfinished_answers_have_no_overall_win_rate(results, tmp_path):

@@ -66,6 +66,7 @@ class Mention:
     hedged: bool = False
     modifier: tuple[int, int] | None = None
     weight: float = 1.0
+    words: tuple[str, ...] = ()  # of the lexicon's phrase, without its gaps
 
     @property
     def is_manner(self) -> bool:
@@ -160,7 +161,8 @@ def _matches(
         if hit is None:
             at += 1
             continue
-        found.append(_mention(hit[0], tokens, at, hit[1]))
+        found.append(_mention(hit[0].entry, tokens, at, hit[1]))
+        found[-1].words = hit[0].words
         at = hit[1]
     return found
 
@@ -197,10 +199,16 @@ def _scales(tokens: Sequence[Token], emotions: Sequence[Mention], taken: set[int
             continue
         if scale == "mid" and at and tokens[at - 1].text == "than":
             continue  # "higher than usual"
+        if (token.text == "even" and token.pos != "ADJ") or (token.text == "little" and not _measures_next(tokens, at)):
+            continue  # "even higher", "little change in pitch"
         for kind, value, noun in _dimensions(tokens, at, scale):
             first, last = (at, at + 1) if abs(noun - at) > 1 else (min(at, noun), max(at, noun) + 1)
             found.append(_mention(Entry(kind, value), tokens, first, last))
     return found
+
+
+def _measures_next(tokens: Sequence[Token], at: int) -> bool:
+    return at + 1 < len(tokens) and tokens[at + 1].text in _DIMENSION
 
 
 def _is_about_emotion(tokens: Sequence[Token], at: int, emotions: Sequence[Mention]) -> bool:
@@ -278,14 +286,16 @@ def _modify(
     while at >= max(0, mention.start - WINDOW) and not is_break(tokens[at]) and tokens[at].text not in ("and", "but"):
         hit = match("intensity", forms, pos, at)
         if hit is not None and hit[1] <= mention.start:
-            candidates.append((mention.start - at, hit[0], at))
+            candidates.append((mention.start - at, hit[0].entry, at))
         if at in heads:
             break
         at -= 1
     for after in range(mention.end, min(mention.end + 2, len(tokens))):
+        if is_break(tokens[after]):
+            break  # "angry, a little nervous"
         hit = match("intensity", forms, pos, after)
-        if hit is not None and hit[1] - after > 1 and not is_break(tokens[after]):
-            candidates.append((WINDOW + after, hit[0], after))
+        if hit is not None and hit[1] - after > 1:
+            candidates.append((WINDOW + after, hit[0].entry, after))
     if not candidates:
         return
     _, entry, place = min(candidates, key=lambda c: c[0])

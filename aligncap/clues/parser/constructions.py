@@ -70,6 +70,13 @@ CONSTRUCTIONS = tuple(
                 "She has no control over her anger.",
             ),
             ("EMOTION=denied have|be|'s long? go|vanish|over|evaporate|disappear", "The anger has vanished."),
+            ("too ADJ|ADV to be|sound|feel ADV? EMOTION=denied", "too tired to be angry"),
+            ("never .. so|such EMOTION=asserted+strong", "Never has she sounded so happy."),
+            ("never .. EMOTION.JJR=asserted+strong", "I have never heard a sadder voice."),
+            (
+                "not|n't unusual|uncommon|rare for PRON|NOUN to be|sound|feel ADV? EMOTION=asserted",
+                "It is not unusual for him to be angry.",
+            ),
         ),
         "intensity": (
             ("beside PRON with EMOTION=strong", "beside herself with grief"),
@@ -131,6 +138,8 @@ CONSTRUCTIONS = tuple(
             ("slow=void burn", "a slow burn of anger"),
             ("fast|quickly|rapidly|slowly=void become|grow|turn|get EMOTION", "fast becoming angry"),
             ("faint|faintly=void EMOTION", "faintly amused"),
+            ("clearly|richly=void ADV? EMOTION", "clearly angry"),
+            ("clearly=void ADJ EMOTION", "clearly audible sadness"),
         ),
     }.items()
     for pattern, example in rows

@@ -16,7 +16,7 @@ from typing import Any
 
 from aligncap.clues.parser.chunks import Mention, Token, mentions, yields
 from aligncap.clues.parser.constructions import apply_constructions
-from aligncap.clues.parser.lexicon import emotion_weight, stems
+from aligncap.clues.parser.lexicon import CUE, emotion_weight, stems
 from aligncap.clues.parser.scopes import mark_background, mark_hedged, mark_negated
 from aligncap.errors import ConfigError
 from aligncap.vocabulary import SCALES, Clue, canonical
@@ -71,9 +71,11 @@ def _resolved(found: list[Mention]) -> list[Mention]:
     for mention in emotions:
         if mention.value == "feeling":
             mention.value, mention.negated = ("neutral", False) if mention.negated else ("", False)
+            mention.weight = CUE  # "without much expression, he sounds sad"
     emotions = [m for m in emotions if m.value]
     denied = [m for m in emotions if m.negated]
-    if len({m.value for m in denied}) > 1 and len(denied) == len(emotions):
+    classes = {canonical(m.value) for m in denied}
+    if len(classes) > 1 and "neutral" not in classes and len(denied) == len(emotions):
         emotions.append(replace(denied[0], value="neutral", negated=False, intensity="normal"))
     ranked = iter(_ranked([m for m in emotions if not m.negated]))
     emotions = [m if m.negated else next(ranked) for m in emotions]

@@ -135,7 +135,7 @@ def stems(word: str) -> list[str]:
     return found
 
 
-def match(kind: str, forms: Sequence[tuple[str, ...]], pos: Sequence[str], start: int) -> tuple[Entry, int] | None:
+def match(kind: str, forms: Sequence[tuple[str, ...]], pos: Sequence[str], start: int) -> tuple[Pattern, int] | None:
     """Find the longest pattern of ``kind`` that begins at token ``start``.
 
     Args:
@@ -145,10 +145,10 @@ def match(kind: str, forms: Sequence[tuple[str, ...]], pos: Sequence[str], start
         start: Index of the token.
 
     Returns:
-        The entry and the index after its last token, or None.
+        The pattern and the index after its last token, or None.
     """
     by_first = patterns().get(kind, {})
-    best: tuple[Entry, int] | None = None
+    best: tuple[Pattern, int] | None = None
     best_length = 0
     for form in forms[start]:
         for pattern in by_first.get(form, ()):
@@ -157,7 +157,7 @@ def match(kind: str, forms: Sequence[tuple[str, ...]], pos: Sequence[str], start
             end = _end(pattern.words, forms, start)
             length = len(pattern.words)
             if end is not None and length > best_length:
-                best, best_length = (pattern.entry, end), length
+                best, best_length = (pattern, end), length
     return best
 
 

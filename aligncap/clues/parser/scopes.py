@@ -9,7 +9,8 @@ from aligncap.clues.parser.chunks import Mention, Token, is_break, segment, set_
 from aligncap.clues.parser.lexicon import CALM
 
 NEGATORS = frozenset(
-    "not n't no never without neither nor none nothing cannot nobody lacking lack absence minus".split()
+    "not n't no never without neither nor none nothing cannot nobody lacking lack lacks lacked absence minus rarely "
+    "seldom".split()
 )
 # Negators of two words: the first word, and the second words that follow it.
 NEGATOR_PAIRS = {
@@ -27,9 +28,11 @@ NEGATOR_PAIRS = {
     "opposed": {"to"},
 }
 HARDLY = frozenset("hardly barely scarcely".split())
+SHOWING = frozenset("show express convey betray carry have".split())  # "hardly shows any joy", as "hardly sounds happy"
 # The scope of a negation ends behind these verbs: "cannot hide the anger", "no mistaking the fear".
 HIDING = frozenset(
-    "hide conceal restrain disguise suppress stifle repress mask deny mistake stop control soften resist escape".split()
+    "hide conceal restrain disguise suppress stifle repress mask deny mistake stop control soften resist escape ignore "
+    "overlook".split()
 )
 # It also ends behind these verbs if one cannot do them ("cannot contain"), but "does not hold any sadness" denies it.
 HOLDING = frozenset("contain hold help miss bear believe shake overcome".split())
@@ -50,10 +53,9 @@ PRESENCE = frozenset(
 ABSENT = frozenset("absent missing nowhere lacking gone absence".split())
 CONTRAST = frozenset("but yet however nevertheless nonetheless".split())
 CONCESSION = frozenset("though although while whereas despite albeit notwithstanding".split())
-ATTEMPT = frozenset(
-    "try attempt pretend struggle fight strive effort manage wish want refuse hope appear affect".split()
-)
+ATTEMPT = frozenset("try attempt pretend struggle fight strive effort manage wish want refuse hope affect".split())
 FAKE = frozenset("feigned fake forced false falsely pretended sham put-on affected".split())
+OPENING = frozenset("without no".split())
 UNDER = frozenset("beneath underneath under behind below".split())
 OUTSIDE = frozenset("surface outwardly outside appearance superficially".split())
 ENDS_SCOPE = frozenset("but yet however though although while whereas because".split())
@@ -84,8 +86,10 @@ def mark_negated(tokens: Sequence[Token], found: Sequence[Mention]) -> None:
             depth[i] += 1
     for mention in found:
         inside = depth[mention.start] % 2 == 1
-        # a phrase that includes a negator ("can not believe") is not denied by it
-        own = any(t.text in NEGATORS for t in tokens[mention.start : mention.end])
+        # a phrase whose words include a negator ("can not believe") is not denied by it; one in its gap denies it
+        negators = {t.text for t in tokens[mention.start : mention.end]} & NEGATORS
+        own = bool(negators & set(mention.words))
+        inside |= bool(negators) and not own
         mention.negated = (inside and not own) or _denied_after(tokens, mention)
 
 
@@ -98,8 +102,9 @@ def _negation_start(tokens: Sequence[Token], at: int) -> int | None:
     if following in NEGATOR_PAIRS.get(text, ()):
         denied_before = text == "anything" and any(t.text in NEGATORS or t.text == "nobody" for t in tokens[:at])
         return None if denied_before else at + 2
-    if text in HARDLY and at + 1 < len(tokens) and tokens[at + 1].tag.startswith("JJ"):
-        return at + 1
+    if text in HARDLY and at + 1 < len(tokens):
+        says = tokens[at + 1].pos in ("VERB", "AUX") and tokens[at + 1].lemma in LINKING | SHOWING
+        return at + 1 if says or tokens[at + 1].tag.startswith("JJ") else None
     if text == "little" and (at == 0 or tokens[at - 1].text not in ("a", "the")) and tokens[at].pos == "ADJ":
         return at + 1
     return None
@@ -140,8 +145,21 @@ def _negation_end(tokens: Sequence[Token], negator: int, start: int) -> int:
             return at
         if at - negator <= LIFT_REACH and _lifts(tokens, negator, at):
             return at + 1
+        if tokens[negator].text in OPENING and _opens(tokens, negator) and _subject(tokens, at):
+            return at  # "without any fear she speaks proudly"
         at += 1
     return at
+
+
+def _opens(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a phrase begins a sentence: "without fear", "with no fear", "despite her fear"."""
+    first = at - (at > 0 and tokens[at - 1].text in ("with", "even", "and"))
+    return first == 0 or tokens[first - 1].text in (".", ";")
+
+
+def _subject(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a new clause begins with the pronoun at ``at``, though no comma stands before it."""
+    return tokens[at].tag == "PRP" and at + 1 < len(tokens) and tokens[at + 1].pos in ("VERB", "AUX")
 
 
 def _lifts(tokens: Sequence[Token], negator: int, at: int) -> bool:
@@ -292,18 +310,22 @@ def _attempt_end(tokens: Sequence[Token], at: int) -> int:
     while end < len(tokens) and not is_break(tokens[end]) and tokens[end].text not in ENDS_SCOPE:
         if tokens[end].pos == "VERB" and _is_form(tokens[end], KEPT_BACK):
             break
+        if tokens[end].text == "and" and _new_predicate(tokens, end + 1):
+            break  # "wants to be heard and sounds angry"
         end += 1
     return end
 
 
 def _concession_end(tokens: Sequence[Token], at: int) -> int:
     """Return the end of a concession: the comma where it opens the sentence, else the sentence's end or a contrast."""
-    opens = at == 0 or tokens[at - 1].text in (".", ";") or (at == 1 and tokens[0].text in ("even", "and"))
+    opens = _opens(tokens, at)
     end = at + 1
     while end < len(tokens):
         text = tokens[end].text
         if text in (".", ";", "!", "?") or text in CONTRAST or (opens and text == ","):
             break
+        if opens and end > at + 1 and _subject(tokens, end):
+            break  # "though she smiles she is sad"
         end += 1
     return end
 

@@ -151,7 +151,9 @@ class OutOfFold:
         return softmax(self.logits[kind] / self.temperatures[kind])
 
     def scored(self, kind: str, targets: Sequence[str]) -> NDArray[np.intp]:
-        """Return the indices of the rows that have a target and a prediction."""
+        """Return the indices of the rows that have a target and a prediction; none of a kind that was not predicted."""
+        if kind not in self.labels:
+            return np.array([], dtype=np.intp)
         known = np.array([target in self.labels[kind] for target in targets], dtype=bool)
         return np.flatnonzero(known & ~np.isnan(self.logits[kind][:, 0]))
 

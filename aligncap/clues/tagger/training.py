@@ -123,8 +123,9 @@ def train_tagger(tagger: TaggerSettings, seed: int, inputs: TaggerSources, outpu
     new = tagger.folds if tagger.calibrate == "folds" else "corpus"
     scored = {kind for kind in heads if len(by[new].scored(kind, targets[kind]))}
     source = {kind: new if kind in scored else tagger.folds for kind in heads}
+    # A kind that only unlabelled corpora know, such as a measured level, has no predictions and no temperature.
     heads = {
-        kind: Head(head.labels, head.weight, head.bias, by[source[kind]].temperatures[kind])
+        kind: Head(head.labels, head.weight, head.bias, by[source[kind]].temperatures.get(kind, 1.0))
         for kind, head in heads.items()
     }
     # What "new speech" is to the familiarity: another corpus, or, with a single corpus, other speakers.

@@ -48,7 +48,7 @@ class HumanAnswer(BaseModel):
     def _is_one_kind(self) -> HumanAnswer:
         scored = self.candidate is not None and (self.factuality, self.faithfulness) != (None, None)
         compared = None not in (self.candidate_a, self.candidate_b, self.preferred)
-        if scored == compared:
+        if scored == compared or (compared and self.candidate is not None):
             raise ValueError(
                 "give either candidate with factuality or faithfulness, or candidate_a, candidate_b and preferred"
             )

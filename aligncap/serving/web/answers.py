@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
@@ -81,28 +81,51 @@ class Answers:
 
     def put(self, task: Task, annotator: str, choice: Choice, shown_first: Choice, plays: int) -> None:
         """Store an answer, in place of an earlier one of the same person to the same question."""
-        row = (
-            *(task.key, annotator, choice, shown_first, plays, task.source, task.corpus, task.utterance_id),
-            *(*task.systems, *task.captions, datetime.now(UTC).isoformat(timespec="milliseconds")),
-        )
         with self._lock, closing(self._open()) as database, database:
+            name, *others = [*_spellings(database, annotator), annotator]  # the first one stays
+            row = (
+                *(task.key, name, choice, shown_first, plays, task.source, task.corpus, task.utterance_id),
+                *(*task.systems, *task.captions, datetime.now(UTC).isoformat(timespec="milliseconds")),
+            )
+            _delete(database, task.key, others)
             database.execute(f"INSERT OR REPLACE INTO answers VALUES ({', '.join('?' * len(row))})", row)
 
     def answered(self, annotator: str) -> list[str]:
         """Return keys of the questions that a person answered, in the order of answering; names ignore case."""
-        query = "SELECT task FROM answers WHERE annotator = ? ORDER BY answered_at, rowid"
+        query = "SELECT task, annotator FROM answers ORDER BY answered_at, rowid"
         with closing(self._open()) as database:
-            return [key for (key,) in database.execute(query, (annotator,))]
+            rows = database.execute(query).fetchall()
+        return list(dict.fromkeys(task for task, name in rows if name.casefold() == annotator.casefold()))
 
     def remove(self, annotator: str, task: str) -> None:
         """Delete the answer of a person to a question."""
         with self._lock, closing(self._open()) as database, database:
-            database.execute("DELETE FROM answers WHERE annotator = ? AND task = ?", (annotator, task))
+            _delete(database, task, _spellings(database, annotator))
 
     def all(self, tasks: Sequence[str] | None = None) -> list[Answer]:
-        """Return all answers by question and name, or with ``tasks`` only those to these questions."""
+        """Return all answers by question and name, or with ``tasks`` only those to these questions.
+
+        A person has one name, the first spelling. Of two answers to a question, which a file of an earlier version may
+        hold of a name such as "Jörg" in two cases, the later one counts.
+        """
         fields = ", ".join(Answer.__dataclass_fields__)
         with closing(self._open()) as database:
-            rows = database.execute(f"SELECT {fields} FROM answers ORDER BY task, annotator").fetchall()
+            rows = database.execute(f"SELECT {fields} FROM answers ORDER BY answered_at, rowid").fetchall()
         kept = None if tasks is None else set(tasks)
-        return [answer for answer in (Answer(*row) for row in rows) if kept is None or answer.task in kept]
+        names: dict[str, str] = {}
+        found: dict[tuple[str, str], Answer] = {}
+        for answer in (Answer(*row) for row in rows):
+            name = names.setdefault(answer.annotator.casefold(), answer.annotator)
+            if kept is None or answer.task in kept:
+                found[answer.task, name] = replace(answer, annotator=name)
+        return [found[key] for key in sorted(found, key=lambda key: (key[0], key[1].casefold()))]
+
+
+def _spellings(database: sqlite3.Connection, annotator: str) -> list[str]:
+    """Return the spellings of a person's name, the first one in front; SQLite ignores the case of ASCII alone."""
+    rows = database.execute("SELECT annotator FROM answers GROUP BY annotator ORDER BY min(answered_at)").fetchall()
+    return [name for (name,) in rows if name.casefold() == annotator.casefold()]
+
+
+def _delete(database: sqlite3.Connection, task: str, names: Sequence[str]) -> None:
+    database.executemany("DELETE FROM answers WHERE task = ? AND annotator = ?", [(task, name) for name in names])

@@ -127,20 +127,9 @@ def summarise(tasks: Tasks, given: Sequence[Answer]) -> list[Row]:
 
 
 def _agreement(answered: Sequence[Task], answers: dict[str, list[Answer]]) -> list[Row]:
-    """Return Cohen's kappa per pair of people and Fleiss' of all, for the four answers and preferences (with ties).
-
-    The case of a name does not matter; the table has the spelling that comes first.
-    """
-    names: dict[str, str] = {}
-    for task in answered:
-        for own in answers[task.key]:
-            names.setdefault(own.annotator.casefold(), own.annotator)
+    """Return Cohen's kappa per pair of people and Fleiss' of all, for the four answers and preferences (with ties)."""
     given = pd.DataFrame(
-        [
-            (number, names[own.annotator.casefold()], own.choice)
-            for number, task in enumerate(answered)
-            for own in answers[task.key]
-        ],
+        [(number, own.annotator, own.choice) for number, task in enumerate(answered) for own in answers[task.key]],
         columns=["question", "person", "choice"],
     ).pivot(index="question", columns="person", values="choice")
     people = sorted(given.columns, key=str.casefold)

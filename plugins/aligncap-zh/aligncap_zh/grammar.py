@@ -10,6 +10,7 @@ concessions (虽然) and appearances (表面上, 故作). Ours.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from . import words as lists
 SENTENCE = frozenset("。！？!?.\n")
 CLAUSE = SENTENCE | frozenset("，；,;：:")
 LIST = frozenset({"、", "和", "与", "及", "以及", "并", "也", "又"})
+DISPLEASED = "不快"
 REACH = 5  # words between a degree and its emotion, a negator and what it denies, a noun and its scale word
 _UNABLE_TO = re.compile(f"({'|'.join(lists.UNABLE_TO.split())})*")
 
@@ -87,13 +89,22 @@ def _lexicon() -> tuple[MappingProxyType[str, tuple[frozenset[str], tuple[Entry,
 def cut(caption: str) -> list[Word]:
     """Cut a caption into the longest known words, left to right; every other character is a word of no role."""
     lexicon, longest = _lexicon()
-    found, at = [], 0
+    found: list[Word] = []
+    at = 0
     while at < len(caption):
         length = next((n for n in range(min(longest, len(caption) - at), 1, -1) if caption[at : at + n] in lexicon), 1)
+        if caption[at : at + length] == DISPLEASED and _of_speed(found):
+            length = 1
         text = caption[at : at + length]
         found.append(Word(text, at, *lexicon.get(text, (frozenset(), ()))))
         at += length
     return found
+
+
+def _of_speed(before: Sequence[Word]) -> bool:
+    """Whether the clause has spoken of the speed, so that 不快 says that it is not fast, and no displeasure."""
+    clause = itertools.takewhile(lambda word: word.text not in CLAUSE, reversed(before))
+    return any("noun rate" in word.roles or word.text == "说话" for word in clause)
 
 
 @lru_cache(maxsize=4096)
@@ -106,12 +117,13 @@ def emotion_weight(word: str) -> float:
 def mentions(caption: str) -> list[Mention]:
     """The clues of a caption with their intensity, negation and background, in the order of the text."""
     words = cut(caption)
-    found = list(_named(words)) + list(_measured(words))
-    found.sort(key=lambda m: (m.start, m.kind))
+    placed = [(mention, mention.start) for mention in _named(words)] + list(_measured(words))
+    placed.sort(key=lambda pair: (pair[0].start, pair[0].kind))
     denied = _denied(words)
-    for mention in found:
+    for mention, place in placed:
         _intensify(words, mention)
-        mention.negated = denied[mention.start] % 2 == 1
+        mention.negated = denied[place] % 2 == 1
+    found = [mention for mention, _ in placed]
     _set_aside(words, found)
     return found
 
@@ -162,20 +174,20 @@ def _nouns(word: Word) -> list[str]:
     return [role.removeprefix("noun ") for role in word.roles if role.startswith("noun ")]
 
 
-def _measured(words: Sequence[Word]) -> Iterator[Mention]:
-    """Scale words with their noun; nouns joined by 和 or 、 share one: 音调和音量都很高."""
+def _measured(words: Sequence[Word]) -> Iterator[tuple[Mention, int]]:
+    """Scale words with their noun, and where the word is; nouns joined by 和 or 、 share one: 音调和音量都很高."""
     for at, word in enumerate(words):
         hit = _noun_of(words, at)
         if hit is None:
             continue
         noun, entries = hit
         for entry in entries:
-            yield _mention(words, entry, *((noun, at) if noun < at else (at, noun)))
+            yield _mention(words, entry, *((noun, at) if noun < at else (at, noun))), at
         if noun > 1 and words[noun - 1].text in LIST and _nouns(words[noun - 2]):
             for role in word.roles:
                 if role.startswith("scale ") and role.split()[1] in _nouns(words[noun - 2]):
                     _, _, kind, value = role.split()
-                    yield _mention(words, Entry(kind, value), noun - 2, noun - 2)
+                    yield _mention(words, Entry(kind, value), noun - 2, noun - 2), at
 
 
 def _intensify(words: Sequence[Word], mention: Mention) -> None:
@@ -223,6 +235,8 @@ def _denied(words: Sequence[Word]) -> list[int]:
                 break
             if reached and not listed and not words[i].entries and words[i - 1].text not in LIST:
                 break  # behind what it denies only a list goes on
+            if reached and "negator" in words[i].roles:
+                break  # 没有喜悦也没有悲伤
             depth[i] += 1
             reached += bool(words[i].entries)
             if "holding" in words[i].roles or (i - at > REACH and not reached):

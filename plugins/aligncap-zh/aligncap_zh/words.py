@@ -96,7 +96,7 @@ PLAIN_DEGREE = "较 较为 比较 还算 挺 颇 颇为 蛮"
 
 NEGATORS = """
     不 既不 也不 又不 不是 并不 并非 没 没有 并没有 从不 从未 绝不 绝非 毫不 毫无 未 未曾 全无 不再 不带 不含 不见
-    听不出 看不出 无 非 别 丝毫没有 丝毫不 一点不 一点也不 一点都不 毫不
+    听不出 看不出 缺乏 缺少 无 非 别 丝毫没有 丝毫不 一点不 一点也不 一点都不 毫不
 """
 # These deny an emotion that stands right behind them, or behind words of UNABLE_TO: 无法平静, 无法让自己平静. With any
 # other verb between (无法平息的愤怒) the emotion is there.

@@ -30,6 +30,13 @@ from aligncap.vocabulary import CLASSES, EMOTIONS, KINDS, canonical
         ("没有愤怒，也没有悲伤", "neutral"),
         ("她一点也不生气", None),
         ("没有不满", None),
+        ("既没有喜悦也没有悲伤", "neutral"),
+        ("没有恐惧也没有愤怒，只是平静", "neutral"),
+        ("语气缺乏热情", None),
+        ("缺乏感情", "neutral"),
+        ("她的语速不快。", None),
+        ("他说话不快。", None),
+        ("他心里不快。", "angry"),
         ("没有害怕的感觉", None),
         ("并不开心，而是难过", "sad"),
         ("不是生气而是害怕", "fearful"),
@@ -113,6 +120,10 @@ def test_intensity(caption, intensity):
         ("带着哭腔，断断续续", {("timbre", "tearful"), ("pause", "many")}),
         ("没有停顿", {("pause", "few")}),
         ("语速不快", set()),
+        ("声音不大，音调不高", set()),
+        ("音量不低", set()),
+        ("音调和音量都不高", set()),
+        ("他并不生气，声音很大", {("level", "high")}),
         ("心情低落", set()),
     ],
 )
@@ -120,6 +131,11 @@ def test_vocal_attributes(caption, attributes):
     clues = parse_clues(caption, "zh")
     assert {(c.kind, c.lemma) for c in clues if c.kind not in ("emotion", "intensity") and not c.negated} == attributes
     assert {c.kind for c in clues} <= set(KINDS)
+
+
+@pytest.mark.parametrize(("caption", "denied"), [("声音不大", ("level", "high")), ("语速不高", ("rate", "fast"))])
+def test_a_denied_scale_word_is_a_denied_clue(caption, denied):
+    assert [(c.kind, c.lemma) for c in parse_clues(caption, "zh") if c.negated] == [denied]
 
 
 def test_words_are_those_of_the_caption_and_the_longest():

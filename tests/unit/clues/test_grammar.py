@@ -146,7 +146,37 @@ NOTHING = [
 ]
 
 
-@pytest.mark.parametrize(("caption", "expected"), DOMINANT + NEGATION + LIFTED + CONTRAST + NOTHING)
+READ = [  # found by a reader who tried sentences of the kind that people write
+    ("The man appears to be happy, speaking in a calm tone.", "happy"),
+    ("The speaker appears to be very angry, perhaps a bit scared.", "angry"),
+    ("The speaker wants to be heard and sounds angry, a little nervous.", "angry"),
+    ("He tries to sound cheerful and sounds sad.", "sad"),
+    ("The voice lacks warmth.", None),
+    ("The voice lacks any emotion.", "neutral"),
+    ("There is no lack of joy in her voice.", "happy"),
+    ("She scarcely sounds happy.", None),
+    ("Her voice hardly shows any joy.", None),
+    ("She can hardly contain her joy.", "happy"),
+    ("He rarely sounds happy.", None),
+    ("There is no change in her mood: she remains sad.", "sad"),
+    ("Without much expression, he sounds sad.", "sad"),
+    ("Despite her smile she is sad.", "sad"),
+    ("Though she smiles she is sad.", "sad"),
+    ("Without any sign of stress he sounds happy.", "happy"),
+    ("With no trace of fear she speaks proudly.", "happy"),
+    ("She is too tired to be angry.", None),
+    ("Never has she sounded so happy.", "happy"),
+    ("I have never heard a sadder voice.", "sad"),
+    ("One can't ignore the anger in his voice.", "angry"),
+    ("No one could overlook her joy.", "happy"),
+    ("It is not unusual for him to be angry.", "angry"),
+    ("He sounds neither bored nor amused.", None),
+    ("She sounds neither calm nor excited.", None),
+    ("He sounds neither angry nor happy.", "neutral"),
+]
+
+
+@pytest.mark.parametrize(("caption", "expected"), DOMINANT + NEGATION + LIFTED + CONTRAST + NOTHING + READ)
 def test_dominant_emotion(caption, expected):
     assert dominant_emotion(caption) == expected
     assert dominant_emotion(parse_clues(caption)) == expected
@@ -185,6 +215,19 @@ def test_dominant_emotion(caption, expected):
         ("a trembling voice", "timbre", {"trembling"}),
         ("husky and breathy", "timbre", {"hoarse", "breathy"}),
         ("with many pauses", "pause", {"many"}),
+        ("He is clearly angry.", "timbre", set()),
+        ("clearly audible sadness", "timbre", set()),
+        ("She speaks clearly and calmly.", "timbre", {"bright"}),
+        ("Her voice is not raised.", "level", set()),
+        ("The voice is never raised.", "level", set()),
+        ("She seldom raises her voice.", "level", set()),
+        ("The speaker takes no time to breathe.", "rate", set()),
+        ("She takes her time.", "rate", {"slow"}),
+        ("There is little variation in pitch.", "pitch", set()),
+        ("little volume", "level", {"low"}),
+        ("Her pitch is even higher.", "pitch", {"high"}),
+        ("Even her pace is slow.", "rate", {"slow"}),
+        ("an even pace", "rate", {"mid"}),
     ],
 )
 def test_vocal_attributes(caption, kind, values):
@@ -203,6 +246,7 @@ def test_vocal_attributes(caption, kind, values):
         ("slightly furious", "normal"),
         ("a hint of worry", "weak"),
         ("sad to the core", "strong"),
+        ("angry, a little nervous", "normal"),
     ],
 )
 def test_intensity_of_the_emotion(caption, intensity):

@@ -97,6 +97,19 @@ def trained(tmp_path, monkeypatch):
     return tmp_path, features, labels
 
 
+def test_a_kind_that_only_unlabelled_corpora_know_is_not_calibrated(trained):
+    folder, *_ = trained
+    heard = {f"heard_{name}": {"e": folder / f"{name}.parquet"} for name in ("audio", "timbre")}
+    heard |= {"heard_features": {"e": folder / "features"}, "heard_prosody": {"e": folder / "measured.parquet"}}
+    prosody = artifacts.read_rows(folder / "prosody.parquet", "prosody")
+    artifacts.write(prosody, folder / "measured.parquet", "prosody", "test")
+    unknown = [row | {"level": None, "level_db": None} for row in prosody]  # levels of 'c' and 'd' were normalised
+    artifacts.write(unknown, folder / "prosody.parquet", "prosody", "test")
+    train(folder, heard=heard)
+    tagger = Tagger.load(folder / "tagger.safetensors")
+    assert tagger.heads["level"].temperature == 1.0 != tagger.heads["pitch"].temperature
+
+
 def predict(folder, role, settings=None, encoder=None):
     """Run the rule's function on the fixture's corpus and read the rows."""
     out = folder / "predicted.parquet"

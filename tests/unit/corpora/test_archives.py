@@ -66,6 +66,15 @@ def test_webdataset_shards(tmp_path):
     assert again == audio
 
 
+def test_keys_that_each_shard_counts_for_itself_are_told_apart_by_the_shard(tmp_path):
+    for number, pitch in enumerate((10, 12)):
+        write_shard(tmp_path / f"shards/00{number}.tar", clip("0000", "sad", pitch))
+    audio, _, skipped = prepare(
+        tmp_path / "out", adapter="webdataset", root=str(tmp_path / "shards"), language="en", columns={"speaker": "who"}
+    )
+    assert [row["utterance_id"] for row in audio] == ["000/0000", "001/0000"] and not skipped
+
+
 def test_only_clips_that_are_taken_are_laid_down(tmp_path):
     shard = write_shard(tmp_path / "s.tar", {k: v for n in range(6) for k, v in clip(f"{n}", "sad", 10 + n).items()})
     audio, _, _ = prepare(tmp_path / "out", adapter="webdataset", root=str(shard), language="en", limit=2)
@@ -166,6 +175,19 @@ def test_a_folder_of_parquet_files_as_hubs_have_them(tmp_path, data):
     assert [row["emotion"] for row in labels][:2] == ["angry", "sad"]
     audio, _, _ = prepare(tmp_path / "test", **settings(tmp_path / "parquet", split="train[:2]"))
     assert [row["utterance_id"] for row in audio] == ["a", "b"]
+
+
+def test_names_that_each_split_counts_for_itself_are_numbered(tmp_path, data):
+    import datasets
+
+    def split(*pitches):
+        rows = {"audio": [{"bytes": flac(p), "path": f"{n}.flac"} for n, p in enumerate(pitches)]}
+        return datasets.Dataset(pa.table(rows | {"label": ["fear"] * len(pitches)}))
+
+    datasets.DatasetDict(train=split(7, 8), test=split(9, 10)).save_to_disk(tmp_path / "saved")
+    mine = settings(tmp_path / "saved", split=None) | {"columns": {"emotion": "label"}}
+    audio, _, skipped = prepare(tmp_path / "out", **mine)
+    assert len({row["utterance_id"] for row in audio}) == 4 and not skipped
 
 
 def test_clips_whose_names_tell_nothing_are_numbered(tmp_path, data):

@@ -83,6 +83,7 @@ BASE = {"corpus": "tiny", "utterance_id": "u0"}
         ([SCORED[0] | {"factualty": 3}], "line 1: factualty: Extra inputs"),
         ([BASE | {"candidate": "x"}], "line 1: the row: .*give either candidate"),
         ([SCORED[0] | preferred(0, 1, "a")], "line 1: the row: .*give either candidate"),
+        ([BASE | {"candidate": "x"} | preferred(0, 1, "a")], "line 1: the row: .*give either candidate"),
         ([preferred(0, 0, "a")], "line 1: the row: .*the same caption"),
         ([preferred(0, 1, "left")], "line 1: preferred: .*got 'left'"),
         ([{"utterance_id": "u0"}], "line 1: corpus: Field required"),

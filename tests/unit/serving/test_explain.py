@@ -95,6 +95,16 @@ def test_a_training_utterance_has_its_candidates_scores_and_pairs(results):
     assert explain(results, "u1", corpus="train") == found
 
 
+def test_a_slash_may_be_part_of_an_id(results):
+    for name, schema in {"audio": "audio", "references": "labels"}.items():
+        path = results / "corpora" / "test" / f"{name}.parquet"
+        rows = artifacts.read_rows(path, schema)
+        renamed = [row | {"utterance_id": row["utterance_id"].replace("v7", "part/v7")} for row in rows]
+        artifacts.write(renamed, path, schema, "test")
+    assert explain(results, "part/v7")["corpus"] == "test"
+    assert explain(results, "test/part/v7")["utterance_id"] == "part/v7"
+
+
 def test_the_command_prints_all_of_it_for_people_and_for_programs(results, capsys):
     for utterance, told in {
         "v7": ("captions/kd/test:", "caption: She is furious.", "emotion: furious", "transcript: hello"),

@@ -89,6 +89,17 @@ def test_references_may_have_a_row_each_and_columns_may_be_named(nowhere):
         score_captions(nowhere / "said.parquet", refs)
 
 
+def test_facts_of_an_utterance_may_stand_in_any_of_its_rows_and_never_contradict(nowhere):
+    columns = "id,caption,emotion,level\n"
+    rows = "a,A calm voice.,,\na,A sad voice.,sad,low\n"
+    (nowhere / "r.csv").write_text(columns + rows, encoding="utf-8")
+    scores = score_captions({"a": "A loud, sad voice."}, nowhere / "r.csv", evaluation=QUICK)
+    assert scores.items[0]["label"] == "sad" and scores.items[0]["flags"] == ["level: loud against low"]
+    (nowhere / "r.csv").write_text(columns + rows + "a,A happy voice.,happy,\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match="line 4: emotion 'happy' of 'a', which has 'sad' in .*; state one"):
+        score_captions({"a": "A sad voice."}, nowhere / "r.csv", evaluation=QUICK)
+
+
 def test_captions_that_are_missing_are_an_error_unless_asked_for(nowhere):
     some = {"a": CAPTIONS["a"], "c": CAPTIONS["c"]}
     with pytest.raises(CorpusError, match="1 of 3 references have no caption, first 'b'"):

@@ -59,6 +59,19 @@ def test_silence_around_a_voice_changes_no_sample_of_what_is_heard(said: np.ndar
         assert [(start - len(before), end - len(before)) for start, end in padded] == bare
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("louder_db", [25, 34, 40])
+def test_a_click_that_is_louder_than_the_voice_takes_none_of_it(said: np.ndarray, louder_db: int, first: bool) -> None:
+    click = np.zeros(RATE // 2, np.float32)
+    click[4_000:4_800] = np.random.default_rng(0).uniform(-0.9, 0.9, 800)
+    voice = (said * 0.9 * 10 ** (-louder_db / 20) / np.abs(said).max()).astype(np.float32)
+    start = len(click) if first else 0
+    found = find_speech(np.concatenate([click, voice] if first else [voice, click]), SpeechSettings())
+    assert all(begin < end for begin, end in found)
+    heard = sum(min(end, start + len(voice)) - max(begin, start) for begin, end in found)
+    assert heard > 0.8 * sum(end - begin for begin, end in find_speech(said, SpeechSettings()))
+
+
 def test_line_noise_around_a_voice_does_not_change_what_is_measured(said: np.ndarray) -> None:
     line = (10 ** (-70 / 20) * NOISE).astype(np.float32)
     padded = np.concatenate([line, said, line])

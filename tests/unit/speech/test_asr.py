@@ -271,6 +271,25 @@ def test_a_language_that_is_left_out_gets_no_text(tiny, monkeypatch):
     calls = speaking(transcriber, monkeypatch, 4)
     assert transcriber.transcribe(tone(1.0), "am") == ("", 0.0) and not calls
     assert transcriber.transcribe(tone(1.0), "de")[0] == "1"
+    monkeypatch.setattr(transcriber.whisper, "detect", lambda samples: "am")
+    assert transcriber.transcribe(tone(1.0)) == ("", 0.0) and len(calls) == 1, "detected is as good as told"
+
+
+def test_a_whisper_of_english_alone_is_asked_for_no_language(tiny, tmp_path):
+    from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
+
+    model = WhisperForConditionalGeneration.from_pretrained(tiny)
+    model.generation_config.is_multilingual = False
+    for name in ("lang_to_id", "task_to_id"):
+        delattr(model.generation_config, name)
+    model.save_pretrained(tmp_path)
+    for part in (AutoTokenizer, WhisperFeatureExtractor):
+        part.from_pretrained(tiny).save_pretrained(tmp_path)
+    transcriber = Transcriber(tmp_path, COMPUTE, Transcripts(task="transcribe"))
+    for language in ("en", None):
+        assert transcriber.transcribe(tone(1.0), language)[1] < 0
+    with pytest.raises(ConfigError, match="translate: .* knows English alone; set 'transcribe'"):
+        Transcriber(tmp_path, COMPUTE, Transcripts(task="translate"))
 
 
 BY_INSTRUCTIONS = """

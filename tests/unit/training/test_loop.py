@@ -126,6 +126,24 @@ def test_batches_are_drawn_before_training_and_hold_like_lengths():
     assert all(max(b) - min(b) <= 4 for b in batches)
 
 
+@pytest.mark.parametrize(("items", "size"), [(60, 32), (127, 16), (23, 8), (5, 8)])
+def test_no_item_is_left_out_for_its_length(items, size):
+    class Few(Line):
+        def items(self, split):
+            return items
+
+    batches = draw_batches(Few(), SETTINGS.model_copy(update={"steps": 200, "batch_size": size}), 0)
+    assert {item for batch in batches for item in batch} == set(range(items))
+    assert {len(batch) for batch in batches} == {min(items, size)}
+
+
+def test_no_steps_train_nothing():
+    stage = Line()
+    before = stage.line.weight.clone()
+    run(stage, SETTINGS.model_copy(update={"steps": 0}), name="none")
+    assert torch.equal(stage.line.weight, before) and artifacts.read_rows(Path("none.parquet"), "training") == []
+
+
 def test_training_on_nothing_is_refused():
     class Empty(Line):
         def items(self, split):

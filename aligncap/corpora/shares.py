@@ -8,8 +8,8 @@ from collections.abc import Mapping
 def nearest_share(sizes: Mapping[str, int], wanted: float, most: int | None = None) -> list[str]:
     """Return groups whose clips together come near to a wanted number.
 
-    Groups are taken in their order, each where that brings the sum no farther from the number; a group that is too
-    large is passed over. Where none does, the smallest is taken, so that there is at least one.
+    Groups are taken in their order, as long as each brings the sum no farther from the number; groups that are too
+    large to be the first are passed over. Where all are, the smallest is taken, so that there is at least one.
 
     Args:
         sizes: Number of clips of each group, by name; at least one group.
@@ -22,4 +22,6 @@ def nearest_share(sizes: Mapping[str, int], wanted: float, most: int | None = No
         if len(taken) != most and abs(total + size - wanted) <= abs(total - wanted):
             taken.append(name)
             total += size
+        elif taken:
+            break
     return taken or [min(sizes, key=lambda name: sizes[name])]

@@ -12,7 +12,7 @@ from aligncap.corpora.shares import nearest_share
         ([1] * 10, 0, None, "a"),
         ([96, 1, 1, 1, 1], 10, None, "bcde"),
         ([96, 1, 1, 1, 1], 10, 2, "bc"),
-        ([4, 60, 4, 4, 4], 7, None, "ac"),
+        ([4, 60, 4, 4, 4], 7, None, "a"),
         ([30, 20, 50], 5, None, "b"),
         ([50, 50], 90, 1, "a"),
         ([2, 3], 4, None, "ab"),

@@ -10,8 +10,14 @@ from typing import Any
 
 def evenly(folder: Path, count: int) -> list[Path]:
     """Return so many files of a folder, at equal distances in the order of their names."""
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    return files[:: max(1, len(files) // count)][:count]
+    return spread([path for path in sorted(folder.iterdir()) if path.is_file()], count)
+
+
+def spread(items: Sequence[Any], count: int | None) -> list[Any]:
+    """Return so many of the items, from the first to the last at equal distances; all where there are no more."""
+    if count is None or count >= len(items):
+        return list(items)
+    return [items[round(place * (len(items) - 1) / max(1, count - 1))] for place in range(count)]
 
 
 def of_languages(folders: list[str], count: int) -> list[tuple[Path, str]]:

@@ -25,6 +25,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from clips import spread
 
 from aligncap import artifacts
 from aligncap.clues.prompts import acoustic_prompt
@@ -84,11 +85,6 @@ def read_arguments(about: str) -> argparse.Namespace:
     return arguments
 
 
-def evenly(names: list[str], count: int | None) -> list[str]:
-    """Take ``count`` of the names evenly, or all."""
-    return names if count is None else names[:: max(1, len(names) // count)][:count]
-
-
 def loaded(arguments: argparse.Namespace, config: AlignCapConfig, system: str, examples: dict) -> Recaptioner:
     """Load a system after the one before it is gone from memory."""
     gc.collect()
@@ -127,7 +123,7 @@ def main() -> None:
     arguments = read_arguments(__doc__)
     config = load(ROOT / "config.yaml", *arguments.overlay)
     clips = read_clips(arguments.results, arguments.corpus)
-    clips = clips.only(evenly(list(clips.examples), arguments.clips))
+    clips = clips.only(spread(list(clips.examples), arguments.clips))
     given, gold = interventions(clips, config.evaluation.seed), clips.gold
     rows, told, again = {}, [], {}
     for system in arguments.systems:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from clips import spread
 
 from aligncap import artifacts
 from aligncap.clues.doubt import settle
@@ -104,8 +105,7 @@ def main() -> None:
     at = {name: results / f"corpora/{corpus}/{name}.parquet" for name in files}
     transcripts = results / f"transcripts/{corpus}.parquet"
     gold = read_gold(at["references"], at["prosody"], at["timbre"], transcripts, at["audio"])
-    clips = arguments.clips or len(gold.ids)
-    ids = gold.ids[:: max(1, len(gold.ids) // clips)][:clips]
+    ids = spread(gold.ids, arguments.clips)
     predicted = artifacts.read_rows(results / f"clues/{corpus}/predicted.parquet", "clues")
     clues = {row["utterance_id"]: [Clue.from_dict(clue) for clue in row["clues"]] for row in predicted}
     doubts = [SAY, *(Doubt(way=way, below=p) for p in arguments.below for way in ("hedge", "omit"))]
@@ -127,7 +127,8 @@ def main() -> None:
             body.append([f"`{system}`", doubt.way if number == 0 else f"{doubt.way} below {doubt.below:g}", *cells])
     head = ("system", "doubt", *COLUMNS)
     print("\n".join(markdown_table("ll" + "r" * len(COLUMNS), head, body)))
-    print(f"{len(ids)} clips of {corpus}; brackets: 95 % bootstrap over utterances, {arguments.resamples} resamples.")
+    told = f"95 % bootstrap by caption or session, {arguments.resamples} resamples"
+    print(f"{len(ids)} clips of {corpus}; brackets: {told}.")
 
 
 if __name__ == "__main__":

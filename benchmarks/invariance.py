@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from clips import evenly
 
 from aligncap import Captioner
 from aligncap.serving.locations import PRETRAINED
@@ -54,9 +55,9 @@ def main() -> None:
     captioner._transcriber = NoWords()
     print("| recordings | change | clips | no tag changed |\n|---|---|---:|---:|")
     for folder in arguments.folders:
-        files = sorted(path for path in folder.iterdir() if path.is_file())
+        files = evenly(folder, arguments.clips)
         same: dict[str, list[bool]] = {}
-        for number, file in enumerate(files[:: max(1, len(files) // arguments.clips)][: arguments.clips]):
+        for number, file in enumerate(files):
             samples = load_audio(file)
 
             def tags(heard: np.ndarray) -> set[tuple[str, str]]:

@@ -125,7 +125,7 @@ def measured(
         name,
         str(clients),
         f"{seen[200] / seconds:.2f}",
-        f"{statistics.median(took):.2f}",
+        f"{statistics.median(took):.2f}" if took else "–",
         f"{statistics.quantiles(took, n=100)[98]:.2f}" if len(took) > 1 else "–",
         str(seen[429]),
         str(errors),

@@ -18,7 +18,8 @@ Writes `oracle_tags.md`, `oracle_tags.csv`, `oracle_tags.svg`, `oracle_tags.png`
 """
 
 import pandas as pd
-from cue_interventions import ROOT, evenly, loaded, read_arguments
+from clips import spread
+from cue_interventions import ROOT, loaded, read_arguments
 
 from aligncap import artifacts
 from aligncap.clues.parser.grammar import dominant_emotion
@@ -62,7 +63,7 @@ def main() -> None:
     config = load(ROOT / "config.yaml", *arguments.overlay)
     clips = read_clips(arguments.results, arguments.corpus)
     known = [name for name in clips.examples if clips.gold.truth[name].emotion is not None]
-    clips = clips.only(evenly(known, arguments.clips))
+    clips = clips.only(spread(known, arguments.clips))
     gold, tags = clips.gold, oracle_tags(clips, config.evaluation.seed)
     rows, told = {}, []
     for system in arguments.systems:

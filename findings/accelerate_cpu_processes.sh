@@ -34,7 +34,7 @@ num_processes: 2
 YAML
 done
 echo 'fsdp_config: { fsdp_version: 2 }' >>FSDP.yaml
-launched() { env/bin/python -m accelerate.commands.launch --main_process_port 0 "$@" who.py 2>/dev/null | sed -n 's/^runs as //p'; }
+launched() { env/bin/python -m accelerate.commands.launch --main_process_port 0 "$@" who.py 2>errors | sed -n 's/^runs as //p' || { cat errors >&2; }; }
 fsdp=$(launched --config_file FSDP.yaml)
 several=$(launched --config_file MULTI_GPU.yaml)
 line=$(launched --cpu --num_processes 2)

@@ -44,4 +44,4 @@ macro = written("{% macro strftime_now(form) %}2024{% endmacro %}" + DATED)
 print("a macro before the template:", macro)
 assert today and passed == "TypeError" and macro == "2024", "another behaviour"
 PY
-env/bin/python template.py 2>/dev/null
+env/bin/python template.py 2>errors || { cat errors >&2; exit 1; }

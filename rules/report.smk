@@ -17,6 +17,7 @@ rule snapshot:
     params:
         config={name: value for name, value in plain(settings).items() if name not in ("shards", "tracking")},
         code=digest("snapshot"),
+        others=DIGESTS,  # the commit that is written down is that of the code which made the rest
     script:
         "../workflow_scripts/snapshot.py"
 

@@ -88,7 +88,8 @@ def main() -> None:
     for kind in SCALES:
         own = [r for r in every if r["said"][kind]]
         print(f"{kind} asserted", mean(every, lambda r, k=kind: bool(r["said"][k])), end="; ")
-        print("right", mean(own, lambda r, k=kind: getattr(r["truth"], k) in r["said"][k]), end="; ")
+        known = [r for r in own if getattr(r["truth"], kind) is not None]
+        print("right", mean(known, lambda r, k=kind: getattr(r["truth"], k) in r["said"][k]), end="; ")
         print("wrong", mean(own, lambda r, k=kind: any(flag.startswith(k) for flag in r["wrong"])))
     for number in range(1 + max(r["vocal"] for r in every)):
         own = [r for r in every if r["vocal"] == number]

@@ -73,6 +73,8 @@ def write_copies(results: Path, folder: Path) -> list[Path]:
     """Write the CSV files of a run and code.json into a folder; the files."""
     git = json.loads((results / "run.json").read_text(encoding="utf-8"))["git"]
     artifacts.write_json(git, folder / "code.json")
+    if git["dirty"]:
+        print(f"{results}: made by uncommitted changes of {git['commit']}, as {folder.name}/code.json says")
     written = []
     for table, corpus, rows in copied(results):
         path = folder / f"{table}_{corpus}.csv"

@@ -36,10 +36,19 @@ def spent_by(columns: dict[str, str]) -> Spent:
 
 
 def wall_seconds(log: Path) -> float:
-    """Return the seconds from the first to the last time in the log of a run."""
-    stamps = re.findall(r"^\[(\w{3} \w{3} +\d+ [\d:]{8} \d{4})\]$", log.read_text(encoding="utf-8"), re.MULTILINE)
-    first, last = (datetime.strptime(stamps[place], "%a %b %d %H:%M:%S %Y") for place in (0, -1))
-    return (last - first).total_seconds()
+    """Return the seconds from the first to the last time in the log, of each run that it holds, added up.
+
+    Snakemake begins a run with a line about the hosts that share files; the log is not emptied between two runs.
+    """
+    spent = 0.0
+    for run in re.split(
+        r"^Assuming unrestricted shared filesystem usage", log.read_text(encoding="utf-8"), flags=re.MULTILINE
+    ):
+        stamps = re.findall(r"^\[(\w{3} \w{3} +\d+ [\d:]{8} \d{4})\]$", run, re.MULTILINE)
+        if stamps:
+            first, last = (datetime.strptime(stamps[place], "%a %b %d %H:%M:%S %Y") for place in (0, -1))
+            spent += (last - first).total_seconds()
+    return spent
 
 
 def main() -> None:
@@ -67,7 +76,7 @@ def main() -> None:
     if log.is_file():
         wall = wall_seconds(log)
         print(
-            f"The run took {wall:.0f} s on {cores} cores, which were busy for {100 * processor / wall / cores:.0f} %."
+            f"Its runs took {wall:.0f} s on {cores} cores, which were busy for {100 * processor / wall / cores:.0f} %."
         )
 
 

@@ -1,5 +1,6 @@
 """How far a run of the pipeline is: jobs planned, done and at work, and how long the rest may take."""
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,18 +31,23 @@ class Job:
 
 
 def measured_jobs(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Rule and columns of each job that Snakemake measured, from its benchmark files."""
+    """Rule and columns of each job that Snakemake measured, from its benchmark files.
+
+    A file that a killed run left empty or half written is passed over.
+    """
     for path in sorted(folder.rglob("*.tsv")):
-        header, *rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
-        for row in rows:
-            yield path.relative_to(folder).parts[0], dict(zip(header, row, strict=True))
+        lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+        for row in lines[1:]:
+            if len(row) == len(lines[0]):
+                yield path.relative_to(folder).parts[0], dict(zip(lines[0], row, strict=True))
 
 
 def benchmarks(folder: Path) -> dict[str, list[float]]:
     """Seconds that each job of each rule took when it last ran."""
     spent: dict[str, list[float]] = defaultdict(list)
     for rule, columns in measured_jobs(folder):
-        spent[rule].append(float(columns["s"]))
+        with contextlib.suppress(LookupError, ValueError):
+            spent[rule].append(float(columns["s"]))
     return dict(spent)
 
 

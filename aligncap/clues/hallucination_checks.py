@@ -254,6 +254,11 @@ def flags_of(assertions: Sequence[Assertion], clues: Sequence[Clue], truth: Trut
     return flags
 
 
+def kind_of(flag: str) -> str:
+    """Return what a flag ``kind: words`` is: ``factuality`` contradicts the speech, ``faithfulness`` is unsupported."""
+    return "factuality" if flag.partition(":")[0] in FACTUALITY else "faithfulness"
+
+
 def _tokens(text: str) -> list[str]:
     return re.findall(r"\w+(?:'\w+)?", text.lower().replace("\u2019", "'"))
 

@@ -125,6 +125,7 @@ def model_card(folder: Path, system: dict[str, Any], name: str, command: str | N
         left_out=_left_out(folder),
         command=command or f"make run CONFIG=experiments/{system.get('experiment')}.yaml",
         commit=run.get("git", {}).get("commit"),
+        changed=run.get("git", {}).get("dirty", False),
     )
     return str(ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{text}"))
 

@@ -343,4 +343,17 @@ def test_benchmarks_are_read_by_rule(tmp_path: Path) -> None:
         path = tmp_path / f"{name}.tsv" if "/" in name else tmp_path / name / "report.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\th:m:s\n{seconds}\t0:00:01\n")
+    for name, text in {"empty": "", "half": "s\th:m:s\n1.5", "none": "s\n-\n"}.items():  # as a kill leaves them
+        (tmp_path / "train" / f"{name}.tsv").write_text(text)
     assert benchmarks(tmp_path) == {"report": [1.0], "train": [2.0, 3.0]}
+
+
+def test_the_pause_between_two_runs_is_no_time_of_a_run(tmp_path: Path) -> None:
+    from run_minutes import wall_seconds
+
+    begun = "Assuming unrestricted shared filesystem usage.\n"
+    first = "[Mon Nov 30 10:00:00 2026]\n[Mon Nov 30 10:08:00 2026]\n"
+    (tmp_path / "run.log").write_text(
+        begun + first + begun + "[Tue Dec  1 10:00:00 2026]\n[Tue Dec  1 10:00:05 2026]\n"
+    )
+    assert wall_seconds(tmp_path / "run.log") == 485

@@ -29,6 +29,7 @@ STYLE: dict[Any, Any] = {
     "ytick.labelsize": 8,
     "svg.fonttype": "none",
 }
+DRAWN = re.compile(r' (?:d|x|y|points|transform)="[^"]*"')  # attributes that hold places
 
 
 def training_chart(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
@@ -52,4 +53,5 @@ def training_chart(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
             axis.set_title(metric)
         figure.savefig(stream, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
     head, body = embedded(stream.getvalue(), title).split(">", 1)
-    return f"{head}>" + re.sub(r"(\.\d\d)\d+", r"\1", body)  # two decimals of a point; six would make half of the page
+    # Two decimals of a point in what is drawn, and all of them in what is read; six would make half of the page.
+    return f"{head}>" + DRAWN.sub(lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), body)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from aligncap import artifacts
+from aligncap.clues.hallucination_checks import kind_of
 from aligncap.config import Evaluation
 from aligncap.evaluation import bootstrap
 from aligncap.evaluation.figures import drawing
@@ -24,7 +25,6 @@ RULE = "figure_drop"
 SHOWN = ("emotion_agreement_macro", "factuality_hallucination_covered", "faithfulness_hallucination", "similarity")
 # It is not called "zero-shot", because a corpus may be split into a training and a test part.
 IN_DOMAIN, TEST, DROP = "in-domain", "test", "drop"
-FACTUAL = ("emotion", "intensity", "level", "pitch", "rate", "timbre", "pause")  # clue kinds of docs/judge.md
 EXPLAINED = {
     "factuality": "Factuality: contradicts the speech",
     "faithfulness": "Faithfulness: says what the input does not support",
@@ -38,11 +38,6 @@ class FigureFiles(NamedTuple):
     png: Path
     parquet: Path
     examples: Path
-
-
-def kind_of(flag: str) -> str:
-    """Return the hallucination of a flag ``kind: words``: clue kinds contradict the speech, others are unsupported."""
-    return "factuality" if flag.split(":")[0] in FACTUAL else "faithfulness"
 
 
 def _pooled(
@@ -178,7 +173,17 @@ def _draw(
         axis.set_title(EXPLAINED[kind], loc="left", fontweight="bold")
         for number, (text, colour, weight) in enumerate(lines):
             at = 1 - (number + 0.5) / most
-            axis.text(0, at, text, color=colour, weight=weight, va="center", transform=axis.transAxes, fontsize=8.5)
+            axis.text(
+                0,
+                at,
+                text,
+                color=colour,
+                weight=weight,
+                va="center",
+                transform=axis.transAxes,
+                fontsize=8.5,
+                parse_math=False,
+            )
     axes = halves[1].subplots(1, len(SHOWN), squeeze=False)[0]
     for number, (axis, metric) in enumerate(zip(axes, SHOWN, strict=True)):
         own = {(row["system"], row["corpus"]): row for row in rows if row["metric"] == metric}

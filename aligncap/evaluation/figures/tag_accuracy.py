@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ def draw_tag_accuracy(
             for column, metric in enumerate(TITLES):
                 axis = figure.add_subplot(2, 2, 2 * row + column + 1)
                 # a difference has the colour of the system that gains or loses by it
-                for name, (colour, marker) in zip(names, SERIES[row:], strict=False):
+                for name, (colour, marker) in zip(
+                    names, itertools.islice(itertools.cycle(SERIES), row, None), strict=False
+                ):
                     _band(
                         axis, [own for own in rows if (own["system"], own["metric"]) == (name, metric)], colour, marker
                     )

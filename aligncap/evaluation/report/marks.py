@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from aligncap.clues.hallucination_checks import FACTUALITY
+from aligncap.clues.hallucination_checks import FACTUALITY, kind_of
 from aligncap.clues.parser.grammar import find_mentions
 from aligncap.vocabulary import canonical
 
@@ -55,9 +55,7 @@ def mark_words(caption: str, flags: Sequence[str]) -> list[Part]:
 
 
 def _kind(flags: tuple[str, ...]) -> str:
-    if not flags:
-        return ""
-    return "factuality" if any(flag.split(":")[0] in FACTUALITY for flag in flags) else "faithfulness"
+    return min(map(kind_of, flags), default="")  # a contradiction comes first
 
 
 def _spans(text: str, flag: str) -> Iterator[Span]:

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from made_up import write_evaluation
 
 from aligncap import artifacts
+from aligncap.clues.hallucination_checks import kind_of
 from aligncap.config import Evaluation, Figures
 from aligncap.errors import ArtifactError
 from aligncap.evaluation.figures import drawing
-from aligncap.evaluation.figures.drop import DropInputs, FigureFiles, draw_drop, kind_of
+from aligncap.evaluation.figures.charts import training_chart
+from aligncap.evaluation.figures.drop import DropInputs, FigureFiles, draw_drop
 from aligncap.evaluation.figures.methods import MethodsFiles, draw_methods
 from aligncap.evaluation.figures.tsne import TsneFiles, draw_tsne, modality_silhouette, retrieval
 from aligncap.evaluation.in_domain import DevFiles, DevInputs, write_devset
 
 SETTINGS = Evaluation(meteor=False, bootstrap=50)
 ITEMS = ("emotion_agreement", "factuality_hallucination_covered", "faithfulness_hallucination", "similarity")
+
+
+def test_labels_of_training_curves_keep_their_digits():
+    rows = [{"step": n, "metric": "lr", "split": "train", "value": 1e-4 * n / 10} for n in range(11)]
+    svg = training_chart("kd", rows)
+    labels = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+    ticks = [float(text) for text in labels if re.fullmatch(r"0\.0+[1-9]\d*", text)]
+    assert len(set(ticks)) >= 3 and max(ticks) == pytest.approx(1e-4)
+    assert not re.search(r' d="[^"]*\.\d{3}', svg), "places have two decimals"
+
+
+def test_dollars_in_a_caption_are_dollars(tmp_path):
+    figure1(tmp_path, "figure1", reference=r"A sad voice pays $50% of \it$ all.")
+    assert "pays $50% of" in (tmp_path / "figure1.svg").read_text(encoding="utf-8")
 
 
 def flagged(path, flags):
@@ -28,7 +46,7 @@ def flagged(path, flags):
     return path
 
 
-def figure1(folder, out):
+def figure1(folder, out, reference="A sad voice."):
     right = {"sft": 0.4, "aligncap": 0.8}
     made = {
         (system, corpus): write_evaluation(
@@ -40,7 +58,7 @@ def figure1(folder, out):
     }
     flagged(made["sft", "demo"], [["emotion: happy against sad"], ["event: wedding"], ["pitch: high against low"]])
     flagged(made["aligncap", "demo"], [["off_instruction: 60 words"]])
-    labels = {"captions": ["A sad voice."], "caption_group": None, "emotion": "sad"}
+    labels = {"captions": [reference], "caption_group": None, "emotion": "sad"}
     rest = dict.fromkeys(("intensity", "valence", "arousal", "transcript"))
     references = [{"utterance_id": f"u{n:02d}", **labels, **rest} for n in range(20)]
     artifacts.write(references, folder / "references.parquet", "labels", "test")
@@ -81,7 +99,7 @@ def test_a_picture_is_the_same_every_time_and_fits_into_a_page(tmp_path):
 
 
 def test_kinds_of_flags():
-    assert kind_of("emotion: sad against happy") == kind_of("pause: long against none") == "factuality"
+    assert kind_of("emotion: sad against happy") == kind_of("rate: fast against slow") == "factuality"
     assert kind_of("event: wedding") == kind_of("unfinished: (") == "faithfulness"
 
 

@@ -11,6 +11,7 @@ const page = {
 };
 let server = { systems: [], limits: { megabytes: Infinity, seconds: Infinity } };
 let ready; // a promise: what the server can do is known
+let cleared = 0; // how often the history was
 
 function say(text) { page.status.textContent = text; }
 
@@ -161,12 +162,14 @@ async function explain(response) {
 
 async function caption(blob, name) {
   const entry = { name, at: Date.now(), captions: [] };
+  const began = cleared;
   const view = card(entry);
   page.results.prepend(view.item);
   listed();
   view.play(blob);
   say(`Captioning ${name}`);
   try {
+    ready = ready.catch(meet); // the server may have come back
     await ready;
     if (blob.size > server.limits.megabytes * 1e6) {
       throw new Error(`${name}: it is larger than ${server.limits.megabytes} MB`);
@@ -197,7 +200,7 @@ async function caption(blob, name) {
     view.captions();
     view.problem();
   }
-  remember(entry);
+  if (began === cleared) remember(entry); // what was cleared in the meantime stays away
 }
 
 async function captionAll(files) {
@@ -238,6 +241,7 @@ function wire() {
     });
   }
   page.clear.addEventListener("click", () => {
+    cleared += 1;
     localStorage.removeItem(HISTORY);
     page.results.replaceChildren();
     listed();

@@ -8,6 +8,7 @@ const FAILURES = {
 
 export function recorder(canvas, { started, progress, stopped, refused }) {
   let media = null;
+  let starting = false; // the browser asks for the microphone
 
   function draw(analyser, begun) {
     const context = canvas.getContext("2d");
@@ -15,7 +16,7 @@ export function recorder(canvas, { started, progress, stopped, refused }) {
     const levels = [];
     const colour = getComputedStyle(document.documentElement).getPropertyValue("--danger");
     const timer = setInterval(() => {
-      if (!media) { clearInterval(timer); return; }
+      if (media?.state !== "recording") { clearInterval(timer); return; }
       analyser.getFloatTimeDomainData(values);
       levels.push(values.reduce((most, value) => Math.max(most, Math.abs(value)), 0));
       context.clearRect(0, 0, canvas.width, canvas.height);
@@ -29,6 +30,8 @@ export function recorder(canvas, { started, progress, stopped, refused }) {
   }
 
   async function start() {
+    if (starting) return;
+    starting = true;
     let stream;
     try {
       if (!navigator.mediaDevices) throw new DOMException("", "NotSecure");
@@ -36,6 +39,8 @@ export function recorder(canvas, { started, progress, stopped, refused }) {
     } catch (error) {
       refused(FAILURES[error.name] ?? "This browser records on https and localhost only. Choose a file instead.");
       return;
+    } finally {
+      starting = false;
     }
     const chunks = [];
     const sound = new AudioContext();

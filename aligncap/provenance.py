@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from aligncap.artifacts import file_digest, write_json
+from aligncap.systems import named_files
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -35,14 +36,6 @@ def git_state(folder: Path = PACKAGE) -> dict[str, Any]:
     return {"commit": commit, "dirty": None if changed is None else bool(changed)}
 
 
-def _named_files(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the files that the config names as inputs, without folders, whose digests would take long."""
-    for corpus in config.get("corpora", {}).values():
-        yield from filter(None, (corpus.get("root"), (corpus.get("captions") or {}).get("bank")))
-    for system in config.get("systems", {}).values():
-        yield from (system.get("captions") or {}).values()
-
-
 def write_snapshot(config: Mapping[str, Any], out: Path) -> None:
     """Write ``run.json``, which holds no host name, time or local path, so that the same state gives the same bytes.
 
@@ -52,7 +45,7 @@ def write_snapshot(config: Mapping[str, Any], out: Path) -> None:
         out: Target file. Keys: config, git, inputs (path as in the config -> SHA-256), packages, platform, python.
     """
     kept = {key: value for key, value in config.items() if key != "tracking"}
-    inputs = {name: file_digest(name) for name in sorted(set(_named_files(config))) if Path(name).is_file()}
+    inputs = {name: file_digest(name) for name in sorted(set(named_files(config))) if Path(name).is_file()}
     write_json(
         {
             "config": kept,

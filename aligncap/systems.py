@@ -6,7 +6,7 @@ A system may have further seeds: ``systems.kd.seeds: [1, 2]`` adds the systems `
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,14 @@ def load(*paths: str | Path, assignments: Sequence[str] = ()) -> AlignCapConfig:
     for layer in layers:
         merged = merge(merged, layer.raw)
     return parse(merged, layers)
+
+
+def named_files(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the files that a config, as plain data, names as inputs; folders too, which are told apart on the disk."""
+    for corpus in config.get("corpora", {}).values():
+        yield from filter(None, (corpus.get("root"), (corpus.get("captions") or {}).get("bank")))
+    for system in config.get("systems", {}).values():
+        yield from (system.get("captions") or {}).values()
 
 
 def corpus_names(config: AlignCapConfig, role: str) -> list[str]:

@@ -11,7 +11,7 @@ from aligncap.config import JudgeName
 from aligncap.devices import gpu_here
 from aligncap.job import HELD_VARIABLE, held_run, hold_run, join_run
 from aligncap.systems import candidates_name, corpus_names, judge_named, keys_of_judge, lineage, load, pairs_name
-from aligncap.systems import plain_name, resolve_system, seed_members, variant
+from aligncap.systems import named_files, plain_name, resolve_system, seed_members, variant
 from aligncap.systems import RESPONSES_SECTIONS, TEACHER_SECTIONS, WARM_START_SECTIONS
 from aligncap.corpora.registry import licence_of, traits_of
 from aligncap.errors import AlignCapError, ConfigError

@@ -2,6 +2,8 @@
 
 
 rule snapshot:
+    input:
+        existing(*named_files(plain(settings))),  # whose digests it writes down
     output:
         snapshot="<results>/run.json",
     log:

@@ -193,7 +193,8 @@ def test_without_speech_the_prompt_is_that_of_a_cascade(tiny_llm: Path, examples
 
 def test_the_scripts_write_nothing_into_the_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "benchmarks"))
-    from cue_interventions import evenly, read_arguments
+    from clips import spread
+    from cue_interventions import read_arguments
 
     command = ["x", str(tmp_path), "demo", "--out"]
     monkeypatch.setattr(sys, "argv", [*command, str(tmp_path / "tables")])
@@ -201,4 +202,5 @@ def test_the_scripts_write_nothing_into_the_results(monkeypatch: pytest.MonkeyPa
         read_arguments("about")
     monkeypatch.setattr(sys, "argv", [*command, f"{tmp_path}-out"])
     assert read_arguments("about").systems == ["sft", "kd", "aligncap"]
-    assert evenly(list("abcdefg"), 3) == ["a", "c", "e"] and evenly(["a", "b"], None) == ["a", "b"]
+    assert spread(list("abcdefg"), 3) == ["a", "d", "g"] and spread(["a", "b"], None) == ["a", "b"]
+    assert spread(list("abcdefg"), 4) == ["a", "c", "e", "g"] and spread(["a", "b"], 1) == ["a"]

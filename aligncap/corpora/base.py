@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,7 +236,7 @@ def _read_csv(path: Path, delimiter: str, quoting: int) -> list[Row]:
 
 def _repeated(names: Sequence[str]) -> str | None:
     """Return what is wrong with names of columns of which one would hide another."""
-    twice = next((name for number, name in enumerate(names) if name and name in names[:number]), None)
+    twice = next((name for name, count in Counter(names).items() if name and count > 1), None)
     return None if twice is None else f"'{twice}' is there twice; rename or remove one"
 
 

@@ -103,6 +103,7 @@ def answer(folder: Path) -> Target:
 def manifest(folder: Path) -> Target:
     """Prepare a corpus of a table or a shard; the first line of the input is its extension."""
     import numpy as np
+    import scipy.signal  # noqa: F401 (64 MB, which the first clip of another rate would load late)
     import soundfile
 
     from aligncap import artifacts

@@ -190,7 +190,7 @@ def _read_parquet(path: Path) -> list[Row]:
         if problem := _repeated(pq.read_schema(path).names):
             raise CorpusError(f"{display(path)}: columns: {problem}")
         table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last of a column's name
         raise CorpusError(
             f"{display(path)}: not a Parquet file ({' '.join(str(error).split())}); write it again"
         ) from None

@@ -180,6 +180,17 @@ def test_table_that_is_no_corpus_is_an_error_even_when_rows_are_skipped(tmp_path
     assert not (tmp_path / "out").exists()
 
 
+def test_a_column_whose_name_is_not_utf8_is_one_line(tmp_path: Path) -> None:
+    """Found by the fuzzer."""
+    table = pa.table({"audio_path": ["a.wav"], "emotion": ["sad"]})
+    pq.write_table(table, tmp_path / "m.parquet", store_schema=False)
+    data = (tmp_path / "m.parquet").read_bytes()
+    (tmp_path / "m.parquet").write_bytes(data.replace(b"emotion", b"e,\xdc\xd9[on"))
+    with pytest.raises(CorpusError, match="m.parquet: not a Parquet file") as caught:
+        prepare(tmp_path, root=str(tmp_path / "m.parquet"))
+    one_line(caught.value)
+
+
 def test_a_column_or_a_key_that_is_there_twice_hides_none(tmp_path: Path) -> None:
     sad = pa.array(["sad"])
     table = pa.Table.from_arrays([pa.array(["a.wav"]), sad, sad], ["audio_path", "emotion", "emotion"])

@@ -11,12 +11,13 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
 from functools import cache, wraps
 from pathlib import Path
+
+from aligncap.storage import atomic_path
 
 PACKAGE = "aligncap"
 SCHEMAS = f"{PACKAGE}.artifacts.schemas"
@@ -64,11 +65,16 @@ def plugins() -> dict[str, list[str]]:
     return {group: sorted(point.module for point in find(group=group)) for group in groups}
 
 
+def packages() -> set[str]:
+    """Return the names of the package and of those of its plugins."""
+    return {PACKAGE, *(module.split(".")[0] for group in plugins().values() for module in group)}
+
+
 @cache
 def module_file(dotted: str) -> Path | None:
     """Return the file of a dotted module of the package or a plugin, or None where there is no such module."""
     package, *rest = dotted.split(".")
-    if package not in {PACKAGE, *(module.split(".")[0] for group in plugins().values() for module in group)}:
+    if package not in packages():
         return None
     base = package_folder(package).joinpath(*rest)
     return next((path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()), None)
@@ -186,8 +192,7 @@ def code_state(project: Path) -> str:
     """Return SHA-256 over all that the digests come of: scripts, package, plugins, this file and the Python."""
     digest = hashlib.sha256(f"{sys.version} {plugins()}".encode())
     digest.update((project / "rules" / "code_digest.py").read_bytes())
-    packages = {PACKAGE, *(module.split(".")[0] for group in plugins().values() for module in group)}
-    for folder in (project / "workflow_scripts", *map(package_folder, sorted(packages))):
+    for folder in (project / "workflow_scripts", *map(package_folder, sorted(packages()))):
         for path in sorted(folder.rglob("*")):
             if path.suffix != ".pyc" and path.is_file():
                 content = path.read_bytes()
@@ -206,9 +211,6 @@ def code_digests(project: Path, kept: Path) -> dict[str, str]:
         if known["state"] == state:
             return dict(known["digests"])
     digests = {path.stem: code_digest(path) for path in sorted((project / "workflow_scripts").glob("*.py"))}
-    temporary = kept.with_name(f"{kept.name}.{os.getpid()}")
-    with contextlib.suppress(OSError):  # a folder that can only be read
-        kept.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError), atomic_path(kept) as temporary:  # a folder that can only be read
         temporary.write_text(json.dumps({"state": state, "digests": digests}), encoding="utf-8")
-        temporary.replace(kept)
     return digests

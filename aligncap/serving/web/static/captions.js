@@ -11,7 +11,7 @@ const page = {
 };
 let server = { systems: [], limits: { megabytes: Infinity, seconds: Infinity } };
 let ready; // a promise: what the server can do is known
-let cleared = 0; // how often the history was
+let cleared = 0; // how often the history was cleared
 
 function say(text) { page.status.textContent = text; }
 

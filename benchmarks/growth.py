@@ -86,7 +86,7 @@ def trained(folder: Path) -> dict[str, float]:
     """Read the artifacts and take a few steps; return seconds and peak memory of both."""
     import torch
 
-    from aligncap.alignment.distillation import CachedTeacher, read_teacher_logits
+    from aligncap.alignment.distillation import CachedResponses, CachedTeacher
     from aligncap.alignment.tasks import AlignmentTask
     from aligncap.alignment.training_items import TrainingItem
     from aligncap.captioner.example import Example
@@ -103,7 +103,7 @@ def trained(folder: Path) -> dict[str, float]:
     begun = time.monotonic()
     with Peak() as peak:
         features = load_features(folder / "features.parquet")
-        cached = read_teacher_logits({"growth": folder / "logits.parquet"})
+        cached = CachedResponses({"growth": folder / "logits.parquet"})
         items = [
             TrainingItem(
                 Example(name, "growth", ("",), "", "Emotion: sad.", (1, 2), array),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from aligncap.alignment.training_items import TrainingItem, teacher_prompts
 from aligncap.captioner.model import CaptionModel
 from aligncap.errors import ArtifactError
 
+COLUMNS = ("response_ids", "topk_ids", "topk_logprobs", "tail_logprob")  # those of CachedResponse, in its order
+
 
 class Distillation(ABC):
     """Base class of the teachers; ``name`` is the name under which the divergence is logged."""
@@ -31,7 +34,7 @@ class Distillation(ABC):
         """Return the divergence summed over the batch's N response tokens, in the order of ``logits [N, V]``."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CachedResponse:
     """A response of N tokens and the teacher's distributions over them: a row of ``teacher_logits``."""
 
@@ -50,29 +53,49 @@ def stack(cached: Sequence[CachedResponse], device: torch.device) -> TopK:
     )
 
 
-def read_teacher_logits(paths: Mapping[str, Path]) -> dict[str, CachedResponse]:
-    """Read the cached distributions of each corpus, keyed by ``corpus/response_id``; they stay on the disk."""
-    keys: list[str] = []
+class CachedResponses(Mapping[str, CachedResponse]):
+    """The cached distributions of corpora, keyed by ``corpus/response_id``; they stay on the disk.
 
-    def arrays() -> Iterator[NDArray[Any]]:
-        for corpus, path in paths.items():
-            for table in artifacts.read_groups(path, "teacher_logits"):
-                keys.extend(f"{corpus}/{name}" for name in table.column("response_id").to_pylist())
-                for row in range(len(table)):
-                    ids, tail = (_flat(table, name, row) for name in ("response_ids", "tail_logprob"))
-                    top = (_flat(table, name, row).reshape(len(ids), -1) for name in ("topk_ids", "topk_logprobs"))
-                    yield from (ids, *top, tail)
+    Args:
+        paths: Artifact ``teacher_logits`` of each corpus.
+    """
 
-    kept = artifacts.on_disk(arrays())
-    return {key: CachedResponse(*kept[4 * n : 4 * n + 4]) for n, key in enumerate(keys)}
+    def __init__(self, paths: Mapping[str, Path]) -> None:
+        keys: list[str] = []
+
+        def arrays() -> Iterator[NDArray[Any]]:
+            for corpus, path in paths.items():
+                for table in artifacts.read_groups(path, "teacher_logits"):
+                    keys.extend(f"{corpus}/{name}" for name in table.column("response_id").to_pylist())
+                    for row in zip(*(_cells(table.column(name)) for name in COLUMNS), strict=True):
+                        yield from row
+
+        self._kept = artifacts.OnDisk(arrays())
+        self._numbers = {key: number for number, key in enumerate(keys)}
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._numbers)
+
+    def __getitem__(self, key: str) -> CachedResponse:
+        first = len(COLUMNS) * self._numbers[key]
+        return CachedResponse(*(self._kept[first + n] for n in range(len(COLUMNS))))
 
 
-def _flat(table: pa.Table, name: str, row: int) -> NDArray[Any]:
-    """Return the numbers of a cell that is a list, or a list of lists."""
-    values = table.column(name)[row].values
-    while pa.types.is_list(values.type):
-        values = values.flatten()
-    return values.to_numpy(zero_copy_only=False)
+def _cells(column: pa.ChunkedArray) -> Iterator[NDArray[Any]]:
+    """Yield the numbers ``[N]`` of each cell that is a list, or ``[N, k]`` of one that is a list of equal lists."""
+    cells = column.combine_chunks()
+    bounds = cells.offsets.to_numpy()
+    lists = pa.types.is_list(cells.values.type)
+    inner = cells.values.offsets.to_numpy() if lists else None
+    values = (cells.values.values if lists else cells.values).to_numpy(zero_copy_only=False)
+    for start, stop in itertools.pairwise(bounds):
+        if inner is None:
+            yield values[start:stop]
+        else:
+            yield values[inner[start] : inner[stop]].reshape(stop - start, -1)
 
 
 class CachedTeacher(Distillation):

@@ -106,8 +106,9 @@ class AlignmentTask(AdaptationTask):
         self.settings, self.teacher, self.before = settings, teacher, before
         self.seed, self.step = seed, 0
         self.alike: dict[str, dict[str, Example]] = defaultdict(dict)
-        for item in train_set:
-            self.alike[item.example.gold_p_act][item.example.key] = item.example
+        if model.adapter is not None and model.adapter.config.mixup:
+            for item in train_set:
+                self.alike[item.example.gold_p_act][item.example.key] = item.example
 
     def groups(self) -> list[tuple[float, Mapping[str, Tensor]]]:
         """Return the parameters of the LoRA, of the adapter, and of the loss before LLM decoding."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from aligncap import artifacts
-from aligncap.alignment.distillation import CachedTeacher, Distillation, LiveTeacher, read_teacher_logits
+from aligncap.alignment.distillation import CachedResponses, CachedTeacher, Distillation, LiveTeacher
 from aligncap.alignment.rivals import BeforeDecoding
 from aligncap.alignment.tasks import AlignmentTask
 from aligncap.alignment.teacher import teacher_loss
@@ -170,4 +170,4 @@ def _distillation(
         return None
     if teacher.live:
         return LiveTeacher(model, teacher.clues, alignment.divergence, teacher.temperature)
-    return CachedTeacher(read_teacher_logits(teacher_logits), train_set, teacher.temperature)
+    return CachedTeacher(CachedResponses(teacher_logits), train_set, teacher.temperature)

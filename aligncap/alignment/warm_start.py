@@ -149,7 +149,7 @@ def warm_start(settings: WarmStartSettings, inputs: WarmStartInputs, outputs: Wa
     from transformers import AutoConfig
 
     table: dict[str, dict[str, str]] = {}
-    for row in artifacts.read_rows(inputs.targets, "tagger_predictions"):
+    for row in artifacts.stream_rows(inputs.targets, "tagger_predictions"):
         if row["target"]:
             table.setdefault(row["kind"], {})[f"{row['corpus']}/{row['utterance_id']}"] = row["target"]
     own = settings.warm_start

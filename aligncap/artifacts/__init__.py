@@ -20,7 +20,7 @@ from aligncap.artifacts.files import (
     write,
     write_rows,
 )
-from aligncap.artifacts.mapped import on_disk
+from aligncap.artifacts.mapped import OnDisk
 from aligncap.artifacts.schemas import SCHEMAS
 from aligncap.artifacts.shards import BLOCK, WHOLE, Shard, gather, of_like_length
 from aligncap.storage import atomic_path, write_json, write_text
@@ -29,6 +29,7 @@ __all__ = [
     "BLOCK",
     "CODE_VARIABLE",
     "GROUP",
+    "OnDisk",
     "SCHEMAS",
     "SCHEMA_VERSION",
     "Shard",
@@ -39,7 +40,6 @@ __all__ = [
     "file_digest",
     "gather",
     "of_like_length",
-    "on_disk",
     "read",
     "read_groups",
     "read_notes",

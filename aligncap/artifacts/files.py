@@ -237,7 +237,11 @@ def read_table(path: str | Path, schema: str) -> pa.Table:
 
 
 def read_groups(
-    path: str | Path, schema: str, rows: range | None = None, of: Container[str] | None = None
+    path: str | Path,
+    schema: str,
+    rows: range | None = None,
+    of: Container[str] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Iterator[pa.Table]:
     """Read an artifact that may be larger than the memory: yield tables of some rows each. Raises as ``read_rows``.
 
@@ -246,6 +250,7 @@ def read_groups(
         schema: Key of ``SCHEMAS``.
         rows: Numbers of the rows that are read, a run of neighbours; None for all.
         of: Utterances whose rows are read; None for those of all.
+        columns: Columns that are read; None for all.
     """
     opened = _open(path, schema)
     first = 0
@@ -260,16 +265,20 @@ def read_groups(
                 wanted = [row for row in wanted if names[row] in of]
             if not wanted:
                 continue
-            table = opened.read_row_group(number)
+            table = opened.read_row_group(number, columns=columns)
             own = table if len(wanted) == length else table.take(list(wanted))
         yield own
 
 
 def stream_rows(
-    path: str | Path, schema: str, rows: range | None = None, of: Container[str] | None = None
+    path: str | Path,
+    schema: str,
+    rows: range | None = None,
+    of: Container[str] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Read an artifact row by row, in file order. Arguments and errors as ``read_groups``."""
-    for table in read_groups(path, schema, rows, of):
+    for table in read_groups(path, schema, rows, of, columns):
         yield from table.to_pylist()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import tempfile
+from array import array
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,21 +16,38 @@ from aligncap.storage import storing
 ALIGNED = 8  # bytes; every array begins at a multiple of them
 
 
-def on_disk(arrays: Iterable[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Copy arrays into a temporary file, one at a time, and return read-only views of it, in order.
+class OnDisk:
+    """Arrays copied into a temporary file, one at a time, and read from it as read-only views, by number.
 
     The system reads a page when it is needed, and drops it where memory is short. The file lies in the folder that
-    ``TMPDIR`` names and has no name of its own, so that it is gone when the last view is, also after ``kill -9``.
+    ``TMPDIR`` names and has no name of its own, so that it is gone when the last view is, also after ``kill -9``. A
+    view is made when it is asked for: what stands in memory is 16 bytes an array, where it begins and which of the few
+    shapes and types it has.
+
+    Args:
+        arrays: The arrays, each of which may be dropped once the next is asked for.
 
     Raises:
         StorageError: The disk of that folder is full.
     """
-    places: list[tuple[int, tuple[int, ...], np.dtype[Any]]] = []
-    with storing(f"{tempfile.gettempdir()}: a temporary file (TMPDIR)"), tempfile.TemporaryFile() as file:
-        for array in arrays:
-            places.append((file.tell(), array.shape, array.dtype))
-            data = array.tobytes()
-            file.write(data + bytes(-len(data) % ALIGNED))
-        file.flush()
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.tell() else b""
-    return [np.ndarray(shape, dtype, mapped, place) for place, shape, dtype in places]
+
+    def __init__(self, arrays: Iterable[NDArray[Any]]) -> None:
+        kinds: dict[tuple[tuple[int, ...], np.dtype[Any]], int] = {}
+        self._starts, self._kind_numbers = array("q"), array("q")
+        start = 0
+        with storing(f"{tempfile.gettempdir()}: a temporary file (TMPDIR)"), tempfile.TemporaryFile() as file:
+            for one in arrays:
+                self._starts.append(start)
+                self._kind_numbers.append(kinds.setdefault((one.shape, one.dtype), len(kinds)))
+                data = one.tobytes()
+                start += file.write(data + bytes(-len(data) % ALIGNED))
+            file.flush()
+            self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if start else b""
+        self._kinds = list(kinds)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, number: int) -> NDArray[Any]:
+        shape, dtype = self._kinds[self._kind_numbers[number]]
+        return np.ndarray(shape, dtype, self._data, self._starts[number])

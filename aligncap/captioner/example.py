@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Example:
     """An utterance as the captioner reads it: captions, clue prompts, transcript tokens and speech features."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -264,7 +264,7 @@ def clue_row(
 
 def read_transcripts(path: str | Path) -> Mapping[str, str]:
     """Read the transcripts of a corpus by utterance id."""
-    return {row["utterance_id"]: row["transcript"] for row in artifacts.read_rows(path, "transcripts")}
+    return {row["utterance_id"]: row["transcript"] for row in artifacts.stream_rows(path, "transcripts")}
 
 
 def gold_clues(captions: Sequence[str]) -> list[Clue]:
@@ -293,8 +293,10 @@ def write_gold_clues(
     """
     tokenizer = load_tokenizer(llm_manifest)
     said = read_transcripts(transcripts)
-    rows = []
-    for row in artifacts.read_rows(references, "labels"):
-        clues = gold_clues(row["captions"])
-        rows.append(clue_row(row["utterance_id"], clues, said.get(row["utterance_id"], ""), tokenizer, prompts))
-    artifacts.write(rows, out, "clues", "parse_clues")
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for row in artifacts.stream_rows(references, "labels"):
+            name = row["utterance_id"]
+            yield clue_row(name, gold_clues(row["captions"]), said.get(name, ""), tokenizer, prompts)
+
+    artifacts.write_rows(rows(), out, "clues", "parse_clues")

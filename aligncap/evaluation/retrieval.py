@@ -17,6 +17,8 @@ from aligncap.evaluation.baselines import caption_rows
 
 logger = logging.getLogger(__name__)
 
+QUERIES = 256  # clips whose cosines to all training clips are in memory together
+
 
 def nearest(queries: Array, stored: Array) -> NDArray[np.int64]:
     """Return the index [N] of the stored row [M, F] with the highest cosine to each query [N, F], the first of ties."""
@@ -24,13 +26,15 @@ def nearest(queries: Array, stored: Array) -> NDArray[np.int64]:
     def units(rows: Array) -> Array:
         return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
-    return np.argmax(units(queries) @ units(stored).T, axis=1)
+    against = units(stored).T
+    blocks = (units(queries[start : start + QUERIES]) for start in range(0, len(queries), QUERIES))
+    return np.concatenate([np.argmax(block @ against, axis=1) for block in blocks])
 
 
 def _pooled(path: Path) -> dict[str, Array]:
-    from aligncap.speech.features import load_features
+    from aligncap.speech.features import stream_features
 
-    return {name: pooled(value, "mean_std") for name, value in load_features(path).items()}
+    return {name: pooled(value, "mean_std") for name, value in stream_features(path)}
 
 
 def caption_retrieval(
@@ -69,11 +73,11 @@ def _training(plan: Path, references: Mapping[str, Path], features: Mapping[str,
     said = {
         (corpus, row["utterance_id"]): row["captions"][0]
         for corpus, path in references.items()
-        for row in artifacts.read_rows(path, "labels")
+        for row in artifacts.stream_rows(path, "labels", columns=["utterance_id", "captions"])
         if row["captions"]
     }
     heard = {(corpus, name): row for corpus, path in features.items() for name, row in _pooled(path).items()}
-    planned = [(row["corpus"], row["utterance_id"]) for row in artifacts.read_rows(plan, "plan")]
+    planned = [(row["corpus"], row["utterance_id"]) for row in artifacts.stream_rows(plan, "plan")]
     kept = [key for key in planned if key in said and key in heard]
     if not kept:
         raise CorpusError(

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, groupby, zip_longest
 from pathlib import Path
+from typing import Any
 
 from aligncap import artifacts
 from aligncap.clues.hallucination_checks import Truth
 from aligncap.clues.parser.grammar import dominant_emotion
 from aligncap.config import Judge
+from aligncap.errors import ArtifactError
 from aligncap.vocabulary import Clue
 
+logger = logging.getLogger(__name__)
+
 Key = tuple[str, str]  # (corpus, utterance id)
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -124,3 +130,36 @@ def opinion(settings: Judge, factuality: float | None, faithfulness: float | Non
     parts = (settings.factuality_weight, settings.faithfulness_weight)
     first, second = parts if sum(parts) else (1.0, 1.0)
     return Opinion(factuality, faithfulness, (first * factuality + second * faithfulness) / (first + second), rationale)
+
+
+def scored_candidates(candidates: Path, scores: Path) -> Iterator[tuple[Key, list[Row]]]:
+    """Yield the candidates of one utterance after another, with their scores; those without a score are left out.
+
+    Args:
+        candidates: Artifact ``candidates``.
+        scores: Artifact ``judge_scores`` of them, which is in their order.
+
+    Raises:
+        ArtifactError: The scores are of other candidates.
+    """
+    unscored = 0
+
+    def joined() -> Iterator[Row]:
+        nonlocal unscored
+        said, judged = artifacts.stream_rows(candidates, "candidates"), artifacts.stream_rows(scores, "judge_scores")
+        for row, score in zip_longest(said, judged, fillvalue={"candidate_id": None}):
+            if row["candidate_id"] != score["candidate_id"]:
+                raise ArtifactError(
+                    f"{scores}: has '{score['candidate_id']}' where {candidates} has '{row['candidate_id']}'; run the "
+                    "judge again"
+                )
+            values = {name: score[name] for name in ("factuality", "faithfulness", "overall")}
+            if None in values.values():
+                unscored += 1
+            elif row["token_ids"]:
+                yield row | values
+
+    for key, rows in groupby(joined(), lambda row: (row["corpus"], row["utterance_id"])):
+        yield key, list(rows)
+    if unscored:
+        logger.warning("%d candidates without a score make no pair", unscored)

@@ -20,13 +20,11 @@ from aligncap.corpora.shares import nearest_share
 from aligncap.errors import ArtifactError
 from aligncap.hashes import digest_of
 from aligncap.job import ByCorpus
-from aligncap.preference.facts import ClipFacts, read_facts
+from aligncap.preference.facts import ClipFacts, Key, Row, read_facts, scored_candidates
 from aligncap.vocabulary import Clue
 
 logger = logging.getLogger(__name__)
 
-Row = dict[str, Any]
-Key = tuple[str, str]  # (corpus, utterance id)
 KINDS = ("faithfulness", "factuality")  # in the order of building: the scarcer first
 DEV_SHARE = 10  # one of so many utterances goes to dev, where the log-probabilities of chosen captions are watched
 DEV_SPEAKERS = 5  # with fewer speakers, utterances are dealt singly, so that dev and train share speakers
@@ -202,35 +200,10 @@ def _distinct(rows: Sequence[Row]) -> list[Row]:
     return list(kept.values())
 
 
-def _with_scores(candidates: Path, scores: Path) -> dict[Key, list[Row]]:
-    judged = {row["candidate_id"]: row for row in artifacts.read_rows(scores, "judge_scores")}
-    groups: dict[Key, list[Row]] = defaultdict(list)
-    unscored = 0
-    for row in artifacts.read_rows(candidates, "candidates"):
-        score = judged.get(row["candidate_id"])
-        if score is None:
-            raise ArtifactError(f"{scores}: no row for candidate '{row['candidate_id']}'; run the judge again")
-        values = {name: score[name] for name in ("factuality", "faithfulness", "overall")}
-        if None in values.values():
-            unscored += 1
-        elif row["token_ids"]:
-            groups[row["corpus"], row["utterance_id"]].append(row | values)
-    if unscored:
-        logger.warning("%d candidates without a score make no pair", unscored)
-    return groups
-
-
-def _speakers(groups: Mapping[Key, Any], plan: Path) -> dict[Key, str]:
-    """Return the speakers of the candidates' utterances, after checking that their roles allow preference pairs."""
-    planned = {(row["corpus"], row["utterance_id"]): row for row in artifacts.read_rows(plan, "plan")}
-    for key in groups:
-        role = planned[key]["role"] if key in planned else None
-        if role not in ROLES:
-            raise ArtifactError(
-                f"candidates: '{'/'.join(key)}' has the role {role!r} in the plan, "
-                f"pairs may come of {' and '.join(ROLES)} only; sample candidates again"
-            )
-    return {key: planned[key]["speaker_key"] for key in groups}
+def _speakers(plan: Path) -> dict[Key, str]:
+    """Return the speakers of the utterances whose roles allow preference pairs."""
+    rows = artifacts.stream_rows(plan, "plan")
+    return {(row["corpus"], row["utterance_id"]): row["speaker_key"] for row in rows if row["role"] in ROLES}
 
 
 def _ordered(seed: int, names: Sequence[str]) -> list[str]:
@@ -352,18 +325,23 @@ def build_pairs(settings: PairSettings, inputs: PairInputs, out: Path) -> None:
             ``pairs.minimum``.
     """
     wanted, seed = settings.pairs, settings.seed
-    groups = _with_scores(inputs.candidates, inputs.scores)
-    speakers = _speakers(groups, inputs.plan)
-    facts = read_facts(inputs.references, inputs.gold, inputs.transcripts, inputs.prosody)
+    speakers = _speakers(inputs.plan)
+    facts = read_facts(inputs.references, inputs.gold, inputs.transcripts, inputs.prosody, of=speakers.keys())
     swaps = wanted.hard_negatives if wanted.factuality.share > 0 else "off"
     corrects = wanted.corrected and wanted.factuality.share > 0
     tokenizer = load_tokenizer(inputs.llm) if corrects or swaps != "off" else None
     pairs: list[Row] = []
     rated: dict[str, Row] = {}
     counts: Counter[str] = Counter()
-    for key, group in groups.items():
+    utterances = 0
+    for key, group in scored_candidates(inputs.candidates, inputs.scores):
+        utterances += 1
+        if key not in speakers:
+            raise ArtifactError(
+                f"{inputs.candidates}: '{'/'.join(key)}' has none of the roles {' and '.join(ROLES)} in {inputs.plan}, "
+                "and pairs come of these only; sample candidates again"
+            )
         rows = [rate(row, facts[key], wanted) for row in _distinct(group)]
-        rated |= {row["candidate_id"]: row for row in rows}
         own = judged_pairs(rows, wanted)
         if swaps == "always" or (swaps == "fallback" and not any(pair["kind"] == "factuality" for pair in own)):
             swapped = swapped_pair(rows, truth_of(facts[key]), seed, tokenizer, settings.max_new_tokens)
@@ -375,9 +353,11 @@ def build_pairs(settings: PairSettings, inputs: PairInputs, out: Path) -> None:
             own += [] if corrected is None else [corrected]
         counts["utterances without a pair"] += not own
         pairs += own
+        paired = {pair[end] for pair in own for end in ("chosen_id", "rejected_id")}
+        rated |= {row["candidate_id"]: row for row in rows if row["candidate_id"] in paired}
     if len(pairs) < wanted.minimum:
         raise ArtifactError(
-            f"{out}: {len(pairs)} pairs from {len(groups)} utterances, preference.pairs.minimum is {wanted.minimum}; "
+            f"{out}: {len(pairs)} pairs from {utterances} utterances, preference.pairs.minimum is {wanted.minimum}; "
             "raise preference.candidates.samples or utterances, lower preference.pairs.*.margin, or align longer"
         )
     kept = _within_limit(pairs, wanted, seed)

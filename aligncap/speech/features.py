@@ -95,31 +95,37 @@ def pool_layers(states: Tensor | NDArray[np.float32], cfg: Features) -> NDArray[
     return pooled.numpy().astype(np.float16)
 
 
-def load_features(path: Path, of: Container[str] | None = None) -> dict[str, NDArray[np.float16]]:
-    """Load the features ``[n_layers, n_frames, dim]`` by utterance id, as read-only arrays that stay on the disk.
+def stream_features(path: Path, of: Container[str] | None = None) -> Iterator[tuple[str, NDArray[np.float16]]]:
+    """Yield utterance id and features ``[n_layers, n_frames, dim]``, one utterance at a time, in file order.
 
     Args:
         path: Artifact ``features``.
-        of: Utterances that are loaded; None for all.
+        of: Utterances that are read; None for all.
 
     Raises:
         ArtifactError: The file is missing or has another schema, or the data of a row do not fit its shape.
     """
+    for table in artifacts.read_groups(path, "features", of=of):
+        names = table.column("utterance_id").to_pylist()
+        shapes = zip(*(table.column(name).to_pylist() for name in ("n_layers", "n_frames", "dim")), strict=True)
+        for utterance, shape, data in zip(names, shapes, table.column("data"), strict=True):
+            values = np.frombuffer(data.as_buffer(), np.float16)
+            if len(values) != math.prod(shape):
+                raise ArtifactError(
+                    f"{path}: utterance {utterance}: {len(values)} values for shape {list(shape)}; delete it and run "
+                    "again"
+                )
+            yield utterance, values.reshape(shape)
+
+
+def load_features(path: Path, of: Container[str] | None = None) -> dict[str, NDArray[np.float16]]:
+    """Load features by utterance id, as read-only arrays that stay on the disk. As ``stream_features``."""
     names: list[str] = []
 
     def arrays() -> Iterator[NDArray[np.float16]]:
-        for table in artifacts.read_groups(path, "features", of=of):
-            own = table.column("utterance_id").to_pylist()
-            names.extend(own)
-            shapes = zip(*(table.column(name).to_pylist() for name in ("n_layers", "n_frames", "dim")), strict=True)
-            for utterance, shape, data in zip(own, shapes, table.column("data"), strict=True):
-                values = np.frombuffer(data.as_buffer(), np.float16)
-                if len(values) != math.prod(shape):
-                    raise ArtifactError(
-                        f"{path}: utterance {utterance}: {len(values)} values for shape {list(shape)}; delete it and "
-                        "run again"
-                    )
-                yield values.reshape(shape)
+        for name, values in stream_features(path, of):
+            names.append(name)
+            yield values
 
-    kept = artifacts.on_disk(arrays())
-    return dict(zip(names, kept, strict=True))
+    kept = artifacts.OnDisk(arrays())
+    return {name: kept[number] for number, name in enumerate(names)}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,36 +88,36 @@ def examples_of(inputs: TrainingInputs, keys: Sequence[Key], *, heard: bool = Tr
     wanted: dict[str, set[str]] = {}
     for corpus, utterance in keys:
         wanted.setdefault(corpus, set()).add(utterance)
-    tables = {"labels": inputs.references, "gold": inputs.gold, "predicted": inputs.predicted}
-    rows = {
-        (name, corpus, row["utterance_id"]): row
-        for corpus, own in wanted.items()
-        for name, files in tables.items()
-        for row in artifacts.stream_rows(files[corpus], "labels" if name == "labels" else "clues", of=own)
-    }
+
+    def cells(files: ByCorpus, schema: str, *columns: str) -> dict[Key, list[Any]]:
+        return {
+            (corpus, row["utterance_id"]): [_compact(row[column]) for column in columns]
+            for corpus, own in wanted.items()
+            for row in artifacts.stream_rows(files[corpus], schema, of=own, columns=["utterance_id", *columns])
+        }
+
+    labels = cells(inputs.references, "labels", "captions")
+    gold = cells(inputs.gold, "clues", "p_act", "p_sem_ids")
+    predicted = cells(inputs.predicted, "clues", "p_act")
     features = {corpus: load_features(inputs.features[corpus], own) for corpus, own in wanted.items() if heard}
     examples = []
     for key in keys:
         corpus, utterance = key
         try:
-            labels, gold, predicted = (rows[name, *key] for name in tables)
-            examples.append(
-                Example(
-                    utterance,
-                    corpus,
-                    tuple(labels["captions"]),
-                    gold["p_act"],
-                    predicted["p_act"],
-                    tuple(gold["p_sem_ids"]),
-                    features[corpus][utterance] if heard else UNHEARD,
-                )
-            )
+            (captions,), (gold_p_act, p_sem_ids), (predicted_p_act,) = labels[key], gold[key], predicted[key]
+            heard_as = features[corpus][utterance] if heard else UNHEARD
+            examples.append(Example(utterance, corpus, captions, gold_p_act, predicted_p_act, p_sem_ids, heard_as))
         except KeyError as error:
             raise ArtifactError(
                 f"{inputs.plan}: utterance {utterance} of {corpus} is in the plan but not in every artifact of its "
                 "corpus; delete results of this experiment that are older than the corpus and run again"
             ) from error
     return examples
+
+
+def _compact(value: str | list[Any]) -> str | tuple[Any, ...]:
+    """Return a cell so that it takes little memory: prompts of clues, of which there are few, once."""
+    return sys.intern(value) if isinstance(value, str) else tuple(value)
 
 
 def load_examples(inputs: TrainingInputs, roles: Sequence[str], *, may_lack: bool = False) -> list[Example]:

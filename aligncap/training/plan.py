@@ -51,9 +51,12 @@ def plan_training(
         )
     rows = []
     for corpus_number, corpus in enumerate(sorted(audio)):
-        captions = {row["utterance_id"]: row for row in artifacts.read_rows(references[corpus], "labels")}
+        said = artifacts.stream_rows(
+            references[corpus], "labels", columns=["utterance_id", "captions", "caption_group"]
+        )
+        captions = {row["utterance_id"]: row for row in said}
         groups: dict[str, list[str]] = defaultdict(list)
-        for row in artifacts.read_rows(audio[corpus], "audio"):
+        for row in artifacts.stream_rows(audio[corpus], "audio"):
             utterance = row["utterance_id"]
             own = captions[utterance]["caption_group"] or (captions[utterance]["captions"] or [utterance])[0]
             groups[f"{corpus}/{row['speaker'] or row['session'] or own}"].append(utterance)

@@ -167,12 +167,14 @@ def test_arrays_on_the_disk_are_those_that_were_given_and_read_only(tmp_path, mo
         np.array(2.5, np.float32),
         np.arange(5, dtype=np.uint8),
     ]
-    kept = artifacts.on_disk(iter(given))
+    kept = artifacts.OnDisk(iter(given))
     for own, array in zip(kept, given, strict=True):
         assert own.dtype == array.dtype and not own.flags.writeable and own.flags.aligned
         np.testing.assert_array_equal(own, array)
     assert list(tmp_path.iterdir()) == []
-    assert artifacts.on_disk([]) == [] and artifacts.on_disk([np.zeros(0)])[0].shape == (0,)
+    assert len(artifacts.OnDisk([])) == 0 and artifacts.OnDisk([np.zeros(0)])[0].shape == (0,)
+    assert len(kept) == len(given)
+    np.testing.assert_array_equal(kept[-1], given[-1])
 
 
 def test_arrays_that_the_disk_does_not_take_are_told_in_one_line(monkeypatch):
@@ -182,7 +184,7 @@ def test_arrays_that_the_disk_does_not_take_are_told_in_one_line(monkeypatch):
 
     monkeypatch.setattr(tempfile, "TemporaryFile", Full)
     with pytest.raises(StorageError, match=r"TMPDIR\): cannot be stored: the disk is full"):
-        artifacts.on_disk([np.zeros(3)])
+        artifacts.OnDisk([np.zeros(3)])
 
 
 def test_groups_of_rows_are_all_rows(tmp_path):

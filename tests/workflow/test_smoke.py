@@ -87,6 +87,7 @@ def test_a_finished_run_can_be_captioned_under_other_clues(smoke: Project, scrip
         "benchmarks/metrics.py --systems 2 --captions 6 --rounds 1",
         "benchmarks/resampling.py --utterances 40 --systems 2 --metrics 2 --resamples 50 --looped 2 --rounds 1",
         "benchmarks/growth.py --numbers 20 40",
+        "benchmarks/growth_of_rules.py --numbers 42 -- results/smoke/run.json",
         "benchmarks/shards.py --numbers 20 --shards 2 --stages rows",
         "benchmarks/whole_run.py HEAD --rounds 1 -- --configfile experiments/smoke.yaml -- results/smoke/run.json",
         "tools/run_minutes.py smoke",

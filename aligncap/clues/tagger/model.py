@@ -86,13 +86,15 @@ def read_corpus(features: str | Path, prosody: str | Path, pooling: str, measure
     Raises:
         ArtifactError: A clip has no row of prosody.
     """
-    from aligncap.speech.features import load_features
+    from aligncap.speech.features import stream_features
 
-    own = {row["utterance_id"]: row for row in artifacts.read_rows(prosody, "prosody")}
-    heard = load_features(Path(features))
-    if missing := sorted(heard.keys() - own.keys()):
-        raise ArtifactError(f"{prosody}: no row of '{missing[0]}', which has features; run measure_prosody again")
-    return {key: clip_row(value, own[key], pooling, measured) for key, value in heard.items()}
+    own = {row["utterance_id"]: row for row in artifacts.stream_rows(prosody, "prosody")}
+    found = {}
+    for key, value in stream_features(Path(features)):
+        if key not in own:
+            raise ArtifactError(f"{prosody}: no row of '{key}', which has features; run measure_prosody again")
+        found[key] = clip_row(value, own[key], pooling, measured)
+    return found
 
 
 class Tagger:

@@ -84,16 +84,16 @@ def predict_clues(settings: PredictionSettings, inputs: PredictionInputs, out: s
     if tagger.text_clue == "join":
         predicted = join_text(predicted, said, tagger.text_weight, inputs.encoder)
     tokenizer = load_tokenizer(inputs.llm)
-    rows = []
-    for key, transcript in said.items():
-        clues = Tagger.clues(predicted.get(key, {}), tagger.threshold)
-        rows.append(clue_row(key, clues, transcript, tokenizer, settings.prompts))
+    rows = (
+        clue_row(key, Tagger.clues(predicted.get(key, {}), tagger.threshold), transcript, tokenizer, settings.prompts)
+        for key, transcript in said.items()
+    )
     notes = {
         "normalise": tagger.normalise,
         "transductive": tagger.normalise != "train" and settings.role == "test",
         "text_clue": tagger.text_clue,
     }
-    artifacts.write(rows, out, "clues", "predict_clues", notes)
+    artifacts.write_rows(rows, out, "clues", "predict_clues", notes)
 
 
 def join_text(
@@ -119,7 +119,7 @@ def join_text(
 def read_out_of_fold(path: str | Path, corpus: str) -> dict[str, Tags]:
     """Read the calibrated out-of-fold probabilities of a corpus by utterance id, where there are any."""
     predicted: dict[str, Tags] = {}
-    for row in artifacts.read_rows(path, "tagger_predictions"):
+    for row in artifacts.stream_rows(path, "tagger_predictions"):
         if row["corpus"] == corpus and row["labels"]:
             tags = dict(zip(row["labels"], row["probabilities"], strict=True))
             predicted.setdefault(row["utterance_id"], {})[row["kind"]] = tags

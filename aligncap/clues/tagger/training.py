@@ -7,7 +7,7 @@ measure the tagger on new speakers of a known corpus, folds of corpora on a new 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -179,17 +179,20 @@ def _write(
     folds: str,
     out: str | Path,
 ) -> None:
-    predictions, notes = [], {}
+    notes = {}
     for kind, names in found.labels.items():
         p, scored = found.probabilities(kind), found.scored(kind, targets[kind])
-        predicted = ~np.isnan(p[:, 0])
         hits = [names[int(p[i].argmax())] == targets[kind][i] for i in scored]
         accuracy = float(np.mean(hits)) if hits else None
         notes[kind] = {"accuracy": accuracy, "n": len(hits), "temperature": found.temperatures[kind]}
         log.info("tagger: %s right out of fold by %s: %d of %d", kind, folds, sum(hits), len(hits))
-        for i, row in enumerate(planned):
-            predictions.append(
-                {
+
+    def predictions() -> Iterator[dict[str, Any]]:
+        for kind, names in found.labels.items():
+            p = found.probabilities(kind)
+            predicted = ~np.isnan(p[:, 0])
+            for i, row in enumerate(planned):
+                yield {
                     "utterance_id": row["utterance_id"],
                     "corpus": row["corpus"],
                     "kind": kind,
@@ -197,9 +200,9 @@ def _write(
                     "labels": list(names) if predicted[i] else [],
                     "probabilities": [float(x) for x in p[i]] if predicted[i] else [],
                 }
-            )
+
     facts = {"folds": folds, "out_of_fold": notes}
-    artifacts.write(predictions, out, "tagger_predictions", "train_tagger", facts)
+    artifacts.write_rows(predictions(), out, "tagger_predictions", "train_tagger", facts)
 
 
 def _read_all(features: Files, prosody: Files, tagger: TaggerSettings) -> dict[tuple[str, str], Array]:
@@ -242,13 +245,13 @@ def targets_of(references: Files, prosody: Files, timbre: Files) -> dict[tuple[s
     """
     known: dict[tuple[str, str], dict[str, str]] = {}
     for corpus, path in references.items():
-        for row in artifacts.read_rows(path, "labels"):
+        for row in artifacts.stream_rows(path, "labels", columns=["utterance_id", "emotion", "intensity"]):
             labels = {"emotion": canonical(row["emotion"]) or "", "intensity": row["intensity"] or ""}
             known[corpus, row["utterance_id"]] = labels
     for corpus, path in prosody.items():
-        for row in artifacts.read_rows(path, "prosody"):
+        for row in artifacts.stream_rows(path, "prosody"):
             known.setdefault((corpus, row["utterance_id"]), {}).update({kind: row[kind] or "" for kind in SCALES})
     for corpus, path in timbre.items():
-        for row in artifacts.read_rows(path, "timbre"):
+        for row in artifacts.stream_rows(path, "timbre", columns=["utterance_id", "timbre"]):
             known.setdefault((corpus, row["utterance_id"]), {})["timbre"] = row["timbre"]
     return known

@@ -25,6 +25,7 @@ from aligncap.preference.judges.rubric import PROMPT
 
 logger = logging.getLogger(__name__)
 
+READ = ("candidate_id", "utterance_id", "corpus", "caption", "finished")  # columns of candidates that a judge wants
 REASONS = 5  # most reasons for missing scores in an artifact's notes
 
 
@@ -151,7 +152,7 @@ def score_candidates(
         JudgeError, ModelError: As for ``score``.
     """
     numbers = _rows_of(inputs.candidates, shard, whole=judge.name == "human")
-    rows = list(artifacts.stream_rows(inputs.candidates, "candidates", numbers))
+    rows = list(artifacts.stream_rows(inputs.candidates, "candidates", numbers, columns=READ))
     keys = {(row["corpus"], row["utterance_id"]) for row in rows}
     facts = read_facts(inputs.references, inputs.gold, inputs.transcripts, inputs.prosody, of=keys)
     items = [_judged(row["corpus"], row, facts, inputs.candidates) for row in rows]

@@ -9,7 +9,7 @@ from more_inputs import more, write_targets
 from safetensors.torch import load_file
 
 from aligncap import artifacts
-from aligncap.alignment.distillation import CachedTeacher, LiveTeacher, read_teacher_logits, stack
+from aligncap.alignment.distillation import CachedResponses, CachedTeacher, LiveTeacher, stack
 from aligncap.alignment.losses import token_kl, top_k_and_tail
 from aligncap.alignment.tasks import AlignmentTask
 from aligncap.alignment.teacher import (
@@ -198,9 +198,9 @@ def test_the_cached_teacher_gives_the_kl_of_a_live_one(parents, training_inputs,
     live = LiveTeacher(student, "gold", "forward_kl", 1.0)
     want = float(live.divergence(batch, logits))
     assert want > 0.1
-    exact = CachedTeacher(read_teacher_logits({"tiny": whole}), batch, 1.0)
+    exact = CachedTeacher(CachedResponses({"tiny": whole}), batch, 1.0)
     assert float(exact.divergence(batch, logits)) == pytest.approx(want, rel=1e-3, abs=1e-3)
-    cached = read_teacher_logits({"tiny": parents / "teacher.parquet"})
+    cached = CachedResponses({"tiny": parents / "teacher.parquet"})
     kept = float(CachedTeacher(cached, batch, 1.0).divergence(batch, logits))
     bucketed = float(token_kl(logits, top_k_and_tail(live.logits(batch), TEACHER.top_k)))
     assert kept == pytest.approx(bucketed, rel=1e-3, abs=1e-3), "half precision"
@@ -212,7 +212,7 @@ def test_the_cached_teacher_gives_the_kl_of_a_live_one(parents, training_inputs,
 
 def test_distributions_of_other_responses_are_refused(parents, training_inputs, tiny_llm):
     align(parents, training_inputs, 0.0, "sft")
-    cached = read_teacher_logits({"tiny": parents / "teacher.parquet"})
+    cached = CachedResponses({"tiny": parents / "teacher.parquet"})
     (item, *_) = caption_items(load_examples(training_inputs, ["align"]), lambda caption: [1, 2])
     with pytest.raises(ArtifactError, match=f"not of the response {item.key}"):
         CachedTeacher(cached, [item], 1.0)

@@ -62,7 +62,7 @@ def train(folder, settings=None, heard=None, features=None):
 def trained(tmp_path, monkeypatch):
     """A tagger trained by the rule's function on 60 clips, each of them in two corpora."""
     features, labels = clips(60)
-    monkeypatch.setattr("aligncap.speech.features.load_features", lambda path: features)
+    monkeypatch.setattr("aligncap.speech.features.stream_features", lambda path: features.items())
     monkeypatch.setattr(
         prediction, "load_tokenizer", lambda manifest: lambda text, add_special_tokens: {"input_ids": [1]}
     )
@@ -213,9 +213,9 @@ def test_a_measured_kind_is_told_by_its_own_figure_wherever_the_features_lie(tra
 
     def right(settings):
         train(folder, settings, features={c: folder / "features" for c in "cd"})
-        monkeypatch.setattr("aligncap.speech.features.load_features", lambda path: moved)
+        monkeypatch.setattr("aligncap.speech.features.stream_features", lambda path: moved.items())
         said = [row["p_act"] for row in predict(folder, "test", settings)]
-        monkeypatch.setattr("aligncap.speech.features.load_features", lambda path: features)
+        monkeypatch.setattr("aligncap.speech.features.stream_features", lambda path: features.items())
         named = [next((rate for rate in ("slow", "fast") if f"Rate: {rate}" in text), "mid") for text in said]
         return np.mean([a == b for a, b in zip(named, wanted, strict=True)])
 

@@ -134,7 +134,7 @@ def inputs(tmp_path, monkeypatch):
     known = Familiarity(0 * ones, 0 * ones[None], np.array([0, 99], np.float32))
     Tagger(0 * ones, ones, {"emotion": head}, known, "train", "mean").save(tmp_path / "w.safetensors")
     features = {u: np.full((1, 3, 2), 1 if x == "angry" else -1) for u, x in zip(ids, labels, strict=True)}
-    monkeypatch.setattr("aligncap.speech.features.load_features", lambda path: features)
+    monkeypatch.setattr("aligncap.speech.features.stream_features", lambda path: features.items())
     both = {name: {c: tmp_path / f"{name}.parquet" for c in "ct"} for name in tables}
     return TaggerInputs(
         [tmp_path / "speaker.parquet", tmp_path / "corpus.parquet"],

@@ -73,7 +73,7 @@ def _tagger(results: Path) -> None:
     known = Familiarity(0 * ones, 0 * ones[None], np.array([0, 99], np.float32))
     Tagger(0 * ones, ones, {"emotion": head}, known, "train", "mean").save(results / "tagger/tagger.safetensors")
     (results / "features").mkdir()
-    (results / "features/b.parquet").touch()  # read by `load_features`, which the fixture replaces
+    (results / "features/b.parquet").touch()  # read by `stream_features`, which the fixture replaces
 
 
 def _tables(results: Path) -> None:
@@ -93,7 +93,7 @@ def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     use_word_encoder(monkeypatch)
     monkeypatch.setattr(java, "find_java", none)
     features = {i: np.full((1, 3, 2), 1 if n % 3 else -1) for n, i in enumerate(IDS)}
-    monkeypatch.setattr("aligncap.speech.features.load_features", lambda path: features)
+    monkeypatch.setattr("aligncap.speech.features.stream_features", lambda path: features.items())
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from aligncap.clues.hallucination_checks import Truth
 from aligncap.clues.parser.grammar import parse_clues
 from aligncap.config import Compute, Judge
 from aligncap.errors import ArtifactError
-from aligncap.preference.facts import ClipFacts, facts_of
+from aligncap.preference.facts import ClipFacts, facts_of, scored_candidates
 from aligncap.preference.judges import (
     CandidateScoringInputs,
     CaptionScoringInputs,
@@ -21,7 +21,6 @@ from aligncap.preference.judges import (
     score_captions_of,
 )
 from aligncap.preference.judges.reference import grade_factuality, grade_faithfulness, judge
-from aligncap.preference.pairs import _with_scores
 
 REFERENCE = "The speaker sounds very sad, with a quiet voice."
 FACTS = ClipFacts(
@@ -176,8 +175,16 @@ def test_a_judge_without_an_answer_leaves_nulls_that_make_no_pair(files):
     notes = artifacts.read_notes(files / "scores", "judge_scores")
     assert notes["judge"] == "human" and "unscored" not in notes, "the rows say it"
     assert rows[1]["rationale"] == "unscored: nobody was asked"
-    grouped = _with_scores(files / "candidates", files / "scores")
+    grouped = dict(scored_candidates(files / "candidates", files / "scores"))
     assert [row["candidate_id"] for row in grouped["tiny", "u00"]] == ["tiny/u00#0"]
+
+
+@pytest.mark.parametrize("kept", [slice(1), slice(None, None, -1)])
+def test_scores_that_are_not_of_the_candidates_are_refused(files, kept):
+    rows = _score(files, [candidate_row(0, "Sad."), candidate_row(1, "Happy.")])
+    artifacts.write(rows[kept], files / "scores", "judge_scores", "test")
+    with pytest.raises(ArtifactError, match="has '?.* where .*candidates has 'tiny/u00#.'; run the judge again"):
+        list(scored_candidates(files / "candidates", files / "scores"))
 
 
 def captions(files, system, texts):

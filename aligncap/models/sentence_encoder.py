@@ -27,13 +27,21 @@ class SentenceEncoder:
         )
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts, ``[n, dim]`` with L2 norm 1, so that a dot product is the cosine similarity."""
-        if not texts:
-            return np.zeros((0, self._model.get_embedding_dimension()), np.float32)
-        vectors = self._model.encode(
-            list(texts), batch_size=BATCH, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
-        )
-        return np.asarray(vectors, np.float32)
+        """Embed texts, ``[n, dim]`` with L2 norm 1, so that a dot product is the cosine similarity.
+
+        A text in which the tokenizer finds no token, not even a mark of the beginning, is all zeros.
+        """
+        vectors = np.zeros((len(texts), self._model.get_embedding_dimension()), np.float32)
+        tokens = self._model.tokenizer([text.strip() for text in texts])["input_ids"] if texts else []
+        if read := [number for number, own in enumerate(tokens) if own]:
+            vectors[read] = self._model.encode(
+                [texts[number] for number in read],
+                batch_size=BATCH,
+                normalize_embeddings=True,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+            )
+        return vectors
 
     def unknown(self, texts: Sequence[str]) -> float:
         """Return the share of the tokens of all texts, 0-1, that are none of its vocabulary, so that it cannot read."""

@@ -218,8 +218,8 @@ def train(task: TrainingTask, settings: Optimisation, seed: int, compute: Comput
     batches = draw_batches(task, settings, seed)
     if batches and len(batches[0]) % accelerator.num_processes:
         raise ModelError(
-            f"{run}: a step's {len(batches[0])} items cannot be shared evenly by {accelerator.num_processes} "
-            "processes; change batch_size, or set launch.processes to 1"
+            f"{run}: there are {task.items('train')} items, and a step's {len(batches[0])} cannot be shared evenly by "
+            f"{accelerator.num_processes} processes; lower batch_size, or set launch.processes to 1"
         )
     model, optimizer = share(accelerator, task, optimizer)
     parameters = {name: parameter for _, group in task.groups() for name, parameter in group.items()}

@@ -26,6 +26,16 @@ def test_vectors_are_of_norm_one_and_do_not_depend_on_the_batch(tmp_path):
     assert encoder.encode([]).shape == (0, 32)
 
 
+def test_a_text_without_a_token_is_zeros(tmp_path):
+    tiny = ModelSource(name="tiny-bert", files=("random:bert",), format="sentence_transformers")
+    fetch_model(tiny, tmp_path / "tiny-bert" / "manifest.json")
+    encoder = SentenceEncoder(tmp_path / "tiny-bert")
+    vectors = encoder.encode(["", "She sounds sad.", "  "])
+    assert not vectors[[0, 2]].any()
+    np.testing.assert_allclose(vectors[1], encoder.encode(["She sounds sad."])[0], atol=1e-6)
+    assert not encoder.encode([""]).any()
+
+
 @pytest.mark.models
 @pytest.mark.skipif(not REAL.is_dir(), reason="models/all-minilm-l6-v2 has not been fetched")
 def test_like_sentences_are_near():

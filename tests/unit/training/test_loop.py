@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -255,3 +256,13 @@ def test_tracking_failures_do_not_reach_training(monkeypatch):
     monkeypatch.setenv("ALIGNCAP_EXPERIMENT", "test")
     run(Line())
     assert artifacts.read("x.parquet", "training").step.max() == 30
+
+
+def test_fewer_items_than_a_batch_that_processes_cannot_share_are_refused(monkeypatch):
+    two = SimpleNamespace(num_processes=2, device=torch.device("cpu"))
+    monkeypatch.setattr("aligncap.training.loop.accelerator_for", lambda task, compute: two)
+    stage = Line()
+    stage.items = lambda split: 7
+    message = "^rule x: there are 7 items, and a step's 7 cannot be shared evenly by 2 processes; lower batch_size"
+    with pytest.raises(ModelError, match=message):
+        run(stage, SETTINGS.model_copy(update={"batch_size": 8}))

@@ -7,6 +7,7 @@ memory and all of them in time. Memory is resident, so it holds pages of mapped 
 It is looked at every half second at first and every 30 s later, so that a short peak may be missed.
 
     python benchmarks/growth_of_rules.py --numbers 1000 10000
+    python benchmarks/growth_of_rules.py --numbers 1000 10000 -- results/smoke/plan.parquet
 """
 
 import argparse
@@ -38,11 +39,12 @@ def measured(folder: Path) -> dict[str, tuple[float, float]]:
     """Return the largest memory, MB, and the processor time, s, of each rule of a finished run."""
     from run_minutes import spent_by
     from run_progress import measured_jobs
+    from run_resources import MIB
 
     found: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
     for rule, columns in measured_jobs(folder / "results" / "smoke" / "benchmarks"):
         spent, (memory, seconds) = spent_by(columns), found[rule]
-        found[rule] = max(memory, spent.memory), seconds + spent.processor
+        found[rule] = max(memory, MIB * spent.memory), seconds + spent.processor
     return found
 
 

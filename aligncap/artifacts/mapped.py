@@ -21,8 +21,8 @@ class OnDisk:
 
     The system reads a page when it is needed, and drops it where memory is short. The file lies in the folder that
     ``TMPDIR`` names and has no name of its own, so that it is gone when the last view is, also after ``kill -9``. A
-    view is made when it is asked for: what stands in memory is 16 bytes an array, where it begins and which of the few
-    shapes and types it has.
+    view is made when it is asked for. Until then 16 bytes in memory tell where an array begins, and which shape and
+    type it has; each of these is kept once.
 
     Args:
         arrays: The arrays, each of which may be dropped once the next is asked for.

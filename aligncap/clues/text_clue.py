@@ -29,7 +29,7 @@ class Encoder(Protocol):
     """The interface of a sentence encoder that the text clue needs."""
 
     def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
-        """Embed texts as unit vectors [n, dim]."""
+        """Embed texts as unit vectors [n, dim], zeros for a text of spaces alone."""
 
 
 class TextClue:

@@ -35,7 +35,7 @@ class Encoder(Protocol):
     """The interface of a sentence encoder that similarity needs."""
 
     def encode(self, texts: Sequence[str], /) -> NDArray[np.float32]:
-        """Return unit vectors [n, dim]."""
+        """Return unit vectors [n, dim], zeros for a text of spaces alone."""
 
 
 @dataclass
@@ -240,7 +240,7 @@ def _spider(scored: Mapping[str, TextScores], unavailable: dict[str, str]) -> No
 
 
 def embed(texts: Sequence[str], encoder: Encoder) -> dict[str, NDArray[np.float32]]:
-    """Return the unit vector [dim] of each distinct text."""
+    """Return the vector [dim] of each distinct text, of norm 1, or zeros for a text of spaces alone."""
     distinct = sorted(set(texts))
     if not distinct:
         return {}

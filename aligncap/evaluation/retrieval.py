@@ -27,8 +27,11 @@ def nearest(queries: Array, stored: Array) -> NDArray[np.int64]:
         return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
     against = units(stored).T
-    blocks = (units(queries[start : start + QUERIES]) for start in range(0, len(queries), QUERIES))
-    return np.concatenate([np.argmax(block @ against, axis=1) for block in blocks])
+    found = np.empty(len(queries), np.int64)
+    for start in range(0, len(queries), QUERIES):
+        block = slice(start, start + QUERIES)
+        found[block] = np.argmax(units(queries[block]) @ against, axis=1)
+    return found
 
 
 def _pooled(path: Path) -> dict[str, Array]:

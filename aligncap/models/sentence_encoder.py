@@ -29,18 +29,20 @@ class SentenceEncoder:
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts, ``[n, dim]`` with L2 norm 1, so that a dot product is the cosine similarity.
 
-        A text in which the tokenizer finds no token, not even a mark of the beginning, is all zeros.
+        A text of spaces alone is all zeros: a tokenizer that adds no marks of its own finds no token in it.
         """
-        vectors = np.zeros((len(texts), self._model.get_embedding_dimension()), np.float32)
-        tokens = self._model.tokenizer([text.strip() for text in texts])["input_ids"] if texts else []
-        if read := [number for number, own in enumerate(tokens) if own]:
-            vectors[read] = self._model.encode(
-                [texts[number] for number in read],
-                batch_size=BATCH,
-                normalize_embeddings=True,
-                convert_to_numpy=True,
-                show_progress_bar=False,
-            )
+        read = [number for number, text in enumerate(texts) if text.strip()]
+        if not read:
+            return np.zeros((len(texts), self._model.get_embedding_dimension()), np.float32)
+        found = self._model.encode(
+            [texts[number] for number in read],
+            batch_size=BATCH,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+        )
+        vectors = np.zeros((len(texts), found.shape[1]), np.float32)
+        vectors[read] = found
         return vectors
 
     def unknown(self, texts: Sequence[str]) -> float:

@@ -1,4 +1,4 @@
-"""Input and output of a judge: captions with the facts of their utterances, and opinions."""
+"""Input and output of a judge: captions with the facts of their utterances, opinions, and scored candidates."""
 
 from __future__ import annotations
 
@@ -136,23 +136,23 @@ def scored_candidates(candidates: Path, scores: Path) -> Iterator[tuple[Key, lis
     """Yield the candidates of one utterance after another, with their scores; those without a score are left out.
 
     Args:
-        candidates: Artifact ``candidates``.
-        scores: Artifact ``judge_scores`` of them, which is in their order.
+        candidates: Artifact ``candidates``, in which those of an utterance are neighbours.
+        scores: Artifact ``judge_scores`` of them, in their order.
 
     Raises:
-        ArtifactError: The scores are of other candidates.
+        ArtifactError: The scores are of more, fewer or other candidates, or in another order; or the candidates of an
+            utterance are no neighbours.
     """
+    seen: set[Key] = set()
     unscored = 0
 
     def joined() -> Iterator[Row]:
         nonlocal unscored
         said, judged = artifacts.stream_rows(candidates, "candidates"), artifacts.stream_rows(scores, "judge_scores")
-        for row, score in zip_longest(said, judged, fillvalue={"candidate_id": None}):
-            if row["candidate_id"] != score["candidate_id"]:
-                raise ArtifactError(
-                    f"{scores}: has '{score['candidate_id']}' where {candidates} has '{row['candidate_id']}'; run the "
-                    "judge again"
-                )
+        for row, score in zip_longest(said, judged):
+            if row is None or score is None or row["candidate_id"] != score["candidate_id"]:
+                told = [f"'{one['candidate_id']}'" if one else "no row" for one in (score, row)]
+                raise ArtifactError(f"{scores}: has {told[0]} where {candidates} has {told[1]}; run the judge again")
             values = {name: score[name] for name in ("factuality", "faithfulness", "overall")}
             if None in values.values():
                 unscored += 1
@@ -160,6 +160,9 @@ def scored_candidates(candidates: Path, scores: Path) -> Iterator[tuple[Key, lis
                 yield row | values
 
     for key, rows in groupby(joined(), lambda row: (row["corpus"], row["utterance_id"])):
+        if key in seen:
+            raise ArtifactError(f"{candidates}: those of '{'/'.join(key)}' are no neighbours; sample candidates again")
+        seen.add(key)
         yield key, list(rows)
     if unscored:
         logger.warning("%d candidates without a score make no pair", unscored)

@@ -321,8 +321,8 @@ def build_pairs(settings: PairSettings, inputs: PairInputs, out: Path) -> None:
         out: Artifact ``preference_pairs`` to write; its notes count and describe the kinds.
 
     Raises:
-        ArtifactError: A candidate has no score row, its utterance has another role, or there are fewer pairs than
-            ``pairs.minimum``.
+        ArtifactError: The scores are not those of the candidates, an utterance has another role, or there are fewer
+            pairs than ``pairs.minimum``.
     """
     wanted, seed = settings.pairs, settings.seed
     speakers = _speakers(inputs.plan)

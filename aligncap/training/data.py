@@ -116,7 +116,7 @@ def examples_of(inputs: TrainingInputs, keys: Sequence[Key], *, heard: bool = Tr
 
 
 def _compact(value: str | list[Any]) -> str | tuple[Any, ...]:
-    """Return a cell so that it takes little memory: prompts of clues, of which there are few, once."""
+    """Return a list as a tuple, and a text as the one copy of it in memory, for few prompts of clues differ."""
     return sys.intern(value) if isinstance(value, str) else tuple(value)
 
 

@@ -218,8 +218,9 @@ def train(task: TrainingTask, settings: Optimisation, seed: int, compute: Comput
     batches = draw_batches(task, settings, seed)
     if batches and len(batches[0]) % accelerator.num_processes:
         raise ModelError(
-            f"{run}: there are {task.items('train')} items, and a step's {len(batches[0])} cannot be shared evenly by "
-            f"{accelerator.num_processes} processes; lower batch_size, or set launch.processes to 1"
+            f"{run}: there are {task.items('train')} items, fewer than the {settings.batch_size * settings.accumulate} "
+            f"of a step (batch_size times accumulate), and {accelerator.num_processes} processes cannot share them "
+            "evenly; lower one of the two, or set launch.processes to 1"
         )
     model, optimizer = share(accelerator, task, optimizer)
     parameters = {name: parameter for _, group in task.groups() for name, parameter in group.items()}

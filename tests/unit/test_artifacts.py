@@ -194,3 +194,15 @@ def test_groups_of_rows_are_all_rows(tmp_path):
     tables = list(artifacts.read_groups(tmp_path / "plan.parquet", "plan"))
     assert [len(table) for table in tables] == [artifacts.GROUP, artifacts.GROUP, 5]
     assert [row for table in tables for row in table.to_pylist()] == rows
+
+
+def test_the_columns_that_are_asked_for_are_read_of_the_rows_that_are(tmp_path):
+    whole = {"corpus": "a", "speaker_key": "a/s", "role": "align", "fold": 0}
+    rows = [{**whole, "utterance_id": f"u{n}"} for n in range(artifacts.GROUP + 5)]
+    artifacts.write(rows, tmp_path / "plan.parquet", "plan", "test")
+    last = artifacts.GROUP + 1
+    of = {"u1", "u4", f"u{last - 1}", f"u{last}"}
+    found = artifacts.stream_rows(tmp_path / "plan.parquet", "plan", range(3, last), of, ["utterance_id", "fold"])
+    assert list(found) == [{"utterance_id": f"u{n}", "fold": 0} for n in (4, last - 1)]
+    roles = artifacts.stream_rows(tmp_path / "plan.parquet", "plan", columns=["role"])
+    assert list(roles) == [{"role": "align"}] * len(rows)

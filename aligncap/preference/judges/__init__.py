@@ -124,7 +124,7 @@ def _rows_of(candidates: Path, shard: Shard, whole: bool) -> range:
     starts: list[int] = []  # first row of each utterance
     last: Key | None = None
     total = 0
-    for table in artifacts.read_groups(candidates, "candidates"):
+    for table in artifacts.read_groups(candidates, "candidates", columns=["corpus", "utterance_id"]):
         for key in zip(*(table.column(name).to_pylist() for name in ("corpus", "utterance_id")), strict=True):
             if key != last:
                 starts.append(total)

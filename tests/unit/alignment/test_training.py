@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from more_inputs import more, write_targets
@@ -208,6 +209,27 @@ def test_the_cached_teacher_gives_the_kl_of_a_live_one(parents, training_inputs,
     assert float(token_kl(logits, stack([cached[i.key] for i in batch], student.device))) == pytest.approx(kept)
     live.divergence(batch, logits).backward()
     assert any(p.grad is not None and p.grad.any() for p in lora_tensors(student.llm).values()), "the LoRA is on again"
+
+
+def test_distributions_of_several_corpora_and_groups_are_those_that_were_written(tmp_path):
+    generator = np.random.default_rng(0)
+    written, count = {}, artifacts.GROUP + 3
+    for corpus in "ab":
+        rows = []
+        for number in range(count):
+            n = int(generator.integers(1, 5))
+            top = generator.integers(0, 99, (n, 3)).tolist()
+            row = {"response_ids": [number] * n, "topk_ids": top, "topk_logprobs": [[-1.0, -2.0, -number % 7]] * n}
+            row |= {"utterance_id": f"u{number}", "response_id": f"u{number}#0", "temperature": 1.0}
+            rows.append(row | {"tail_logprob": [float(number)] * n})
+            written[f"{corpus}/u{number}#0"] = rows[-1]
+        artifacts.write(rows, tmp_path / corpus, "teacher_logits", "test")
+    found = CachedResponses({corpus: tmp_path / corpus for corpus in "ab"})
+    assert list(found) == list(written) and len(found) == 2 * count
+    for key, row in written.items():
+        own = found[key]
+        assert own.ids.tolist() == row["response_ids"] and own.tokens.tolist() == row["topk_ids"]
+        assert own.logprobs.tolist() == row["topk_logprobs"] and own.tail.tolist() == row["tail_logprob"]
 
 
 def test_distributions_of_other_responses_are_refused(parents, training_inputs, tiny_llm):

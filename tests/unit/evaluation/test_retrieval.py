@@ -38,10 +38,12 @@ def _plan(path, names):
     return path
 
 
-def test_nearest_is_by_direction():
+def test_nearest_is_by_direction(monkeypatch):
     stored = np.array([[1, 0], [0, 1], [5, 5]], np.float32)
     queries = np.array([[9, 1], [0, 0.1], [1, 1], [0, 0]], np.float32)
     assert nearest(queries, stored).tolist() == [0, 1, 2, 0]
+    monkeypatch.setattr("aligncap.evaluation.retrieval.QUERIES", 3)
+    assert nearest(queries, stored).tolist() == [0, 1, 2, 0] and nearest(queries[:0], stored).tolist() == []
 
 
 def test_the_alike_clip_speaks(tmp_path):

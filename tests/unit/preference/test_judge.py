@@ -179,11 +179,24 @@ def test_a_judge_without_an_answer_leaves_nulls_that_make_no_pair(files):
     assert [row["candidate_id"] for row in grouped["tiny", "u00"]] == ["tiny/u00#0"]
 
 
-@pytest.mark.parametrize("kept", [slice(1), slice(None, None, -1)])
-def test_scores_that_are_not_of_the_candidates_are_refused(files, kept):
+@pytest.mark.parametrize(
+    ("order", "has", "where"),
+    [([0], "no row", "'tiny/u00#1'"), ([1, 0], "'tiny/u00#1'", "'tiny/u00#0'"), ([0, 1, 1], "'tiny/u00#1'", "no row")],
+)
+def test_scores_that_are_not_of_the_candidates_are_refused(files, order, has, where):
     rows = _score(files, [candidate_row(0, "Sad."), candidate_row(1, "Happy.")])
-    artifacts.write(rows[kept], files / "scores", "judge_scores", "test")
-    with pytest.raises(ArtifactError, match="has '?.* where .*candidates has 'tiny/u00#.'; run the judge again"):
+    artifacts.write([rows[place] for place in order], files / "scores", "judge_scores", "test")
+    with pytest.raises(ArtifactError, match=f"scores: has {has} where .*candidates has {where}; run the judge again"):
+        list(scored_candidates(files / "candidates", files / "scores"))
+
+
+def test_candidates_of_an_utterance_that_are_no_neighbours_are_refused(files):
+    rows = [candidate_row(0, "Sad."), candidate_row(1, "Happy.", utterance="u01"), candidate_row(2, "Calm.")]
+    artifacts.write(rows, files / "candidates", "candidates", "test")
+    scored = {"judge": "human", "factuality": 3.0, "faithfulness": 3.0, "overall": 3.0, "rationale": ""}
+    given = [{"candidate_id": row["candidate_id"], **scored} for row in rows]
+    artifacts.write(given, files / "scores", "judge_scores", "test")
+    with pytest.raises(ArtifactError, match="candidates: those of 'tiny/u00' are no neighbours; sample"):
         list(scored_candidates(files / "candidates", files / "scores"))
 
 

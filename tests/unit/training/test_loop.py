@@ -263,6 +263,8 @@ def test_fewer_items_than_a_batch_that_processes_cannot_share_are_refused(monkey
     monkeypatch.setattr("aligncap.training.loop.accelerator_for", lambda task, compute: two)
     stage = Line()
     stage.items = lambda split: 7
-    message = "^rule x: there are 7 items, and a step's 7 cannot be shared evenly by 2 processes; lower batch_size"
+    message = (
+        "^rule x: there are 7 items, fewer than the 8 of a step .*, and 2 processes cannot share them evenly; lower"
+    )
     with pytest.raises(ModelError, match=message):
-        run(stage, SETTINGS.model_copy(update={"batch_size": 8}))
+        run(stage, SETTINGS.model_copy(update={"batch_size": 2, "accumulate": 4}))

@@ -12,12 +12,14 @@ from aligncap.models.sources import fetch_model
 REAL = Path(__file__).parents[2] / "models" / "all-minilm-l6-v2"
 
 
-def test_vectors_are_of_norm_one_and_do_not_depend_on_the_batch(tmp_path):
-    fetch_model(
-        ModelSource(name="tiny-bert", files=("random:bert",), format="sentence_transformers"),
-        tmp_path / "tiny-bert" / "manifest.json",
-    )
-    encoder = SentenceEncoder(tmp_path / "tiny-bert")
+@pytest.fixture
+def encoder(tmp_path):
+    tiny = ModelSource(name="tiny-bert", files=("random:bert",), format="sentence_transformers")
+    fetch_model(tiny, tmp_path / "tiny-bert" / "manifest.json")
+    return SentenceEncoder(tmp_path / "tiny-bert")
+
+
+def test_vectors_are_of_norm_one_and_do_not_depend_on_the_batch(encoder):
     texts = ["She sounds sad.", "He is furious and shouts at everyone who is near him.", "x"]
     vectors = encoder.encode(texts)
     assert vectors.shape == (3, 32) and vectors.dtype == np.float32
@@ -26,10 +28,7 @@ def test_vectors_are_of_norm_one_and_do_not_depend_on_the_batch(tmp_path):
     assert encoder.encode([]).shape == (0, 32)
 
 
-def test_a_text_without_a_token_is_zeros(tmp_path):
-    tiny = ModelSource(name="tiny-bert", files=("random:bert",), format="sentence_transformers")
-    fetch_model(tiny, tmp_path / "tiny-bert" / "manifest.json")
-    encoder = SentenceEncoder(tmp_path / "tiny-bert")
+def test_a_text_without_a_token_is_zeros(encoder):
     vectors = encoder.encode(["", "She sounds sad.", "  "])
     assert not vectors[[0, 2]].any()
     np.testing.assert_allclose(vectors[1], encoder.encode(["She sounds sad."])[0], atol=1e-6)

@@ -180,8 +180,9 @@ def _write(
     out: str | Path,
 ) -> None:
     notes = {}
+    probabilities = {kind: found.probabilities(kind) for kind in found.labels}
     for kind, names in found.labels.items():
-        p, scored = found.probabilities(kind), found.scored(kind, targets[kind])
+        p, scored = probabilities[kind], found.scored(kind, targets[kind])
         hits = [names[int(p[i].argmax())] == targets[kind][i] for i in scored]
         accuracy = float(np.mean(hits)) if hits else None
         notes[kind] = {"accuracy": accuracy, "n": len(hits), "temperature": found.temperatures[kind]}
@@ -189,7 +190,7 @@ def _write(
 
     def predictions() -> Iterator[dict[str, Any]]:
         for kind, names in found.labels.items():
-            p = found.probabilities(kind)
+            p = probabilities[kind]
             predicted = ~np.isnan(p[:, 0])
             for i, row in enumerate(planned):
                 yield {

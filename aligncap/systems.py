@@ -15,10 +15,16 @@ from aligncap.errors import ConfigError
 from aligncap.reading import Layer, read_assignments, read_file, source_of
 
 SEPARATOR = "@"
+BASE = "base"  # what systems share whose settings are the experiment's
 TRAINED = ("alignment", "preference")
 # Sections that decide whether two systems share a warm start, cached teacher distributions, or a teacher's responses.
 WARM_START_SECTIONS, TEACHER_SECTIONS = ("adapter", "warm_start", "seed"), ("prompts", "teacher")
 RESPONSES_SECTIONS = ("prompts", "teacher.clues", "teacher.sampling")
+# Keys of sections that a system may override, which no system has to itself: section -> keys, and why.
+SHARED_BY_ALL = {
+    "teacher": ({"adapt", "adaptation", "descriptions"}, "every system starts from the same adapted LLM_0"),
+    "prompts": ({"max_semantic_tokens"}, "P_sem is cut once, for all systems"),
+}
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,6 +58,8 @@ def parse(raw: Mapping[str, Any], layers: Sequence[Layer] = ()) -> AlignCapConfi
     """
     config = validated(AlignCapConfig, _without_dropped(raw), layers=layers)
     try:
+        if BASE in config.systems:
+            raise ConfigError(f"systems.{BASE}: what systems share has this name; give the system another")
         config = expand_seeds(config)
         for name in config.systems:
             resolve_system(config, name)
@@ -82,8 +90,20 @@ def named_files(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield the files that a config, as plain data, names as inputs; folders too, which are told apart on the disk."""
     for corpus in config.get("corpora", {}).values():
         yield from filter(None, (corpus.get("root"), (corpus.get("captions") or {}).get("bank")))
+    yield from (config.get("teacher") or {}).get("descriptions") or ()
+    yield from _answers(config)
     for system in config.get("systems", {}).values():
         yield from (system.get("captions") or {}).values()
+        yield from _answers(system.get("overrides") or {})
+
+
+def _answers(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the file of people's answers that a config, or the overrides of a system, has the judge ``human`` read."""
+    found: Any = config
+    for key in ("preference", "judge", "human", "answers"):
+        found = (found or {}).get(key)
+    if found:
+        yield found
 
 
 def corpus_names(config: AlignCapConfig, role: str) -> list[str]:
@@ -172,8 +192,12 @@ def resolve_system(config: AlignCapConfig, name: str) -> AlignCapConfig:
                 f"systems.{name}.overrides.{section}: fixed for this system; "
                 f"one of stage '{system.stage}' may override {', '.join(allowed)}"
             )
-    if {"adapt", "adaptation"} & set(overrides.get("teacher", {})):
-        raise ConfigError(f"systems.{name}.overrides.teacher: every system starts from the same adapted LLM_0")
+    for section, (keys, why) in SHARED_BY_ALL.items():
+        given = overrides.get(section)
+        if isinstance(given, Mapping) and (found := sorted(keys & set(given))):
+            raise ConfigError(
+                f"systems.{name}.overrides.{section}.{found[0]}: {why}; change it for the whole experiment"
+            )
     return validated(AlignCapConfig, merge(config.model_dump(), overrides), f"systems.{name}.overrides")
 
 
@@ -191,13 +215,18 @@ def _effective(settings: AlignCapConfig, sections: Sequence[str]) -> list[Any]:
 def variant(config: AlignCapConfig, name: str, sections: Sequence[str]) -> str:
     """Return the name of the artifact that ``name`` shares with every system whose effective ``sections`` are equal.
 
-    The name is ``base`` where they equal the experiment's settings, else that of the first such system. A section may
+    The name is ``BASE`` where they equal the experiment's settings, else that of the first such system. A section may
     be a dotted path such as ``preference.judge``.
     """
     wanted = _effective(resolve_system(config, name), sections)
     if wanted == _effective(config, sections):
-        return "base"
+        return BASE
     return next(other for other in config.systems if _effective(resolve_system(config, other), sections) == wanted)
+
+
+def reads_cached_logits(system: AlignCapConfig) -> bool:
+    """Return whether a system, by its effective configuration, is aligned with what ``teacher_logits`` has cached."""
+    return system.alignment.kd_weight > 0 and not system.teacher.live
 
 
 PAIR_SECTIONS = ("preference.candidates", "preference.judge", "preference.pairs")
@@ -249,7 +278,7 @@ def expand_seeds(config: AlignCapConfig) -> AlignCapConfig:
         whole = lineage(config, name)
         if whole.stage not in TRAINED:
             raise ConfigError(f"systems.{name}.seeds: only a trained system has seeds, this one is '{whole.stage}'")
-        first = whole.overrides.get("seed", config.seed)
+        first = resolve_system(config, name).seed
         if len({first, *system.seeds}) != 1 + len(system.seeds):
             raise ConfigError(f"systems.{name}.seeds: {list(system.seeds)} beside its own seed {first} has one twice")
         for seed in system.seeds:

@@ -56,7 +56,8 @@ if settings.teacher.adapt:
 
     rule adapt_teacher:
         input:
-            **INPUTS,
+            **TEXT_INPUTS,
+            predicted=[],
             llm=model("llm"),
             descriptions=["<results>/teacher/descriptions.parquet"] if settings.teacher.descriptions else [],
             launch=LAUNCH_FILES,
@@ -89,7 +90,8 @@ if settings.teacher.adapt:
 
 rule teacher_responses:
     input:
-        **INPUTS,
+        **TEXT_INPUTS,
+        predicted=lambda w: predicted_clues(RESPONSES[w.variant]),
         llm=model("llm"),
         teacher_lora=teacher_lora(),
     output:
@@ -120,7 +122,8 @@ rule teacher_responses:
 
 rule teacher_logits:
     input:
-        **INPUTS,
+        **TEXT_INPUTS,
+        predicted=lambda w: predicted_clues(TEACHER[w.variant]),
         teacher_responses=lambda w: teacher_responses_of(TEACHER[w.variant], w.corpus),
         llm=model("llm"),
         teacher_lora=teacher_lora(),
@@ -139,7 +142,9 @@ rule teacher_logits:
         runtime=more(720),
     params:
         corpora=TRAIN,
-        teacher=lambda w: plain(EFFECTIVE[TEACHER[w.variant]].teacher, without={"adaptation"}),
+        teacher=lambda w: plain(
+            EFFECTIVE[TEACHER[w.variant]].teacher, only={"clues", "responses", "top_k", "temperature"}
+        ),
         lora=plain(settings.lora),
         prompts=lambda w: plain(EFFECTIVE[TEACHER[w.variant]].prompts),
         compute=plain(settings.compute),

@@ -170,10 +170,17 @@ def module_digest(path: Path) -> str:
     """Return the digest of a module's syntax and of the files beside it that it names (word lists, templates)."""
     tree = parsed(path)
     digest = hashlib.sha256(ast.dump(tree).encode())
-    for name in sorted(n for n in _texts(path) if re.fullmatch(r"[\w/-]+(\.\w+)+", n)):
-        for data in sorted(path.parent.rglob(Path(name).name)):
-            if data.suffix != ".py":
-                digest.update(data.read_bytes())
+    names = (n for n in _texts(path) if re.fullmatch(r"[\w/-]+(\.\w+)+", n))
+    pending = [data for name in names for data in path.parent.rglob(Path(name).name) if data.suffix != ".py"]
+    found: dict[Path, bytes] = {}
+    while pending:  # a template names others beside it
+        data = pending.pop()
+        if data not in found:
+            content = found[data] = data.read_bytes()
+            beside = (other for other in data.parent.iterdir() if other.is_file() and other.suffix != ".py")
+            pending += [other for other in beside if other.name.encode() in content]
+    for data in sorted(found):
+        digest.update(found[data])
     return digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ from aligncap.config import JudgeName
 from aligncap.devices import gpu_here
 from aligncap.job import HELD_VARIABLE, held_run, hold_run, join_run
 from aligncap.systems import candidates_name, corpus_names, judge_named, keys_of_judge, lineage, load, pairs_name
-from aligncap.systems import named_files, plain_name, resolve_system, seed_members, variant
+from aligncap.systems import named_files, plain_name, reads_cached_logits, resolve_system, seed_members, variant
 from aligncap.systems import RESPONSES_SECTIONS, TEACHER_SECTIONS, WARM_START_SECTIONS
 from aligncap.corpora.registry import licence_of, traits_of
 from aligncap.errors import AlignCapError, ConfigError
@@ -78,11 +78,7 @@ def variant_of(system, sections):
 WARM_START = {
     variant_of(s, WARM_START_SECTIONS): s for s in of_stage("alignment") if EFFECTIVE[s].adapter.type != "none"
 }
-TEACHER = {
-    variant_of(s, TEACHER_SECTIONS): s
-    for s in of_stage("alignment")
-    if EFFECTIVE[s].alignment.kd_weight > 0 and not EFFECTIVE[s].teacher.live
-}
+TEACHER = {variant_of(s, TEACHER_SECTIONS): s for s in of_stage("alignment") if reads_cached_logits(EFFECTIVE[s])}
 RESPONSES = {
     variant_of(s, RESPONSES_SECTIONS): s for s in of_stage("alignment") if EFFECTIVE[s].teacher.responses != "reference"
 }
@@ -204,7 +200,7 @@ def teacher_lora():
 
 
 def training_inputs():
-    """Return the inputs of every training stage, which `aligncap.training.data.training_inputs` reassembles."""
+    """Return the inputs of every training stage: the files of `aligncap.training.data.TrainingInputs`."""
     return {
         "plan": "<results>/plan.parquet",
         "features": of_train("<results>/features/{corpus}.parquet"),
@@ -223,7 +219,7 @@ def own_text(corpus):
 
 def teacher_logits_of(system):
     """Return a system's cached teacher distributions; none without distillation or with a live teacher."""
-    if EFFECTIVE[system].alignment.kd_weight == 0 or EFFECTIVE[system].teacher.live:
+    if not reads_cached_logits(EFFECTIVE[system]):
         return []
     name = variant_of(system, TEACHER_SECTIONS)
     return of_train(f"<results>/teacher_logits/{name}/{{corpus}}.parquet")
@@ -287,7 +283,13 @@ def warm_start_of(system):
     return [f"<results>/warm_start/{variant_of(system, WARM_START_SECTIONS)}/adapter.safetensors"]
 
 
+def predicted_clues(system):
+    """Return the predicted clues where a system's teacher reads them."""
+    return INPUTS["predicted"] if EFFECTIVE[system].teacher.clues == "predicted" else []
+
+
 INPUTS = training_inputs()
+TEXT_INPUTS = {name: files for name, files in INPUTS.items() if name != "predicted"} | {"features": []}
 DESCRIPTION = {
     "experiment": settings.experiment,
     "corpora": TRAIN,

@@ -18,7 +18,9 @@ rule prepare_corpus:
         mem_mb=more(1500),
         runtime=more(120),
     params:
-        corpus=lambda w: plain(settings.corpora[w.corpus], without={"captions", "licence"}),
+        corpus=lambda w: plain(
+            settings.corpora[w.corpus], without={"licence": True, "captions": {"per_utterance", "seed"}}
+        ),
         speech=plain(settings.speech),
         seed=settings.seed,
         code=digest("prepare_corpus"),

@@ -1,6 +1,11 @@
 """Preference optimisation: candidates, scores, pairs, reference log-probabilities, and stage `preference`."""
 
 
+def candidate_settings(candidates):
+    """Return the settings of the candidates, those of vLLM where it is their engine."""
+    return plain(candidates, without=None if candidates.engine == "vllm" else {"vllm"})
+
+
 rule candidates:
     input:
         **INPUTS,
@@ -21,7 +26,7 @@ rule candidates:
         runtime=more(720),
     params:
         corpora=TRAIN,
-        candidates=lambda w: plain(EFFECTIVE[CANDIDATES[w.candidates]].preference.candidates),
+        candidates=lambda w: candidate_settings(EFFECTIVE[CANDIDATES[w.candidates]].preference.candidates),
         seed=lambda w: EFFECTIVE[parent_of(CANDIDATES[w.candidates])].seed,
         max_new_tokens=settings.decoding.max_new_tokens,
         compute=plain(settings.compute),

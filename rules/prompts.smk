@@ -109,7 +109,7 @@ rule predict_clues:
         runtime=more(30),
     params:
         tagger=plain(settings.tagger),
-        prompts=plain(settings.prompts),
+        prompts=plain(settings.prompts, only={"max_semantic_tokens"}),
         role=lambda w: settings.corpora[w.corpus].role,
         compute=plain(settings.compute),
         code=digest("predict_clues"),

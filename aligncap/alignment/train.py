@@ -128,22 +128,24 @@ def train_alignment(settings: AlignmentSettings, inputs: AlignmentInputs, checkp
     def save() -> None:
         save_checkpoint(checkpoint, model, llm0, load_weights(inputs.tagger), everything)
         if known is not None:
-            _warn_of_teacher(settings.system, known, checkpoint.log)
+            remedy = "set teacher.adapt: true" if inputs.teacher_lora is None else "raise teacher.adaptation.steps"
+            _warn_of_teacher(settings.system, known, checkpoint.log, remedy)
 
     run = Run("train_alignment", settings.system, described, inputs.files(), checkpoint.log, save)
     train(task, alignment, settings.seed, settings.compute, run)
 
 
-def _warn_of_teacher(system: str, known: float, log: Path) -> None:
+def _warn_of_teacher(system: str, known: float, log: Path, remedy: str) -> None:
     """Warn where the teacher knew less of the dev clips than its student does and so pulled to the worse (ours)."""
     reached = [r["value"] for r in artifacts.read_rows(log, "training") if (r["split"], r["metric"]) == ("dev", "nll")]
     if reached and known > reached[-1] + MARGIN:
         logger.warning(
             "%s: on dev clips the teacher's loss is %.3f nat a token and its student's %.3f, so distillation pulls "
-            "towards the worse of the two; raise teacher.adaptation.steps",
+            "towards the worse of the two; %s",
             system,
             known,
             reached[-1],
+            remedy,
         )
 
 

@@ -196,7 +196,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("caption", TEXT, "decoded"),
             field("token_ids", IDS, "as sampled, end token included when it came"),
             field("sum_logprob", F64, "under the sampling distribution at temperature 1", unit="nat"),
-            field("temperature", F32, "of sampling; 0 for a clue-swapped negative, which was not sampled"),
+            field("temperature", F32, "of sampling"),
             field("seed", I64, "of this utterance's generator"),
             field("finished", pa.bool_(), "the end token came"),
         ]
@@ -253,9 +253,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("rejected_id", TEXT, "candidate"),
             field("chosen_ids", IDS, "token ids, trained on as they are"),
             field("rejected_ids", IDS, "token ids, trained on as they are"),
-            field(
-                "margin", F64, "difference of the kind's scores; 0 for a clue swap, which no judge saw", unit="points"
-            ),
+            field("margin", F64, "difference of the kind's scores; 0 where no judge saw the rejected one", unit="points"),
             field("role", TEXT, "train or dev"),
         ]
     ),

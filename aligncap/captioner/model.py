@@ -9,7 +9,7 @@ adapter ``x_S`` has no ``A(f(s))``: this is the cascade.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from aligncap.captioner.adapter import Speech, SpeechAdapter, build_adapter, pad
 from aligncap.captioner.example import Example
 from aligncap.captioner.packing import Packed, Prompt, pack
 from aligncap.config import AdapterSettings, Compute, Lora, Prompts
-from aligncap.errors import ModelError, cause
+from aligncap.errors import ConfigError, ModelError, cause
 from aligncap.models.device import clip_threads, pick_device, pick_dtype
 
 CONTENT = "\u241econtent\u241e"
@@ -119,7 +119,7 @@ class CaptionModel(nn.Module):
         self.end_id: int = self.tokenizer.eos_token_id
         if self.end_id is None:
             raise ModelError(f"{folder.name}: the tokenizer has no end token, so a caption could not end")
-        self._window = _sliding_window(self.llm.config)
+        self.window = _sliding_window(self.llm.config)  # how far a layer looks back, in tokens; None: to the beginning
         self._opening, self._closing = self._frame()
 
     def _frame(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -171,14 +171,14 @@ class CaptionModel(nn.Module):
         """Merge a LoRA into the weights, which turns the base model into ``LLM_0``."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft asks for a property that transformers is to rename
-            wrapped = get_peft_model(self.llm, lora_config(lora))
+            wrapped = self._having(lora, get_peft_model, self.llm, lora_config(lora))
         load_exactly(lora_tensors(self.llm), tensors, "the teacher's LoRA")
         self.llm = wrapped.merge_and_unload()
         self.llm.requires_grad_(False)
 
     def add_lora(self, lora: Lora, tensors: dict[str, Tensor] | None = None) -> None:
         """Add a trainable LoRA with the given weights; without them B is 0, so that the output does not change."""
-        self.llm = inject_adapter_in_model(lora_config(lora), self.llm)
+        self.llm = self._having(lora, inject_adapter_in_model, lora_config(lora), self.llm)
         for layer in self._lora_layers():
             layer.cast_input_dtype_enabled = False  # autocast rounds the small LoRA instead of widening its large input
         for tensor in lora_tensors(self.llm).values():
@@ -186,6 +186,21 @@ class CaptionModel(nn.Module):
         if tensors is not None:
             load_exactly(lora_tensors(self.llm), tensors, "the LoRA")
         self.llm.to(self.device)
+
+    def _having(self, lora: Lora, wrap: Callable[..., Any], *given: Any) -> Any:
+        """Let peft wrap the LLM.
+
+        Raises:
+            ConfigError: None of its modules has a name of ``lora.targets``.
+        """
+        try:
+            return wrap(*given)
+        except ValueError as error:
+            linear = {name.rpartition(".")[2] for name, own in self.llm.named_modules() if isinstance(own, nn.Linear)}
+            raise ConfigError(
+                f"lora.targets: {list(lora.targets)}: the language model has no such module; its linear ones are "
+                f"{', '.join(sorted(linear))}"
+            ) from error
 
     def fold_lora(self) -> None:
         """Merge the LoRA into the weights of a model that only captions, which is faster and the same up to rounding.
@@ -275,10 +290,10 @@ class CaptionModel(nn.Module):
         Raises:
             ModelError: ``length`` tokens are more than the window.
         """
-        if self._window is not None and length > self._window:
+        if self.window is not None and length > self.window:
             raise ModelError(
                 f"a prompt and its response have {length} tokens, and the language model has layers that look back "
-                f"{self._window}; lower prompts.max_semantic_tokens, adapter.queries or decoding.max_new_tokens, or "
+                f"{self.window}; lower prompts.max_semantic_tokens, adapter.queries or decoding.max_new_tokens, or "
                 "take another model"
             )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from aligncap.config.base import Count, Positive, Section
+from aligncap.config.base import Count, Positive, Section, Seed
 from aligncap.config.languages import Language
 from aligncap.extensions import names
 
@@ -24,7 +26,7 @@ class CaptionSource(Section):
         description="for source bank: a JSONL file with the keys caption, emotion, intensity, level, pitch and rate",
     )
     per_utterance: Count = Field(1, description="number of captions written for each clip")
-    seed: int = Field(0, description="seed that chooses among fitting captions")
+    seed: Seed = Field(0, description="seed that chooses among fitting captions")
 
     @model_validator(mode="after")
     def _bank_needs_file(self) -> CaptionSource:
@@ -44,7 +46,7 @@ class Part(Section):
         description="share of the clips that is held out, in whole groups that have no speaker, session or caption in "
         "common with the rest",
     )
-    seed: int = Field(0, description="seed that chooses the groups")
+    seed: Seed = Field(0, description="seed that chooses the groups")
 
 
 if TYPE_CHECKING:
@@ -142,6 +144,15 @@ class Corpus(Section):
         if self.split is not None and self.adapter != "huggingface":
             raise ValueError("split is of adapter 'huggingface'; name the table or folder of a split in root")
         return self
+
+
+def same_place(one: Corpus, other: Corpus) -> bool:
+    """Whether two corpora are read from one root, or by one adapter from a folder and from something in it."""
+    if one.root is None or other.root is None:
+        return False
+    roots = [Path(os.path.realpath(corpus.root)) for corpus in (one, other) if corpus.root is not None]
+    nested = roots[0] in roots[1].parents or roots[1] in roots[0].parents
+    return roots[0] == roots[1] or (nested and one.adapter == other.adapter)
 
 
 def share_no_clip(one: Corpus, other: Corpus) -> bool:

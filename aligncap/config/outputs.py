@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, Field
 
 from aligncap.config import defaults
-from aligncap.config.base import Count, Positive, Section
+from aligncap.config.base import Count, Positive, Section, Seed
+
+Items = TypeVar("Items", bound=tuple)
+
+
+def no_repetition(values: Items) -> Items:
+    """Return the values.
+
+    Raises:
+        ValueError: One is there twice.
+    """
+    twice = [value for number, value in enumerate(values) if value in values[:number]]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is there twice; name it once")
+    return values
+
+
+Names = Annotated[tuple[str, ...], AfterValidator(no_repetition)]
 
 
 class Table(Section):
     """One table: its rows and what they are compared with."""
 
-    systems: tuple[str, ...] | None = Field(
+    systems: Names | None = Field(
         None,
         description="rows in this order, but for systems that the experiment does not have; null takes every system",
     )
@@ -30,7 +49,7 @@ class Tables(Section):
         Table(systems=defaults.TABLE4),
         description="hallucination, and how often a judge prefers a caption to the baseline's",
     )
-    claims: tuple[tuple[str, str], ...] = Field(
+    claims: Annotated[tuple[tuple[str, str], ...], AfterValidator(no_repetition)] = Field(
         defaults.CLAIMS,
         description="pairs of a system and the one that it should beat: tables/claims has the difference of each pair "
         "of which the experiment has both systems",
@@ -40,11 +59,11 @@ class Tables(Section):
 class Representations(Section):
     """Figure 3: hidden states of the LLM for speech input beside those for text input, on dev clips."""
 
-    systems: tuple[str, ...] = Field(
+    systems: Names = Field(
         ("sft", "align_before_contrastive", "kd"),
         description="trained systems that have a speech adapter; the others are compared with the first",
     )
-    utterances: Count = Field(64, description="number of dev clips, over all training corpora")
+    utterances: Annotated[int, Field(ge=2)] = Field(64, description="number of dev clips, over all training corpora")
     probe: str = Field(
         "The speaker sounds",
         min_length=1,
@@ -56,7 +75,7 @@ class Representations(Section):
 class Figures(Section):
     """The figures of the paper."""
 
-    drop: tuple[str, ...] = Field(
+    drop: Names = Field(
         ("sft", "aligncap"),
         description="figure 1: trained systems that are shown on dev speakers of the training corpora and zero-shot",
     )
@@ -67,8 +86,8 @@ class Figures(Section):
     perplexity: Positive = Field(
         15.0, description="figure 3: how many neighbours t-SNE has each point keep; lowered where there are few points"
     )
-    seed: int = Field(0, description="figure 3: seed of t-SNE")
-    selective: tuple[str, ...] = Field(
+    seed: Seed = Field(0, description="figure 3: seed of t-SNE")
+    selective: Names = Field(
         ("tag_template", "sft", "kd", "aligncap"),
         description="figure 4: systems whose captions are withheld where the emotion tag is least sure",
     )

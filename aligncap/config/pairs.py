@@ -74,8 +74,8 @@ class Pairs(Section):
     )
     wrong_clue_penalty: Annotated[float, Field(ge=0)] = Field(
         1.0,
-        description="points of factuality that each contradicted clue costs beyond what the judge takes off, so that "
-        "an uncertain caption beats a wrong one",
+        description="points of factuality that each contradicted kind of clue costs beyond what the judge takes off, "
+        "so that an uncertain caption beats a wrong one",
     )
     clean_chosen: bool = Field(
         True, description="whether a chosen caption must contradict nothing and invent nothing (docs/judge.md)"

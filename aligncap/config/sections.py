@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from aligncap.config import defaults
-from aligncap.config.base import Count, Fraction, Positive, Section
-from aligncap.config.corpora import Corpus, share_no_clip
+from aligncap.config.base import Count, Dropout, Fraction, Positive, Section, Seed
+from aligncap.config.corpora import Corpus, same_place, share_no_clip
 from aligncap.config.judges import Judging, lacking
 from aligncap.config.languages import Language
 from aligncap.config.outputs import Figures, Tables
@@ -121,7 +121,7 @@ class Splits(Section):
 
 
 class TaggerSettings(Section):
-    """The clue tagger: it tells emotion, intensity, level, pitch and rate from speech features."""
+    """The clue tagger: it tells emotion, intensity, level, pitch, rate and timbre of a clip."""
 
     folds: Literal["speaker", "corpus"] = Field(
         "speaker",
@@ -163,8 +163,9 @@ class TaggerSettings(Section):
     )
     unfamiliar: Fraction = Field(
         0.02,
-        description="a clip that sounds less familiar than this share of the training speech that was left out, corpus "
-        "by corpus (else speaker by speaker), gets a warning, and probabilities nearer to even; 0 doubts none",
+        description="a clip whose familiarity (0 to 1) is below this gets a warning, and its probabilities are moved "
+        "towards even; 0 warns of no clip. Familiarity is measured against training speech that was left out, corpus "
+        "by corpus, or speaker by speaker where there is one corpus",
     )
     text_clue: Literal["off", "join"] = Field(
         "off",
@@ -205,8 +206,8 @@ class Lora(Section):
 
     rank: Count = Field(16, description="rank of the matrices")
     alpha: Count = Field(32, description="scale: what they add is multiplied by alpha / rank")
-    dropout: Fraction = Field(0.0, description="share of their input that training drops")
-    targets: tuple[str, ...] | Literal["all-linear"] = Field(
+    dropout: Dropout = Field(0.0, description="share of their input that training drops")
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] | Literal["all-linear"] = Field(
         "all-linear", description="names of the modules that get one; all-linear: every linear layer"
     )
 
@@ -249,7 +250,7 @@ class Evaluation(Section):
     derangements: Count = Field(
         100, description="number of shuffles of the references that the system `chance` averages"
     )
-    seed: int = Field(0, description="seed of resamples and shuffles")
+    seed: Seed = Field(0, description="seed of resamples and shuffles")
 
     @field_validator("spice", mode="before")
     @classmethod
@@ -283,7 +284,7 @@ class AlignCapConfig(Section):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
         description="results go to results/{experiment}; an overlay without this key adds to the experiment below it",
     )
-    seed: int = Field(0, description="seed of all that is drawn at random, where a section has none of its own")
+    seed: Seed = Field(0, description="seed of all that is drawn at random, where a section has none of its own")
     compute: Compute = Compute()
     shards: Count = Field(
         1,
@@ -335,13 +336,13 @@ class AlignCapConfig(Section):
         for train in (name for name in self.corpora if name not in tested):
             for test in tested:
                 one, other = self.corpora[train], self.corpora[test]
-                if one.root is None or one.root != other.root or share_no_clip(one, other):
+                if not same_place(one, other) or share_no_clip(one, other):
                     continue
                 cut = [c.part.model_dump(exclude={"side"}) if c.part else None for c in (one, other)]
                 sides = {c.part.side for c in (one, other) if c.part}
                 if cut[0] != cut[1] or len(sides) != 2:
                     raise ValueError(
-                        f"corpora.{test}: trains ({train}) and tests on the same {one.root}; give both a part with "
+                        f"corpora.{test}: trains ({train}) and tests on the same {other.root}; give both a part with "
                         "equal share and seed, one 'rest' and one 'held_out', or another root"
                     )
         return self

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from aligncap.config.base import Count, Fraction, Positive, Section, TopP
+from aligncap.config.base import Count, Dropout, Fraction, Positive, Section, TopP
 from aligncap.extensions import names
 
 
@@ -52,7 +52,7 @@ class AdapterSettings(Section):
         2, description="number of layers: of the Q-Former, of strided convolutions, or of self-attention after cif"
     )
     heads: Count = Field(4, description="number of attention heads in each layer")
-    dropout: Fraction = Field(0.1, description="share of activations that training drops")
+    dropout: Dropout = Field(0.1, description="share of activations that training drops")
     noise: Annotated[float, Field(ge=0)] = Field(
         0.1,
         description="standard deviation of the noise that training adds to the embeddings, relative to their root mean "

@@ -36,6 +36,11 @@ def declaration(adapter: str) -> Any:
     return getattr(import_module(f"aligncap.corpora.{adapter}"), CLASSES[adapter])
 
 
+def is_adapter(name: str) -> bool:
+    """Return whether there is an adapter of this name."""
+    return name in (*NAMED, *TABLES, *CLASSES, *names("corpora"))
+
+
 def traits_of(adapter: str) -> Traits:
     """Return the traits that an adapter declares, or the defaults where an extension declares none."""
     own: Traits = getattr(declaration(adapter), "traits", Traits())

@@ -66,7 +66,8 @@ def read_gold(references: Path, prosody: Path, timbre: Path, transcripts: Path, 
     heard = {r["utterance_id"]: r["timbre"] for r in artifacts.read_rows(timbre, "timbre")}
     said = {r["utterance_id"]: r["transcript"] for r in artifacts.read_rows(transcripts, "transcripts")}
     session = {r["utterance_id"]: r["session"] for r in artifacts.read_rows(audio, "audio")}
-    by_session = all(session[r["utterance_id"]] for r in rows) and len(set(session.values())) >= SESSIONS
+    sessions = {session[r["utterance_id"]] for r in rows}  # of the clips that are scored
+    by_session = all(sessions) and len(sessions) >= SESSIONS
     gold = Gold({}, {}, {}, {}, {})
     for row in rows:
         name = row["utterance_id"]

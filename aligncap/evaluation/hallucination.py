@@ -86,17 +86,17 @@ def examine(
     covered = bool(asserted_classes(clues))
     factuality = float(bool(wrong)) if truth.comparable else None
     said = {clue.kind for clue in clues}
-    asserted = int(covered and truth.emotion is not None)
-    asserted += sum(kind in said and getattr(truth, kind) is not None for kind in PROSODIC)
-    contradicted = sum(not flag.startswith("intensity:") for flag in wrong)  # a degree is part of its emotion
-    asserted = max(asserted, contradicted)  # a denied clue may contradict, too
+    contradicted = {flag.partition(":")[0] for flag in wrong} - {"intensity"}  # a degree is part of its emotion
+    asserted = contradicted | {kind for kind in PROSODIC if kind in said and getattr(truth, kind) is not None}
+    if covered and truth.emotion is not None:
+        asserted.add("emotion")
     values: dict[str, float | None] = {
         "emotion_agreement": None if truth.emotion is None else float(dominant == truth.emotion),
         "coverage": float(covered),
         "factuality_hallucination": factuality,
         "factuality_hallucination_covered": factuality if covered else None,
-        "asserted_clues": float(asserted) if truth.comparable else None,
-        "contradicted_clues": contradicted / asserted if truth.comparable and asserted else None,
+        "asserted_clues": float(len(asserted)) if truth.comparable else None,
+        "contradicted_clues": len(contradicted) / len(asserted) if truth.comparable and asserted else None,
         "faithfulness_hallucination": float(bool(unfaithful)) if language == "en" else None,
     }
     return Verdict(dominant, (*wrong, *unfaithful), values, tuple(assertions))

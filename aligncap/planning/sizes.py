@@ -10,7 +10,7 @@ from aligncap.planning.setting import Setting
 from aligncap.planning.shapes import numbers
 from aligncap.planning.stages import responses
 from aligncap.planning.steps import batch_of
-from aligncap.systems import TEACHER_SECTIONS, variant
+from aligncap.systems import TEACHER_SECTIONS, reads_cached_logits, variant
 
 # Bytes of a weight in a repository's safetensors that is fetched, where they are not two: these hold fp32.
 PUBLISHED_BYTES = {"whisper-base": 4, "wavlm-large": 4, "hubert-large-ll60k": 4}
@@ -70,7 +70,7 @@ def disk(setting: Setting) -> dict[str, float]:
     cached = {}
     for system in aligned:
         settings = setting.resolved(system)
-        if settings.alignment.kd_weight > 0 and not settings.teacher.live:
+        if reads_cached_logits(settings):
             kept = min(settings.teacher.top_k, setting.llm.vocabulary)
             tokens = responses(setting, settings) * assumed.caption_tokens
             cached[variant(config, system, TEACHER_SECTIONS)] = tokens * costs.distribution_bytes(kept)

@@ -26,6 +26,7 @@ from aligncap.systems import (
     corpus_names,
     pairs_name,
     plain_name,
+    reads_cached_logits,
     variant,
 )
 
@@ -116,7 +117,7 @@ def _before_alignment(setting: Setting, systems: list[str], corpora: int) -> Ite
         rows = setting.aligned * sampling.samples
         flops = 2.0 * rows * setting.assumed.caption_tokens * setting.llm.weights
         yield Work("teacher_responses", name, corpora, flops, setting.decoding(rows, ROWS, sampling.temperature > 0))
-    cached = {s: own for s, own in every.items() if own.alignment.kd_weight > 0 and not own.teacher.live}
+    cached = {s: own for s, own in every.items() if reads_cached_logits(own)}
     for name, own in {variant(config, s, TEACHER_SECTIONS): own for s, own in cached.items()}.items():
         step = scoring(setting, "teacher_logits", own, BATCH, 1)
         batches = responses(setting, own) / BATCH

@@ -10,6 +10,7 @@ from aligncap.config import AlignCapConfig, Optimisation
 from aligncap.planning import costs
 from aligncap.planning.costs import Batch
 from aligncap.planning.setting import Setting
+from aligncap.systems import reads_cached_logits
 
 
 class Step(NamedTuple):
@@ -85,11 +86,15 @@ def scoring(setting: Setting, stage: str, config: AlignCapConfig, prompts: int, 
 def steps(setting: Setting) -> list[Step]:
     """Return a step or a batch of each stage that the experiment has."""
     config, found = setting.config, []
-    if any(setting.resolved(system).adapter.type != "none" for system in setting.of_stage("alignment")):
+    aligned = [setting.resolved(system) for system in setting.of_stage("alignment")]
+    if any(own.adapter.type != "none" for own in aligned):
         found.append(warming(setting, config))
-    if config.teacher.adapt:
+    if config.teacher.adapt and aligned:
         found.append(training(setting, "adapt_teacher", config))
-    found += [scoring(setting, "teacher_logits", config, BATCH, 1), training(setting, "train_alignment", config)]
+    if any(reads_cached_logits(own) for own in aligned):
+        found.append(scoring(setting, "teacher_logits", config, BATCH, 1))
+    if aligned:
+        found.append(training(setting, "train_alignment", config))
     if setting.of_stage("preference"):
         found.append(training(setting, "train_preference", config))
     return found

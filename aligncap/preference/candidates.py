@@ -25,7 +25,7 @@ ROWS = 64  # sequences decoded at once
 def preference_keys(plan: Path, limit: int) -> list[Key]:
     """Return at most ``limit`` utterances: those with role ``preference``, then those with role ``adapt``.
 
-    No student was trained on the speech of either role.
+    No LLM stage trained a student on the speech of either role; the adapter's warm start heard that of ``adapt``.
 
     Raises:
         ArtifactError: The plan has neither.

@@ -52,9 +52,10 @@ def rate(row: Row, facts: ClipFacts, settings: Pairs) -> Row:
         settings: Section with the penalty of a contradicted clue.
 
     Returns:
-        The row with ``said`` (assertions), ``wrong`` (number of clues that label or measurement contradict), ``vocal``
-        (number of kinds of vocal clues asserted), ``clean`` (nothing contradicted or invented) and ``points``. The
-        points are the scores by kind, 1-5, where factuality is reduced by ``wrong_clue_penalty`` for each wrong clue.
+        The row with ``said`` (assertions), ``wrong`` (number of kinds of clue that label or measurement contradict),
+        ``vocal`` (number of kinds of vocal clues asserted), ``clean`` (nothing contradicted or invented) and
+        ``points``. The points are the scores by kind, 1-5, where factuality is reduced by ``wrong_clue_penalty`` for
+        each wrong kind.
     """
     caption, clues = row["caption"], parse_clues(row["caption"])
     wrong = len(factuality_flags(clues, truth_of(facts)))

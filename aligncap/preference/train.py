@@ -259,8 +259,8 @@ class PreferenceTask(TrainingTask):
         return len(pair["chosen_ids"]) + len(pair["rejected_ids"])
 
     def key(self, item: int) -> str:
-        """Return the id of a training pair, with the corpus of its utterance."""
-        return f"{self.corpus(item)}/{self.pairs['train'][item]['pair_id']}"
+        """Return the id of a training pair, which begins with the corpus of its utterance."""
+        return str(self.pairs["train"][item]["pair_id"])
 
     def corpus(self, item: int) -> str:
         """Return the corpus of a training pair's utterance."""

@@ -23,6 +23,7 @@ from aligncap import artifacts
 from aligncap.artifacts.schemas import SCHEMAS
 from aligncap.errors import ArtifactError, AudioError
 from aligncap.serving import sheets
+from aligncap.speech.audio import channel_of
 from aligncap.speech.decoders import told_seconds
 from aligncap.storage import MAKING, storing
 
@@ -158,6 +159,7 @@ def by_length(files: Sequence[Path]) -> list[Path]:
 
     def seconds(path: Path) -> float:
         try:
+            path = channel_of(path)[0]
             told = told_seconds(path) if path.is_file() else 0.0
             return path.stat().st_size / BYTES_A_SECOND if told is None else told
         except OSError:  # what it is will be told when it is read

@@ -99,8 +99,8 @@ def score_captions(
     said = _named(said, said_by_path, {row.name for row in told})
     language = _language(told, said)
     grammar, absent = _grammar(language)
-    gold = _gold(told, grammar)
     spoken, finished = _captions(said)
+    gold = _gold(told, grammar, spoken)
     gold = _common(gold, spoken, partial)
     spoken = {name: spoken[name] for name in gold.ids}
     asked = {"captions": {name: spoken[name] for name in gold.captioned}}
@@ -229,14 +229,15 @@ def _grammar(language: str) -> tuple[str | None, dict[str, str]]:
     return language, {} if language == "en" else {"faithfulness_hallucination": reason}
 
 
-def _gold(rows: Sequence[Told], grammar: str | None) -> Gold:
+def _gold(rows: Sequence[Told], grammar: str | None, spoken: Mapping[str, str]) -> Gold:
     gold = Gold({}, {}, {}, {}, {})
     several: dict[str, tuple[list[str], list[Row]]] = defaultdict(lambda: ([], []))
     for name, texts, row in rows:  # a table may have a row for each reference of an utterance
         several[name][0].extend(texts)
         several[name][1].append(row)
     merged = {name: (texts, _merged(name, own)) for name, (texts, own) in several.items()}
-    by_session = len({row.text("session") for _, row in merged.values() if row.text("session")}) >= SESSIONS
+    sessions = {row.text("session") for name, (_, row) in merged.items() if name in spoken}
+    by_session = len(sessions - {""}) >= SESSIONS
     for name, (texts, row) in merged.items():
         captions = [" ".join(text.split()) for text in texts if text.strip()]
         known = {kind: _value(row, kind) for kind in ("emotion", "intensity")}

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aligncap import artifacts
 from aligncap.captioner.checkpoint import CheckpointPaths, load_weights, write_system
-from aligncap.corpora.registry import licence_of, traits_of
+from aligncap.corpora.registry import is_adapter, licence_of, traits_of
 from aligncap.errors import ModelError
 from aligncap.storage import scratch_beside, storing
+from aligncap.systems import SEPARATOR, plain_name
 
 if TYPE_CHECKING:
     from aligncap.serving.captioner import Captioner
@@ -121,7 +123,7 @@ def model_card(folder: Path, system: dict[str, Any], name: str, command: str | N
         corpora=corpora,
         synthetic=all(corpus["adapter"] == "synthetic" for corpus in corpora),
         models=_models(system),
-        figures=_figures(folder, system["system"]),
+        figures=_figures(folder, system),
         left_out=_left_out(folder),
         command=command or f"make run CONFIG=experiments/{system.get('experiment')}.yaml",
         commit=run.get("git", {}).get("commit"),
@@ -130,12 +132,17 @@ def model_card(folder: Path, system: dict[str, Any], name: str, command: str | N
     return str(ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{text}"))
 
 
+def _of_experiment(folder: Path, file: str) -> Path:
+    """Return a file of the experiment in which a checkpoint lies; elsewhere there is no file of that name."""
+    return folder.resolve() / ".." / ".." / file
+
+
 def _run(folder: Path) -> dict[str, Any]:
     """Return run.json of the experiment in which a checkpoint lies; empty where it lies elsewhere."""
     try:
-        run: dict[str, Any] = json.loads((folder.resolve().parents[1] / "run.json").read_text(encoding="utf-8"))
+        run: dict[str, Any] = json.loads(_of_experiment(folder, "run.json").read_text(encoding="utf-8"))
         return run
-    except (OSError, ValueError, IndexError):
+    except (OSError, ValueError):
         return {}
 
 
@@ -146,6 +153,8 @@ def _corpora(system: dict[str, Any], run: dict[str, Any]) -> list[dict[str, Any]
         settings = known.get(name, {})
         adapter = settings.get("adapter", name)
         adapter = "synthetic" if adapter.startswith("synthetic") else adapter
+        if not is_adapter(adapter):  # the name of a corpus, whose adapter only the experiment's run.json could tell
+            adapter = "manifest"
         found.append({"name": name, "adapter": adapter, "licence": licence_of(name, adapter, settings.get("licence"))})
     return found
 
@@ -182,7 +191,7 @@ def _left_out(folder: Path) -> list[dict[str, Any]]:
     from sklearn.metrics import accuracy_score, recall_score
 
     for name in ("out_of_fold", "other_folds"):
-        table = folder.resolve().parents[1] / "tagger" / f"{name}.parquet"
+        table = _of_experiment(folder, f"tagger/{name}.parquet")
         if table.is_file() and artifacts.read_notes(table, "tagger_predictions")["folds"] == "corpus":
             break
     else:
@@ -197,14 +206,20 @@ def _left_out(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _figures(folder: Path, system: str) -> list[dict[str, Any]]:
-    """Return this system's figures on test corpora, where the experiment has a table."""
-    table = folder.resolve().parents[1] / "tables" / "zero_shot.parquet"
+def _figures(folder: Path, system: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the figures of a checkpoint on test corpora, where the experiment has a table.
+
+    Where the table has a row of each seed and of their mean, they are those of the checkpoint's own seed.
+    """
+    table = _of_experiment(folder, "tables/zero_shot.parquet")
     if not table.is_file():
         return []
     marks = artifacts.read_notes(table, "table").get("marks", {})
+    rows = artifacts.read_rows(table, "table")
+    of_seed = f"{plain_name(system['system'])}{SEPARATOR}{system.get('seed')}"
+    own = of_seed if any(row["system"] == of_seed for row in rows) else system["system"]
     return [
         {**row, "setting": "in-domain" if "in-domain" in marks.get(row["corpus"], "") else "zero-shot"}
-        for row in artifacts.read_rows(table, "table")
-        if row["system"] == system and row["metric"] in SHOWN
+        for row in rows
+        if row["system"] == own and row["metric"] in SHOWN
     ]

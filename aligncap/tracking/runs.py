@@ -140,7 +140,10 @@ class _Live(threading.Thread):
 def unavailable(error: Exception, path: Path) -> str:
     """Return the line about a store that cannot be written while the rows of ``path`` wait, without a password."""
     reason = _USERINFO.sub(r"\1***@", " ".join(str(error).split()))[:160]
-    return f"tracking: store unavailable ({reason}); rows stay in {path}, import them with `make mlflow-sync`"
+    uri = _USERINFO.sub(r"\1***@", os.environ.get(URI_VARIABLE, ""))
+    default = AlignCapConfig.model_fields["tracking"].default.uri  # which `make mlflow-sync` takes by itself
+    own = f"{URI_VARIABLE}={uri} " if uri not in ("", default) else ""
+    return f"tracking: store unavailable ({reason}); rows stay in {path}, import them with `{own}make mlflow-sync`"
 
 
 class Recorder:

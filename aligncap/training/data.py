@@ -26,10 +26,10 @@ class TrainingInputs:
 
     Attributes:
         plan: Artifact ``plan``, the roles of the training utterances.
-        features: Artifacts ``features``.
+        features: Artifacts ``features``; empty where a stage reads text alone.
         references: Artifacts ``labels``, which include the reference captions.
         gold: Artifacts ``clues``, parsed from the reference captions.
-        predicted: Artifacts ``clues``, predicted by the tagger.
+        predicted: Artifacts ``clues``, predicted by the tagger; empty where a stage reads gold clues alone.
         llm: Manifest of the base LLM.
     """
 
@@ -98,7 +98,7 @@ def examples_of(inputs: TrainingInputs, keys: Sequence[Key], *, heard: bool = Tr
 
     labels = cells(inputs.references, "labels", "captions")
     gold = cells(inputs.gold, "clues", "p_act", "p_sem_ids")
-    predicted = cells(inputs.predicted, "clues", "p_act")
+    predicted = cells(inputs.predicted, "clues", "p_act") if inputs.predicted else dict.fromkeys(keys, [""])
     features = {corpus: load_features(inputs.features[corpus], own) for corpus, own in wanted.items() if heard}
     examples = []
     for key in keys:

@@ -105,7 +105,7 @@ def test_of_two_writers_one_is_whole_at_any_time(tmp_path: Path) -> None:
     for writer in writers:
         writer.join()
         assert writer.exitcode == 0
-    assert seen <= {1.0, 2.0} and os.listdir(tmp_path) == ["a.parquet"]
+    assert seen and seen <= {1.0, 2.0} and os.listdir(tmp_path) == ["a.parquet"]
 
 
 def test_results_that_cannot_be_written_are_noticed_at_the_start(

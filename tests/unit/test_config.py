@@ -118,6 +118,24 @@ def test_both_sides_of_a_corpus_are_told_apart():
             parse(default(corpora=corpora(rest, other)))
 
 
+def test_a_root_is_the_same_however_it_is_written(tmp_path):
+    def both(one: str, other: str, adapter: str = "meld") -> dict:
+        common = {"emosec": None, "synthetic_en": None, "synthetic_de": None}
+        return common | {
+            "a": {"adapter": "meld", "role": "train", "root": one},
+            "b": {"adapter": adapter, "role": "test", "root": other},
+        }
+
+    (tmp_path / "link").symlink_to(tmp_path / "meld")
+    there = f"{tmp_path}/meld"
+    for other in (f"{tmp_path}/./meld", f"{tmp_path}/link", f"{there}/test_sent_emo.csv"):
+        for pair in ((there, other), (other, there)):
+            with pytest.raises(ConfigError, match=r"corpora\.b: trains \(a\) and tests on the same"):
+                parse(default(corpora=both(*pair)))
+    assert parse(default(corpora=both(f"{there}/train_sent_emo.csv", f"{there}/test_sent_emo.csv")))
+    assert parse(default(corpora=both(there, f"{there}/others", "esd"))), "another corpus, kept within"
+
+
 def test_unlabelled_audio_is_not_what_is_tested():
     both = corpora(None, None)
     both["mine"]["role"] = "unlabelled"
@@ -147,6 +165,15 @@ def test_published_splits_of_a_data_set_share_no_clip():
         ({"splits": {"dev": 0.9}}, "leave no speaker for alignment"),
         ({"features": {"layers": [-1]}}, r"features\.layers\.0: .*greater than or equal to 0.*got -1"),
         ({"features": {"layers": []}}, r"features\.layers: .*at least 1"),
+        ({"seed": -1}, r"seed: .*greater than or equal to 0.*got -1"),
+        ({"evaluation": {"seed": 2**32}}, r"evaluation\.seed: .*less than 4294967296"),
+        ({"lora": {"dropout": 1}}, r"lora\.dropout: .*less than 1"),
+        ({"lora": {"targets": []}}, r"lora\.targets.*: .*at least 1"),
+        ({"figures": {"drop": ["sft", "sft"]}}, r"figures\.drop: .*'sft' is there twice; name it once"),
+        ({"tables": {"table2": {"systems": ["kd", "kd"]}}}, r"tables\.table2\.systems: .*'kd' is there twice"),
+        ({"tables": {"claims": [["kd", "sft"], ["kd", "sft"]]}}, r"tables\.claims: .*is there twice"),
+        ({"figures": {"representations": {"utterances": 1}}}, r"utterances: .*greater than or equal to 2"),
+        ({"systems": {"kd": {"seeds": [1], "overrides": {"seed": [1]}}}}, r"systems\.kd\.overrides.*seed: "),
         ({"splits": {"dev": 0}}, r"splits\.dev: .*greater than 0"),
         ({"splits": {"adapt": 0}}, r"splits\.adapt: 0 leaves the teacher nothing"),
         ({"splits": {"adapt": 0, "preference": 0}, "teacher": {"adapt": False}}, r"no utterance is left to sample"),
@@ -183,6 +210,17 @@ def test_published_splits_of_a_data_set_share_no_clip():
         ({"systems": {"x": {"extends": "kd", "overrides": {"seeed": 1}}}}, r"systems\.x\.overrides\.seeed: fixed"),
         ({"systems": {"x": {"extends": "kd", "overrides": {"adapter": {"widht": 1}}}}}, r"widht: unknown key .*width"),
         ({"systems": {"x": {"extends": "kd", "overrides": {"teacher": {"adapt": False}}}}}, "same adapted LLM_0"),
+        (
+            {"systems": {"x": {"extends": "kd", "overrides": {"teacher": {"descriptions": ["x.csv"]}}}}},
+            r"overrides\.teacher\.descriptions: .*same adapted LLM_0",
+        ),
+        (
+            {"systems": {"x": {"extends": "kd", "overrides": {"prompts": {"max_semantic_tokens": 8}}}}},
+            r"overrides\.prompts\.max_semantic_tokens: P_sem is cut once",
+        ),
+        ({"systems": {"x": {"extends": "kd", "overrides": {"teacher": None}}}}, r"systems\.x\.overrides.*teacher: "),
+        ({"systems": {"x": {"extends": "kd", "overrides": {"teacher": 3}}}}, r"systems\.x\.overrides.*teacher: "),
+        ({"systems": {"base": {"extends": "kd"}}}, r"systems\.base: .*give the system another"),
         ({"systems": {"x": {"extends": "kd", "overrides": {"lora": {"rank": 1}}}}}, r"overrides\.lora: fixed"),
         ({"systems": {"x": {"extends": "aligncap", "overrides": {"alignment": {}}}}}, r"overrides\.alignment: fixed"),
         ({"systems": {"constant": {"seeds": [1]}}}, r"systems\.constant\.seeds: only a trained system"),

@@ -13,8 +13,15 @@ def test_snapshot_is_stable_and_names_no_machine(tmp_path: Path, monkeypatch):
         "experiment": "e",
         "tracking": {"uri": "https://user:hunter2@store"},
         "corpora": {"c": {"root": "no/such/folder", "captions": {"bank": None}}},
-        "systems": {"x": {"captions": {"c": "captions.jsonl"}}},
+        "systems": {
+            "x": {"captions": {"c": "captions.jsonl"}},
+            "y": {"overrides": {"preference": {"judge": {"human": {"answers": "theirs.csv"}}}}},
+        },
+        "teacher": {"descriptions": ["voices.csv"]},
+        "preference": {"judge": {"name": "human", "human": {"answers": "ours.csv"}}},
     }
+    for name in ("voices.csv", "ours.csv", "theirs.csv"):
+        Path(name).write_text("a\n1\n")
     write_snapshot(config, Path("a.json"))
     write_snapshot(config, Path("b.json"))
     text = Path("a.json").read_text()
@@ -23,7 +30,7 @@ def test_snapshot_is_stable_and_names_no_machine(tmp_path: Path, monkeypatch):
     assert not platform.node() or f'"{platform.node()}' not in text
     found = json.loads(text)
     assert found["config"]["experiment"] == "e" and "tracking" not in found["config"]
-    assert list(found["inputs"]) == ["captions.jsonl"]
+    assert set(found["inputs"]) == {"captions.jsonl", "voices.csv", "ours.csv", "theirs.csv"}, "all that trains, too"
     assert found["packages"]["pyarrow"] and found["python"] == platform.python_version()
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -122,3 +123,15 @@ def test_hosted_ci_does_what_ci_run_does() -> None:
     assert raw["permissions"] == {"contents": "read"} and "concurrency" in raw and job["timeout-minutes"] == 90
     used = [step["uses"] for step in job["steps"] if "uses" in step]
     assert [name for name in used if not re.fullmatch(r"[\w-]+/[\w-]+@(v\d+|[0-9a-f]{40})", name)] == []
+
+
+def test_make_clean_removes_what_can_be_made_again_and_nothing_else(tmp_path: Path) -> None:
+    kept = ["models/m", "mlruns", "annotations", ".venv", "work/judge_openai", "work/tracking", ".snakemake/conda"]
+    made = ["results", "logs", "site", "work/candidates", ".snakemake/metadata"]
+    for folder in kept + made:
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "x").touch()
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"Makefile", *(f"{folder}/x" for folder in kept)}

@@ -179,6 +179,8 @@ def test_teacher_logits(inputs: TrainingInputs, tmp_path: Path, responses: str) 
     found = artifacts.read_rows(made, "teacher_logits")
     assert len({row["utterance_id"] for row in found}) == UTTERANCES * 3 / 5 > 4 * BLOCK
     assert len(found) > len({row["utterance_id"] for row in found}), "some have several responses"
+    kinds = {"#g" in row["response_id"] for row in found}
+    assert kinds == ({False, True} if responses == "both" else {False})
 
 
 def test_candidates(inputs: TrainingInputs, checkpoint: CheckpointPaths, tmp_path: Path) -> None:

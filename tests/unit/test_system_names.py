@@ -19,6 +19,11 @@ def test_a_system_inherits_and_a_preference_system_takes_its_parents_overrides()
     assert parsed.adapter.queries != 2, "the experiment's own settings stay"
 
 
+def test_a_preference_system_has_its_parents_own_seed():
+    parsed = systems(kd={"overrides": {"seed": 5}, "seeds": [0]}, aligncap={"seeds": [0]})
+    assert resolve_system(parsed, "aligncap").seed == 5 and resolve_system(parsed, "aligncap@0").seed == 0
+
+
 def test_seeds_are_systems_of_their_own():
     parsed = systems(kd={"seeds": [1, 2]}, aligncap={"seeds": [2]}, small={"extends": "kd"})
     names = list(parsed.systems)

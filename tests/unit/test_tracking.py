@@ -197,7 +197,8 @@ def test_without_a_store_the_stage_goes_on_and_its_rows_wait(project, monkeypatc
             run.metric(1, "train", "loss", 1.0)
             time.sleep(0.5)
         assert len(caplog.records) == 2, "one line a stage"
-    assert "make mlflow-sync" in caplog.text and "hunter2" not in caplog.text and "\n" not in caplog.messages[0]
+    named = f"`ALIGNCAP_TRACKING_URI={down.replace('user:hunter2', '***')} make mlflow-sync`"
+    assert named in caplog.text and "hunter2" not in caplog.text and "\n" not in caplog.messages[0]
     monkeypatch.setenv(tracking.URI_VARIABLE, up)
     assert syncing.sync("exp", up) == 2
     child = runs()["train_alignment/kd"]

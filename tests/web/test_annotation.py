@@ -1,6 +1,7 @@
 """Annotation without a browser: questions, answers, blindness, leakage, what the answers say."""
 
 import json
+import sqlite3
 
 import httpx
 import numpy as np
@@ -9,7 +10,7 @@ from page_server import running
 
 from aligncap import artifacts
 from aligncap.config import Judge
-from aligncap.errors import ArtifactError, ConfigError
+from aligncap.errors import ArtifactError, ConfigError, StorageError
 from aligncap.evaluation.tables.judge_agreement import weighted_kappa
 from aligncap.preference.facts import JudgedCaption
 from aligncap.preference.judges import human
@@ -202,3 +203,14 @@ def test_an_utterance_that_became_test_material_is_not_exported(results, tmp_pat
 
 def test_answers_lie_outside_of_what_make_clean_removes(results):
     assert default_answers(results) == results.parents[1] / "annotations" / "made_up.sqlite"
+
+
+def test_an_answer_that_cannot_be_stored_is_said_in_one_line(results, tmp_path, monkeypatch):
+    answers = Answers(tmp_path / "answers.sqlite")
+
+    def full(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("aligncap.serving.web.answers._delete", full)
+    with pytest.raises(StorageError, match=r"answers\.sqlite: cannot be stored: database or disk is full; free"):
+        answers.remove("ann", "x")

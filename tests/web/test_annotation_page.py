@@ -127,3 +127,18 @@ def test_phone_and_dark_mode(address, open_page, scheme):
     check_accessible(page)
     boxes = [page.locator(f"[data-choice={choice}]").bounding_box() for choice in ("a", "b")]
     assert boxes[0]["y"] < boxes[1]["y"] and min(box["height"] for box in boxes) >= 44
+
+
+def test_a_browser_that_keeps_nothing_shows_the_page_all_the_same(address, open_page):
+    page = open_page(address)
+    page.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw new Error('blocked'); }})")
+    page.reload()
+    sign_in(page, "Ann")
+
+
+def test_a_server_that_breaks_down_is_told_in_words(address, open_page):
+    page = open_page(address)
+    page.route("**/v1/**", lambda route: route.fulfill(status=500, content_type="text/plain", body="Internal Error"))
+    page.get_by_label("Your name").fill("Ann")
+    page.keyboard.press("Enter")
+    sync_api.expect(page.locator("#problem")).to_have_text("The server did not accept this.")

@@ -146,3 +146,9 @@ def test_what_people_prefer_among_candidates_becomes_pairs_that_train(results, t
     pairs = artifacts.read_rows(tmp_path / "pairs.parquet", "preference_pairs")
     made = {(texts[pair["chosen_id"]], texts[pair["rejected_id"]]) for pair in pairs}
     assert made and made <= set(preferred), "what trains is what somebody preferred"
+
+
+@pytest.mark.parametrize("line", [["serve"], ["annotate", "results/none"]])
+def test_a_port_beyond_the_last_is_refused_before_anything_is_loaded(line, capsys):
+    assert cli.main([*line, "--port", "80000"]) == 2
+    assert "80000" in capsys.readouterr().err

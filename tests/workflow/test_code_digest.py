@@ -259,3 +259,16 @@ def test_config_is_data_and_validation() -> None:
     constants = {name for name in used if name.isupper()}
     validation = {"OVERRIDABLE", "OVERRIDABLE_PREFERENCE"}
     assert constants - validation == {"LANGUAGES", "WRONG"}, "any other constant belongs into a digested module"
+
+
+TEMPLATES = sorted((ROOT / "aligncap/evaluation/report/templates").iterdir())
+
+
+@pytest.mark.parametrize("file", TEMPLATES, ids=lambda path: path.name)
+def test_a_report_is_made_again_after_an_edit_of_any_of_its_templates(tmp_path: Path, file: Path) -> None:
+    shutil.copytree(ROOT / "aligncap/evaluation/report", tmp_path / "report")
+    page = tmp_path / "report/page.py"
+    before = digests(ROOT / "aligncap").module_digest(page)
+    copied = tmp_path / "report/templates" / file.name
+    copied.write_bytes(copied.read_bytes() + b" ")
+    assert digests(ROOT / "aligncap").module_digest(page) != before

@@ -5,10 +5,13 @@ import re
 import shlex
 import sys
 from collections import Counter
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from snakemake_project import ROOT, SMOKE, Job, Project
 from stacks import Stack, configfiles
+from voice import write_voice
 
 from aligncap.devices import gpu_here
 from aligncap.serving import cli
@@ -227,3 +230,33 @@ def test_a_config_error_is_one_line_without_a_traceback(project: Project, argume
 def test_values_of_the_command_line_are_numbers_again(project: Project) -> None:
     jobs = project.plan("--config", 'preference={"beta": 0.3}', "seed=3")
     assert {job.rule for job in jobs} >= {"train_preference"}
+
+
+@pytest.mark.parametrize(("source", "own"), [("corpus", True), ("asr", False)])
+def test_only_train_source_corpus_reads_a_training_corpus_s_own_text(project: Project, source: str, own: bool) -> None:
+    jobs = project.plan(*SMOKE, "--config", f'transcripts={{"train_source": "{source}"}}')
+    reads = [any(path.endswith("/labels.parquet") for path in job.input) for job in jobs if job.rule == "transcripts"]
+    assert reads and any(reads) is own and not all(reads)
+
+
+def test_stages_that_read_text_alone_wait_for_no_speech(project: Project) -> None:
+    systems = {"kd_same_clues": {"stage": "alignment", "overrides": {"teacher": {"clues": "predicted"}}}}
+    jobs = project.plan(*SMOKE, "--config", f"systems={json.dumps(systems)}")
+    text = [job for job in jobs if job.rule in ("adapt_teacher", "teacher_logits")]
+    assert {job.rule for job in text} == {"adapt_teacher", "teacher_logits"}
+    for job in text:
+        assert not any("/features/" in file for file in job.input)
+        guessed = job.wildcards.get("variant") == "kd_same_clues"
+        assert any(file.endswith("/predicted.parquet") for file in job.input) == guessed
+
+
+def test_where_captions_come_from_is_known_when_a_corpus_is_read(project: Project, tmp_path: Path) -> None:
+    """A clip without a caption of its own is good where the grammar writes one."""
+    write_voice(tmp_path / "a.wav")
+    (tmp_path / "own.csv").write_text("audio_path,emotion,caption,speaker\na.wav,sad,,ann\n", encoding="utf-8")
+    own = {"adapter": "manifest", "role": "train", "language": "en", "root": str(tmp_path / "own.csv")}
+    corpora = {"own": own | {"captions": {"source": "grammar"}}}
+    made = project.copy(tmp_path / "project")
+    target = "results/smoke/corpora/own/audio.parquet"
+    made.run(*SMOKE, "--config", f"corpora={json.dumps(corpora)}", "--", target)
+    assert pd.read_parquet(made.folder / target).utterance_id.tolist() == ["a"]

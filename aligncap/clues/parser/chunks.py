@@ -12,7 +12,7 @@ from aligncap.clues.parser import words
 from aligncap.clues.parser.lexicon import CUE, NRC_POS, Entry, match, nrc
 from aligncap.vocabulary import canonical
 
-BREAKS = frozenset(", ; : . ! ? ( ) — – -- …".split())
+BREAKS = frozenset(", ; : . ! ? ( ) — – - -- … ...".split())
 JOINTS = frozenset(
     "and or nor but yet though although while whereas however despite with as than beneath underneath".split()
 )
@@ -175,7 +175,9 @@ def _feelings(tokens: Sequence[Token], found: Sequence[Mention]) -> list[Mention
     """Find words for feeling as such ("emotion"): they are no clue by themselves, but neutral when denied."""
     covered = _covered(found)
     entry = Entry("emotion", "feeling")
-    return [_mention(entry, tokens, i, i + 1) for i, t in enumerate(tokens) if t.text in _FEELING and i not in covered]
+    of_emotion = {i + 1 for i in covered if tokens[i].pos == "ADJ"}  # "a happy mood" is no further one
+    skipped = covered | of_emotion
+    return [_mention(entry, tokens, i, i + 1) for i, t in enumerate(tokens) if t.text in _FEELING and i not in skipped]
 
 
 def _from_nrc(tokens: Sequence[Token], found: Sequence[Mention]) -> list[Mention]:
@@ -281,6 +283,9 @@ def _modify(
 ) -> None:
     """Set the intensity of ``mention`` by the nearest degree word before it, or by a degree phrase just after it."""
     heads = {m.start for m in found if m.kind == mention.kind and m is not mention}
+    # A degree before another clue is that clue's ("very quickly in an angry tone"), but "a hint of quiet sadness".
+    beside = mention.start - 1 if mention.pos == "NOUN" else None
+    heads |= {i for m in found if m.kind != mention.kind for i in range(m.start, m.end)} - {beside}
     candidates: list[tuple[int, Entry, int]] = []
     at = mention.start - 1
     while at >= max(0, mention.start - WINDOW) and not is_break(tokens[at]) and tokens[at].text not in ("and", "but"):

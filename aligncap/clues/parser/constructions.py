@@ -48,12 +48,16 @@ CONSTRUCTIONS = tuple(
     for group, rows in {
         "negation": (
             (
-                "hardly|barely|scarcely DET? ADJ? trace|hint|sign|shred|flicker|note|touch of EMOTION=denied",
+                "hardly|barely|scarcely DET ADJ? trace|hint|sign|shred|flicker|note|touch of EMOTION=denied",
                 "hardly a trace of joy in her voice",
             ),
             ("hardly|barely|scarcely any ADJ? EMOTION=denied", "scarcely any fear to be heard"),
             ("hardly|barely|scarcely any ADJ? FEELING=denied", "spoken with barely any emotion"),
-            ("zero|scant ADJ? FEELING=denied", "zero emotion"),
+            ("zero|scant|minimal|limited|negligible ADJ? FEELING=denied", "zero emotion"),
+            ("FEELING=asserted other than ADJ? EMOTION=asserted", "no emotion other than anger"),
+            ("less than ADV? EMOTION=denied", "less than enthusiastic"),
+            ("EMOTION.NN=denied free", "a stress-free voice"),
+            ("lose PRON? composure|calm=denied", "losing her composure"),
             (
                 "fail|refuse|decline|unwilling|unable|incapable to|of be|sound|seem|feel ADV? DET? EMOTION=denied",
                 "fails to sound cheerful",
@@ -111,14 +115,19 @@ CONSTRUCTIONS = tuple(
         ),
         "contrast": (
             (
-                "EMOTION=aside .. fade|turn|melt|shift|change|dissolve|slide|tip|collapse into|to EMOTION",
+                "EMOTION=aside .. fade|turn|melt|shift|change|dissolve|slide|tip|collapse into|to .. EMOTION",
                 "The anger fades into sadness.",
             ),
-            ("EMOTION=aside .. give way to EMOTION", "calm that gives way to rage"),
-            ("from EMOTION=aside to|into EMOTION", "swinging from joy to despair"),
+            ("EMOTION=aside .. give way to .. EMOTION", "calm that gives way to a quiet rage"),
+            ("from .. EMOTION=aside .. to|into .. EMOTION", "swinging from joy to despair"),
+            ("initially .. EMOTION=aside ,|and|then|before .. EMOTION", "initially cheerful, then sad"),
             ("EMOTION=aside at first", "worried at first, relieved and glad in the end"),
             ("at first .. EMOTION=aside , .. EMOTION", "at first sad, then angry"),
-            ("begin|start .. EMOTION=aside and|, .. end|finish|close .. EMOTION", "starts sadly and ends happily"),
+            (
+                "begin|start .. EMOTION=aside and|, .. end|finish|close|become|turn|grow|get .. EMOTION",
+                "starts sadly and ends happily",
+            ),
+            ("smile|laugh|giggle|chuckle|grin=aside EMOTION.RB", "She smiles sadly."),
             ("smile|laugh|grin|joke=aside through|despite PRON? tear=fore+strong", "smiling through tears"),
             (
                 "smile|laugh|grin|joke ,? though|although|despite DET|PRON? ADJ? EMOTION=fore",
@@ -136,10 +145,24 @@ CONSTRUCTIONS = tuple(
             ("long|frequent|many|repeated silence|gap|break=pause.many", "long silences between the words"),
             ("quick|fast|short=void temper", "a quick temper"),
             ("slow=void burn", "a slow burn of anger"),
-            ("fast|quickly|rapidly|slowly=void become|grow|turn|get EMOTION", "fast becoming angry"),
+            ("fast|quickly|rapidly|slowly=void become|grow|turn|get|build|rise|mount EMOTION", "fast becoming angry"),
             ("faint|faintly=void EMOTION", "faintly amused"),
             ("clearly|richly=void ADV? EMOTION", "clearly angry"),
             ("clearly=void ADJ EMOTION", "clearly audible sadness"),
+            ("clear=void that|sign|hint|sense|note", "It is clear that she is sad."),
+            ("clear=void ADJ? EMOTION.NN", "clear annoyance"),
+            (
+                "faint|faintly=void ADJ? hint|trace|note|sign|tinge|undertone|edge|glimmer|flicker",
+                "a faint hint of annoyance",
+            ),
+            ("thinly|tightly=void veil|veiled|disguise|mask|control|contain", "thinly veiled contempt"),
+            ("read|recite|think|wonder out loud=void", "reading out loud"),
+            ("surprisingly|unexpectedly=void ADJ|ADV", "a surprisingly deep voice"),
+            (
+                "stress=void on|upon? each|every|certain|key|particular|some ADJ? word|syllable|part|phrase",
+                "stressing each syllable",
+            ),
+            ("spite=void of", "in spite of the bad news"),
         ),
     }.items()
     for pattern, example in rows

@@ -50,6 +50,7 @@ def _tokens(doc: Any) -> list[Token]:
             joined = not token.is_space
             continue
         text = token.text.replace("\u2019", "'").lower()
+        text = "n't" if text == "nt" else text  # "doesnt"
         forms = tuple(dict.fromkeys([text, token.lemma_.lower(), *stems(text)]))
         place = token.idx, token.idx + len(token)
         kept.append(Token(text, token.lemma_.lower(), forms, token.pos_, token.tag_, *place, joined))
@@ -71,7 +72,7 @@ def _resolved(found: list[Mention]) -> list[Mention]:
     for mention in emotions:
         if mention.value == "feeling":
             mention.value, mention.negated = ("neutral", False) if mention.negated else ("", False)
-            mention.weight = CUE  # "without much expression, he sounds sad"
+            mention.weight, mention.intensity, mention.modifier = CUE, "normal", None  # "no strong feeling, but sad"
     emotions = [m for m in emotions if m.value]
     denied = [m for m in emotions if m.negated]
     classes = {canonical(m.value) for m in denied}

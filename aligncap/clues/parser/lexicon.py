@@ -30,7 +30,9 @@ NRC_STOP = frozenset(
     "evident ready close well full even thin strange sick ill open sure blunt crude faint cutting rising falling "
     "unable fine fitting important playing speaking talking wild tight heavy outward spoken interrupted accidentally "
     "suddenly obvious mistaken lifted saved agitated "
-    "absent special unknown unimportant moral beautiful excellent".split()
+    "absent special unknown unimportant moral beautiful excellent "
+    "older late dynamic occasional infrequent variable changeable unpredictable unique palpable overt noisy dominant "
+    "abrupt erratic negative engaged engaging authentic intimate distracted".split()
 )
 
 NORMAL, CALM, CUE = 1.0, 0.8, 0.4  # weights of emotion words: other emotions outweigh calm ones, and both outweigh cues

@@ -7,59 +7,45 @@ from collections.abc import Sequence
 
 from aligncap.clues.parser.chunks import Mention, Token, is_break, segment, set_aside, yields
 from aligncap.clues.parser.lexicon import CALM
-
-NEGATORS = frozenset(
-    "not n't no never without neither nor none nothing cannot nobody lacking lack lacks lacked absence minus rarely "
-    "seldom".split()
+from aligncap.clues.parser.scope_words import (
+    ABLE,
+    ABOUT,
+    ABSENT,
+    ATTEMPT,
+    CERTAIN,
+    CONCESSION,
+    CONTRAST,
+    ENDS_SCOPE,
+    FAKE,
+    HARDLY,
+    HEARD_IN,
+    HEDGES,
+    HIDING,
+    HOLDING,
+    KEPT_BACK,
+    LIFT_REACH,
+    LINKING,
+    LIST_POS,
+    NEGATOR_PAIRS,
+    NEGATORS,
+    NO_DENIAL,
+    NOT,
+    OBJECT,
+    OF_NOUNS,
+    ONLY,
+    OPENING,
+    OUTSIDE,
+    PARTICLES,
+    PEOPLE,
+    PRESENCE,
+    SAYING,
+    SHOWING,
+    SMILES,
+    STRIVING,
+    THERE,
+    UNDER,
+    WONDERING,
 )
-# Negators of two words: the first word, and the second words that follow it.
-NEGATOR_PAIRS = {
-    "far": {"from"},
-    "free": {"of", "from"},
-    "devoid": {"of"},
-    "void": {"of"},
-    "empty": {"of"},
-    "stripped": {"of"},
-    "drained": {"of"},
-    "bereft": {"of"},
-    "rather": {"than"},
-    "instead": {"of"},
-    "anything": {"but"},
-    "opposed": {"to"},
-}
-HARDLY = frozenset("hardly barely scarcely".split())
-SHOWING = frozenset("show express convey betray carry have".split())  # "hardly shows any joy", as "hardly sounds happy"
-# The scope of a negation ends behind these verbs: "cannot hide the anger", "no mistaking the fear".
-HIDING = frozenset(
-    "hide conceal restrain disguise suppress stifle repress mask deny mistake stop control soften resist escape ignore "
-    "overlook".split()
-)
-# It also ends behind these verbs if one cannot do them ("cannot contain"), but "does not hold any sadness" denies it.
-HOLDING = frozenset("contain hold help miss bear believe shake overcome".split())
-KEPT_BACK = HIDING | {"contain", "hold"}
-PARTICLES = frozenset({("hold", "back"), ("hold", "in"), ("shake", "off")})
-CERTAIN = frozenset("doubt wonder question".split())  # only the doubt is denied: "no doubt that she is angry"
-ONLY = frozenset("only just merely simply".split())  # "not only sad"
-LINKING = frozenset("be sound seem appear feel look".split())
-LIFT_REACH = 6  # most words from a negator to the word that ends its scope
-# Pairs of words in which the first word is no negator: "no end of joy", "nothing but contempt".
-NO_DENIAL = {"no": {"end", "matter"}, "nothing": {"but"}}
-HEDGES = frozenset("perhaps maybe possibly probably presumably".split())
-ABLE = frozenset("can ca could cannot".split())
-WONDERING = frozenset("what how where why whether if which".split())
-PRESENCE = frozenset(
-    "present hear heard there audible felt feel evident found find detected detect noticed notice apparent".split()
-)
-ABSENT = frozenset("absent missing nowhere lacking gone absence".split())
-CONTRAST = frozenset("but yet however nevertheless nonetheless".split())
-CONCESSION = frozenset("though although while whereas despite albeit notwithstanding".split())
-ATTEMPT = frozenset("try attempt pretend struggle fight strive effort manage wish want refuse hope affect".split())
-FAKE = frozenset("feigned fake forced false falsely pretended sham put-on affected".split())
-OPENING = frozenset("without no".split())
-UNDER = frozenset("beneath underneath under behind below".split())
-OUTSIDE = frozenset("surface outwardly outside appearance superficially".split())
-ENDS_SCOPE = frozenset("but yet however though although while whereas because".split())
-LIST_POS = frozenset("NOUN ADJ ADV DET CCONJ PROPN VERB".split())
 
 
 def mark_hedged(tokens: Sequence[Token], found: Sequence[Mention]) -> None:
@@ -80,7 +66,7 @@ def mark_negated(tokens: Sequence[Token], found: Sequence[Mention]) -> None:
     depth = [0] * len(tokens)
     for at in range(len(tokens)):
         start = _negation_start(tokens, at)
-        if start is None:
+        if start is None or _is_of_attribute(tokens[at], at, found):
             continue
         for i in range(start, _negation_end(tokens, at, start)):
             depth[i] += 1
@@ -93,19 +79,30 @@ def mark_negated(tokens: Sequence[Token], found: Sequence[Mention]) -> None:
         mention.negated = (inside and not own) or _denied_after(tokens, mention)
 
 
+def _is_of_attribute(token: Token, at: int, found: Sequence[Mention]) -> bool:
+    """Whether a negator only belongs to a phrase of the voice: "barely audible", "without a pause"."""
+    return any(m.kind != "emotion" and m.start <= at < m.end and token.text in m.words for m in found)
+
+
 def _negation_start(tokens: Sequence[Token], at: int) -> int | None:
     """Return the index where the scope of a negator at ``at`` begins, or None where there is no negator."""
     text = tokens[at].text
     following = tokens[at + 1].text if at + 1 < len(tokens) else ""
     if text in NEGATORS:
-        return None if following in NO_DENIAL.get(text, ()) or _keeps_nothing_back(tokens, at) else at + 1
+        if text in NOT and _is_tried(tokens, at):
+            return None  # "trying not to cry"
+        endless = text == "never" and bool(following) and tokens[at + 1].joined  # "a never-ending grief"
+        if endless or following in NO_DENIAL.get(text, ()) or _keeps_nothing_back(tokens, at):
+            return None
+        return at + 2 if text in NOT and following == "yet" else at + 1
     if following in NEGATOR_PAIRS.get(text, ()):
         denied_before = text == "anything" and any(t.text in NEGATORS or t.text == "nobody" for t in tokens[:at])
         return None if denied_before else at + 2
     if text in HARDLY and at + 1 < len(tokens):
         says = tokens[at + 1].pos in ("VERB", "AUX") and tokens[at + 1].lemma in LINKING | SHOWING
-        return at + 1 if says or tokens[at + 1].tag.startswith("JJ") else None
-    if text == "little" and (at == 0 or tokens[at - 1].text not in ("a", "the")) and tokens[at].pos == "ADJ":
+        is_so = tokens[at + 1].tag.startswith("JJ") and following not in THERE
+        return at + 1 if says or is_so else None
+    if text == "little" and (at == 0 or tokens[at - 1].pos not in ("DET", "PRON", "ADJ")) and tokens[at].pos == "ADJ":
         return at + 1
     return None
 
@@ -143,6 +140,8 @@ def _negation_end(tokens: Sequence[Token], negator: int, start: int) -> int:
             return at  # "nor" is a negator with a scope of its own
         if token.text == "and" and (_new_predicate(tokens, at + 1) or _negated_anew(tokens, at + 1)):
             return at
+        if tokens[negator].text in OF_NOUNS and _is_heard_in(tokens, start, at):
+            return at
         if at - negator <= LIFT_REACH and _lifts(tokens, negator, at):
             return at + 1
         if tokens[negator].text in OPENING and _opens(tokens, negator) and _subject(tokens, at):
@@ -151,15 +150,32 @@ def _negation_end(tokens: Sequence[Token], negator: int, start: int) -> int:
     return at
 
 
+def _is_tried(tokens: Sequence[Token], at: int) -> bool:
+    """Whether "not" belongs to what is only tried, "trying not to cry", so that the emotion is there."""
+    beside = {token.text for token in tokens[max(0, at - 1) : at + 2]}
+    return "to" in beside and any(token.lemma in STRIVING for token in tokens[max(0, at - 3) : at])
+
+
+def _is_heard_in(tokens: Sequence[Token], start: int, at: int) -> bool:
+    """Whether the voice in which something is not heard begins at ``at``: "no joy in her sad voice"."""
+    of_voice = any(token.text in HEARD_IN for token in tokens[at + 2 : at + 6])
+    acts = any(token.pos in ("VERB", "AUX") for token in tokens[start:at])
+    follows = tokens[at + 1].pos if at + 1 < len(tokens) else ""
+    return tokens[at].text in ("in", "with") and follows in ("DET", "PRON") and of_voice and not acts
+
+
 def _opens(tokens: Sequence[Token], at: int) -> bool:
     """Whether a phrase begins a sentence: "without fear", "with no fear", "despite her fear"."""
-    first = at - (at > 0 and tokens[at - 1].text in ("with", "even", "and"))
+    first = at - (at > 0 and tokens[at - 1].text in ("with", "even", "and", "in"))
     return first == 0 or tokens[first - 1].text in (".", ";")
 
 
 def _subject(tokens: Sequence[Token], at: int) -> bool:
-    """Whether a new clause begins with the pronoun at ``at``, though no comma stands before it."""
-    return tokens[at].tag == "PRP" and at + 1 < len(tokens) and tokens[at + 1].pos in ("VERB", "AUX")
+    """Whether a new clause begins with the subject at ``at``, though no comma stands before it."""
+    person = tokens[at].pos == "DET" and [token.text for token in tokens[at + 1 : at + 2] if token.text in PEOPLE]
+    verb = at + 1 + bool(person)
+    begins = tokens[at].tag in ("PRP", "EX") or (person and tokens[at - 1].pos != "ADP")
+    return bool(begins) and verb < len(tokens) and tokens[verb].pos in ("VERB", "AUX")
 
 
 def _lifts(tokens: Sequence[Token], negator: int, at: int) -> bool:
@@ -203,6 +219,8 @@ def _is_dared(tokens: Sequence[Token], at: int) -> bool:
 
 
 def _new_predicate(tokens: Sequence[Token], at: int) -> bool:
+    if at < len(tokens) and tokens[at].text in ("a", "an"):
+        return True  # "little variation and a calm tone"
     for token in tokens[at : at + 4]:
         if is_break(token):
             return False
@@ -223,20 +241,27 @@ def _is_list(tokens: Sequence[Token], comma: int) -> bool:
     for token in tokens[comma + 1 : comma + 9]:
         if token.text in ("or", "nor"):
             return True
-        if token.text != "," and token.pos not in LIST_POS:
+        if (token.text != "," and token.pos not in LIST_POS) or token.lemma in SAYING:
             return False
     return False
 
 
 def _denied_after(tokens: Sequence[Token], mention: Mention) -> bool:
-    """Whether words behind a mention deny it: "anger is absent", "joy is not to be heard"."""
+    """Whether words behind a noun deny it: "anger is absent", "joy is not to be heard".
+
+    What is absent may be something else: "a sad voice lacking energy", "her grief that he is gone".
+    """
+    if mention.pos not in ("NOUN", "PROPN"):
+        return False
     negator = False
-    for token in tokens[mention.end : mention.end + 6]:
-        if is_break(token) or token.text in ENDS_SCOPE or token.text == "and":
+    for at in range(mention.end, min(mention.end + 6, len(tokens))):
+        token = tokens[at]
+        if is_break(token) or token.text in ENDS_SCOPE or token.text in ABOUT or token.text == "and":
             return False
-        if token.text in ABSENT or (negator and token.text in PRESENCE):
+        of_itself = at + 1 == len(tokens) or tokens[at + 1].pos not in OBJECT
+        if (token.text in ABSENT and of_itself) or (negator and token.text in PRESENCE):
             return True
-        negator = negator or token.text in ("not", "n't", "never")
+        negator = negator or token.text in NOT or token.text == "never"
     return False
 
 
@@ -277,6 +302,7 @@ def _modifies_next(mention: Mention, found: Sequence[Mention]) -> bool:
         return False
     heads = ("ADJ", "VERB") if mention.pos == "ADV" else ("NOUN",)
     follows = [m for m in found if m.kind == "emotion" and m.start == mention.end and m.value != "feeling"]
+    follows = [m for m in follows if SMILES.isdisjoint(m.words)]  # "a sad smile"
     return any(m.pos in heads and m.weight >= CALM for m in follows)
 
 
@@ -295,7 +321,8 @@ def _concedes(tokens: Sequence[Token], at: int) -> bool:
     """Whether a concession begins at ``at``: "though nervous", but not "laughing while angry", which is about time."""
     if tokens[at].text == "while" and at > 0 and not is_break(tokens[at - 1]):
         return False
-    return tokens[at].text in CONCESSION or _is_mild_if(tokens, at)
+    in_spite = tokens[at].text == "spite" and at > 0 and tokens[at - 1].text == "in"
+    return tokens[at].text in CONCESSION or in_spite or _is_mild_if(tokens, at)
 
 
 def _is_mild_if(tokens: Sequence[Token], at: int) -> bool:
@@ -336,6 +363,8 @@ def _is_contrast(tokens: Sequence[Token], at: int) -> bool:
         return False
     if text == "but" and at and tokens[at - 1].text in ("nothing", "anything", "all", "everything"):
         return False
+    if text == "yet" and at and tokens[at - 1].text in NOT:
+        return False  # "not yet angry"
     return not (text == "yet" and (at + 1 == len(tokens) or is_break(tokens[at + 1])))
 
 

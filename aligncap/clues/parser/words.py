@@ -20,7 +20,9 @@ EMOTION_WORDS = {
         threatening? fierce? fiercely? ferocious! stern? sternly? harsh? harshly? gruff? gruffly? surly bad_tempered
         hot_tempered short_tempered ill_tempered quarrelsome argumentative bitter? bitterly? bitterness defiant?
         defensive? confrontational antagonistic rancour rancor rancorous spite? spiteful? malice? malicious?
-        wounded_pride lose_~_temper! lost_~_temper! lose_patience losing_patience run_out_of_patience out_of_patience
+        wounded_pride lose_~_temper! lost_~_temper! lose_~_patience losing_~_patience run_out_of_patience
+        out_of_patience patience_run_out
+        patience_wear_thin unamused? arguing? argue?
         end_of_~_rope end_of_~_tether boil_over boil_with boiling_with grit_~_tooth? gritted_teeth? teeth_gritted?
         feel_wronged feeling_wronged wronged unfairly_treated put_upon? put_out pent_up_anger hot_under_the_collar
         blow_~_top! see_red! seeing_red! up_in_arms tirade! rant rants ranting raving? bossy? merciless? explode?
@@ -66,7 +68,8 @@ EMOTION_WORDS = {
         crying/VERB? wail! wailing! whimper whimpering keening! regret? regretful? regretfully? remorse remorseful
         rueful ruefully contrite guilt? guilty? apologetic? sorry resigned? resignation? self_pity self_pitying
         pitiful pity? blue/ADJ? feel_blue feeling_blue down/ADJ down_in_the_dumps feel_down feeling_down seem_down
-        a_little_down a_bit_down rather_down low_mood mood_low mood_is_low low_spirits spirits_low low_in_spirits
+        a_little_down a_bit_down rather_down low_mood mood_low mood_is_low low_spirits low_spirited feel_low
+        spirits_low low_in_spirits
         downhearted crestfallen glum glumly morose mopey moping somber? sombre? dismal cheerless joyless crushed?
         shattered? broken? hurt/ADJ? hurt_feelings hurt_pride? wounded? pain? painful? painfully_sad suffer?
         suffering? longing? yearning? nostalgic? nostalgia? homesick bittersweet sympathetic? sympathy? weary?
@@ -91,7 +94,7 @@ EMOTION_WORDS = {
         giving_little_away give_little_away giving_nothing_away give_nothing_away betray_nothing
         betrays_absolutely_nothing impossible_to_read stating_facts state_facts reading_from_a_page polite? politely?
         courteous? steady_emotion lacking_emotion explain? explaining? explanation?
-        bored? boredom? bored_to_death
+        bored? boredom? bored_to_death uninterested? disinterested? unenthusiastic?
     """,
     "calm": """
         calm calmly calmness calmed relaxed relax? relaxing composed composure placid placidly serene serenely
@@ -138,7 +141,8 @@ EMOTION_WORDS = {
         troubled distressed! distress! distraught! fretful fret fretting fretfully tense? tension? on_edge edgy
         restless? restlessness? preoccupied? unsettled disquiet disquieted agonising_over careworn foreboding
         forebodings bothered? uncertain? uncertainty? unsure? hesitant? insecure insecurity overwrought! alarm?
-        fidgety? stressed stress? strained_nerves weigh_on_~_mind weighing_on jittery perturbed misgiving misgivings
+        fidgety? stressed stress? strained_nerves weigh_on_~_mind weighing_on jittery perturbed uncomfortable?
+        uncomfortably? discomfort? misgiving misgivings
         solicitous urgent? urgency? flustered at_a_loss? ill_at_ease furrowed_brow sick_with_worry! fearing_the_worst
         angst trouble/NOUN? concernedly
         butterfly_in_~_stomach pin_and_needle on_tenterhooks at_~_wit_'s_end wit_end wits_'_end
@@ -162,7 +166,8 @@ EMOTION_WORDS = {
         smugly smugness superior/ADJ superiority belittle belittling belittled ridicule ridiculing jeer jeering taunt
         taunting scoff scoffing scathing withering? despise despises despising look_down_on looks_down_on
         looking_down_on aloof? judgmental? judgemental? imperious cynical cynicism cynically snide sniffy disparaging
-        disparagement disrespect disrespectful cold_and_haughty beneath_notice beneath_contempt smirk smirking
+        disparagement disrespect disrespectful cold_and_haughty beneath_notice beneath_contempt mean_spirited ironic?
+        ironically? irony? smirk smirking
         overbearing pompous high_handed insult? insulting? pretentious humiliate? cruel? brush_~_aside brushing_off
         brushing_~_aside short_on_respect lecturing_an_inferior viciously_mocking contemptible superciliously
     """,
@@ -191,7 +196,8 @@ INTENSITY = {
         slightly slight somewhat mildly mild faintly faint a_little little a_bit bit a_touch touch hint trace tinge
         tinged note shade_of streak flicker barely_noticeably vaguely vague kind_of sort_of lightly gently subtly
         subtle moderately moderate a_trifle small tad thread_of suggestion_of fleeting only_slightly
-        hardly_noticeable minor passing faintest a_shade almost nearly half
+        hardly_noticeable barely_perceptible hardly_perceptible scarcely_perceptible barely_noticeable minor passing
+        faintest a_shade almost nearly half
     """,
 }
 
@@ -207,6 +213,7 @@ ATTRIBUTE_WORDS = {
     ("level", "low"): """
         quiet quietly quieter hushed soft softly softer whisper whispering whispered murmur murmuring murmured mutter
         muttering muttered mumble mumbling mumbled faint faintly barely_audible hardly_audible scarcely_audible
+        barely_above_a_whisper barely_rise_above_a_whisper never_rise_above_a_whisper hardly_above_a_whisper
         under_~_breath subdued_voice muted soft_spoken soft_voiced low_voice voice_low voice_is_low in_a_low_voice
         voice_lowered lowered_voice inaudible undertone_voice keep_~_volume_down keeping_the_volume_down low_volume
         sotto_voce tiny_voice small_voice

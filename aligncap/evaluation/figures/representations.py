@@ -31,7 +31,7 @@ from aligncap.captioner.example import Example
 from aligncap.captioner.model import CaptionModel
 from aligncap.captioner.packing import Prompt
 from aligncap.config import Compute, Representations
-from aligncap.errors import ConfigError, ModelError
+from aligncap.errors import ArtifactError, ConfigError, ModelError
 from aligncap.models.sources import model_folder
 from aligncap.progress import batches
 from aligncap.training.data import TrainingInputs, load_examples
@@ -63,11 +63,17 @@ def collect_representations(
         out: ``representations`` artifact.
 
     Raises:
+        ArtifactError: There are fewer than two dev clips.
         ConfigError: The probe has no token.
         ModelError: The system reads no speech embeddings.
     """
     model = load_checkpoint(inputs.checkpoint, model_folder(inputs.llm), compute)
     examples = [e for e in load_examples(inputs, ["dev"]) if e.captions][: settings.utterances]
+    if len(examples) < 2:
+        raise ArtifactError(
+            f"{inputs.plan}: figure 3 compares dev clips, and of those with a caption there are {len(examples)}; raise "
+            "splits.dev, or set figures.representations.systems to []"
+        )
     probe = model.encode(settings.probe)
     if not probe:
         raise ConfigError(f"figures.representations.probe: {settings.probe!r} has no token; write some words")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aligncap.config import AlignCapConfig
+from aligncap.config import AlignCapConfig, same_place
 from aligncap.corpora.registry import may_have_human_captions, traits_of
 from aligncap.evaluation.tables.columns import Key
 from aligncap.systems import corpus_names, lineage, plain_name
@@ -97,8 +97,9 @@ def _mark_of_corpus(settings: AlignCapConfig, corpus: str) -> str:
 
     def has_part_in(names: Sequence[str]) -> bool:
         others = [settings.corpora[name] for name in names]
-        same_root = own.root is not None and own.root in [other.root for other in others]
-        return same_root or (traits.one_data_set and own.adapter in [other.adapter for other in others])
+        return any(same_place(own, other) for other in others) or (
+            traits.one_data_set and own.adapter in [other.adapter for other in others]
+        )
 
     found = {
         "synthetic": traits.synthetic,

@@ -43,6 +43,11 @@ def _outcomes(one: bootstrap.Array, other: bootstrap.Array) -> dict[str, bootstr
     return {WIN_RATE: win + tie / 2, "judge_win": win, "judge_tie": tie, "judge_loss": loss}
 
 
+def _known(outcomes: Mapping[str, bootstrap.Array]) -> int:
+    """Return the number of utterances of which both captions have a score."""
+    return int((~np.isnan(outcomes[WIN_RATE])).sum())
+
+
 def win_rates(
     scores: CorpusScores, judged: Mapping[Key, Path], systems: Sequence[str], against: str
 ) -> tuple[str, list[dict[str, Any]], list[Difference]]:
@@ -64,23 +69,22 @@ def win_rates(
     differences = []
     for system in systems:
         pairs = [pair for pair in scores.pairs(system, against) if set(pair) <= set(read)]
-        if system == against or not pairs:
+        compared = {pair: _outcomes(read[pair[0]][1], read[pair[1]][1]) for pair in pairs}
+        compared = {pair: own for pair, own in compared.items() if _known(own)}
+        if system == against or not compared:
             continue
-        found = [_outcomes(read[one][1], read[other][1]) for one, other in pairs]
-        known = [int((~np.isnan(own[WIN_RATE])).sum()) for own in found]
-        if min(known) == 0:
-            continue
+        found = list(compared.values())
         named = {system: found}
-        if len(pairs) > 1 and len({one for one, _ in pairs}) == len(pairs):
+        if len(compared) > 1 and len({one for one, _ in compared}) == len(compared):
             seeds = {name: seed for seed, name in scores.members_of(system).items()}
-            named |= {f"{system}@{seeds[one]}": [own] for (one, _), own in zip(pairs, found, strict=True)}
+            named |= {f"{system}@{seeds[one]}": [own] for (one, _), own in compared.items()}
         for name, outcomes in named.items():
             for metric in found[0]:
                 wholes, samples = zip(*(scores.statistic(own[metric], metric) for own in outcomes), strict=True)
-                figure = bootstrap.figure(np.mean(wholes), scores.over_seeds(samples), min(known))
+                figure = bootstrap.figure(np.mean(wholes), scores.over_seeds(samples), min(map(_known, outcomes)))
                 rows.append({"system": name, "corpus": scores.corpus, "metric": metric, **figure})
                 if name == system and metric == WIN_RATE:
                     halves = [whole - 0.5 for whole in wholes], [own - 0.5 for own in samples]
-                    differences.append(scores.tested(system, against, metric, *halves, known))
+                    differences.append(scores.tested(system, against, metric, *halves, list(map(_known, found))))
     judge = ", ".join(sorted({name for name, _ in read.values()}))
     return judge, rows, [difference for difference in differences if difference is not None]

@@ -11,13 +11,15 @@ Every cell is checked in one of these ways; numbers of Parquet and CSV agree to 
    saved tagger predicts the test corpora again, in float32, so that numbers agree to 1e-5.
 3. Values that are plain means are computed once more by pandas alone (``plain.py`` says which), so that a fault in
    the functions of 2 does not vouch for itself.
+
+Beside them, no recording of a test corpus may be one of a training corpus, by the SHA-256 of its file.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -87,6 +89,7 @@ def verify(results: Path, models: Path, captions: bool = True) -> Verdict:
                 _captions(run, corpus, Path(folder), verdict)
         _tables(run, Path(folder), verdict)
     _plain_means(run, verdict)
+    _recordings(run, verdict)
     return verdict
 
 
@@ -204,6 +207,21 @@ def _plain_means(run: Run, verdict: Verdict) -> None:
         _compare_means(stored / "tag_reliance.parquet", lambda cells: means.tag_reliance(), verdict)
     except BROKEN as error:
         verdict.cannot("plain means", _why(error))
+
+
+def _recordings(run: Run, verdict: Verdict) -> None:
+    def files(role: str) -> Iterator[tuple[str, str]]:
+        for corpus, path in run.of("corpora/*/audio.parquet", corpus_names(run.settings, role)).items():
+            if _present([path], f"that {role} recordings are not on both sides", verdict):
+                for row in artifacts.stream_rows(path, "audio", columns=["utterance_id", "audio_sha256"]):
+                    yield row["audio_sha256"], f"{corpus}/{row['utterance_id']}"
+
+    heard = dict(files("train"))
+    both = [(clip, heard[digest]) for digest, clip in files("test") if digest in heard]
+    if both:
+        clip, other = both[0]
+        what = f"{len(both)} recordings are in a test and in a training corpus, first {clip} and {other}"
+        verdict.cannot("that what was tested is new to the models", what)
 
 
 def _compare_means(path: Path, values: Callable[[Cells], Cells], verdict: Verdict) -> None:

@@ -125,7 +125,9 @@ def score(settings: Judge, items: Sequence[JudgedCaption]) -> list[Opinion]:
         caption = _caption(item.corpus, item.utterance_id, item.caption)
         points = [_value(scores.get((caption, a), []), wins.get((caption, a), [])) for a in ASPECTS]
         asked_of = [len(scores.get((caption, a), []) or wins.get((caption, a), [])) for a in ASPECTS]
-        told = f"{max(asked_of)} answers" if any(asked_of) else "unscored: nobody was asked"
+        told = f"{max(asked_of)} answers"
+        if not all(asked_of):
+            told = "unscored: nobody was asked" + (f" about {ASPECTS[asked_of.index(0)]}" if any(asked_of) else "")
         opinions.append(opinion(settings, points[0], points[1], "; ".join([told, *reasons.get(caption, [])])))
     return opinions
 

@@ -95,7 +95,8 @@ def _laid_out(
         for item in items
         for aspect in rubric.ASPECTS
     ]
-    limit = getattr(model.llm.config, "max_position_embeddings", None)
+    limits = (getattr(model.llm.config, "max_position_embeddings", None), model.window)
+    limit = min((own for own in limits if own is not None), default=None)
     longest = len(head) + max(map(len, tails))
     if limit is not None and longest > limit:
         raise ModelError(

@@ -37,7 +37,7 @@ class AnnotateOptions:
         Path | None, typer.Option(metavar="FILE", help="Write what the judge 'human' reads (JSONL); serve nothing.")
     ] = None
     host: HostOption = "127.0.0.1"
-    port: Annotated[int, typer.Option(metavar="N", help="0 takes a free one.")] = 8001
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes a free one.")] = 8001
 
 
 @taking(AnnotateOptions)

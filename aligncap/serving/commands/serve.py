@@ -36,7 +36,7 @@ class ServeOptions:
     alone: Annotated[bool, typer.Option("--alone", help="No second checkpoint: a second LLM needs memory.")] = False
     models: ModelsOption = None
     host: HostOption = "127.0.0.1"
-    port: Annotated[int, typer.Option(metavar="N", help="0 takes a free one.")] = 8000
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes a free one.")] = 8000
     megabytes: Annotated[float, typer.Option(metavar="MB", help="Largest upload.")] = 25.0
     seconds: Annotated[float, typer.Option(metavar="S", help="Longest recording.")] = 60.0
     doubt: DoubtOption = "say"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from aligncap.errors import ArtifactError
+from aligncap.errors import ArtifactError, StorageError
 from aligncap.serving.web.tasks import Task
 
 Choice = Literal["first", "second", "both_fine", "both_hallucinate"]  # of Task.captions, wherever the page shows them
@@ -79,9 +79,24 @@ class Answers:
     def _open(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, timeout=30)
 
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        """Give the file for one transaction.
+
+        Raises:
+            StorageError: It cannot be written, such as on a full disk.
+        """
+        try:
+            with self._lock, closing(self._open()) as database, database:
+                yield database
+        except sqlite3.OperationalError as error:
+            raise StorageError(
+                f"{self.path}: cannot be stored: {error}; free some space, or let this user write there"
+            ) from error
+
     def put(self, task: Task, annotator: str, choice: Choice, shown_first: Choice, plays: int) -> None:
         """Store an answer, in place of an earlier one of the same person to the same question."""
-        with self._lock, closing(self._open()) as database, database:
+        with self._changing() as database:
             name, *others = [*_spellings(database, annotator), annotator]  # the first one stays
             row = (
                 *(task.key, name, choice, shown_first, plays, task.source, task.corpus, task.utterance_id),
@@ -99,7 +114,7 @@ class Answers:
 
     def remove(self, annotator: str, task: str) -> None:
         """Delete the answer of a person to a question."""
-        with self._lock, closing(self._open()) as database, database:
+        with self._changing() as database:
             _delete(database, task, _spellings(database, annotator))
 
     def all(self, tasks: Sequence[str] | None = None) -> list[Answer]:

@@ -76,8 +76,8 @@ def run(app: FastAPI, host: str, port: int) -> None:
         try:
             listener.bind((host, port))
             listener.listen()  # not left to uvicorn, because clients may connect once they read the address below
-        except OSError as error:
-            why = error.strerror or error
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or error
             raise ServerError(f"{host}:{port}: {why}; choose another --host or --port") from None
         if host not in LOOPBACK:
             logger.warning("%s is reachable from other machines; nobody is asked for a password", host)

@@ -33,7 +33,7 @@ from aligncap.training.data import TrainingInputs, load_examples
 ROOT = Path(__file__).resolve().parents[3]
 SYSTEMS = yaml.safe_load("""
 cascade: {stage: alignment, overrides: {adapter: {type: none}, alignment: {kd_weight: 0.0}}}
-align_before_mse: {stage: alignment, overrides: {alignment: {kd_weight: 0.0, before: mse, before_weight: 1.0}}}
+align_before_mse: {stage: alignment, overrides: {alignment: {kd_weight: 0.0, before: mse, before_weight: 0.5}}}
 align_before_contrastive: {extends: align_before_mse, overrides: {alignment: {before: contrastive}}}
 secap: {extends: align_before_mse, overrides: {alignment: {before: secap}}}
 kd_generated: {stage: alignment, overrides: {teacher: {responses: generated}}}
@@ -139,6 +139,11 @@ def test_a_system_trains_two_steps_and_captions(name, bench):
     wanted, unwanted = LOGGED.get(name, ({"kl"}, {"before", "quantity"}))
     assert wanted | {"nll", "loss"} <= set(logged) and not unwanted & set(logged)
     assert all(len(values) == own.alignment.steps for values in logged.values()), "the same updates for every system"
+    weights = {"nll": 1.0, "before": own.alignment.before_weight, "quantity": own.adapter.quantity_weight}
+    weights |= dict.fromkeys(("kl", "js", "reverse_kl"), own.alignment.kd_weight)
+    if name != "secap":  # whose terms have weights of their own
+        terms = sum(weight * logged[term][0] for term, weight in weights.items() if term in logged)
+        assert logged["loss"][0] == pytest.approx(terms, rel=1e-4)
     model = load_checkpoint(paths, model_folder(bench.llm), Compute(precision="fp32", device="cpu"))
     prompts = model.speech_prompts(load_examples(bench.inputs, ["dev"]))
     assert all((prompt.speech is None) == (name == "cascade") for prompt in prompts)

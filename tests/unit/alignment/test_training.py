@@ -73,6 +73,14 @@ def parents(tmp_path, training_inputs, tiny_llm):
     return tmp_path
 
 
+def test_the_teacher_is_adapted_without_reading_sound(tmp_path, training_inputs, tiny_llm, parents, monkeypatch):
+    monkeypatch.setattr("aligncap.speech.features.load_features", lambda *_: pytest.fail("it reads features"))
+    adapted = AdaptedTeacher(tmp_path / "again.safetensors", tmp_path / "again.parquet")
+    inputs = more(AdaptationInputs, training_inputs, descriptions=None)
+    adapt_teacher(AdaptationSettings(TEACHER, LORA, Prompts(), 0, COMPUTE), inputs, adapted)
+    assert adapted.lora.read_bytes() == (tmp_path / "llm0.safetensors").read_bytes()
+
+
 def test_a_teacher_learns_from_descriptions_without_sound(tmp_path, training_inputs, tiny_llm, parents):
     row = {"utterance_id": "x#0", "source": "x", "caption": "A low and weary voice.", "clues": [], "p_act": ""}
     artifacts.write([row], tmp_path / "texts.parquet", "descriptions", "test")
@@ -109,13 +117,14 @@ def prefer(name, training, inputs, parent, pairs, logps, paths):
     train_preference(PreferenceSettings(name, training, 0, COMPUTE), read, paths)
 
 
-def align(folder, inputs, kd_weight, name, steps=4):
+def align(folder, inputs, kd_weight, name, steps=4, adapted=True):
     logits = {"tiny": folder / "teacher.parquet"}
-    cache_logits(TEACHER, inputs, folder / "llm0.safetensors", logits["tiny"])
+    llm0 = folder / "llm0.safetensors" if adapted else None
+    cache_logits(TEACHER, inputs, llm0, logits["tiny"])
     paths = CheckpointPaths.of(folder / name)
     alignment = Alignment(kd_weight=kd_weight, steps=steps, batch_size=4, dev_every=2, dev_limit=2)
     settings = AlignmentSettings(name, alignment, ADAPTER, LORA, Prompts(), TEACHER, 0, COMPUTE, {})
-    warm, llm0 = folder / "warm.safetensors", folder / "llm0.safetensors"
+    warm = folder / "warm.safetensors"
     files = {"teacher_responses": {}, "warm_start": warm, "tagger": warm, "teacher_lora": llm0}
     train_alignment(settings, more(AlignmentInputs, inputs, teacher_logits=logits if kd_weight else {}, **files), paths)
     return paths
@@ -161,6 +170,8 @@ def test_a_teacher_that_knows_less_than_its_student_is_named(parents, training_i
     assert told.startswith("long: on dev clips the teacher's loss is") and "teacher.adaptation.steps" in told
     align(parents, training_inputs, 0.0, "sft", steps=60)
     assert caplog.text.count("distillation pulls") == 1, "plain fine-tuning has no teacher"
+    align(parents, training_inputs, 0.1, "bare", steps=60, adapted=False)
+    assert caplog.messages[-1].startswith("bare: ") and caplog.messages[-1].endswith("set teacher.adapt: true")
 
 
 def test_only_lora_and_adapter_move_in_alignment(parents, training_inputs, tiny_llm, monkeypatch):
@@ -342,3 +353,35 @@ def test_clues_are_withheld_from_the_student_alone_and_in_training_alone(trainin
     assert set(drawn) == {told, untold} and told != untold
     assert 4 <= drawn.count(untold) <= 20, "a share of 0.3 of 40 steps"
     assert set(losses(items, "dev", 0.3)) == {told}
+
+
+def test_the_teacher_reads_the_clues_that_the_config_names(tmp_path, training_inputs, tiny_llm):
+    rows = artifacts.read_rows(training_inputs.gold["tiny"], "clues")
+    other = tmp_path / "other.parquet"
+    artifacts.write([row | {"p_act": "Emotion: neutral."} for row in rows], other, "clues", "test")
+    changed = replace(training_inputs, predicted={"tiny": other})
+
+    def logits(clues, inputs):
+        cache_logits(TEACHER.model_copy(update={"clues": clues}), inputs, None, tmp_path / "out.parquet")
+        return artifacts.read_rows(tmp_path / "out.parquet", "teacher_logits")
+
+    assert logits("gold", changed) == logits("gold", training_inputs) != logits("predicted", changed)
+
+
+def test_mixup_hears_another_clip_of_the_same_gold_clues_in_training_alone(training_inputs, tiny_llm, monkeypatch):
+    model = build_model(model_folder(tiny_llm), Prompts(), LORA, COMPUTE, {})
+    model.add_lora(LORA)
+    model.add_adapter(ADAPTER.model_copy(update={"mixup": 0.4}), 2, 8)
+    examples = load_examples(training_inputs, ["align"])
+    draw = np.random.default_rng(0).normal
+    examples = [replace(e, features=draw(size=e.features.shape).astype(np.float16)) for e in examples]
+    items = caption_items(examples, model.response_ids)
+    heard, plain = [], model.speech
+    monkeypatch.setattr(model, "speech", lambda examples: heard.append(examples) or plain(examples))
+    task = AlignmentTask(model, items, items, Alignment(kd_weight=0.0), None, None, 0)
+    with torch.no_grad():
+        mixed, bare = (float(task.forward(split, range(len(items)))[0]) for split in ("train", "dev"))
+    own, others, _ = heard  # dev hears once
+    assert [e.gold_p_act for e in others] == [e.gold_p_act for e in own]
+    assert all(one.key != other.key for one, other in zip(own, others, strict=True))
+    assert mixed != pytest.approx(bare, rel=1e-5)

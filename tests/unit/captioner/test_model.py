@@ -14,7 +14,7 @@ from aligncap.captioner.generate import Sampling, generate
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.captioner.packing import Prompt
 from aligncap.config import AdapterSettings, Compute, Lora, Prompts
-from aligncap.errors import ModelError
+from aligncap.errors import ConfigError, ModelError
 from aligncap.models.sources import model_folder
 
 ADAPTER, LORA = AdapterSettings(width=16, heads=2, queries=2, layers=1), Lora(rank=2, alpha=4)
@@ -126,6 +126,13 @@ def test_a_nucleus_of_the_likeliest_tokens_is_that_of_the_whole_vocabulary(model
             monkeypatch.setattr("aligncap.captioner.generate.LIKELY", likely)
             said.append([s.token_ids for group in generate(model, prompts, 8, sampling) for s in group])
         assert all(own == said[0] for own in said)
+
+
+@pytest.mark.parametrize("wrap", ["add_lora", "merge_lora"])
+def test_targets_that_the_llm_lacks_are_named_with_those_that_it_has(tiny_llm, wrap):
+    made = CaptionModel(model_folder(tiny_llm), Prompts(), Compute(precision="fp32", device="cpu"))
+    with pytest.raises(ConfigError, match=r"lora\.targets: \['q_prj'\]: .* linear ones are .*q_proj"):
+        getattr(made, wrap)(LORA.model_copy(update={"targets": ("q_prj",)}), {})
 
 
 def test_merging_the_teacher_lora_equals_running_with_it(tiny_llm, model):

@@ -57,6 +57,10 @@ NEGATION = [
     ("The voice does not bear any anger.", None),
     ("She does not look angry at all, rather calm.", "neutral"),
     ("There is no effort and no anger in the voice.", None),
+    ("She is not yet angry.", None),
+    ("She is not yet afraid, just curious.", "surprised"),
+    ("The anger is gone.", None),
+    ("Joy is lacking in her voice.", None),
     ("There is no end of joy in the voice.", "happy"),
     ("He can't bear his anger.", "angry"),
     ("She does not know what to do with her anger.", "angry"),
@@ -173,6 +177,51 @@ READ = [  # found by a reader who tried sentences of the kind that people write
     ("He sounds neither bored nor amused.", None),
     ("She sounds neither calm nor excited.", None),
     ("He sounds neither angry nor happy.", "neutral"),
+    ("A sad voice lacking energy.", "sad"),
+    ("She is sad that he is gone.", "sad"),
+    ("He sounds worried about his missing child.", "fearful"),
+    ("He sounds frustrated at not being heard.", "angry"),
+    ("Her anger at not being heard is plain.", "angry"),
+    ("An angry voice lacking any warmth.", "angry"),
+    ("A barely audible voice full of sorrow.", "sad"),
+    ("He speaks without a pause in an angry tone.", "angry"),
+    ("A never-ending grief.", "sad"),
+    ("Her little voice is full of joy.", "happy"),
+    ("She is barely able to speak through her grief.", "sad"),
+    ("There is no joy in her sad voice.", "sad"),
+    ("She answers without hesitation in a cheerful tone.", "happy"),
+    ("An older man speaks in a loud voice.", None),
+    ("The intonation is dynamic, with occasional pauses.", None),
+    ("The speaker sounds uninterested.", "neutral"),
+    ("The speaker does not raise her voice, suggesting sadness or fatigue.", "sad"),
+    ("The speaker initially sounds cheerful, then becomes sad.", "sad"),
+    ("The mood shifts from a cheerful one to a sad one.", "sad"),
+    ("Her joy gives way to a quiet sadness.", "sad"),
+    ("She starts out happy and grows sad.", "sad"),
+    ("She is not angry - she is amused.", "happy"),
+    ("Not sad... more annoyed.", "angry"),
+    ("She doesnt sound happy.", None),
+    ("There is little variation in pitch and a calm tone.", "neutral"),
+    ("She is not happy and a bit sad.", "sad"),
+    ("Without any sign of anger the speaker sounds happy.", "happy"),
+    ("Despite the smile there is sadness in her voice.", "sad"),
+    ("She speaks with a sad smile.", "sad"),
+    ("She smiles sadly.", "sad"),
+    ("He puts strong stress on every word.", None),
+    ("He is losing his patience.", "angry"),
+    ("She is losing her composure.", None),
+    ("There is a barely perceptible sadness in her voice.", "sad"),
+    ("In spite of the bad news, she sounds relaxed.", "neutral"),
+    ("She is trying not to cry.", "sad"),
+    ("Spoken with minimal emotion.", "neutral"),
+    ("There is no emotion other than anger.", "angry"),
+    ("She is not in a happy mood.", None),
+    ("He talks in a low-spirited tone.", "sad"),
+    ("She is feeling low.", "sad"),
+    ("The speaker sounds less than enthusiastic.", None),
+    ("He sounds nothing short of furious.", "angry"),
+    ("A relaxed, stress-free voice.", "neutral"),
+    ("Her voice is surprisingly deep.", None),
 ]
 
 
@@ -303,3 +352,44 @@ def test_a_chinese_caption_without_its_grammar_is_one_line_that_says_what_to_ins
     monkeypatch.setattr(grammar, "entry_points", lambda **_: [])
     with pytest.raises(ConfigError, match=r"'zh', there is one for en; `pip install plugins/aligncap-zh`[^\n]*$"):
         parse_clues("愤怒", "zh")
+
+
+@pytest.mark.parametrize(
+    ("caption", "intensity"),
+    [
+        ("She speaks very quickly in an angry tone.", "normal"),
+        ("A slightly raised pitch conveying annoyance.", "normal"),
+        ("Very softly, she sounds sad.", "normal"),
+        ("There is no strong feeling in the voice.", "normal"),
+        ("A hint of quiet sadness.", "weak"),
+        ("A very sad, loud voice.", "strong"),
+    ],
+)
+def test_a_degree_belongs_to_the_clue_behind_it(caption, intensity):
+    clues = parse_clues(caption)
+    assert clues[0].kind == "emotion" and clues[0].intensity == intensity
+
+
+@pytest.mark.parametrize(
+    ("caption", "kind", "value"),
+    [
+        ("There is no particular emotion in this quiet voice.", "level", "low"),
+        ("Her voice barely rises above a whisper.", "level", "low"),
+        ("A hint of joy - the voice is loud.", "level", "high"),
+    ],
+)
+def test_what_the_voice_is_like_is_asserted(caption, kind, value):
+    assert [(c.lemma, c.negated) for c in parse_clues(caption) if c.kind == kind] == [(value, False)]
+
+
+@pytest.mark.parametrize(
+    ("caption", "kind"),
+    [
+        ("There is a faint hint of annoyance in her voice.", "level"),
+        ("It is clear that the speaker is frustrated.", "timbre"),
+        ("Thinly veiled contempt.", "timbre"),
+        ("She is reading out loud.", "level"),
+    ],
+)
+def test_a_word_of_another_meaning_says_nothing_of_the_voice(caption, kind):
+    assert [c for c in parse_clues(caption) if c.kind == kind] == []

@@ -89,6 +89,8 @@ def test_swap_without_a_clue_is_none():
 def test_swap_is_drawn_from_the_generator():
     caption = "A sad, slow, quiet voice."
     assert swap_clue(caption, random.Random(3)) == swap_clue(caption, random.Random(3))
+    drawn = {swap_clue(caption, random.Random(seed)) for seed in range(60)}
+    assert len({dominant_emotion(text) for text in drawn}) > 3 and any("sad" in text for text in drawn)
 
 
 def test_semantic_ids_are_cut_and_carry_no_special_tokens():

@@ -146,6 +146,21 @@ def test_win_rates_by_hand(tmp_path, evaluations):
     assert "| win rate\u00a0↑ |" in outs.md.read_text()
 
 
+def test_a_seed_has_its_own_number_of_judged_clips_and_one_without_any_takes_no_other_away(tmp_path, evaluations):
+    def judged(folder, later):
+        scores = {"tag_template": [3.0] * COUNT, "sft": [None] + [4.0] * (COUNT - 1), "sft@1": later}
+        return {
+            (name, "demo"): write_judged(tmp_path / f"{folder}/{name}.parquet", own) for name, own in scores.items()
+        }
+
+    table = Table(systems=("tag_template", "sft"), against="tag_template")
+    some = comparison(tmp_path, "table4", table, evaluations, judged("some", [None] * 5 + [4.0] * (COUNT - 5)))
+    counts = {name: by_metric(some.parquet, name)["win_rate"]["n"] for name in ("sft", "sft@0", "sft@1")}
+    assert counts == {"sft": COUNT - 5, "sft@0": COUNT - 1, "sft@1": COUNT - 5}
+    none = comparison(tmp_path, "table4", table, evaluations, judged("none", [None] * COUNT))
+    assert by_metric(none.parquet, "sft")["win_rate"]["n"] == COUNT - 1
+
+
 def test_scores_of_two_judges_or_of_other_utterances_are_refused(tmp_path, evaluations):
     table = Table(systems=("tag_template", "sft"), against="sft")
     short = {("tag_template", "demo"): write_judged(tmp_path / "short.parquet", [1.0] * 3)}

@@ -92,6 +92,7 @@ def test_nothing_known_gives_no_figure():
         ("The speaker sounds angry.", 1, 0.0),
         ("Not angry.", 1, 1.0),
         ("Speaking fast.", 1, 1.0),
+        ("Not angry, speaking loudly.", 2, 1 / 2),
         ("Slightly angry, and quiet.", 2, 1 / 2),  # the degree is a hallucination, and part of its emotion here
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from aligncap import artifacts
 from aligncap.captioner.checkpoint import CheckpointPaths, save_checkpoint
 from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.config import AdapterSettings, Compute, Lora, Prompts, Representations
+from aligncap.errors import ArtifactError
 from aligncap.evaluation.figures.representations import RepresentationInputs, collect_representations
 from aligncap.models.sources import model_folder
 
@@ -30,6 +33,17 @@ def checkpoint(folder, llm, seed) -> CheckpointPaths:
     paths = CheckpointPaths.of(folder)
     save_checkpoint(paths, model, {}, {}, system)
     return paths
+
+
+def test_one_dev_clip_is_too_few_to_compare(tmp_path, training_inputs, tiny_llm):
+    rows = artifacts.read_rows(training_inputs.plan, "plan")
+    dev = [row for row in rows if row["role"] == "dev"]
+    artifacts.write([row for row in rows if row not in dev[1:]], tmp_path / "plan", "plan", "test")
+    paths = checkpoint(tmp_path / "system", tiny_llm, 1)
+    inputs = more(RepresentationInputs, replace(training_inputs, plan=tmp_path / "plan"), checkpoint=paths)
+    compute = Compute(precision="fp32", device="cpu", threads=1)
+    with pytest.raises(ArtifactError, match=r"there are 1; raise splits\.dev"):
+        collect_representations(Representations(probe="The speaker"), compute, inputs, tmp_path / "out.parquet")
 
 
 @pytest.fixture

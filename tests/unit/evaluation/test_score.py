@@ -145,6 +145,17 @@ def test_clusters_are_sessions_where_there_are_ten(tmp_path):
     assert clusters(tmp_path / "nine", 9) == set(REFERENCES.values())
 
 
+def test_only_sessions_of_clips_that_are_scored_are_counted(tmp_path):
+    paths = _gold(write_corpus(tmp_path / "two of ten", 20, 10))
+    rows = artifacts.read_rows(paths[0], "labels")
+    session = {row["utterance_id"]: row["session"] for row in artifacts.read_rows(paths[4], "audio")}
+    kept = [row for row in rows if session[row["utterance_id"]] in ("s0", "s1")]
+    artifacts.write_rows(kept, paths[0], "labels", "test", {})
+    gold = read_gold(*paths)
+    assert len(gold.ids) == len(kept) < len(rows)
+    assert set(gold.cluster.values()) <= set(REFERENCES.values()), "two sessions are no bootstrap"
+
+
 def test_derangement_leaves_nothing_in_place():
     generator = np.random.default_rng(0)
     orders = [tuple(derangement(4, generator)) for _ in range(300)]

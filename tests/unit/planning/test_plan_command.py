@@ -71,6 +71,15 @@ def test_figures_follow_from_what_is_assumed_and_from_the_card(computed) -> None
     assert sum(own["seconds"] for own in slow["stages"]) > 10 * hours[1]
 
 
+def test_steps_are_of_stages_that_the_experiment_has(computed, tmp_path: Path) -> None:
+    for changes in ("systems: {kd: null, aligncap: null}", "teacher: {live: true}", ""):
+        (tmp_path / "less.yaml").write_text(changes or "experiment: same\n")
+        found = computed(str(tmp_path / "less.yaml"))
+        stages = {own["stage"] for own in found["stages"]}
+        assert {own["stage"] for own in found["steps"]} <= stages
+        assert ("teacher_logits" in stages) == (changes == "")
+
+
 def test_systems_their_seeds_and_judges_are_those_of_the_configuration(computed, tmp_path: Path) -> None:
     found = computed(PAPER)
     jobs = {(own["stage"], own["of"]): own["jobs"] for own in found["stages"]}

@@ -21,7 +21,7 @@ class Reply:
     """What the server does with one request.
 
     Args:
-        body: text of the reply.
+        body: text or bytes of the reply.
         status: of the reply.
         headers: further ones.
         sleep: seconds before it, as a server that is too slow.
@@ -29,7 +29,8 @@ class Reply:
     """
 
     def __init__(self, body, status=200, headers=None, sleep=0.0, announced=None):
-        self.body, self.status, self.headers, self.sleep = body.encode(), status, headers or {}, sleep
+        self.body = body if isinstance(body, bytes) else body.encode()
+        self.status, self.headers, self.sleep = status, headers or {}, sleep
         self.announced = announced or len(self.body)
 
 

@@ -51,6 +51,7 @@ def test_scores_are_averaged_over_people(tmp_path, suffix):
     assert (opinions[0].factuality, opinions[0].faithfulness) == (4.5, 4.5)
     assert opinions[0].rationale == "2 answers; sounds right"
     assert (opinions[1].factuality, opinions[1].faithfulness, opinions[1].overall) == (2, None, None)
+    assert opinions[1].rationale == "unscored: nobody was asked about faithfulness"
     assert (opinions[2].overall, opinions[2].rationale) == (None, "unscored: nobody was asked")
 
 

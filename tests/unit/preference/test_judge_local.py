@@ -103,6 +103,12 @@ def test_a_caption_is_scored_the_same_alone_and_among_others(model):
     assert [o.faithfulness for o in backwards] == pytest.approx([o.faithfulness for o in together[::-1]], abs=1e-4)
 
 
+def test_a_prompt_longer_than_the_judges_window_names_the_judge(model, monkeypatch):
+    monkeypatch.setattr("aligncap.captioner.model._sliding_window", lambda _: 100)
+    with pytest.raises(ModelError, match=r"models\.judge: the scoring prompt has \d+ tokens .* takes 100; choose one"):
+        local.score(JUDGE, CPU, items(1), model)
+
+
 def test_bf16_is_near(model):
     own = items(3)
     near = local.score(JUDGE, Compute(device="cpu", threads=1, precision="bf16"), own, model)

@@ -77,7 +77,8 @@ TROUBLES = {
     "half a body": Reply(completion(GOOD)[:40], announced=len(completion(GOOD))),
     "truncated JSON": Reply(completion(GOOD)[:40]),
     "other JSON": Reply('{"object": "error"}'),
-    "no text": Reply("\xff\xfe"),
+    "no text": Reply(b'{"choices": "\xff"}'),
+    **{str(status): Reply("", status) for status in (408, 409, 425)},
     "a list": Reply("[]"),
 }
 

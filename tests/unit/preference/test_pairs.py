@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from aligncap import artifacts
+from aligncap.clues.hallucination_checks import Truth
 from aligncap.config import Pairs
 from aligncap.errors import ArtifactError
 from aligncap.preference import pairs as module
-from aligncap.preference.pairs import PairInputs, PairSettings, build_pairs, dev_utterances
+from aligncap.preference.facts import ClipFacts
+from aligncap.preference.pairs import PairInputs, PairSettings, build_pairs, dev_utterances, rate
 
 SAD, HAPPY, LOUD = "The speaker sounds sad.", "The speaker sounds happy.", "The speaker sounds sad and loud."
 WAR = "The speaker sounds sad because of the war."
@@ -250,6 +252,13 @@ def test_kinds_are_built_apart(build):
     assert {row["kind"] for row in build(captions, **only)} == {"factuality"}
 
 
+def test_a_kind_of_clue_is_wrong_once_however_often_it_is_said():
+    facts = ClipFacts(Truth("sad", level="low"), (), "", ())
+    said = {"caption": "A loud voice, not a quiet one.", "factuality": 5.0, "faithfulness": 5.0, "finished": True}
+    rated = rate(said, facts, Pairs(wrong_clue_penalty=1.5))
+    assert (rated["wrong"], rated["points"]["factuality"]) == (1, 3.5)
+
+
 def test_an_uncertain_caption_beats_a_wrong_one_that_says_more(build):
     """The judge pays a wrong emotion for its supported clues; a penalty for what is wrong turns the order round."""
     captions = {"u0": [(UNSURE, 2.5, 5, True), ("The speaker sounds happy, with a quiet voice.", 2.5, 5, True)]}
@@ -296,12 +305,13 @@ def test_the_limit_keeps_the_shares_as_far_as_there_are_enough(build):
 
 
 def test_notes_count_the_kinds(build, tmp_path):
-    build({"u0": [(SAD, 5, 5, True), (HAPPY, 1, 5, True)], "u1": [(SAD, 5, 5, True)]}, hard_negatives="fallback")
+    rows = build({"u0": [(SAD, 5, 5, True), (HAPPY, 1, 5, True)], "u1": [(SAD, 5, 5, True)]}, hard_negatives="fallback")
+    longer = [len(row["chosen_ids"]) - len(row["rejected_ids"]) for row in rows]
     notes = artifacts.read_notes(tmp_path / "pairs", "preference_pairs")
     assert notes["kinds"]["factuality"] == {
         "pairs": 2,
         "swaps": 1,
-        "tokens": notes["kinds"]["factuality"]["tokens"],
+        "tokens": pytest.approx(sum(longer) / len(longer), abs=1e-4),
         "margin": 4,
         "vocal": 0,
         "wrong": -1,

@@ -81,6 +81,12 @@ def optimise(tmp_path, training_inputs, tiny_llm, pairs):
     return run
 
 
+def test_training_stops_where_chosen_captions_fall_below_the_limit(optimise, parent):
+    stopped, _ = optimise("stopped", parent, stop_below=10.0)  # any gain is below it
+    whole, _ = optimise("whole", parent, stop_below=-99.0)
+    assert (max(step for _, _, step in stopped), max(step for _, _, step in whole)) == (3, STEPS)
+
+
 def test_every_loss_takes_the_same_steps_on_the_same_batches(optimise, parent):
     first = set()
     for name in ("dpo", "ipo", "simpo", "orpo", "kto", "nll"):

@@ -6,6 +6,7 @@ import re
 import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ import soundfile
 from tiny_checkpoint import COMPUTE
 
 import aligncap
-from aligncap import Captioner, pipeline
+from aligncap import Captioner, artifacts, pipeline
 from aligncap.config import Transcripts
 from aligncap.errors import AudioError, ModelError
+from aligncap.serving.sharing import model_card
 
 
 def test_a_clip_in_a_batch_gets_the_caption_that_it_gets_alone(captioner, folder):
@@ -84,6 +86,31 @@ def test_what_is_saved_captions_the_same_elsewhere_and_says_what_it_is_not_for(
     assert json.loads((place / "config.json").read_text())["model_type"] == "aligncap"
     with pytest.raises(ModelError, match="is there already"):
         captioner.save(place)
+
+
+def test_the_card_has_the_figures_of_the_checkpoints_own_seed(checkpoint, tmp_path):
+    system = json.loads((checkpoint / "system.json").read_text(encoding="utf-8")) | {"seed": 1, "system": "kd@1"}
+    table = tmp_path / "tables/zero_shot.parquet"
+
+    def card(values):
+        rows = [
+            {"system": name, "corpus": "x", "metric": "coverage", "value": v, "ci_low": 0.0, "ci_high": 1.0, "n": 9}
+            for name, v in values.items()
+        ]
+        artifacts.write(rows, table, "table", "zero_shot_table", {"marks": {}})
+        return model_card(tmp_path / "checkpoints/kd@1", system, "tiny/kd@1")
+
+    told = card({"kd": 0.123, "kd@0": 0.234, "kd@1": 0.345})
+    assert "| 0.345 |" in told and "0.123" not in told and "0.234" not in told
+    system = system | {"system": "kd", "seed": 0}
+    assert "| 0.234 |" in card({"kd": 0.123, "kd@0": 0.234, "kd@1": 0.345})
+    assert "| 0.123 |" in card({"kd": 0.123}), "one seed has the only row"
+
+
+def test_a_card_can_be_written_wherever_the_checkpoint_lies(checkpoint):
+    system = json.loads((checkpoint / "system.json").read_text(encoding="utf-8")) | {"corpora": ["emosec_rest"]}
+    told = model_card(Path("/model"), system, "tiny/kd")
+    assert "| emosec_rest | not stated" in told and "No figures lay beside the checkpoint" in told
 
 
 def test_a_saved_folder_without_base_models_says_where_they_may_lie(captioner, tmp_path, monkeypatch):

@@ -319,3 +319,14 @@ def test_a_shell_is_given_its_completion(run, monkeypatch):
     monkeypatch.setenv("COMP_WORDS", "aligncap ex")
     monkeypatch.setenv("COMP_CWORD", "1")
     assert "explain" in run()[1]
+
+
+def test_score_reads_the_columns_that_are_named(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ALIGNCAP_MODELS", raising=False)
+    Path("refs.csv").write_text("clip,human\na,A sad voice.\nb,She is angry.\n", encoding="utf-8")
+    Path("kd.csv").write_text("file,said\na,Sounds sad.\nb,Sounds angry.\n", encoding="utf-8")
+    named = ["--id-column", "file", "--caption-column", "said"]
+    named += ["--reference-id-column", "clip", "--reference-column", "human"]
+    code, printed, _ = run("score", "kd.csv", "-r", "refs.csv", "--no-meteor", "--resamples", 20, "--json", *named)
+    assert code == 0 and json.loads(printed)["kd"]["figures"]["emotion_agreement"]["value"] == 1

@@ -105,6 +105,8 @@ def test_a_file_comes_once_it_has_stopped_growing_and_again_when_it_changed(tmp_
 def test_shortest_first(folder):
     files = find_files([str(folder)])[0]
     assert [path.name for path in by_length(files)] == ["e.wav", "a.wav", "c.wav", "b.wav", "d.WAV"]
+    sides = [Path(f"{path}#left") for path in files]
+    assert [path.name[0] for path in by_length(sides)] == ["e", "a", "c", "b", "d"]
 
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.csv", "t.parquet"])

@@ -111,6 +111,15 @@ def test_captions_that_are_missing_are_an_error_unless_asked_for(nowhere):
         score_captions({**CAPTIONS, "x": "Sad."}, REFERENCES)
 
 
+def test_sessions_without_a_caption_are_no_clusters(nowhere):
+    rows = [f"{clip}{n},Sad in clip {clip}{n}.,s{n}\n" for n in range(10) for clip in "abcd"]
+    (nowhere / "refs.csv").write_text("id,caption,session\n" + "".join(rows), encoding="utf-8")
+    said = {"a0": "Sad.", "b0": "Angry.", "c0": "Happy.", "d0": "Sad."}
+    figure = score_captions(said, nowhere / "refs.csv", partial=True, evaluation=QUICK).figures["emotion_agreement"]
+    assert (figure["value"], figure["n"]) == (0.5, 4)
+    assert figure["ci_low"] < figure["ci_high"], "drawing the only session again and again tells nothing"
+
+
 def test_a_second_caption_of_a_clip_and_an_unknown_label_are_named(nowhere):
     (nowhere / "said.csv").write_text("id,caption\na,Sad.\na,Angry.\n", encoding="utf-8")
     with pytest.raises(CorpusError, match="line 3: a second caption of 'a'"):

@@ -13,6 +13,17 @@ let question = null;
 let plays = 0;
 let busy = false;
 
+// A browser may keep nothing, or refuse to be asked: the page alone remembers then.
+function kept(key) {
+  try { return localStorage.getItem(key); } catch { return null; }
+}
+
+function keep(key, value) {
+  try {
+    if (value === null) localStorage.removeItem(key); else localStorage.setItem(key, value);
+  } catch { /* nothing is kept */ }
+}
+
 function problem(text) {
   find("problem").textContent = text;
   find("problem").hidden = !text;
@@ -26,7 +37,7 @@ async function ask(path, body) {
   } catch {
     throw new Error("The server cannot be reached. Your last answer may be missing; reload the page when it is back.");
   }
-  const found = await response.json();
+  const found = await response.json().catch(() => ({})); // a server that broke down answers no JSON
   if (!response.ok) throw new Error(typeof found.detail === "string" ? found.detail : "The server did not accept this.");
   return found;
 }
@@ -105,7 +116,7 @@ async function enter(name) {
   annotator = name;
   try {
     const state = await ask(`/v1/question?${new URLSearchParams({ annotator })}`);
-    localStorage.setItem(NAME, annotator);
+    keep(NAME, annotator);
     problem("");
     find("welcome").hidden = true;
     find("who").hidden = false;
@@ -132,13 +143,13 @@ find("play").addEventListener("click", toggle);
 for (const button of answers) button.addEventListener("click", () => answer(button.dataset.choice));
 find("back").addEventListener("click", back);
 find("reopen").addEventListener("click", back);
-find("leave").addEventListener("click", () => { localStorage.removeItem(NAME); find("annotator").value = ""; welcome(); });
+find("leave").addEventListener("click", () => { keep(NAME, null); find("annotator").value = ""; welcome(); });
 find("welcome").addEventListener("submit", (event) => {
   event.preventDefault();
   enter(find("annotator").value.trim());
 });
-find("keys").checked = localStorage.getItem(KEYS) !== "off";
-find("keys").addEventListener("change", () => localStorage.setItem(KEYS, find("keys").checked ? "on" : "off"));
+find("keys").checked = kept(KEYS) !== "off";
+find("keys").addEventListener("change", () => keep(KEYS, find("keys").checked ? "on" : "off"));
 
 document.addEventListener("keydown", (event) => {
   if (!question || !find("keys").checked || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -148,5 +159,5 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Backspace" && !find("back").disabled) back();
 });
 
-const known = localStorage.getItem(NAME);
+const known = kept(NAME);
 if (known) enter(known); else welcome();

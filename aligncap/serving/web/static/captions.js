@@ -242,7 +242,7 @@ function wire() {
   }
   page.clear.addEventListener("click", () => {
     cleared += 1;
-    localStorage.removeItem(HISTORY);
+    try { localStorage.removeItem(HISTORY); } catch { /* nothing was kept */ }
     page.results.replaceChildren();
     listed();
     say("History cleared");

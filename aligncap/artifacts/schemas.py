@@ -253,7 +253,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             field("rejected_id", TEXT, "candidate"),
             field("chosen_ids", IDS, "token ids, trained on as they are"),
             field("rejected_ids", IDS, "token ids, trained on as they are"),
-            field("margin", F64, "difference of the kind's scores; 0 where no judge saw the rejected one", unit="points"),
+            field("margin", F64, "difference of the kind's scores; 0 where no judge saw the rejected", unit="points"),
             field("role", TEXT, "train or dev"),
         ]
     ),

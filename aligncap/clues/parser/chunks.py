@@ -203,7 +203,7 @@ def _scales(tokens: Sequence[Token], emotions: Sequence[Mention], taken: set[int
             continue  # "higher than usual"
         if (token.text == "even" and token.pos != "ADJ") or (token.text == "little" and not _measures_next(tokens, at)):
             continue  # "even higher", "little change in pitch"
-        for kind, value, noun in _dimensions(tokens, at, scale):
+        for kind, value, noun in _dimensions(tokens, at, scale, taken):
             first, last = (at, at + 1) if abs(noun - at) > 1 else (min(at, noun), max(at, noun) + 1)
             found.append(_mention(Entry(kind, value), tokens, first, last))
     return found
@@ -221,16 +221,30 @@ def _is_about_emotion(tokens: Sequence[Token], at: int, emotions: Sequence[Menti
     for i in range(at + 1, min(at + 1 + WINDOW, len(tokens))):
         if tokens[i].text in nouns or tokens[i].text in JOINTS:
             return False
-        if any(m.start <= i < m.end for m in emotions):
+        # "a deep sorrow", but "a deep, calm voice"
+        if any(m.start <= i < m.end and (m.pos == "NOUN" or tokens[at].lemma != "deep") for m in emotions):
             return True
     return False
 
 
-def _dimensions(tokens: Sequence[Token], at: int, scale: str) -> list[tuple[str, str, int]]:
+def _series_end(tokens: Sequence[Token], at: int, end: int) -> int:
+    """Return the end of the segment of an adjective, or behind the noun of its series: "a deep, calm voice"."""
+    i = at + 1
+    while i < len(tokens) and (
+        tokens[i].text in (",", "and") or tokens[i].pos in ("ADJ", "ADV") or tokens[i].tag in ("VBG", "VBN")
+    ):
+        i += 1
+    named = i < len(tokens) and tokens[i].text in _VOICE | _TONE | _DIMENSION.keys()
+    return max(end, i + 1) if named and end < len(tokens) and tokens[end].text == "," else end
+
+
+def _dimensions(tokens: Sequence[Token], at: int, scale: str, taken: set[int]) -> list[tuple[str, str, int]]:
     """Return (kind, value, index) of the nearest dimension noun of a scale word, and of nouns coordinated with it."""
-    start, end = segment(tokens, at)
+    start, own = segment(tokens, at)
+    end = _series_end(tokens, at, own)
     text = tokens[at].text
-    near = [i for i in range(max(start, at - REACH), min(end, at + REACH + 1)) if tokens[i].text in _DIMENSION]
+    around = range(max(start, at - REACH), min(end, at + REACH + 1))
+    near = [i for i in around if tokens[i].text in _DIMENSION and (i < own or i not in taken)]
     nearest = min(near, key=lambda i: (_blocked(tokens, at, i), abs(i - at), i < at), default=None)
     if nearest is not None and not (_blocked(tokens, at, nearest) and _has_voice(tokens, start, at)):
         chosen = [nearest] + [i for i in near if i != nearest and _coordinated(tokens, nearest, i)]

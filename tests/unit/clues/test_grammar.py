@@ -376,6 +376,11 @@ def test_a_degree_belongs_to_the_clue_behind_it(caption, intensity):
         ("There is no particular emotion in this quiet voice.", "level", "low"),
         ("Her voice barely rises above a whisper.", "level", "low"),
         ("A hint of joy - the voice is loud.", "level", "high"),
+        ("He speaks in a deep, calm voice.", "pitch", "low"),
+        ("She talks in a low, sad voice.", "level", "low"),
+        ("With a raised, angry voice.", "level", "high"),
+        ("Speaking at a low, calm volume.", "level", "low"),
+        ("In a raised, low-pitched voice.", "pitch", "low"),
     ],
 )
 def test_what_the_voice_is_like_is_asserted(caption, kind, value):

@@ -31,6 +31,14 @@ def tiny_llm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return manifest
 
 
+@pytest.fixture(scope="session")
+def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Manifest of a random Whisper."""
+    manifest = tmp_path_factory.mktemp("models") / "tiny-whisper" / "manifest.json"
+    fetch_model(ModelSource(name="tiny-whisper", files=("random:whisper",)), manifest)
+    return manifest
+
+
 def features_of(emotion: str, number: int) -> np.ndarray:
     """Frames whose mean tells the emotion."""
     generator = np.random.default_rng(number)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from more_inputs import more
+from more_inputs import more, write_targets
 from safetensors.torch import load_file, save_file
 
 from aligncap import artifacts
@@ -107,12 +107,7 @@ def bench(tmp_path, monkeypatch, training_inputs, tiny_llm):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ALIGNCAP_TRACKING_URI", raising=False)
     config = config_of(SYSTEMS)
-    rows = [
-        {"utterance_id": r["utterance_id"], "corpus": "tiny", "kind": "emotion", "target": r["emotion"],
-         "labels": ["angry", "sad"], "probabilities": [0.5, 0.5]}
-        for r in artifacts.read_rows(training_inputs.references["tiny"], "labels")
-    ]  # fmt: skip
-    artifacts.write(rows, tmp_path / "targets.parquet", "tagger_predictions", "test")
+    write_targets(training_inputs, tmp_path / "targets.parquet")
     save_file({"w": torch.zeros(1)}, tmp_path / "tagger.safetensors")
     settings = AdaptationSettings(config.teacher, config.lora, config.prompts, 0, config.compute)
     adapted = AdaptedTeacher(tmp_path / "llm0.safetensors", tmp_path / "llm0.parquet")

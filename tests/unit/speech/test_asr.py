@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from aligncap.config import Compute, Corpus, ModelSource, Transcripts
+from aligncap.config import Compute, Corpus, Transcripts
 from aligncap.config.languages import ISO_639_1, LANGUAGES
 from aligncap.config.validation import validated
 from aligncap.corpora.espeak import Speech, speak_all
 from aligncap.errors import AudioError, ConfigError
-from aligncap.models.sources import fetch_model
 from aligncap.speech.asr import MAX_TOKENS, TOKENS_PER_SECOND, Encoding, Transcriber, Window, quietest
 from aligncap.speech.parallel import each_in_a_thread
 
@@ -28,13 +27,6 @@ needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="models/whisper-base h
 def tone(seconds: float, hertz: float = 220) -> np.ndarray:
     time = np.arange(round(16_000 * seconds)) / 16_000
     return (0.1 * np.sin(2 * np.pi * hertz * time)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory) -> Path:
-    manifest = tmp_path_factory.mktemp("models") / "tiny-whisper" / "manifest.json"
-    fetch_model(ModelSource(name="tiny-whisper", files=("random:whisper",)), manifest)
-    return manifest.parent
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +47,8 @@ def speaking(transcriber: Transcriber, monkeypatch, tokens_per_second: float) ->
 
 
 @pytest.mark.parametrize("beam_size", [1, 2])
-def test_a_repetition_ends_at_a_limit_that_follows_the_duration(tiny, monkeypatch, beam_size):
-    transcriber = Transcriber(tiny, COMPUTE, Transcripts(beam_size=beam_size, task="translate"))
+def test_a_repetition_ends_at_a_limit_that_follows_the_duration(tiny_whisper, monkeypatch, beam_size):
+    transcriber = Transcriber(tiny_whisper.parent, COMPUTE, Transcripts(beam_size=beam_size, task="translate"))
     windows = []
     write = transcriber.whisper.write
     monkeypatch.setattr(transcriber.whisper, "write", lambda *given: windows.append(write(*given)) or windows[-1])
@@ -66,8 +58,8 @@ def test_a_repetition_ends_at_a_limit_that_follows_the_duration(tiny, monkeypatc
     assert len(windows) == 2
 
 
-def test_a_text_that_reaches_whispers_limit_is_written_in_parts(tiny, monkeypatch):
-    transcriber = Transcriber(tiny, COMPUTE, Transcripts())
+def test_a_text_that_reaches_whispers_limit_is_written_in_parts(tiny_whisper, monkeypatch):
+    transcriber = Transcriber(tiny_whisper.parent, COMPUTE, Transcripts())
     calls = speaking(transcriber, monkeypatch, 10)
     samples = np.concatenate([tone(12.0), np.zeros(1600, np.float32), tone(12.0)])
     text, logprob = transcriber.transcribe(samples, "de")
@@ -77,9 +69,9 @@ def test_a_text_that_reaches_whispers_limit_is_written_in_parts(tiny, monkeypatc
 
 @pytest.mark.parametrize("tokens_per_second", [4, 1000])
 def test_no_window_is_longer_than_whisper_reads_and_none_of_a_long_clip_is_left_out(
-    tiny, monkeypatch, tokens_per_second
+    tiny_whisper, monkeypatch, tokens_per_second
 ):
-    transcriber = Transcriber(tiny, COMPUTE, Transcripts())
+    transcriber = Transcriber(tiny_whisper.parent, COMPUTE, Transcripts())
     calls = speaking(transcriber, monkeypatch, tokens_per_second)
     text, _ = transcriber.transcribe(tone(100.0), None)
     kept = [calls[int(number) - 1] for number in text.split()]
@@ -94,19 +86,19 @@ def test_the_cut_is_in_the_quietest_stretch_of_the_middle_third():
     assert 80_800 <= quietest(samples) <= 82_400
 
 
-def test_weights_in_half_precision_transcribe(tiny, tmp_path):
+def test_weights_in_half_precision_transcribe(tiny_whisper, tmp_path):
     """Whisper-large-v3 lies on the hub like that."""
     from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
-    WhisperForConditionalGeneration.from_pretrained(tiny).half().save_pretrained(tmp_path)
+    WhisperForConditionalGeneration.from_pretrained(tiny_whisper.parent).half().save_pretrained(tmp_path)
     for part in (AutoTokenizer, WhisperFeatureExtractor):
-        part.from_pretrained(tiny).save_pretrained(tmp_path)
+        part.from_pretrained(tiny_whisper.parent).save_pretrained(tmp_path)
     _, logprob = Transcriber(tmp_path, COMPUTE, Transcripts()).transcribe(tone(1.0), "de")
     assert logprob < 0
 
 
-def test_a_language_that_this_whisper_does_not_know_is_detected_and_told_once(tiny, monkeypatch, caplog):
-    transcriber = Transcriber(tiny, COMPUTE, Transcripts())
+def test_a_language_that_this_whisper_does_not_know_is_detected_and_told_once(tiny_whisper, monkeypatch, caplog):
+    transcriber = Transcriber(tiny_whisper.parent, COMPUTE, Transcripts())
     calls = speaking(transcriber, monkeypatch, 4)
     for _ in range(2):
         transcriber.transcribe(tone(0.5), "ja")
@@ -118,9 +110,9 @@ def test_a_language_that_this_whisper_does_not_know_is_detected_and_told_once(ti
 
 
 @pytest.mark.parametrize("code", ["eng", "EN", "english", "en-US", "xx", "jw", ""])
-def test_what_is_no_language_is_one_clear_line(tiny, code):
+def test_what_is_no_language_is_one_clear_line(tiny_whisper, code):
     with pytest.raises(AudioError, match=rf"^language: '{code}' is no ISO 639-1 code; .*leave it out[^\n]*$"):
-        Transcriber(tiny, COMPUTE, Transcripts()).transcribe(tone(0.5), code)
+        Transcriber(tiny_whisper.parent, COMPUTE, Transcripts()).transcribe(tone(0.5), code)
     with pytest.raises(ConfigError, match=f"language: '{code}' is no ISO 639-1 code"):
         validated(Corpus, {"adapter": "manifest", "role": "test", "root": "x.csv", "language": code})
 
@@ -266,8 +258,8 @@ def test_threads_write_the_same_texts():
     assert len(set(alone)) == 3
 
 
-def test_a_language_that_is_left_out_gets_no_text(tiny, monkeypatch):
-    transcriber = Transcriber(tiny, COMPUTE, Transcripts(leave_out=("am",)))
+def test_a_language_that_is_left_out_gets_no_text(tiny_whisper, monkeypatch):
+    transcriber = Transcriber(tiny_whisper.parent, COMPUTE, Transcripts(leave_out=("am",)))
     calls = speaking(transcriber, monkeypatch, 4)
     assert transcriber.transcribe(tone(1.0), "am") == ("", 0.0) and not calls
     assert transcriber.transcribe(tone(1.0), "de")[0] == "1"
@@ -275,16 +267,16 @@ def test_a_language_that_is_left_out_gets_no_text(tiny, monkeypatch):
     assert transcriber.transcribe(tone(1.0)) == ("", 0.0) and len(calls) == 1, "detected is as good as told"
 
 
-def test_a_whisper_of_english_alone_is_asked_for_no_language(tiny, tmp_path):
+def test_a_whisper_of_english_alone_is_asked_for_no_language(tiny_whisper, tmp_path):
     from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
 
-    model = WhisperForConditionalGeneration.from_pretrained(tiny)
+    model = WhisperForConditionalGeneration.from_pretrained(tiny_whisper.parent)
     model.generation_config.is_multilingual = False
     for name in ("lang_to_id", "task_to_id"):
         delattr(model.generation_config, name)
     model.save_pretrained(tmp_path)
     for part in (AutoTokenizer, WhisperFeatureExtractor):
-        part.from_pretrained(tiny).save_pretrained(tmp_path)
+        part.from_pretrained(tiny_whisper.parent).save_pretrained(tmp_path)
     transcriber = Transcriber(tmp_path, COMPUTE, Transcripts(task="transcribe"))
     for language in ("en", None):
         assert transcriber.transcribe(tone(1.0), language)[1] < 0

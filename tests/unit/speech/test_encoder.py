@@ -8,22 +8,15 @@ import torch
 from audio_rows import audio_row
 
 from aligncap import artifacts
-from aligncap.config import Compute, Features, ModelSource, Transcripts
+from aligncap.config import Compute, Features, Transcripts
 from aligncap.errors import CorpusError, ModelError
-from aligncap.models.sources import fetch_model, model_folder
+from aligncap.models.sources import model_folder
 from aligncap.speech.alone import at_one_level
 from aligncap.speech.asr import TranscriptInputs, TranscriptSettings, write_transcripts
 from aligncap.speech.encoder import load_encoder
 from aligncap.speech.features import extract_features, load_features, pool_layers
 
 REAL = Path(__file__).parents[3] / "models" / "whisper-base"
-
-
-@pytest.fixture(scope="module")
-def whisper(tmp_path_factory) -> Path:
-    manifest = tmp_path_factory.mktemp("models") / "tiny-whisper" / "manifest.json"
-    fetch_model(ModelSource(name="tiny-whisper", files=("random:whisper",)), manifest)
-    return manifest
 
 
 def tone(seconds: float) -> np.ndarray:
@@ -44,8 +37,8 @@ def audio(tmp_path):
     return tmp_path / "audio.parquet"
 
 
-def test_only_real_frames_come_out(whisper):
-    encoder = load_encoder(model_folder(whisper), torch.device("cpu"))
+def test_only_real_frames_come_out(tiny_whisper):
+    encoder = load_encoder(model_folder(tiny_whisper), torch.device("cpu"))
     assert encoder.encode(tone(1.0)).shape == (4, 50, 32)
     assert encoder.encode(tone(31.0)).shape == (4, 1550, 32), "longer than a window"
 
@@ -58,12 +51,12 @@ def test_pooling_averages_real_frames_only():
         pool_layers(states, Features(layers=(3,)))
 
 
-def test_features_are_stored_and_read_as_they_are(whisper, audio, tmp_path):
+def test_features_are_stored_and_read_as_they_are(tiny_whisper, audio, tmp_path):
     out = tmp_path / "features.parquet"
     config = Features(layers=(0, 2), pool=4)
-    extract_features(config, Compute(precision="fp32", device="cpu", threads=1), audio, whisper, out)
+    extract_features(config, Compute(precision="fp32", device="cpu", threads=1), audio, tiny_whisper, out)
     features = load_features(out)
-    encoder = load_encoder(model_folder(whisper), torch.device("cpu"))
+    encoder = load_encoder(model_folder(tiny_whisper), torch.device("cpu"))
     assert {name: array.shape for name, array in features.items()} == {"u0": (2, 7, 32), "u1": (2, 17, 32)}
     import soundfile
 
@@ -71,7 +64,7 @@ def test_features_are_stored_and_read_as_they_are(whisper, audio, tmp_path):
     np.testing.assert_array_equal(features["u1"], pool_layers(encoder.encode(at_one_level(samples)), config))
 
 
-def test_transcripts_are_the_corpus_own_or_asr_never_a_test_corpus_own(whisper, audio, tmp_path, caplog):
+def test_transcripts_are_the_corpus_own_or_asr_never_a_test_corpus_own(tiny_whisper, audio, tmp_path, caplog):
     labels = [
         dict(utterance_id=f"u{i}", captions=[], caption_group=None, emotion=None, intensity=None, valence=None,
              arousal=None, transcript=text)
@@ -81,7 +74,7 @@ def test_transcripts_are_the_corpus_own_or_asr_never_a_test_corpus_own(whisper, 
     artifacts.write(labels, tmp_path / "labels.parquet", "labels", "test")
     write_transcripts(
         TranscriptSettings(Transcripts(), "train", compute),
-        TranscriptInputs(audio, tmp_path / "labels.parquet", whisper),
+        TranscriptInputs(audio, tmp_path / "labels.parquet", tiny_whisper),
         out,
     )
     table = artifacts.read(out, "transcripts")
@@ -99,10 +92,12 @@ def test_transcripts_are_the_corpus_own_or_asr_never_a_test_corpus_own(whisper, 
     with pytest.raises(CorpusError, match="may not be read"):
         write_transcripts(
             TranscriptSettings(Transcripts(), "test", compute),
-            TranscriptInputs(audio, tmp_path / "labels.parquet", whisper),
+            TranscriptInputs(audio, tmp_path / "labels.parquet", tiny_whisper),
             out,
         )
-    write_transcripts(TranscriptSettings(Transcripts(), "test", compute), TranscriptInputs(audio, None, whisper), out)
+    write_transcripts(
+        TranscriptSettings(Transcripts(), "test", compute), TranscriptInputs(audio, None, tiny_whisper), out
+    )
     table = artifacts.read(out, "transcripts")
     assert table.source.tolist() == ["asr", "asr"] and (table.avg_logprob < 0).all()
 

@@ -8,9 +8,8 @@ import torch
 from audio_rows import audio_row
 
 from aligncap import artifacts
-from aligncap.config import Compute, Features, ModelSource
+from aligncap.config import Compute, Features
 from aligncap.errors import ArtifactError, ModelError
-from aligncap.models.sources import fetch_model
 from aligncap.speech import features
 from aligncap.speech.encoder import load_encoder
 
@@ -19,13 +18,6 @@ CPU = torch.device("cpu")
 
 def noise(seconds: float, seed: int) -> np.ndarray:
     return (0.1 * np.random.default_rng(seed).normal(size=int(16_000 * seconds))).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def whisper(tmp_path_factory) -> Path:
-    manifest = tmp_path_factory.mktemp("models") / "tiny-whisper" / "manifest.json"
-    fetch_model(ModelSource(name="tiny-whisper", files=("random:whisper",)), manifest)
-    return manifest
 
 
 def write_audio(folder: Path, clips: dict[str, np.ndarray]) -> Path:
@@ -39,28 +31,30 @@ def write_audio(folder: Path, clips: dict[str, np.ndarray]) -> Path:
     return folder / "audio.parquet"
 
 
-def test_a_clip_does_not_depend_on_its_neighbours(whisper, tmp_path):
+def test_a_clip_does_not_depend_on_its_neighbours(tiny_whisper, tmp_path):
     clips = {f"u{i}": noise(0.3 + 0.4 * i, i) for i in range(5)}
     config, compute = Features(layers=(1, 3), pool=4), Compute(precision="fp32", device="cpu", threads=1)
     audio = write_audio(tmp_path, clips)
-    features.extract_features(config, compute, audio, whisper, tmp_path / "whole.parquet")
+    features.extract_features(config, compute, audio, tiny_whisper, tmp_path / "whole.parquet")
     (tmp_path / "alone").mkdir()
     alone = write_audio(tmp_path / "alone", {"u3": clips["u3"]})
-    features.extract_features(config, compute, alone, whisper, tmp_path / "alone.parquet")
+    features.extract_features(config, compute, alone, tiny_whisper, tmp_path / "alone.parquet")
     whole = features.load_features(tmp_path / "whole.parquet")
     assert list(whole) == list(clips)
     np.testing.assert_array_equal(features.load_features(tmp_path / "alone.parquet")["u3"], whole["u3"])
 
 
-def test_whisper_equals_transformers_own_forward_on_thirty_seconds(whisper):
+def test_whisper_equals_transformers_own_forward_on_thirty_seconds(tiny_whisper):
     from transformers import WhisperFeatureExtractor, WhisperModel
 
     samples = noise(30.0, 0)
     mel = WhisperFeatureExtractor(feature_size=80)(samples, sampling_rate=16_000, return_tensors="pt").input_features
     with torch.no_grad():
-        model = WhisperModel.from_pretrained(whisper.parent).eval()
+        model = WhisperModel.from_pretrained(tiny_whisper.parent).eval()
         want = model.encoder(mel, output_hidden_states=True).hidden_states
-    torch.testing.assert_close(load_encoder(whisper.parent, CPU).encode(samples), torch.cat(want), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        load_encoder(tiny_whisper.parent, CPU).encode(samples), torch.cat(want), atol=1e-5, rtol=1e-5
+    )
 
 
 def test_an_encoder_of_another_family_goes_through_its_hidden_states(tmp_path):
@@ -81,14 +75,14 @@ def test_a_folder_that_is_no_encoder_is_named(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_weights_that_do_not_fill_the_encoder_are_refused(whisper, tmp_path):
+def test_weights_that_do_not_fill_the_encoder_are_refused(tiny_whisper, tmp_path):
     from safetensors.torch import load_file, save_file
 
-    tensors = load_file(whisper.parent / "model.safetensors")
+    tensors = load_file(tiny_whisper.parent / "model.safetensors")
     name = next(n for n in tensors if n.endswith("encoder.conv2.weight"))
     del tensors[name]
     save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    (tmp_path / "config.json").write_bytes((whisper.parent / "config.json").read_bytes())
+    (tmp_path / "config.json").write_bytes((tiny_whisper.parent / "config.json").read_bytes())
     with pytest.raises(ModelError, match="lacks 1 weights"):
         load_encoder(tmp_path, CPU)
 

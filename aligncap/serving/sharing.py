@@ -134,7 +134,7 @@ def model_card(folder: Path, system: dict[str, Any], name: str, command: str | N
 
 def _of_experiment(folder: Path, file: str) -> Path:
     """Return a file of the experiment in which a checkpoint lies; elsewhere there is no file of that name."""
-    return folder.resolve() / ".." / ".." / file
+    return folder.resolve().parent.parent / file
 
 
 def _run(folder: Path) -> dict[str, Any]:

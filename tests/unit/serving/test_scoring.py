@@ -243,7 +243,7 @@ def test_two_recordings_never_become_one(nowhere):
 def test_what_is_measured_is_read_in_other_words_too(nowhere, column, cell, value):
     Path("refs.csv").write_text(f"id,caption,{column}\na,Sad.,{cell}\n", encoding="utf-8")
     rows, _ = read_told(Path("refs.csv"), Columns())
-    assert getattr(scoring._gold(rows, "en").truth["a"], column) == value
+    assert getattr(scoring._gold(rows, "en", {}).truth["a"], column) == value
 
 
 @pytest.mark.parametrize(

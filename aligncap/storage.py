@@ -114,6 +114,20 @@ def write_json(value: Any, path: str | Path) -> None:
     write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", path)
 
 
+def same_place(one: str | None, other: str | None, nested: bool) -> bool:
+    """Whether two paths are one place, however they are written; None is no place.
+
+    Args:
+        one: A path.
+        other: Another one.
+        nested: Whether a folder and what lies in it count as one place, too.
+    """
+    if one is None or other is None:
+        return False
+    first, second = Path(os.path.realpath(one)), Path(os.path.realpath(other))
+    return first == second or (nested and (first in second.parents or second in first.parents))
+
+
 def claim(path: str | Path) -> int | None:
     """Take the lock of a file or folder for as long as this process lives; a file is made where it is missing.
 

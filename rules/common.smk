@@ -116,6 +116,11 @@ def plain(section, only=None, without=None):
     return json.loads(json.dumps(section.model_dump(mode="json", include=only, exclude=without), sort_keys=True))
 
 
+def candidate_settings(candidates):
+    """Return the settings of the candidates, those of vLLM where it is their engine."""
+    return plain(candidates, without=None if candidates.engine == "vllm" else {"vllm"})
+
+
 LAUNCH = plain(settings.launch, only={"processes"} if PROCESSES == 1 else None)
 LAUNCH_FILES = [settings.launch.accelerate] if PROCESSES > 1 else []
 

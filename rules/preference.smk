@@ -1,11 +1,6 @@
 """Preference optimisation: candidates, scores, pairs, reference log-probabilities, and stage `preference`."""
 
 
-def candidate_settings(candidates):
-    """Return the settings of the candidates, those of vLLM where it is their engine."""
-    return plain(candidates, without=None if candidates.engine == "vllm" else {"vllm"})
-
-
 rule candidates:
     input:
         **INPUTS,

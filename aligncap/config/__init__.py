@@ -9,7 +9,7 @@ nothing else: what an artifact depends on is code that its rule's digest sees, a
 from __future__ import annotations
 
 from aligncap.config.base import Section
-from aligncap.config.corpora import CaptionSource, Corpus, same_place
+from aligncap.config.corpora import CaptionSource, Corpus
 from aligncap.config.judges import Judge, JudgeName, Judging, OpenAiJudge
 from aligncap.config.outputs import Figures, Representations, Table, Tables
 from aligncap.config.pairs import Candidates, Pairs, VllmServer
@@ -86,6 +86,5 @@ __all__ = [
     "Transcripts",
     "VllmServer",
     "WarmStart",
-    "same_place",
     "validated",
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -144,15 +142,6 @@ class Corpus(Section):
         if self.split is not None and self.adapter != "huggingface":
             raise ValueError("split is of adapter 'huggingface'; name the table or folder of a split in root")
         return self
-
-
-def same_place(one: Corpus, other: Corpus) -> bool:
-    """Whether two corpora are read from one root, or by one adapter from a folder and from something in it."""
-    if one.root is None or other.root is None:
-        return False
-    roots = [Path(os.path.realpath(corpus.root)) for corpus in (one, other) if corpus.root is not None]
-    nested = roots[0] in roots[1].parents or roots[1] in roots[0].parents
-    return roots[0] == roots[1] or (nested and one.adapter == other.adapter)
 
 
 def share_no_clip(one: Corpus, other: Corpus) -> bool:

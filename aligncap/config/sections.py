@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from aligncap.config import defaults
 from aligncap.config.base import Count, Dropout, Fraction, Positive, Section, Seed
-from aligncap.config.corpora import Corpus, same_place, share_no_clip
+from aligncap.config.corpora import Corpus, share_no_clip
 from aligncap.config.judges import Judging, lacking
 from aligncap.config.languages import Language
 from aligncap.config.outputs import Figures, Tables
@@ -16,6 +16,7 @@ from aligncap.config.preference import Preference
 from aligncap.config.rows import System
 from aligncap.config.sources import Models
 from aligncap.config.training import AdapterSettings, Alignment, Launch, Teacher, WarmStart, require_even_shares
+from aligncap.storage import same_place
 
 
 class Compute(Section):
@@ -336,7 +337,7 @@ class AlignCapConfig(Section):
         for train in (name for name in self.corpora if name not in tested):
             for test in tested:
                 one, other = self.corpora[train], self.corpora[test]
-                if not same_place(one, other) or share_no_clip(one, other):
+                if not same_place(one.root, other.root, one.adapter == other.adapter) or share_no_clip(one, other):
                     continue
                 cut = [c.part.model_dump(exclude={"side"}) if c.part else None for c in (one, other)]
                 sides = {c.part.side for c in (one, other) if c.part}

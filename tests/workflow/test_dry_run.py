@@ -256,7 +256,7 @@ def test_where_captions_come_from_is_known_when_a_corpus_is_read(project: Projec
     (tmp_path / "own.csv").write_text("audio_path,emotion,caption,speaker\na.wav,sad,,ann\n", encoding="utf-8")
     own = {"adapter": "manifest", "role": "train", "language": "en", "root": str(tmp_path / "own.csv")}
     corpora = {"own": own | {"captions": {"source": "grammar"}}}
-    made = project.copy(tmp_path / "project")
+    made = project.copy(tmp_path / "copy")
     target = "results/smoke/corpora/own/audio.parquet"
     made.run(*SMOKE, "--config", f"corpora={json.dumps(corpora)}", "--", target)
     assert pd.read_parquet(made.folder / target).utterance_id.tolist() == ["a"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aligncap.config import AlignCapConfig, same_place
+from aligncap.config import AlignCapConfig
 from aligncap.corpora.registry import may_have_human_captions, traits_of
 from aligncap.evaluation.tables.columns import Key
+from aligncap.storage import same_place
 from aligncap.systems import corpus_names, lineage, plain_name
 
 
@@ -97,9 +98,9 @@ def _mark_of_corpus(settings: AlignCapConfig, corpus: str) -> str:
 
     def has_part_in(names: Sequence[str]) -> bool:
         others = [settings.corpora[name] for name in names]
-        return any(same_place(own, other) for other in others) or (
-            traits.one_data_set and own.adapter in [other.adapter for other in others]
-        )
+        by_one_adapter = own.adapter in [other.adapter for other in others]
+        here = any(same_place(own.root, other.root, own.adapter == other.adapter) for other in others)
+        return here or (traits.one_data_set and by_one_adapter)
 
     found = {
         "synthetic": traits.synthetic,

@@ -171,14 +171,14 @@ class CaptionModel(nn.Module):
         """Merge a LoRA into the weights, which turns the base model into ``LLM_0``."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft asks for a property that transformers is to rename
-            wrapped = self._having(lora, get_peft_model, self.llm, lora_config(lora))
+            wrapped = self._wrapped(lora, get_peft_model, self.llm, lora_config(lora))
         load_exactly(lora_tensors(self.llm), tensors, "the teacher's LoRA")
         self.llm = wrapped.merge_and_unload()
         self.llm.requires_grad_(False)
 
     def add_lora(self, lora: Lora, tensors: dict[str, Tensor] | None = None) -> None:
         """Add a trainable LoRA with the given weights; without them B is 0, so that the output does not change."""
-        self.llm = self._having(lora, inject_adapter_in_model, lora_config(lora), self.llm)
+        self.llm = self._wrapped(lora, inject_adapter_in_model, lora_config(lora), self.llm)
         for layer in self._lora_layers():
             layer.cast_input_dtype_enabled = False  # autocast rounds the small LoRA instead of widening its large input
         for tensor in lora_tensors(self.llm).values():
@@ -187,7 +187,7 @@ class CaptionModel(nn.Module):
             load_exactly(lora_tensors(self.llm), tensors, "the LoRA")
         self.llm.to(self.device)
 
-    def _having(self, lora: Lora, wrap: Callable[..., Any], *given: Any) -> Any:
+    def _wrapped(self, lora: Lora, wrap: Callable[..., Any], *given: Any) -> Any:
         """Let peft wrap the LLM.
 
         Raises:

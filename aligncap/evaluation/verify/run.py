@@ -36,6 +36,7 @@ from aligncap.systems import corpus_names, parse, seed_members
 
 # What is raised where artifacts cannot be read, or do not fit together because one was changed.
 BROKEN = (AlignCapError, OSError, ValueError, LookupError)
+NEW = "that what was tested is new to the models"
 
 
 @dataclass
@@ -212,16 +213,20 @@ def _plain_means(run: Run, verdict: Verdict) -> None:
 def _recordings(run: Run, verdict: Verdict) -> None:
     def files(role: str) -> Iterator[tuple[str, str]]:
         for corpus, path in run.of("corpora/*/audio.parquet", corpus_names(run.settings, role)).items():
-            if _present([path], f"that {role} recordings are not on both sides", verdict):
+            if _present([path], NEW, verdict):
                 for row in artifacts.stream_rows(path, "audio", columns=["utterance_id", "audio_sha256"]):
                     yield row["audio_sha256"], f"{corpus}/{row['utterance_id']}"
 
-    heard = dict(files("train"))
-    both = [(clip, heard[digest]) for digest, clip in files("test") if digest in heard]
+    try:
+        heard = dict(files("train"))
+        both = [(clip, heard[digest]) for digest, clip in files("test") if digest in heard]
+    except BROKEN as error:
+        verdict.cannot(NEW, _why(error))
+        return
     if both:
         clip, other = both[0]
         what = f"{len(both)} recordings are in a test and in a training corpus, first {clip} and {other}"
-        verdict.cannot("that what was tested is new to the models", what)
+        verdict.cannot(NEW, what)
 
 
 def _compare_means(path: Path, values: Callable[[Cells], Cells], verdict: Verdict) -> None:

@@ -62,6 +62,7 @@ def test_a_rule_takes_the_accelerator_if_its_code_can_use_one(rule: str) -> None
 # What rule bodies unpack, by the text that stands there.
 UNPACKED = {
     "**INPUTS": {"plan", "features", "references", "gold", "predicted"},
+    "**TEXT_INPUTS": {"plan", "features", "references", "gold"},
     "**named_checkpoint()": {"adapter", "lora", "system", "log"},
     '**drawn(1, "", "examples")': {"svg", "png", "parquet", "examples"},
     '**drawn(2, "")': {"svg", "png", "parquet"},

@@ -9,7 +9,7 @@ refused.
 A way is a temperature that may depend on the clip, ``log T = a + b·x``: on how far it lies from the training speech
 (``distance``, that of the familiarity), or on how much taggers disagree that were each trained without one of the
 training corpora (``jackknife``) or on one alone (``experts``), measured as the mutual information of label and tagger
-(Lakshminarayanan et al. 2017). ``mean`` averages the probabilities of the jackknife in place of the tagger's own.
+(BALD, Houlsby et al., arXiv 1112.5745). ``mean`` averages the probabilities of the jackknife in place of the tagger's own.
 ``corpora`` weighs each training corpus alike in the fit.
 
     python benchmarks/tagger_doubt.py results/people ravdess nemo emodb emovo ased koremo
@@ -19,12 +19,12 @@ import argparse
 import functools
 import itertools
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize
 from tagger_loco import KIND, Corpora, configured, settings_of
+from tagger_nested import shown
 
 from aligncap.clues.tagger.familiarity import Familiarity, distance, fit_familiarity
 from aligncap.clues.tagger.heads import LABELS, Array, fit_heads, softmax, standardise, statistics
@@ -33,7 +33,6 @@ from aligncap.evaluation.tables.tagger import ScoredTags, calibration_error
 
 NAMES = LABELS[KIND]
 MISSING = -1e4  # logit of a label that a tagger does not know
-CLUES = ("distance", "jackknife", "experts")
 # name -> what the temperature depends on, average of the jackknife, corpora alike
 WAYS: dict[str, tuple[tuple[str, ...], bool, bool]] = {
     f"{' and '.join(read) or 'one temperature'}{', mean' * mean}{', corpora' * alike}": (read, mean, alike)
@@ -53,12 +52,12 @@ class Predictions:
         self.of = functools.cache(self._of)
         self.clues = functools.cache(self._clues)
 
-    def _clips(self, names: frozenset[str]) -> np.ndarray:
+    def clips_of(self, names: frozenset[str]) -> np.ndarray:
         return np.flatnonzero(np.isin(self.corpora.corpus, list(names)))
 
     def _of(self, names: frozenset[str]) -> Array:
         """Logits [N, C] of all clips."""
-        inside = self._clips(names)
+        inside = self.clips_of(names)
         centre = statistics(self.rows[inside])
         labels = [self.corpora.labels[i] for i in inside]
         head = fit_heads(standardise(self.rows[inside], *centre), {KIND: labels}, self.settings, self.seed)[KIND]
@@ -68,7 +67,7 @@ class Predictions:
 
     def _clues(self, names: frozenset[str]) -> dict[str, Array]:
         """What is known of each clip beside the logits, and the mean probabilities of the jackknife."""
-        inside = self._clips(names)
+        inside = self.clips_of(names)
         centre = statistics(self.rows[inside])
         one = np.zeros(len(inside), dtype=np.int64)
         known: Familiarity = fit_familiarity(self.rows[inside], one, [""] * len(inside), self.settings, self.seed)
@@ -100,7 +99,7 @@ def calibrated(found: Predictions, names: frozenset[str], way: str, tested: np.n
 
     parts, wanted, weights = [], [], []
     for name in sorted(names):
-        clips = np.array([i for i in found._clips(frozenset({name})) if found.corpora.labels[i]])
+        clips = np.array([i for i in found.clips_of(frozenset({name})) if found.corpora.labels[i]])
         right = np.array([NAMES.index(found.corpora.labels[i]) for i in clips])
         logits, inputs = given(names - {name}, clips)
         known = logits[np.arange(len(clips)), right] > MISSING
@@ -129,7 +128,7 @@ def calibrated(found: Predictions, names: frozenset[str], way: str, tested: np.n
 
 def scored(found: Predictions, names: frozenset[str], way: str, held: str) -> tuple[ScoredTags, float]:
     """The tags of a corpus left out, and their NLL."""
-    clips = np.array([i for i in found._clips(frozenset({held})) if found.corpora.labels[i]])
+    clips = np.array([i for i in found.clips_of(frozenset({held})) if found.corpora.labels[i]])
     labels = [found.corpora.labels[i] for i in clips]
     p = calibrated(found, names, way, clips)
     right = np.array([NAMES.index(label) for label in labels])
@@ -138,12 +137,6 @@ def scored(found: Predictions, names: frozenset[str], way: str, held: str) -> tu
     nothing = np.zeros(len(clips))
     speakers = [found.corpora.speakers[i] for i in clips]
     return ScoredTags(hits, best, nothing, nothing, labels, speakers), float(nll)
-
-
-def shown(values: Sequence[float] | Array) -> str:
-    """A figure with its interval."""
-    low, high = np.quantile(values[1:], [0.025, 0.975])
-    return f"{values[0]:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def main() -> None:

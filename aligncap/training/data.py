@@ -120,6 +120,8 @@ def _compact(value: str | list[Any]) -> str | tuple[Any, ...]:
     return sys.intern(value) if isinstance(value, str) else tuple(value)
 
 
-def load_examples(inputs: TrainingInputs, roles: Sequence[str], *, may_lack: bool = False) -> list[Example]:
+def load_examples(
+    inputs: TrainingInputs, roles: Sequence[str], *, may_lack: bool = False, heard: bool = True
+) -> list[Example]:
     """Load the examples of the given roles in the order of ``planned``. Errors as ``planned`` and ``examples_of``."""
-    return examples_of(inputs, planned(inputs.plan, roles, may_lack=may_lack))
+    return examples_of(inputs, planned(inputs.plan, roles, may_lack=may_lack), heard=heard)
